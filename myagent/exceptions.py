@@ -1,0 +1,120 @@
+"""What can go wrong in an agent file and in a run.
+
+MyAgentError
+├── AgentDefinitionError      an agent file says something that cannot be
+├── ToolError                 raised by a tool's author, on purpose
+│   ├── RetryTool             the model should call again, with other arguments
+│   └── ToolFailed            a result that the model must live with
+├── RunError                  ends the run with `agent.error`
+│   ├── LLMError              the model could not be asked
+│   │   ├── LLMNotConfigured  no API key, or no usable endpoint, is set
+│   │   ├── LLMAuthError      the endpoint refuses the key
+│   │   ├── LLMNotFound       the endpoint knows no such model or path
+│   │   ├── LLMUnreachable    no connection
+│   │   ├── LLMRejected       the endpoint refuses the request
+│   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
+│   │   └── ContextOverflow   the history is longer than the model's window
+│   └── RunCancelled          the host ended the run
+└── StreamCut                 a model stream ended early; asked again by the loop
+"""
+
+from __future__ import annotations
+
+
+class MyAgentError(Exception):
+    """Base of everything raised here on purpose. Do not raise it directly.
+
+    `code` is a stable snake_case word for programs; `str(error)` is a sentence for people.
+    """
+
+    code = "error"
+
+
+class AgentDefinitionError(MyAgentError):
+    """An agent or a tool was defined in a way that cannot work."""
+
+    code = "agent_definition"
+
+
+class ToolError(MyAgentError):
+    """Base of what a tool raises to tell the model something. Do not raise it directly."""
+
+    code = "tool_error"
+
+
+class RetryTool(ToolError):
+    """Raised by a tool: the call was wrong, the message tells the model how to do it right."""
+
+    code = "tool_retry"
+
+
+class ToolFailed(ToolError):
+    """Raised by a tool: it cannot be done; the message reaches the model and the user as it is."""
+
+    code = "tool_failed"
+
+
+class RunError(MyAgentError):
+    """Ends a run; its words are shown to the user, so they hold no secret and no traceback."""
+
+    code = "run_failed"
+
+
+class LLMError(RunError):
+    """The model could not be asked."""
+
+    code = "llm_error"
+
+
+class LLMNotConfigured(LLMError):
+    """A setting that is needed to reach the model is missing."""
+
+    code = "llm_not_configured"
+
+
+class LLMAuthError(LLMError):
+    """The endpoint refuses the key (HTTP 401 or 403)."""
+
+    code = "llm_auth"
+
+
+class LLMNotFound(LLMError):
+    """The endpoint knows no such model or path (HTTP 404)."""
+
+    code = "llm_not_found"
+
+
+class LLMUnreachable(LLMError):
+    """No connection to the endpoint, or it did not answer in time."""
+
+    code = "llm_unreachable"
+
+
+class LLMRejected(LLMError):
+    """The endpoint refuses the request as it stands (HTTP 400 or 422)."""
+
+    code = "llm_rejected"
+
+
+class LLMUnavailable(LLMError):
+    """The endpoint is overloaded or broken (HTTP 429 or 5xx), also after retries."""
+
+    code = "llm_unavailable"
+
+
+class ContextOverflow(LLMError):
+    """The history does not fit the model's window."""
+
+    code = "context_overflow"
+
+
+class RunCancelled(RunError):
+    """Raised by a host inside a run that is over: stop, and report nothing more."""
+
+    code = "cancelled"
+
+
+class StreamCut(MyAgentError):
+    """The model's stream ended before the model said that it was done. Nothing of it may pass for the answer."""
+
+    code = "stream_cut"
