@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from myagent.llm import Usage
 from myagent.messages import Message
-
-ToolStatus = Literal["success", "failed", "declined", "cancelled", "unknown"]
-Finish = Literal["answer", "terminate", "max_steps"]
+from myagent.protocol.vocabulary import Finish, ToolStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,260 @@
+"""Everything a client may send. Fields beyond those named are ignored, so that old servers bear newer clients."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StrictBool, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from myagent.protocol.client_base import (
+    ClientEvent,
+    CursorEvent,
+    SessionEvent,
+    bad_field,
+    lift,
+    message_content,
+    without_nulls,
+)
+
+
+class UserCreateSession(ClientEvent):
+    """Begin a conversation; an object as `content` may name `agent`, `title` and `metadata`."""
+
+    event: Literal["user.create_session"] = "user.create_session"
+    agent: StrictStr | None = None
+    title: Annotated[StrictStr, Field(max_length=200)] = ""
+    session_metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_content(cls, data: Any) -> Any:
+        content = data.get("content") if isinstance(data, dict) else None
+        if not isinstance(content, dict):
+            content = {}
+        known = {"agent": "agent", "title": "title", "metadata": "session_metadata"}
+        given = {field: content[key] for key, field in known.items() if content.get(key) is not None}
+        # Only `content` speaks of the session; the same words at top level are unknown keys.
+        return {"event": data.get("event"), "metadata": data.get("metadata") or {}, **given}
+
+
+class UserMessage(SessionEvent):
+    """The user says something; starts a run. `content` is text or a list of content parts, and may be blank here."""
+
+    event: Literal["user.message"] = "user.message"
+    content: str | list[dict[str, Any]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unfold_content(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "content" not in data:
+            return data
+        return {**data, "content": message_content(data["content"])}
+
+    @property
+    def message_id(self) -> str | None:
+        value = self.metadata.get("message_id")
+        return value if isinstance(value, str) and value else None
+
+    @model_validator(mode="after")
+    def _short_message_id(self) -> Self:
+        value = self.metadata.get("message_id")
+        if value is not None and (not isinstance(value, str) or len(value) > 200):
+            raise bad_field("metadata.message_id is text of at most 200 characters")
+        return self
+
+    @property
+    def is_blank(self) -> bool:
+        if isinstance(self.content, str):
+            return not self.content.strip()
+        return not any(part["type"] != "text" or part["text"].strip() for part in self.content)
+
+
+class UserResponse(SessionEvent):
+    """The answer to a confirmation. Anything that is not clearly a yes or a no is refused."""
+
+    event: Literal["user.response"] = "user.response"
+    step_id: StrictStr
+    confirmed: StrictBool
+    args: dict[str, Any] | None = None
+    tasks: list[Any] | None = None
+    reason: StrictStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_content(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        content = data.get("content")
+        if isinstance(content, bool):
+            content = {"confirmed": content}
+        if not isinstance(content, dict):
+            raise bad_field("content should be {confirmed: true} or {confirmed: false}")
+        answers = [content[key] for key in ("confirmed", "approved") if key in content]
+        if not answers or any(answer is not answers[0] for answer in answers):
+            raise bad_field("content should say confirmed: true or confirmed: false, once")
+        extra = {key: content.get(key) for key in ("args", "tasks", "reason")}
+        kept = {key: data[key] for key in ("event", "session_id", "step_id", "metadata") if key in data}
+        return {**kept, "confirmed": answers[0], **extra}
+
+
+class UserCancel(SessionEvent):
+    """Stop the run that is going and all queued ones."""
+
+    event: Literal["user.cancel"] = "user.cancel"
+
+
+class UserReconnect(SessionEvent, CursorEvent):
+    """Attach to a session and send what lies after the cursor."""
+
+    event: Literal["user.reconnect"] = "user.reconnect"
+
+
+class UserReconnectWithState(CursorEvent):
+    """Continue a session from an exported state."""
+
+    event: Literal["user.reconnect_with_state"] = "user.reconnect_with_state"
+    signed_state: Any = None
+
+
+class UserRequestState(SessionEvent):
+    """Ask for the exported state of a session."""
+
+    event: Literal["user.request_state"] = "user.request_state"
+
+
+class UserAck(CursorEvent):
+    """The client has everything up to this event."""
+
+    event: Literal["user.ack"] = "user.ack"
+    session_id: StrictStr | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_anywhere(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        content = data.get("content")
+        if isinstance(content, (int, float)) and not isinstance(content, bool):
+            data = {"last_seq": content, **data}
+        elif isinstance(content, dict) and "seq" in content:
+            data = {"last_seq": content["seq"], **data}
+        if data.get("seq") is not None:
+            data = {"last_seq": data["seq"], **without_nulls(data, ("last_seq",))}
+        return data
+
+    @model_validator(mode="after")
+    def _names_an_event(self) -> Self:
+        if self.last_event_id is None and self.last_seq is None:
+            raise PydanticCustomError("missing", "last_event_id or last_seq is needed")
+        if self.last_event_id is None and self.session_id is None:
+            raise PydanticCustomError("missing", "session_id is needed with a bare number")
+        return self
+
+    @property
+    def acked_session(self) -> str:
+        return self.session_id or self.cursor_session or ""
+
+
+class UserCloseSession(SessionEvent):
+    """End a conversation: nothing more can be said in it, everything stays readable."""
+
+    event: Literal["user.close_session"] = "user.close_session"
+
+
+class UserListSessions(ClientEvent):
+    """Ask for the caller's sessions, newest first; `before` is the `next` of the page before."""
+
+    event: Literal["user.list_sessions"] = "user.list_sessions"
+    agent: StrictStr | None = None
+    query: StrictStr | None = None
+    before: StrictStr | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, le=100)] = 20
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_content(cls, data: Any) -> Any:
+        return lift(data, "agent", "query", "before", "limit")
+
+
+class UserUpdateSession(SessionEvent):
+    """Change a session's title or metadata."""
+
+    event: Literal["user.update_session"] = "user.update_session"
+    title: Annotated[StrictStr, Field(max_length=200)] | None = None
+    session_metadata: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_content(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        content = data.get("content")
+        if not isinstance(content, dict) or not {"title", "metadata"} & content.keys():
+            raise PydanticCustomError("missing", "content.title or content.metadata is needed")
+        kept = {key: data[key] for key in ("event", "session_id", "metadata") if key in data}
+        return {**kept, "title": content.get("title"), "session_metadata": content.get("metadata")}
+
+
+class UserDeleteSession(SessionEvent):
+    """Delete a conversation and all that is stored of it."""
+
+    event: Literal["user.delete_session"] = "user.delete_session"
+
+
+class _PlanEvent(ClientEvent):
+    """Base of what only agents that plan can do."""
+
+    session_id: StrictStr | None = None
+
+
+class UserSolveTasks(_PlanEvent):
+    """Solve these tasks without planning."""
+
+    event: Literal["user.solve_tasks"] = "user.solve_tasks"
+
+
+class UserCancelTask(_PlanEvent):
+    """Stop one task of a plan."""
+
+    event: Literal["user.cancel_task"] = "user.cancel_task"
+
+
+class UserRestartTask(_PlanEvent):
+    """Do one task of a plan again."""
+
+    event: Literal["user.restart_task"] = "user.restart_task"
+
+
+class UserCancelPlan(_PlanEvent):
+    """Stop a plan."""
+
+    event: Literal["user.cancel_plan"] = "user.cancel_plan"
+
+
+class UserReplan(_PlanEvent):
+    """Plan anew."""
+
+    event: Literal["user.replan"] = "user.replan"
+
+
+AnyClientEvent = Annotated[
+    UserCreateSession
+    | UserMessage
+    | UserResponse
+    | UserCancel
+    | UserReconnect
+    | UserReconnectWithState
+    | UserRequestState
+    | UserAck
+    | UserCloseSession
+    | UserListSessions
+    | UserUpdateSession
+    | UserDeleteSession
+    | UserSolveTasks
+    | UserCancelTask
+    | UserRestartTask
+    | UserCancelPlan
+    | UserReplan,
+    Field(discriminator="event"),
+]

@@ -1,0 +1,115 @@
+"""Frames to events and back. The only place where the wire's JSON is read or written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from myagent.i18n import gettext as _
+from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.client_events import AnyClientEvent
+from myagent.protocol.cursor import event_id
+from myagent.protocol.direct_events import RefusalMetadata, RequestRefused, SystemError
+from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.server_base import ServerEvent
+
+_CLIENT_EVENTS: dict[str, TypeAdapter[Any]] = {
+    kind.model_fields["event"].default: TypeAdapter(kind) for kind in get_args(get_args(AnyClientEvent)[0])
+}
+CLIENT_EVENT_NAMES = frozenset(_CLIENT_EVENTS)
+
+
+def parse_frame(frame: str | bytes) -> ClientEvent:
+    """The event in `frame`. Raises `ProtocolError` with a code of its own for everything that is none."""
+    if isinstance(frame, bytes):
+        raise _refusal(ErrorCode.BAD_FRAME, _("Binary frames are not understood. Send JSON objects as text frames."))
+    try:
+        data = orjson.loads(frame)
+    except ValueError as error:
+        message = _("This frame is not JSON: %(error)s. Send one JSON object per text frame.") % {"error": error}
+        raise _refusal(ErrorCode.BAD_JSON, message) from error
+    if not isinstance(data, dict):
+        raise _refusal(ErrorCode.BAD_FRAME, _("This frame is JSON, but not an object. Send one object per frame."))
+    return _parse_event(data)
+
+
+def _parse_event(data: dict[str, Any]) -> ClientEvent:
+    metadata = data.get("metadata")
+    request_id = metadata.get("request_id") if isinstance(metadata, dict) else None
+    request_id = request_id if isinstance(request_id, str) else None
+    name = data.get("event")
+    if name is None:
+        raise _refusal(ErrorCode.MISSING_FIELD, _("The field 'event' is missing."), request_id=request_id)
+    adapter = _CLIENT_EVENTS.get(name) if isinstance(name, str) else None
+    if adapter is None:
+        message = _("%(event)r is no event of this protocol. Known are: %(known)s.") % {
+            "event": name if isinstance(name, str) else type(name).__name__,
+            "known": ", ".join(sorted(_CLIENT_EVENTS)),
+        }
+        raise _refusal(ErrorCode.UNKNOWN_EVENT, message[:2000], request_id=request_id)
+    try:
+        event: ClientEvent = adapter.validate_python(data)
+    except ValidationError as error:
+        code, message = _explain(error)
+        raise _refusal(code, message, request=name, request_id=request_id) from error
+    return event
+
+
+def _refusal(
+    code: ErrorCode, message: str, *, request: str | None = None, request_id: str | None = None
+) -> ProtocolError:
+    return ProtocolError(code, message, event="system.error", request=request, request_id=request_id)
+
+
+def _explain(error: ValidationError) -> tuple[ErrorCode, str]:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return ErrorCode.MISSING_FIELD, (
+            _("The field %(field)r is missing.") % {"field": field} if field else first["msg"] + "."
+        )
+    return ErrorCode.BAD_FIELD, _("The field %(field)r is not as it should be: %(problem)s.") % {
+        "field": field or "content",
+        "problem": first["msg"],
+    }
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """`moment` (now by default) as the wire has it: UTC, milliseconds, `Z`."""
+    moment = datetime.now(UTC) if moment is None else moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def encode(
+    event: ServerEvent,
+    *,
+    session_id: str | None = None,
+    seq: int | None = None,
+    at: str | None = None,
+    request_id: str | None = None,
+) -> str:
+    """The frame of `event`; with `seq` it is a logged one. `at` is its `timestamp()`, now by default."""
+    frame: dict[str, Any] = {"event": event.event, "timestamp": at or timestamp()}
+    if session_id is not None:
+        frame["session_id"] = session_id
+    if event.step_id is not None:
+        frame["step_id"] = event.step_id
+    frame["content"] = event.content
+    metadata = event.metadata.model_dump(exclude_none=True)
+    if request_id is not None:
+        metadata["request_id"] = request_id
+    frame["metadata"] = metadata
+    if seq is not None and session_id is not None:
+        frame["seq"] = seq
+        frame["event_id"] = event_id(session_id, seq)
+    return orjson.dumps(frame).decode()
+
+
+def refusal_event(error: ProtocolError) -> ServerEvent:
+    """The server event that tells a client of `error`."""
+    metadata = RefusalMetadata(code=error.code, request=error.request, **error.data)
+    kind = SystemError if error.event == "system.error" else RequestRefused
+    return kind(content=str(error), metadata=metadata)

@@ -1,0 +1,113 @@
+"""Direct events: answers to one connection. They bear no `seq` and are never stored."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from myagent.protocol.server_base import Metadata, ServerEvent
+
+
+class ConnectedMetadata(Metadata):
+    connection_id: str
+    server: str
+    protocol: str
+    agents: list[str]
+
+
+class SystemConnected(ServerEvent):
+    """First on every connection."""
+
+    event: Literal["system.connected"] = "system.connected"
+    content: str
+    metadata: ConnectedMetadata
+
+
+class HeartbeatMetadata(Metadata):
+    server_time: str
+    sessions: dict[str, int]
+
+
+class SystemHeartbeat(ServerEvent):
+    """Keeps proxies from cutting a silent run, and shows a client whether it is behind."""
+
+    event: Literal["system.heartbeat"] = "system.heartbeat"
+    content: str = ""
+    metadata: HeartbeatMetadata
+
+
+class FreeMetadata(Metadata):
+    """Metadata whose keys depend on what is answered."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class RefusalMetadata(FreeMetadata):
+    code: str
+    request: str | None = None
+
+
+class SystemError(ServerEvent):
+    """What came in is no request of this protocol."""
+
+    event: Literal["system.error"] = "system.error"
+    content: str
+    metadata: RefusalMetadata
+
+
+class RequestRefused(ServerEvent):
+    """`agent.error` in answer to one request: it has no `run_id`."""
+
+    event: Literal["agent.error"] = "agent.error"
+    content: str
+    metadata: RefusalMetadata
+
+
+class NoticeMetadata(FreeMetadata):
+    action: str
+
+
+class SystemNotice(ServerEvent):
+    """Tells one connection what became of its request."""
+
+    event: Literal["system.notice"] = "system.notice"
+    content: str = ""
+    metadata: NoticeMetadata
+
+
+class SessionsMetadata(Metadata):
+    sessions: list[dict[str, Any]]
+    next: str | None = None
+
+
+class SystemSessions(ServerEvent):
+    """The caller's sessions, newest first."""
+
+    event: Literal["system.sessions"] = "system.sessions"
+    content: str = ""
+    metadata: SessionsMetadata
+
+
+class SessionDeletedMetadata(FreeMetadata):
+    pass
+
+
+class SessionDeleted(ServerEvent):
+    """The session is gone with all its events, therefore this one is not logged."""
+
+    event: Literal["agent.session_deleted"] = "agent.session_deleted"
+    content: str
+    metadata: SessionDeletedMetadata = SessionDeletedMetadata()
+
+
+class IdleMetadata(Metadata):
+    reason: Literal["idle"] = "idle"
+
+
+class NothingInterrupted(ServerEvent):
+    """`agent.interrupted` in answer to a cancel when nothing was running."""
+
+    event: Literal["agent.interrupted"] = "agent.interrupted"
+    content: str
+    metadata: IdleMetadata = IdleMetadata()

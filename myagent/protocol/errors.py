@@ -1,0 +1,70 @@
+"""Refusals of one request: a stable code, a sentence for people, and which event carries them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class ErrorCode(StrEnum):
+    """`metadata.code` of a refusal. Never renamed, never reused for something else."""
+
+    BAD_JSON = "bad_json"
+    BAD_FRAME = "bad_frame"
+    UNKNOWN_EVENT = "unknown_event"
+    MISSING_FIELD = "missing_field"
+    BAD_FIELD = "bad_field"
+    EMPTY_MESSAGE = "empty_message"
+    SESSION_NOT_FOUND = "session_not_found"
+    SESSION_CLOSED = "session_closed"
+    SESSION_BUSY = "session_busy"
+    AGENT_NOT_FOUND = "agent_not_found"
+    AGENT_UNAVAILABLE = "agent_unavailable"
+    CURSOR_AHEAD = "cursor_ahead"
+    NO_PENDING_CONFIRMATION = "no_pending_confirmation"
+    NOT_SUPPORTED = "not_supported"
+    INVALID_STATE = "invalid_state"
+    TRY_AGAIN = "try_again"
+    INTERNAL_ERROR = "internal_error"
+
+
+class CloseCode:
+    """Why the server ends a connection (RFC 6455 section 7.4, and 4xxx of our own)."""
+
+    NORMAL = 1000
+    TOO_BIG = 1009
+    SERVER_FAULT = 1011
+    RESTARTING = 1012
+    NOT_OUR_PROTOCOL = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    NO_SUCH_AGENT = 4404
+    NOT_READING = 4408
+    OVER_LIMIT = 4429
+
+
+class ProtocolError(Exception):
+    """One request is refused; the connection and everything stored stay as they were.
+
+    `event` names the server event that carries the refusal: `system.error` for what is no request at all,
+    `agent.error` for a request that cannot be granted. `data` goes into the refusal's metadata.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        event: Literal["system.error", "agent.error"] = "agent.error",
+        request: str | None = None,
+        request_id: str | None = None,
+        session_id: str | None = None,
+        **data: Any,
+    ) -> None:
+        self.code = code
+        self.event = event
+        self.request = request
+        self.request_id = request_id
+        self.session_id = session_id
+        self.data = data
+        super().__init__(message)

@@ -1,0 +1,33 @@
+"""What the events of the server have in common. Unknown fields are refused when an event is built: a slip fails here.
+
+`session_id`, `timestamp`, `seq` and `event_id` are the envelope's; `codec.encode` adds them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Metadata(BaseModel):
+    """Base of all metadata; fields that are None are left out of the frame."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunMetadata(Metadata):
+    """Metadata of every event of a run."""
+
+    run_id: str
+
+
+class ServerEvent(BaseModel):
+    """Base of all events of the server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: str
+    step_id: str | None = None
+    content: Any = None
+    metadata: Metadata = Metadata()

@@ -1,0 +1,197 @@
+"""Logged events: what is part of a session, numbered, stored, and sent to every connection of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from myagent.protocol.server_base import Metadata, RunMetadata, ServerEvent
+from myagent.protocol.vocabulary import Finish, ToolStatus
+
+
+class SessionCreatedMetadata(Metadata):
+    agent_name: str
+    connection_id: str | None = None
+    request_id: str | None = None
+
+
+class SessionCreated(ServerEvent):
+    event: Literal["agent.session_created"] = "agent.session_created"
+    content: str
+    metadata: SessionCreatedMetadata
+
+
+class SessionUpdatedMetadata(Metadata):
+    title: str
+    metadata: dict[str, Any]
+
+
+class SessionUpdated(ServerEvent):
+    event: Literal["agent.session_updated"] = "agent.session_updated"
+    content: str
+    metadata: SessionUpdatedMetadata
+
+
+class SessionEnd(ServerEvent):
+    event: Literal["agent.session_end"] = "agent.session_end"
+    content: str
+
+
+class MessageMetadata(RunMetadata):
+    message_id: str
+
+
+class UserSaid(ServerEvent):
+    """`user.message` as the log has it: for the other connections, and for replay."""
+
+    event: Literal["user.message"] = "user.message"
+    content: str | list[dict[str, Any]]
+    metadata: MessageMetadata
+
+
+class ResponseMetadata(RunMetadata):
+    message_id: str | None = None
+
+
+class UserAnswered(ServerEvent):
+    """`user.response` as the log has it."""
+
+    event: Literal["user.response"] = "user.response"
+    content: dict[str, Any]
+    metadata: ResponseMetadata
+
+
+class ThinkingMetadata(RunMetadata):
+    step: int
+    reasoning: Literal[True] | None = None
+    index: int | None = None
+
+
+class Thinking(ServerEvent):
+    event: Literal["agent.thinking"] = "agent.thinking"
+    content: str
+    metadata: ThinkingMetadata
+
+
+class PartialMetadata(RunMetadata):
+    step: int
+    index: int
+    is_final: bool = False
+
+
+class PartialAnswer(ServerEvent):
+    event: Literal["agent.partial_answer"] = "agent.partial_answer"
+    content: str
+    metadata: PartialMetadata
+
+
+class StepResetMetadata(RunMetadata):
+    step: int
+    reason: str
+
+
+class StepVoided(ServerEvent):
+    """`agent.step_reset`: what was shown of this step is void and comes again."""
+
+    event: Literal["agent.step_reset"] = "agent.step_reset"
+    content: str = ""
+    metadata: StepResetMetadata
+
+
+class ToolCallMetadata(RunMetadata):
+    tool: str
+    args: dict[str, Any]
+    status: Literal["running"] = "running"
+    step: int
+    call_id: str
+
+
+class ToolCalled(ServerEvent):
+    event: Literal["agent.tool_call"] = "agent.tool_call"
+    content: str
+    metadata: ToolCallMetadata
+
+
+class ToolProgressMetadata(RunMetadata):
+    tool: str
+    percent: float | None = None
+
+
+class ToolProgressed(ServerEvent):
+    event: Literal["agent.tool_progress"] = "agent.tool_progress"
+    content: str
+    metadata: ToolProgressMetadata
+
+
+class ConfirmMetadata(RunMetadata):
+    tool_name: str
+    tool_description: str
+    tool_args: dict[str, Any]
+    requires_confirmation: Literal[True] = True
+    scope: Literal["tool", "plan"] = "tool"
+    timeout_seconds: float
+    call_step_id: str
+
+
+class UserConfirm(ServerEvent):
+    event: Literal["agent.user_confirm"] = "agent.user_confirm"
+    content: str
+    metadata: ConfirmMetadata
+
+
+class ToolResultMetadata(RunMetadata):
+    tool: str
+    status: ToolStatus
+    error: str | None = None
+    duration_ms: int
+    data: Any = None
+    truncated: Literal[True] | None = None
+
+
+class ToolReturned(ServerEvent):
+    event: Literal["agent.tool_result"] = "agent.tool_result"
+    content: str
+    metadata: ToolResultMetadata
+
+
+class UsageMetadata(Metadata):
+    input_tokens: int
+    output_tokens: int
+    llm_calls: int
+
+
+class FinalMetadata(RunMetadata):
+    steps: int
+    duration_ms: int
+    usage: UsageMetadata
+    finish: Finish
+
+
+class FinalAnswer(ServerEvent):
+    event: Literal["agent.final_answer"] = "agent.final_answer"
+    content: str
+    metadata: FinalMetadata
+
+
+class InterruptedMetadata(RunMetadata):
+    reason: str
+
+
+class Interrupted(ServerEvent):
+    event: Literal["agent.interrupted"] = "agent.interrupted"
+    content: str
+    metadata: InterruptedMetadata
+
+
+class RunErrorMetadata(RunMetadata):
+    code: str
+
+
+class RunFailed(ServerEvent):
+    """`agent.error` that ends a run: it has the `run_id`."""
+
+    event: Literal["agent.error"] = "agent.error"
+    content: str
+    metadata: RunErrorMetadata
+
+
+TERMINAL_EVENTS = frozenset({"agent.final_answer", "agent.interrupted", "agent.error"})
