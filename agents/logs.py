@@ -1,0 +1,20 @@
+"""What may be written to the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_SECRETS = re.compile(r"(?P<name>\btoken=|\bBearer\s+)[^\s&\"'#;,)\]}]+|\bmya_[\w-]{8,}", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """`text` with every access token in it blotted out."""
+    return _SECRETS.sub(lambda match: f"{match['name'] or 'mya_'}***", text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a record, its traceback included, without the access tokens in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))

@@ -1,0 +1,25 @@
+"""What HTTP requests go through on their way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from agents.conf import get_config
+from agents.hosts import is_in
+
+FORWARDING_HEADERS = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
+
+
+class TrustedProxies:
+    """Takes forwarding headers from requests that do not come from a trusted proxy, so that nobody can forge them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_in(request.META.get("REMOTE_ADDR") or "", get_config().trusted_networks):
+            for header in FORWARDING_HEADERS:
+                request.META.pop(header, None)
+        return self.get_response(request)

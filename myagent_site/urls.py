@@ -1,0 +1,19 @@
+"""The HTTP side: a page that says the server runs, its health, the admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+from django.utils.translation import gettext_lazy as _
+
+from agents import views
+
+admin.site.site_title = "MyAgent"
+admin.site.site_header = "MyAgent"
+admin.site.index_title = _("Administration")
+
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("healthz", views.health, name="health"),
+    path("admin/", admin.site.urls),
+]
