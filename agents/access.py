@@ -1,0 +1,205 @@
+"""Who gets in: decisions about a WebSocket handshake, and later looks at whether they still hold.
+
+A credential that a browser adds by itself (the place it connects from, a cookie) counts only when the page that opened
+the connection is known to be one of ours; a token counts whoever shows it, since no page can have it by accident. So a
+page that points its own name at this machine (DNS rebinding) gets nothing: its `Host` and `Origin` are foreign.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.http.request import validate_host
+
+from agents import credentials
+from agents.conf import Config
+from agents.credentials import Identity
+from agents.database import in_thread
+from agents.handshake import Handshake
+from agents.hosts import is_loopback, parse_address, split_host, split_origin
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["local", "anonymous", "token", "cookie"]
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What a connection may do: as whom, and with which agents (None means all)."""
+
+    kind: Kind
+    user_id: int | None = None
+    username: str | None = None
+    agents: frozenset[str] | None = None
+    token_id: int | None = None
+
+    def allows(self, agent: str) -> bool:
+        """Whether the agent of that name may be used."""
+        return self.agents is None or agent in self.agents
+
+
+class HandshakeRefused(Exception):
+    """Answer the handshake with HTTP 403: the `Host` or the `Origin` is foreign. `reason` is for the log only."""
+
+    status = 403
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+class ConnectionRefused(Exception):
+    """Accept the handshake and close at once with `close_code`, so that a browser learns why.
+
+    `code` is for the client (it fits a close frame), `reason` for the log.
+    """
+
+    def __init__(self, close_code: int, code: str, reason: str) -> None:
+        self.close_code = close_code
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+async def authorize(scope: dict[str, Any], config: Config) -> Grant:
+    """Decide on a handshake. Raises `HandshakeRefused`, `ConnectionRefused`; both are logged with the cure."""
+    handshake = Handshake.from_scope(scope, config)
+    try:
+        return await _authorize(handshake, config)
+    except (HandshakeRefused, ConnectionRefused) as refusal:
+        logger.warning("Refused a connection from %s to %r: %s", handshake.peer, handshake.path, refusal.reason)
+        raise
+
+
+async def _authorize(handshake: Handshake, config: Config) -> Grant:
+    # A token that is shown decides alone, so that a mistyped or revoked one is noticed everywhere.
+    if handshake.token is not None:
+        if config.allowed_hosts:
+            check_host(handshake, config)
+        return _token_grant(await in_thread(credentials.user_of_token, handshake.token))
+    check_host(handshake, config)
+    check_origin(handshake, config)
+    if is_local(handshake, config):
+        return _local_grant(await in_thread(credentials.local_user))
+    if handshake.session_key is not None and is_same_origin(handshake):
+        user = await in_thread(credentials.user_of_session, handshake.session_key)
+        if user is not None:
+            return Grant(kind="cookie", user_id=user.user_id, username=user.username)
+    if config.allow_anonymous:
+        return Grant(kind="anonymous")
+    raise ConnectionRefused(UNAUTHORIZED, "credentials_required", why_not_local(handshake, config))
+
+
+def _token_grant(identity: Identity | None) -> Grant:
+    if identity is None:
+        raise ConnectionRefused(
+            UNAUTHORIZED,
+            "invalid_token",
+            "The token is unknown, expired or revoked. Make one with: manage.py createtoken USER",
+        )
+    return Grant(
+        kind="token",
+        user_id=identity.user_id,
+        username=identity.username,
+        agents=identity.agents,
+        token_id=identity.token_id,
+    )
+
+
+def _local_grant(identity: Identity | None) -> Grant:
+    if identity is None:
+        raise ConnectionRefused(
+            UNAUTHORIZED, "local_user_missing", "There is no active user 'local'. Start the server with runagent."
+        )
+    return Grant(kind="local", user_id=identity.user_id, username=identity.username)
+
+
+def check_host(handshake: Handshake, config: Config) -> None:
+    """Raise `HandshakeRefused` for a `Host` that is not a name of this server.
+
+    Without `ALLOWED_HOSTS` every literal address is one: names can be pointed at this machine by strangers, addresses
+    cannot.
+    """
+    parts = split_host(handshake.host)
+    if parts is not None:
+        name = parts[0]
+        written = f"[{name}]" if ":" in name else name
+        if validate_host(written, [*config.allowed_hosts, *config.served_hosts]):
+            return
+        if not config.allowed_hosts and (is_loopback(name) or parse_address(name) is not None):
+            return
+    raise HandshakeRefused(
+        "bad_host",
+        f"the Host {handshake.host!r} is not a name of this server. If it is one, add it to ALLOWED_HOSTS.",
+    )
+
+
+def check_origin(handshake: Handshake, config: Config) -> None:
+    """Raise `HandshakeRefused` for a page that is neither of this server nor of this machine nor allowed."""
+    if handshake.origin is None or handshake.origin in config.allow_origins or is_same_origin(handshake):
+        return
+    host = split_host(handshake.host)
+    if _has_loopback_origin(handshake) and host is not None and is_loopback(host[0]):
+        return
+    raise HandshakeRefused(
+        "bad_origin",
+        f"a page of {handshake.origin!r} may not connect without a token. To let it in, start the server with "
+        f"--allow-origin {handshake.origin}",
+    )
+
+
+def is_same_origin(handshake: Handshake) -> bool:
+    """Whether the page that connects came from this server: `Origin` is there and names the same host and port."""
+    origin = split_origin(handshake.origin) if handshake.origin is not None else None
+    return origin is not None and origin[1:] == split_host(handshake.host, scheme=origin[0])
+
+
+def is_local(handshake: Handshake, config: Config) -> bool:
+    """Whether the connection certainly comes from a program or page on this machine, and that is enough."""
+    return _local_objection(handshake, config) is None
+
+
+def why_not_local(handshake: Handshake, config: Config) -> str:
+    """Why credentials are needed, and where to get them; for the log."""
+    objection = _local_objection(handshake, config) or "credentials are needed"
+    return f"{objection}. Connect with ?token=…; the server prints one at its start, manage.py createtoken makes more."
+
+
+def _local_objection(handshake: Handshake, config: Config) -> str | None:
+    host = split_host(handshake.host)
+    if config.require_auth:
+        return "the server was started with --require-auth"
+    if config.allowed_hosts or config.trusted_proxies:
+        return "ALLOWED_HOSTS or MYAGENT_TRUSTED_PROXIES is set, so everybody needs credentials"
+    if not is_loopback(handshake.peer):
+        return "the client is not on this machine"
+    if host is None or not is_loopback(host[0]):
+        return f"the Host {handshake.host!r} is not localhost"
+    if handshake.forwarded:
+        return "the connection came through a proxy"
+    allowed = handshake.origin is None or handshake.origin in config.allow_origins or _has_loopback_origin(handshake)
+    return None if allowed else f"the page's Origin {handshake.origin!r} is not on this machine"
+
+
+def _has_loopback_origin(handshake: Handshake) -> bool:
+    origin = split_origin(handshake.origin) if handshake.origin is not None else None
+    return origin is not None and is_loopback(origin[1])
+
+
+def require_agent(grant: Grant, name: str, available: Iterable[str]) -> None:
+    """Raise `ConnectionRefused` unless the agent may be used; one that may not looks as if it did not exist."""
+    if name in available and grant.allows(name):
+        return
+    if name in available:
+        logger.warning("Refused %s the agent %r: the token is not good for it.", grant.username, name)
+    raise ConnectionRefused(NOT_FOUND, "agent_not_found", f"there is no agent {name!r}")
+
+
+def recheck(grants: Iterable[Grant]) -> set[Grant]:
+    """Which of these grants hold no longer: token revoked, expired or changed, user inactive. One query; blocks."""
+    return credentials.revoked_among(grants)

@@ -1,0 +1,56 @@
+"""Database work for coroutines, in threads of our own.
+
+asgiref runs all `sync_to_async` work of a process in ONE thread, so a slow query of one connection would delay every
+other one. These threads are few, keep their connections to SQLite, and hand those to PostgreSQL back to the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections
+
+THREADS = 4
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_executor: ThreadPoolExecutor | None = None
+
+
+async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call `function`, which may use the ORM, in one of the database threads.
+
+    Cancelling this does not stop the call: what it has begun, it ends.
+    """
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads(), lambda: context.run(_with_connections, function, *args, **kwargs))
+
+
+def _with_connections(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    # Before the call: a connection that broke meanwhile is made anew. After it: PostgreSQL's goes back to the pool,
+    # SQLite's stays open (CONN_MAX_AGE).
+    close_old_connections()
+    try:
+        return function(*args, **kwargs)
+    finally:
+        close_old_connections()
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(THREADS, thread_name_prefix="myagent-database")
+    return _executor
+
+
+def stop_threads() -> None:
+    """Wait for the calls that go on and end the threads; the next `in_thread` makes new ones."""
+    global _executor
+    executor, _executor = _executor, None
+    if executor is not None:
+        executor.shutdown(wait=True)

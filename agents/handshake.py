@@ -1,0 +1,67 @@
+"""What a WebSocket handshake says of who is asking, read once from the ASGI scope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.http import parse_cookie
+
+from agents.conf import Config
+from agents.hosts import is_in
+
+_FORWARDING = ("forwarded", "via", "x-real-ip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handshake:
+    """The facts that decide; `forwarded` tells that a proxy was involved. `repr` holds no secret."""
+
+    path: str
+    peer: str
+    host: str
+    origin: str | None
+    forwarded: bool
+    token: str | None
+    session_key: str | None
+
+    def __repr__(self) -> str:
+        return f"Handshake({self.peer} -> {self.host}{self.path}, origin={self.origin})"
+
+    @classmethod
+    def from_scope(cls, scope: dict[str, Any], config: Config) -> Self:
+        """Read the scope; forwarding headers count only when the peer is a trusted proxy."""
+        headers = _headers(scope)
+        peer = (scope.get("client") or ("", 0))[0]
+        host = headers.get("host", "")
+        if is_in(peer, config.trusted_networks):
+            host = headers.get("x-forwarded-host", host).partition(",")[0].strip()
+        return cls(
+            path=scope.get("path", ""),
+            peer=peer,
+            host=host,
+            origin=headers.get("origin"),
+            forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
+            token=_token(scope, headers),
+            session_key=parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME) or None,
+        )
+
+
+def _headers(scope: dict[str, Any]) -> dict[str, str]:
+    """Headers by lower-case name; doubled ones joined, so that a second `Host` or `Origin` matches nothing."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope.get("headers", ()):
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _token(scope: dict[str, Any], headers: dict[str, str]) -> str | None:
+    """The token of the query, else of the `Authorization` header; an empty one counts as none."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    if values := query.get("token"):
+        return values[0]
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() or None if scheme.lower() == "bearer" else None
