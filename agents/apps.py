@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import logging
+
 from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
+
+from myagent.i18n import use_language
+
+logger = logging.getLogger(__name__)
 
 
 class AgentsConfig(AppConfig):
@@ -14,7 +20,12 @@ class AgentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Models and settings are ready only now.
+        # Settings are ready only now.
         from agents.checks import check_config
+        from agents.conf import ConfigError, get_config
 
         register(check_config)
+        try:
+            use_language(get_config().language)
+        except ConfigError:
+            logger.debug("The language stays as it is: check_config reports what is wrong.")

@@ -54,8 +54,8 @@ class Config:
 
     agents: tuple[str, ...] = ()
     """Agent files, or dotted names of modules; the first one is the default agent."""
-    llm: Literal["openai", "demo"] | None = None
-    """The model of agents that bring none of their own; None means OpenAI-compatible."""
+    llm: Literal["openai", "demo"] = "openai"
+    """`openai`: each agent's own model, or the endpoint that the environment names; `demo`: the offline one for all."""
     language: Literal["zh-hans", "en"] = "zh-hans"
     """The language of what the server says to people."""
     data_dir: Path = Path(".myagent")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SECRET_FILE = "secret"
@@ -39,3 +42,18 @@ def _make_secret(path: Path) -> None:
         return
     finally:
         os.unlink(draft)
+
+
+@contextmanager
+def lock(folder: Path, name: str, *, timeout: float = 60) -> Iterator[None]:
+    """Hold the lock `name` of the folder among all processes of this machine; it ends with its process.
+
+    SQLite's own file lock, because that works the same on every system. Raises `sqlite3.OperationalError` after
+    `timeout` seconds.
+    """
+    connection = sqlite3.connect(folder / f"{name}.lock", timeout=timeout, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        connection.close()

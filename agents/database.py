@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from django.db import close_old_connections
@@ -26,17 +27,16 @@ async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
 
     Cancelling this does not stop the call: what it has begun, it ends.
     """
-    context = contextvars.copy_context()
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_threads(), lambda: context.run(_with_connections, function, *args, **kwargs))
+    call = partial(contextvars.copy_context().run, partial(_with_connections, partial(function, *args, **kwargs)))
+    return await asyncio.get_running_loop().run_in_executor(_threads(), call)
 
 
-def _with_connections(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+def _with_connections(call: Callable[[], _T]) -> _T:
     # Before the call: a connection that broke meanwhile is made anew. After it: PostgreSQL's goes back to the pool,
     # SQLite's stays open (CONN_MAX_AGE).
     close_old_connections()
     try:
-        return function(*args, **kwargs)
+        return call()
     finally:
         close_old_connections()
 

@@ -60,8 +60,8 @@ def _headers(scope: dict[str, Any]) -> dict[str, str]:
 
 def _token(scope: dict[str, Any], headers: dict[str, str]) -> str | None:
     """The token of the query, else of the `Authorization` header; an empty one counts as none."""
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    if values := query.get("token"):
+    query: str = scope.get("query_string", b"").decode("latin-1")
+    if values := parse_qs(query).get("token"):
         return values[0]
     scheme, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() or None if scheme.lower() == "bearer" else None

@@ -92,7 +92,7 @@ def _postgresql(database: dict[str, Any]) -> dict[str, Any]:
 def _database(url: str) -> dict[str, Any]:
     if not url:
         return _sqlite({"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / DATABASE_FILE)})
-    database = environ.Env.db_url_config(url)
+    database: dict[str, Any] = environ.Env.db_url_config(url)
     if database["ENGINE"].endswith("sqlite3"):
         return _sqlite(database)
     if database["ENGINE"].endswith("postgresql"):

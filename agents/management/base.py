@@ -1,0 +1,94 @@
+"""What the commands of this server have in common: plain errors, and an --help without Django's own options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import traceback
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
+
+from agents.conf import Config, configure
+from myagent.i18n import LANGUAGES, use_language
+from myagent.i18n import gettext as _
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class PlainCommand(BaseCommand):
+    """Reports a mistake of the operator in one message that begins with a cross, without a traceback."""
+
+    suppressed_base_arguments = {
+        *("--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"),
+        "--skip-checks",
+    }
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except SystemCheckError:
+            raise
+        except CommandError as error:
+            if not getattr(self, "_called_from_command_line", False):
+                raise  # call_command(): the caller's to handle
+            if options.get("debug") or options.get("traceback"):
+                self.stderr.write(traceback.format_exc(), lambda text: text)
+            self.stderr.write(f"❌ {error}", lambda text: text)
+            sys.exit(error.returncode)
+
+
+def speak(language: str) -> Config:
+    """Use `language` in this process; returns the configuration."""
+    use_language(language)
+    return configure(language=language)
+
+
+def speak_early(argv: list[str]) -> None:
+    """Obey `--language` before the parser is built, so that the help has that language too."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--language", choices=LANGUAGES)
+    try:
+        language = parser.parse_known_args(argv)[0].language
+    except argparse.ArgumentError:
+        return  # the real parser reports it
+    if language is not None:
+        speak(language)
+
+
+def add_language(parser: CommandParser) -> None:
+    """The option `--language`."""
+    parser.add_argument("--language", choices=LANGUAGES, help=_("language of what the server says"))
+
+
+def port(text: str) -> int:
+    """A port number as an argument; 0 means any free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(_("%(text)r is not a port; it is a number from 0 to 65535") % {"text": text})
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds as an argument, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(_("%(text)r is not a number of seconds") % {"text": text})
+    return value
+
+
+def period(text: str) -> timedelta:
+    """A period as an argument: a number and m, h, d or w (minutes to weeks)."""
+    match = re.fullmatch(r"([1-9]\d{0,5})([mhdw])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(_("%(text)r is not a period; write 12h, 30d or 8w") % {"text": text})
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between them as an argument."""
+    return [name.strip() for name in text.split(",") if name.strip()]

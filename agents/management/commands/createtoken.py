@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from agents.management.base import PlainCommand, names, period, speak_early
+from agents.models import AccessToken
+from myagent.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class Command(PlainCommand):
+    """Makes an access token."""
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        speak_early(argv[2:])
+        self.help = _("Make a token with which a program or page connects as a user. It is shown only once.")
+        super().run_from_argv(argv)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username", metavar="USER", help=_("name of the user"))
+        parser.add_argument("--name", default="", help=_("what the token is for"))
+        parser.add_argument(
+            "--agents", type=names, default=[], metavar="A,B", help=_("agents it is good for (default: all)")
+        )
+        parser.add_argument(
+            "--expires", type=period, metavar="PERIOD", help=_("how long it is good, such as 30d (default: for ever)")
+        )
+        parser.add_argument("--create-user", action="store_true", help=_("make the user if there is none"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = _user(options["username"], create=options["create_user"])
+        expires_at = timezone.now() + options["expires"] if options["expires"] is not None else None
+        _token, plaintext = AccessToken.objects.issue(
+            user, options["name"] or "createtoken", agents=options["agents"], expires_at=expires_at
+        )
+        self.stdout.write(plaintext)
+
+
+def _user(username: str, *, create: bool) -> User:
+    users = get_user_model().objects
+    if create:
+        # An empty password lets nobody log in; a token is all that such a user needs.
+        return users.get_or_create(username=username, defaults={"password": "!"})[0]
+    user = users.filter(username=username).first()
+    if user is None:
+        raise CommandError(
+            _("There is no user %(name)r. Make one with --create-user, or with: manage.py createsuperuser")
+            % {"name": username}
+        )
+    if not user.is_active:
+        raise CommandError(_("The user %(name)r is not active, so a token would let nobody in.") % {"name": username})
+    return user

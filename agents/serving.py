@@ -1,0 +1,98 @@
+"""One server process from its database to its last connection; what `runagent` does once the agents are loaded."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from agents.banner import Banner, show
+from agents.conf import Config, get_config
+from agents.data_folder import lock
+from agents.hosted import sync_hosted_agents
+from agents.local_user import ensure_local_user, issue_banner_token
+from agents.registry import Registry
+from agents.reload import SourceWatcher
+from myagent.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+LOGGERS = ("myagent", "agents", "sessions_app")
+
+
+def log_everything() -> None:
+    """Let our own loggers tell all they know."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+def prepare_database(registry: Registry) -> tuple[User, str | None]:
+    """Bring the database up to date; returns the user `local`, with the password when it is new.
+
+    Raises `CommandError` when the database cannot be used as it is.
+    """
+    try:
+        _migrate()
+        user, password = ensure_local_user()
+        sync_hosted_agents(registry)
+    except DatabaseError as error:
+        raise CommandError(_("The database cannot be used: %(error)s") % {"error": error}) from error
+    finally:
+        connections.close_all()  # this thread will run the server and must not touch the database again
+    return user, password
+
+
+def _migrate() -> None:
+    """Migrate the embedded database; of any other one only ask that it is up to date."""
+    config = get_config()
+    if config.embedded_database:
+        # Two servers may share the folder and start at the same moment.
+        with lock(config.data_dir, "migrate"):
+            if _missing_migrations():
+                call_command("migrate", verbosity=0, interactive=False)
+    elif missing := _missing_migrations():
+        raise CommandError(
+            _("The database lacks %(count)d migrations. Run: python manage.py migrate") % {"count": missing}
+        )
+
+
+def _missing_migrations() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def serve(
+    config: Config,
+    registry: Registry,
+    *,
+    host: str,
+    port: int,
+    user: User,
+    password: str | None,
+    watcher: SourceWatcher | None,
+) -> tuple[str | None, int]:
+    """Serve until a signal or a changed file; returns why the start failed, if it did, and the port."""
+    # Twisted and the consumers take most of a second, which an error in an agent file need not wait for.
+    from channels.routing import get_default_application
+
+    from agents.hosting import AgentServer
+
+    real_port = port
+
+    def listening(addresses: list[tuple[str, int]]) -> None:
+        nonlocal real_port
+        real_port = addresses[0][1]
+        show(Banner(config=config, registry=registry, host=host, port=real_port, token=token, password=password))
+
+    token = issue_banner_token(user)
+    connections.close_all()
+    server = AgentServer(get_default_application(), host=host, port=port, on_listening=listening, config=config)
+    if watcher is not None:
+        watcher.start(server.stop)
+    server.run()
+    return server.failure, real_port
