@@ -1,0 +1,64 @@
+# Targets for people and for CI; everything runs in .venv, which is made when it is first needed.
+PYTHON ?= python3
+HOST ?= localhost
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+AGENT ?= examples/ws_weather_agent.py
+OPTIONS ?=
+PYTEST ?=
+STAMPS := $(VENV)/.stamps
+
+# Without a key the offline demo model answers, so that the first start needs nothing at all.
+has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(export[[:space:]]+)?OPENAI_API_KEY[[:space:]]*=[[:space:]]*[^[:space:]\#]' .env && echo yes))
+LLM = $(if $(has_key),,--llm demo)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench venv format clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
+
+run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, OPTIONS)
+	$(BIN)/python manage.py runagent $(AGENT) --host $(HOST) --port $(PORT) $(LLM) $(OPTIONS)
+
+venv: $(STAMPS)/dev ## Make .venv with everything that development needs
+
+test: $(STAMPS)/dev ## Run the tests (PYTEST holds further options)
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and translations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m pytest -q tests/test_translations.py
+
+bench: $(STAMPS)/bench ## Measure against a loop without persistence
+	$(BIN)/python -m bench
+
+format: $(STAMPS)/dev ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what was built; the data folder stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps are older than pyproject.toml when its packages may have changed.
+$(STAMPS)/run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
+
+$(STAMPS)/bench: $(STAMPS)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
