@@ -1,0 +1,1 @@
+"""Measures this server against a hand-written loop; see docs/benchmarks.md. `python -m bench`."""
