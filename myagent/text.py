@@ -1,0 +1,53 @@
+"""Text as it can be stored, sent and shown."""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# One JSON escape at a time, from the left, so that the second half of an escaped backslash is never taken for one.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_UNSTORABLE_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
+_PIECE = re.compile(r"[\x00-\x7f]{1,8}|[^\x00-\x7f]{1,3}")
+
+
+def clean(text: str) -> str:
+    """`text` with U+FFFD for U+0000 and lone surrogates, which PostgreSQL and UTF-8 cannot hold."""
+    if "\x00" not in text:
+        if text.isascii():
+            return text
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+    return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def clean_json(text: str) -> str:
+    """JSON text, cleaned as `clean` does it, in its `\\u` escapes too; anything else stays as it was written."""
+    if "\\u" in text:
+        text = _ESCAPE.sub(_clean_escape, text)
+    return clean(text)
+
+
+def _clean_escape(match: re.Match[str]) -> str:
+    return r"\ufffd" if _UNSTORABLE_ESCAPE.fullmatch(match[0]) else match[0]
+
+
+def shorten(text: str, limit_bytes: int) -> tuple[str, bool]:
+    """The beginning of `text` that takes at most `limit_bytes` bytes as UTF-8, and whether anything was cut off."""
+    if len(text) * 4 <= limit_bytes:
+        return text, False
+    raw = text.encode(errors="replace")
+    if len(raw) <= limit_bytes:
+        return text, False
+    return raw[:limit_bytes].decode(errors="ignore"), True
+
+
+def pieces(text: str) -> list[str]:
+    """`text` in small pieces, as a model would stream it: a few letters, or up to three Chinese characters."""
+    return _PIECE.findall(text)

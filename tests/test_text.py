@@ -1,0 +1,93 @@
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from myagent.text import clean, clean_json, pieces, shorten
+
+any_text = st.text(st.characters(codec=None, exclude_categories=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("你好 👋", "你好 👋"),
+        ("a\x00b", "a\ufffdb"),
+        ("a\ud800b", "a\ufffdb"),
+        ("\udc00你", "\ufffd你"),
+        ("\x00\ud800", "\ufffd\ufffd"),
+    ],
+)
+def test_clean(text, cleaned):
+    assert clean(text) == cleaned
+
+
+@given(any_text)
+def test_clean_text_can_be_stored_and_is_clean(text):
+    cleaned = clean(text)
+    assert "\x00" not in cleaned
+    assert orjson.loads(orjson.dumps(cleaned)) == cleaned
+    assert clean(cleaned) == cleaned
+    assert len(cleaned) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "cleaned"),
+    [
+        (r'{"a": "\u4f60"}', r'{"a": "\u4f60"}'),
+        (r'{"a": "\u0000"}', r'{"a": "\ufffd"}'),
+        (r'{"a": "\ud83d\ude00"}', r'{"a": "\ud83d\ude00"}'),
+        (r'{"a": "\ud83d"}', r'{"a": "\ufffd"}'),
+        (r'{"a": "\ud83d\ud83d\ude00"}', r'{"a": "\ufffd\ud83d\ude00"}'),
+        (r'{"a": "\\u0000"}', r'{"a": "\\u0000"}'),
+        (r'{"a": "\\\u0000"}', r'{"a": "\\\ufffd"}'),
+        ('{"a": "\x00"}', '{"a": "\ufffd"}'),
+    ],
+)
+def test_clean_json(written, cleaned):
+    assert clean_json(written) == cleaned
+
+
+@given(any_text)
+def test_clean_json_means_the_cleaned_value(text):
+    # The standard library writes lone surrogates as escapes, and reads them back; a pair of them is one character.
+    meant = json.loads(json.dumps(text))
+    assert json.loads(clean_json(json.dumps(text))) == clean(meant)
+    assert orjson.loads(clean_json(json.dumps(text))) == clean(meant)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("hello", 5, ("hello", False)),
+        ("hello", 4, ("hell", True)),
+        ("你好", 6, ("你好", False)),
+        ("你好", 5, ("你", True)),
+        ("你好", 2, ("", True)),
+        ("", 0, ("", False)),
+    ],
+)
+def test_shorten(text, limit, expected):
+    assert shorten(text, limit) == expected
+
+
+@given(any_text, st.integers(0, 40))
+def test_shorten_keeps_a_beginning_within_the_limit(text, limit):
+    text = clean(text)
+    short, cut = shorten(text, limit)
+    assert text.startswith(short)
+    assert len(short.encode()) <= limit
+    assert cut == (short != text)
+
+
+@given(any_text)
+def test_pieces_lose_nothing(text):
+    assert "".join(pieces(text)) == text
+
+
+def test_pieces_of_chinese_are_a_few_characters():
+    assert pieces("北京今天晴天。") == ["北京今", "天晴天", "。"]
