@@ -193,8 +193,9 @@ async def test_without_a_key(server):
         await ask(OpenAILLM())
 
 
-async def test_what_is_logged_holds_no_key(server, llm, caplog):
-    with caplog.at_level(logging.DEBUG):
+async def test_what_is_logged_holds_no_key(server, llm, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("myagent"), "propagate", True)  # the server's settings may say otherwise
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "myagent.openai_llm"):
         server.script(Status(401, f"Incorrect API key provided: {KEY}"))
         with pytest.raises(LLMAuthError) as caught:
             await ask(llm)
