@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationRequest:
-    """A question to the user, about the tool call `call_id`; silence for `timeout` seconds is a no."""
+    """A question to the user, about the tool call `call_id`; silence for `timeout` seconds is a no.
+
+    `starts_call` is true when the call begins only after a yes, false when its code asks while it runs.
+    """
 
     call_id: str
     call_step_id: str
@@ -24,6 +27,7 @@ class ConfirmationRequest:
     tool_description: str
     tool_args: Mapping[str, Any]
     timeout: float
+    starts_call: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,5 +102,3 @@ def current_run() -> RunContext:
         return _current.get()
     except LookupError:
         raise LookupError("current_run() works only inside a tool call of a run.") from None
-
-

@@ -64,8 +64,20 @@ class RequestRefused(ServerEvent):
     metadata: RefusalMetadata
 
 
-class NoticeMetadata(FreeMetadata):
+class NoticeMetadata(Metadata):
+    """`accepted` has the message's ids and place, `replay` what was sent again; the rest belongs to plans."""
+
     action: str
+    message_id: str | None = None
+    run_id: str | None = None
+    position: int | None = None
+    duplicate: Literal[True] | None = None
+    replayed: int | None = None
+    last_seq: int | None = None
+    run_status: str | None = None
+    task_id: str | None = None
+    ok: bool | None = None
+    mode: str | None = None
 
 
 class SystemNotice(ServerEvent):
@@ -89,16 +101,11 @@ class SystemSessions(ServerEvent):
     metadata: SessionsMetadata
 
 
-class SessionDeletedMetadata(FreeMetadata):
-    pass
-
-
 class SessionDeleted(ServerEvent):
     """The session is gone with all its events, therefore this one is not logged."""
 
     event: Literal["agent.session_deleted"] = "agent.session_deleted"
     content: str
-    metadata: SessionDeletedMetadata = SessionDeletedMetadata()
 
 
 class IdleMetadata(Metadata):

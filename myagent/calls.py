@@ -1,0 +1,300 @@
+"""The tool calls of one reply: checked, confirmed, run side by side, each ending in exactly one result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from myagent.events import AgentEvent, RequestedCall, ToolFinished, ToolProgress, ToolStarted
+from myagent.exceptions import RetryTool, ToolFailed
+from myagent.host import ConfirmationRequest, Host, RunContext
+from myagent.i18n import gettext as _
+from myagent.messages import Message
+from myagent.protocol.vocabulary import ToolStatus
+from myagent.text import clean, shorten
+from myagent.tool.arguments import parse_arguments
+from myagent.tool.base_tool import BaseTool, ToolResult, to_result
+from myagent.tool.collection import ToolCollection
+
+if TYPE_CHECKING:
+    from myagent.agent import Agent
+
+logger = logging.getLogger(__name__)
+
+MAX_OUTPUT_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCall:
+    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result."""
+
+    requested: RequestedCall
+    tool: BaseTool | None = None
+    arguments: Mapping[str, Any]
+    problem: str | None = None
+    needs_confirmation: bool = False
+
+
+async def prepare_calls(message: Message, tools: ToolCollection, host: Host) -> list[PreparedCall]:
+    """Look up and check every call of a reply. Bad ones are kept, with the reason the model is told."""
+    prepared = []
+    for index, call in enumerate(message.tool_calls):
+        tool = tools.get(call.name)
+        arguments: Mapping[str, Any] = {}
+        asked: Mapping[str, Any] = {}
+        problem = None
+        try:
+            asked = parse_arguments(call.arguments)
+            if tool is None:
+                raise RetryTool(f"There is no tool {call.name!r}. Available are: {', '.join(tools.names) or 'none'}.")
+            arguments = tool.check(dict(asked))
+        except RetryTool as error:
+            problem = str(error)
+        confirms = tool is not None and problem is None and await _must_confirm(tool, arguments, host)
+        requested = RequestedCall(
+            index=index,
+            call_id=call.id,
+            step_id=uuid.uuid4().hex,
+            name=call.name,
+            arguments=asked,
+            waits=confirms or problem is not None,
+        )
+        prepared.append(
+            PreparedCall(
+                requested=requested, tool=tool, arguments=arguments, problem=problem, needs_confirmation=confirms
+            )
+        )
+    return prepared
+
+
+async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
+    rule = tool.requires_confirmation
+    if not callable(rule) and type(tool).needs_confirmation is BaseTool.needs_confirmation:
+        return rule
+    # The author's own code: like a tool's, it runs where it can block nobody. In doubt a person is asked.
+    try:
+        async with asyncio.timeout(tool.timeout):
+            return bool(await host.execute(tool, partial(tool.must_confirm, dict(arguments))))
+    except TimeoutError:
+        logger.warning("The confirmation rule of the tool %r took too long, so a person is asked.", tool.name)
+        return True
+
+
+async def run_calls(
+    agent: Agent,
+    step: int,
+    calls: Sequence[PreparedCall],
+    results: list[Message],
+    *,
+    host: Host,
+    context: RunContext,
+) -> AsyncGenerator[AgentEvent]:
+    """Run `calls` side by side and yield what they report as it happens; `results` gets their messages, in order."""
+    reports: asyncio.Queue[_Report] = asyncio.Queue()
+    tasks = [
+        asyncio.create_task(_Caller(agent, step, call, reports, host, context).run(), name=call.requested.name)
+        for call in calls
+    ]
+    messages: dict[int, Message] = {}
+    try:
+        while len(messages) < len(calls):
+            report = await reports.get()
+            if report.failure is not None:
+                raise report.failure
+            late = isinstance(report.event, ToolProgress) and report.event.call.index in messages
+            if report.event is not None and not late:
+                yield report.event
+                if isinstance(report.event, ToolFinished):
+                    messages[report.event.call.index] = report.event.message
+            report.noted.set()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    results.extend(messages[index] for index in sorted(messages))
+
+
+class _Report:
+    """An event on its way to the driver; `noted` is set when the driver has taken note of it."""
+
+    __slots__ = ("event", "failure", "noted")
+
+    def __init__(self, event: AgentEvent | None = None, failure: BaseException | None = None) -> None:
+        self.event = event
+        self.failure = failure
+        self.noted = asyncio.Event()
+
+
+class _Declined(Exception):
+    """The user said no, or nothing; the text is the result."""
+
+
+class _Caller:
+    """Takes one call from its request to its result."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        step: int,
+        call: PreparedCall,
+        reports: asyncio.Queue[_Report],
+        host: Host,
+        context: RunContext,
+    ) -> None:
+        self.agent = agent
+        self.step = step
+        self.call = call
+        self.reports = reports
+        self.host = host
+        self.context = replace(context, call_id=call.requested.call_id)
+        self.context._loop = asyncio.get_running_loop()
+        self.context._report = self._progress
+        self.context._ask = self._ask
+        self._limit: asyncio.Timeout | None = None
+        self._shown: _Report | None = None
+        self._begun = time.monotonic()
+
+    async def run(self) -> None:
+        try:
+            await self._note(await self._result())
+        except Exception as error:  # noqa: BLE001 - handed to the driver, who must not wait for ever
+            self.reports.put_nowait(_Report(failure=error))
+
+    async def _note(self, event: AgentEvent) -> None:
+        report = _Report(event)
+        self.reports.put_nowait(report)
+        await report.noted.wait()
+
+    async def _result(self) -> ToolFinished:
+        tool = self.call.tool
+        if tool is None or self.call.problem is not None:
+            return self._finished("failed", ToolResult(error=self.call.problem or "unknown tool"))
+        before = _snapshot(self.context.state)
+        try:
+            arguments = await self._confirmed_arguments(tool) if self.call.needs_confirmation else self.call.arguments
+            result = to_result(await self._execute(tool, arguments))
+        except _Declined as error:
+            return self._finished("declined", ToolResult(error=str(error)))
+        except (RetryTool, ToolFailed) as error:
+            result = ToolResult(error=str(error))
+        except Exception as error:
+            if self._limit is not None and self._limit.expired():
+                return self._finished(
+                    "failed", ToolResult(error=f"{tool.name} took longer than {tool.timeout:g} s."), before
+                )
+            # The author needs the traceback, the user and the model must not see it: it may hold secrets.
+            logger.exception("The tool %r of agent %r failed.", tool.name, self.agent.name)
+            result = ToolResult(error=f"{tool.name} failed with an internal error ({type(error).__name__}).")
+        return self._finished("failed" if result.error is not None else "success", result, before)
+
+    async def _confirmed_arguments(self, tool: BaseTool) -> Mapping[str, Any]:
+        question = _("Allow the call of %(tool)s?") % {"tool": tool.name}
+        decision = await self.host.confirm(self._request(tool, question, starts_call=True))
+        if not decision.confirmed:
+            said = "The user declined this call." if decision.answered else "The user did not answer in time."
+            raise _Declined(f"{said} Reason: {decision.reason}" if decision.reason else said)
+        arguments = self.call.arguments if decision.args is None else tool.check(decision.args)
+        self._begun = time.monotonic()
+        await self._note(ToolStarted(call=self.call.requested, arguments=arguments))
+        return arguments
+
+    def _request(self, tool: BaseTool, question: str, *, starts_call: bool) -> ConfirmationRequest:
+        return ConfirmationRequest(
+            call_id=self.call.requested.call_id,
+            call_step_id=self.call.requested.step_id,
+            question=question,
+            tool_name=tool.name,
+            tool_description=tool.description,
+            tool_args=self.call.arguments,
+            timeout=tool.confirm_timeout,
+            starts_call=starts_call,
+        )
+
+    async def _execute(self, tool: BaseTool, arguments: Mapping[str, Any]) -> Any:
+        async with asyncio.timeout(tool.timeout) as self._limit:
+            return await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+
+    def _progress(self, text: str, percent: float | None) -> None:
+        event = ToolProgress(call=self.call.requested, text=clean(str(text)), percent=percent)
+        if self._shown is not None and not self._shown.noted.is_set():
+            self._shown.event = event  # a tool that reports faster than it is noted: only the newest counts
+            return
+        self._shown = _Report(event)
+        self.reports.put_nowait(self._shown)
+
+    async def _ask(self, question: str) -> bool:
+        """`RunContext.confirm`: the tool's time limit stands still while the user thinks."""
+        tool, limit = self.call.tool, self._limit
+        if tool is None or limit is None:
+            raise RuntimeError("confirm() works only while the tool runs.")
+        loop = asyncio.get_running_loop()
+        deadline = limit.when()
+        left = None if deadline is None else deadline - loop.time()
+        limit.reschedule(None)
+        try:
+            decision = await self.host.confirm(self._request(tool, clean(question), starts_call=False))
+        finally:
+            if not limit.expired() and left is not None:
+                limit.reschedule(loop.time() + left)
+        return decision.confirmed
+
+    def _finished(self, status: ToolStatus, result: ToolResult, before: bytes | None = None) -> ToolFinished:
+        state, problem = _changed_state(self.context.state, before)
+        if problem is not None:
+            status, result = "failed", ToolResult(error=problem)
+        text = result.text if result.error is None else f"Error: {result.error}"
+        output, cut = shorten(text, MAX_OUTPUT_BYTES)
+        data = result.data if not cut and _is_small_json(result.data) else None
+        observed = text if self.agent.max_observe is None else text[: self.agent.max_observe]
+        if len(observed) < len(text):
+            observed += f"\n[cut: {len(text) - len(observed)} more characters]"
+        return ToolFinished(
+            step=self.step,
+            call=self.call.requested,
+            status=status,
+            output=output,
+            message=Message.tool(observed, tool_call_id=self.call.requested.call_id),
+            duration_ms=round((time.monotonic() - self._begun) * 1000),
+            error=None if result.error is None else shorten(result.error, 2_000)[0],
+            data=data,
+            truncated=cut,
+            state=state,
+        )
+
+
+def _snapshot(state: dict[str, Any]) -> bytes | None:
+    """`state` as JSON; None when it cannot be written, or is being changed by another tool at this moment."""
+    try:
+        return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, RuntimeError):
+        return None
+
+
+def _changed_state(state: dict[str, Any], before: bytes | None) -> tuple[dict[str, Any] | None, str | None]:
+    """What to store of the session's state after a call, if anything; or why it cannot be stored."""
+    if before is None:
+        return None, None
+    after = _snapshot(state)
+    if after == before:
+        return None, None
+    if after is None:
+        return None, "The tool left something in the session's state that is not JSON, so it was not kept."
+    kept: dict[str, Any] = orjson.loads(after)
+    return kept, None
+
+
+def _is_small_json(data: Any) -> bool:
+    if data is None:
+        return False
+    try:
+        return len(orjson.dumps(data)) <= MAX_OUTPUT_BYTES
+    except TypeError:
+        return False

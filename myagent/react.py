@@ -1,0 +1,142 @@
+"""The loop: think, call tools, look at the results, until there is an answer. Messages in, `AgentEvent`s out.
+
+It stores nothing and sends nothing; whoever drives it does. Closing the generator stops the model's stream and the
+tools at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from myagent.calls import PreparedCall, prepare_calls, run_calls
+from myagent.events import AgentEvent, ModelReplied, ReasoningDelta, RunFinished, StepReset, StepStarted, TextDelta
+from myagent.exceptions import ContextOverflow, LLMUnavailable, StreamCut
+from myagent.host import Host, RunContext
+from myagent.i18n import gettext as _
+from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.messages import Message
+from myagent.tool.terminate import Terminate
+from myagent.window import estimate_tokens, fit
+
+if TYPE_CHECKING:
+    from myagent.agent import Agent
+
+ATTEMPTS_PER_STEP = 3
+SUM_UP_PROMPT = (
+    "You have reached the limit of steps, and tools are no longer available. "
+    "Answer the user now with what you know, and say what is still missing."
+)
+
+
+async def run(
+    agent: Agent,
+    history: Sequence[Message],
+    *,
+    host: Host,
+    context: RunContext,
+    llm: LLM,
+) -> AsyncGenerator[AgentEvent]:
+    """Answer the last message of `history` (which has no system message).
+
+    Raises `RunError` when the model cannot be asked; what was yielded until then holds.
+    """
+    loop = _Loop(agent, history, llm)
+    for step in range(1, agent.max_steps + 1):
+        async with aclosing(loop.think(step, agent.tools.schemas())) as thoughts:
+            async for event in thoughts:
+                yield event
+        reply = loop.reply
+        if not reply.message.tool_calls:
+            yield RunFinished(
+                step=step, text=reply.message.text, finish="answer", message=reply.message, usage=loop.usage
+            )
+            return
+        calls = await prepare_calls(reply.message, agent.tools, host)
+        requested = tuple(call.requested for call in calls)
+        yield ModelReplied(step=step, message=reply.message, calls=requested, usage=loop.usage)
+        results: list[Message] = []
+        async with aclosing(run_calls(agent, step, calls, results, host=host, context=context)) as working:
+            async for event in working:
+                yield event
+        loop.messages += [reply.message, *results]
+        if ending := _terminated(calls):
+            yield _farewell(step, reply.message, ending, loop.usage)
+            return
+    step = agent.max_steps + 1
+    async with aclosing(loop.think(step, (), note=SUM_UP_PROMPT)) as thoughts:
+        async for event in thoughts:
+            yield event
+    # A model may ask for tools although it was offered none; its text is the answer all the same.
+    message = Message.assistant(loop.reply.message.text)
+    yield RunFinished(step=step, text=message.text, finish="max_steps", message=message, usage=loop.usage)
+
+
+def _terminated(calls: Sequence[PreparedCall]) -> PreparedCall | None:
+    return next((call for call in calls if isinstance(call.tool, Terminate) and call.problem is None), None)
+
+
+def _farewell(step: int, message: Message, ending: PreparedCall, usage: Usage) -> RunFinished:
+    text = message.text or str(ending.arguments.get("answer") or "") or _("Done.")
+    # What the model said beside the call is part of the history already.
+    said = None if message.text else Message.assistant(text)
+    return RunFinished(step=step, text=text, finish="terminate", message=said, usage=usage)
+
+
+class _Loop:
+    """The growing history of one run, and asking the model with it."""
+
+    def __init__(self, agent: Agent, history: Sequence[Message], llm: LLM) -> None:
+        self.agent = agent
+        self.messages = list(history)
+        self.llm = llm
+        self.usage = Usage()
+        self.reply: Reply
+        self._window = agent.context_window
+        self._system = Message.system(agent.system_prompt)
+
+    async def think(
+        self, step: int, tools: Sequence[ToolSchema], note: str | None = None
+    ) -> AsyncGenerator[AgentEvent]:
+        """Ask the model once; `self.reply` holds its whole reply afterwards."""
+        yield StepStarted(step=step)
+        for attempt in range(1, ATTEMPTS_PER_STEP + 1):
+            shown = False
+            try:
+                async with aclosing(self.llm.stream(self._prompt(note), tools=tools)) as stream:
+                    async for chunk in stream:
+                        match chunk:
+                            case TextChunk(text):
+                                shown = True
+                                yield TextDelta(step=step, text=text)
+                            case ReasoningChunk(text):
+                                yield ReasoningDelta(step=step, text=text)
+                            case Reply():
+                                self.reply = chunk
+                                self.usage += chunk.usage
+                return
+            except StreamCut as error:
+                self.usage += Usage(llm_calls=1)
+                if attempt == ATTEMPTS_PER_STEP:
+                    raise LLMUnavailable(
+                        _("The model's answer broke off %(count)d times. Try again, or look at the model's server.")
+                        % {"count": attempt}
+                    ) from error
+                if shown:
+                    yield StepReset(step=step, reason=error.code)
+            except ContextOverflow:
+                if attempt == ATTEMPTS_PER_STEP or not self._forget_half():
+                    raise
+
+    def _prompt(self, note: str | None) -> list[Message]:
+        history = fit(self.messages, self._window - estimate_tokens(self._system))
+        notes = [text for text in (self.agent.next_step_prompt, note) if text]
+        system = [self._system] if self.agent.system_prompt else []
+        return [*system, *history, *map(Message.system, notes)]
+
+    def _forget_half(self) -> bool:
+        """Make do with half of what was sent; False when that would be the same again."""
+        sent = fit(self.messages, self._window)
+        self._window = sum(map(estimate_tokens, sent)) // 2
+        return len(fit(self.messages, self._window)) < len(sent)

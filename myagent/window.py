@@ -1,0 +1,50 @@
+"""Cutting a history to the model's window, by whole exchanges, the newest kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from myagent.messages import Message
+
+# No tokenizer fits every endpoint. These err to the safe side for the common ones: about four Latin letters, or
+# hardly more than one Chinese character, make a token; a picture costs what a large one costs at OpenAI.
+_ASCII_PER_TOKEN = 3.5
+_TOKENS_PER_OTHER = 1.0
+_TOKENS_PER_IMAGE = 1_000
+_TOKENS_PER_MESSAGE = 6
+
+
+def estimate_tokens(message: Message) -> int:
+    """About how many tokens `message` takes, rather too many than too few."""
+    text = message.text + "".join(call.name + call.arguments for call in message.tool_calls)
+    others = 0 if text.isascii() else sum(1 for character in text if ord(character) > 127)
+    images = 0 if isinstance(message.content, str) else sum(part.get("type") != "text" for part in message.content)
+    return round(
+        (len(text) - others) / _ASCII_PER_TOKEN
+        + others * _TOKENS_PER_OTHER
+        + images * _TOKENS_PER_IMAGE
+        + _TOKENS_PER_MESSAGE
+    )
+
+
+def fit(history: Sequence[Message], budget: int) -> list[Message]:
+    """The newest whole exchanges of `history` that fit into `budget` tokens; the last one always stays.
+
+    An exchange is a user's message with all that follows it up to the next one, so a tool call is never split from
+    its result.
+    """
+    kept = len(history)
+    spent = 0
+    for start, end in reversed(_exchanges(history)):
+        spent += sum(estimate_tokens(message) for message in history[start:end])
+        if spent > budget and kept < len(history):
+            break
+        kept = start
+    return list(history[kept:])
+
+
+def _exchanges(history: Sequence[Message]) -> list[tuple[int, int]]:
+    starts = [index for index, message in enumerate(history) if message.role == "user"]
+    if not starts or starts[0] != 0:
+        starts.insert(0, 0)
+    return list(zip(starts, [*starts[1:], len(history)], strict=True))

@@ -1,0 +1,254 @@
+"""What one transaction of the journal has locked, decided and is about to write."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, models
+from django.utils import timezone
+
+from myagent.protocol.codec import encode, timestamp
+from myagent.protocol.errors import ErrorCode
+from myagent.protocol.server_base import ServerEvent
+from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+
+# Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
+_WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, ToolCall, Confirmation)
+
+
+class Refused(Exception):
+    """An entry's precondition does not hold; the entry is dropped, alone. `code` says which, for programs."""
+
+    def __init__(self, code: str, **data: Any) -> None:
+        self.code = code
+        self.data = data
+        super().__init__(code)
+
+
+STALE_RUN = "stale_run"
+
+
+@dataclass(slots=True)
+class LockedSession:
+    """The columns of a locked session that entries look at."""
+
+    id: uuid.UUID
+    agent: str
+    user_id: int | None
+    title: str
+    status: str
+    last_seq: int
+    last_position: int
+
+
+@dataclass(slots=True)
+class LockedRun:
+    """The columns of a locked run that entries look at."""
+
+    id: uuid.UUID
+    session_id: uuid.UUID
+    status: str
+    owner: str
+    epoch: int
+    attempts: int
+    queued_at: datetime
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in Run.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One event as it was logged; the connection `origin` knows it already, because it sent it."""
+
+    seq: int
+    frame: str
+    origin: str | None
+
+
+@dataclass(slots=True)
+class Growth:
+    """What one commit added to the log of a session that ended at `prev_seq`."""
+
+    session_id: uuid.UUID
+    prev_seq: int
+    events: list[Logged] = field(default_factory=list)
+
+
+class Batch:
+    """Collects the writes of many entries, so that each table is written once."""
+
+    def __init__(self) -> None:
+        self.now = timezone.now()
+        self.growths: dict[uuid.UUID, Growth] = {}
+        self.deleted: list[uuid.UUID] = []
+        self.sessions: dict[uuid.UUID, LockedSession] = {}
+        self.runs: dict[uuid.UUID, LockedRun] = {}
+        self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
+        self._stamp = timestamp(self.now)
+        self._database_now: datetime | None = None
+        self._inserts: dict[type[models.Model], dict[Any, models.Model]] = defaultdict(dict)
+        self._changes: dict[type[models.Model], dict[Any, dict[str, Any]]] = defaultdict(dict)
+        self._events: list[Event] = []
+
+    # --- locks, always sessions before runs and each in the order of their ids ---
+
+    def lock_sessions(self, ids: Iterable[uuid.UUID]) -> None:
+        rows = Session.objects.select_for_update().filter(pk__in=set(ids)).order_by("pk")
+        columns = ("id", "agent", "user_id", "title", "status", "last_seq", "last_position")
+        for row in rows.values_list(*columns):
+            self.sessions[row[0]] = LockedSession(*row)
+
+    def lock_runs(self, ids: Iterable[uuid.UUID], unfinished_of: Iterable[uuid.UUID]) -> None:
+        wanted = models.Q(pk__in=set(ids))
+        if unfinished_of := set(unfinished_of):
+            wanted |= models.Q(session_id__in=unfinished_of, status__in=Run.UNFINISHED)
+        rows = Run.objects.select_for_update().filter(wanted).order_by("pk")
+        for row in rows.values_list("id", "session_id", "status", "owner", "epoch", "attempts", "queued_at"):
+            self.runs[row[0]] = LockedRun(*row)
+
+    def find_client_ids(self, pairs: Sequence[tuple[uuid.UUID, str]]) -> None:
+        known = Message.objects.filter(
+            session_id__in={session_id for session_id, _ in pairs}, client_id__in={name for _, name in pairs}
+        )
+        for session_id, client_id, run_id in known.values_list("session_id", "client_id", "run_id"):
+            self.client_ids[session_id, client_id or ""] = run_id
+
+    # --- what entries ask ---
+
+    def session(self, session_id: uuid.UUID) -> LockedSession:
+        """The locked session. Raises `Refused` when there is none."""
+        try:
+            return self.sessions[session_id]
+        except KeyError:
+            raise Refused(ErrorCode.SESSION_NOT_FOUND) from None
+
+    def owned_run(self, run_id: uuid.UUID, epoch: int) -> LockedRun:
+        """The run, if whoever holds `epoch` may still write for it. Raises `Refused` otherwise."""
+        run = self.runs.get(run_id)
+        if run is None or not run.is_active or run.epoch != epoch:
+            raise Refused(STALE_RUN)
+        return run
+
+    def unfinished(self, session_id: uuid.UUID) -> list[LockedRun]:
+        """The runs of a session that have not ended, the one that is going first, then as they were asked for."""
+        runs = [run for run in self.runs.values() if run.session_id == session_id and run.status in Run.UNFINISHED]
+        return sorted(runs, key=lambda run: (not run.is_active, run.queued_at, run.id))
+
+    # --- what entries write ---
+
+    def insert(self, row: models.Model) -> None:
+        rows = self._inserts[type(row)]
+        rows[row.pk if row.pk is not None else object()] = row
+
+    def change(self, model: type[models.Model], pk: Any, **columns: Any) -> None:
+        """Set columns of one row; later changes of the same row win."""
+        if (fresh := self._inserts[model].get(pk)) is not None:
+            for name, value in columns.items():
+                setattr(fresh, name, value)
+            return
+        self._changes[model].setdefault(pk, {}).update(columns)
+
+    def change_run(self, run: LockedRun, **columns: Any) -> None:
+        """Set columns of a locked run, here and in the database."""
+        for name, value in columns.items():
+            if name in LockedRun.__slots__:
+                setattr(run, name, value)
+        self.change(Run, run.id, **columns)
+
+    def take_positions(self, session: LockedSession, count: int = 1) -> int:
+        """Reserve `count` places in the history; returns the first."""
+        first = session.last_position + 1
+        session.last_position += count
+        self.change(Session, session.id, last_position=session.last_position)
+        return first
+
+    def log(self, session: LockedSession, event: ServerEvent, *, origin: str | None = None) -> None:
+        """Give `event` the next number of its session's log and encode it, once for everybody."""
+        growth = self.growths.get(session.id)
+        if growth is None:
+            growth = self.growths[session.id] = Growth(session.id, session.last_seq)
+        session.last_seq += 1
+        frame = encode(event, session_id=str(session.id), seq=session.last_seq, at=self._stamp)
+        growth.events.append(Logged(session.last_seq, frame, origin))
+        self._events.append(
+            Event(
+                session_id=session.id,
+                seq=session.last_seq,
+                name=event.event,
+                step_id=event.step_id or "",
+                frame=frame,
+                created_at=self.now,
+            )
+        )
+        self.change(Session, session.id, last_seq=session.last_seq, active_at=self.now)
+
+    def flush(self) -> None:
+        """Write what was collected. Entries that look into the database call it first, to see their elders' work."""
+        for model in _WRITE_ORDER:
+            if rows := self._inserts.pop(model, None):
+                model._default_manager.bulk_create(list(rows.values()))
+        for model in _WRITE_ORDER:
+            if changes := self._changes.pop(model, None):
+                _update(model, changes)
+        if self._events:
+            Event.objects.bulk_create(self._events)
+            self._events = []
+
+    def forget(self, session_id: uuid.UUID) -> None:
+        """The session was deleted: nothing of it is announced, and later entries do not find it."""
+        self.sessions.pop(session_id, None)
+        self.growths.pop(session_id, None)
+        self.runs = {run.id: run for run in self.runs.values() if run.session_id != session_id}
+        self.deleted.append(session_id)
+
+    def database_now(self) -> datetime:
+        """The time by the database's clock, asked for once."""
+        if self._database_now is None:
+            if connection.vendor == "sqlite":
+                self._database_now = self.now  # the same machine's clock
+            else:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT CURRENT_TIMESTAMP")
+                    self._database_now = cursor.fetchone()[0]
+        return self._database_now
+
+    def is_stored(self) -> bool:
+        """Whether this batch is in the database although its commit seemed to fail: its events tell."""
+        newest = [(growth.session_id, growth.events[-1]) for growth in self.growths.values()]
+        return bool(newest) and all(
+            Event.objects.filter(session_id=session_id, seq=logged.seq, frame=logged.frame).exists()
+            for session_id, logged in newest
+        )
+
+
+def _update(model: type[models.Model], changes: dict[Any, dict[str, Any]]) -> None:
+    """One `executemany` per set of columns; `bulk_update` builds CASE expressions that take ten times as long."""
+    groups: dict[tuple[str, ...], list[tuple[Any, dict[str, Any]]]] = defaultdict(list)
+    for pk, columns in changes.items():
+        groups[tuple(sorted(columns))].append((pk, columns))
+    quote = connection.ops.quote_name
+    # Ends before beginnings: a session has at most one active run at any moment.
+    for names, rows in sorted(groups.items(), key=lambda group: "finished_at" not in group[0]):
+        fields: list[Any] = [model._meta.get_field(name) for name in names]
+        assignments = ", ".join(f"{quote(column.column)} = %s" for column in fields)
+        key: Any = model._meta.pk
+        statement = f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {quote(key.column)} = %s"
+        parameters = [
+            [
+                *(
+                    column.get_db_prep_save(columns[name], connection)
+                    for name, column in zip(names, fields, strict=True)
+                ),
+                key.get_db_prep_save(pk, connection),
+            ]
+            for pk, columns in rows
+        ]
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, parameters)

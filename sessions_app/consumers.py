@@ -1,0 +1,174 @@
+"""Frames in, frames out. What is allowed and what happens is decided in `services`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Any
+
+from channels.consumer import AsyncConsumer, get_handler_name
+from channels.exceptions import StopConsumer
+
+from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.registry import get_registry
+from myagent import __version__
+from myagent.i18n import gettext as _
+from myagent.protocol import client_events as events
+from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
+from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
+from myagent.protocol.errors import CloseCode, ErrorCode, ProtocolError
+from myagent.protocol.vocabulary import PROTOCOL_VERSION
+from sessions_app import services
+from sessions_app.engine import Engine
+from sessions_app.pump import Pump
+
+logger = logging.getLogger(__name__)
+
+
+class AgentConsumer(AsyncConsumer):
+    """One WebSocket connection."""
+
+    # Wake-ups reach the process, not the connection; a channel of its own would cost each connection 10 KiB.
+    channel_layer_alias = "myagent-none"
+
+    engine: Engine
+    client: services.Client
+    grant: Grant
+    pump: Pump
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        # Channels' own dispatch cleans up database connections in the process's one shared thread at every message
+        # (django/channels#2118); handlers here do their database work in `agents.database`, which does its own.
+        await getattr(self, get_handler_name(message))(message)
+
+    async def websocket_connect(self, message: dict[str, Any]) -> None:
+        self._pumping: asyncio.Task[None] | None = None
+        engine = self.scope.get("state", {}).get("engine")
+        if engine is None:
+            logger.error("No engine is running: serve with runagent, or with a server that speaks ASGI lifespan.")
+            return await self._refuse(CloseCode.SERVER_FAULT, "no engine")
+        self.engine = engine
+        try:
+            self.grant = await authorize(self.scope, engine.config)
+            agent = self._agent_of_path()
+            require_agent(self.grant, agent, get_registry().names)
+        except HandshakeRefused:
+            await self.send({"type": "websocket.close"})
+            return None
+        except ConnectionRefused as refusal:
+            return await self._refuse(refusal.close_code, refusal.code)
+        await self.send({"type": "websocket.accept"})
+        self._begin(agent)
+        return None
+
+    def _agent_of_path(self) -> str:
+        named: str | None = self.scope["url_route"]["kwargs"].get("agent")
+        if named is not None:
+            return named
+        # A token that is limited to some agents has its first one as the default.
+        usable = [name for name in get_registry().names if self.grant.allows(name)]
+        default = get_registry().default
+        return usable[0] if usable else default.name if default else ""
+
+    async def _refuse(self, code: int, reason: str) -> None:
+        # Accepted first: a browser shows a refused handshake as a bare 1006 and hides the reason.
+        await self.send({"type": "websocket.accept"})
+        await self.send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def _begin(self, agent: str) -> None:
+        connection_id = str(uuid.uuid4())
+        self.pump = Pump(connection_id, self.engine.hub, self._send_frame)
+        self.client = services.Client(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
+        self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
+        names = [name for name in get_registry().names if self.grant.allows(name)]
+        metadata = ConnectedMetadata(
+            connection_id=connection_id, server=f"MyAgent/{__version__}", protocol=PROTOCOL_VERSION, agents=names
+        )
+        self.pump.direct(SystemConnected(content=_("Connected."), metadata=metadata))
+        self._pumping = asyncio.create_task(self._pump_frames())
+        self.engine.connections.add(self)
+
+    async def _send_frame(self, frame: str) -> None:
+        await self.send({"type": "websocket.send", "text": frame})
+
+    async def _pump_frames(self) -> None:
+        try:
+            await self.pump.run()
+        except Exception:
+            logger.exception("Sending to connection %s failed; it may come back.", self.client.connection_id)
+            await self.send({"type": "websocket.close", "code": CloseCode.SERVER_FAULT})
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """The client is gone; its sessions and runs go on without it."""
+        if self._pumping is not None:
+            self._pumping.cancel()
+            self.engine.connections.discard(self)
+            self.pump.close()
+        raise StopConsumer
+
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        if self._pumping is None:
+            return
+        await self.pump.room()
+        text = message.get("text")
+        event: ClientEvent | None = None
+        try:
+            event = parse_frame(message.get("bytes") or b"" if text is None else text)
+            await self._handle(event)
+        except ProtocolError as error:
+            self._refuse_request(error, event)
+        except Exception:
+            logger.exception("A request on connection %s failed.", self.client.connection_id)
+            words = _("The server made a mistake with this request; its log has the details.")
+            self._refuse_request(ProtocolError(ErrorCode.INTERNAL_ERROR, words), event)
+
+    def _refuse_request(self, error: ProtocolError, event: ClientEvent | None) -> None:
+        if event is not None:
+            error.request, error.request_id = event.event, event.request_id
+            error.session_id = getattr(event, "session_id", None)
+        self.pump.direct(refusal_event(error), session_id=error.session_id, request_id=error.request_id)
+
+    async def _handle(self, event: ClientEvent) -> None:
+        engine, client = self.engine, self.client
+        match event:
+            case events.UserMessage():
+                await services.post_message(engine, client, event)
+            case events.UserAck():
+                await services.acknowledge(engine, client, event)
+            case events.UserCreateSession():
+                await services.create_session(engine, client, event)
+            case events.UserResponse():
+                await services.respond(engine, client, event)
+            case events.UserCancel():
+                await services.cancel(engine, client, event)
+            case events.UserReconnect():
+                await services.reconnect(engine, client, event)
+            case events.UserListSessions():
+                await services.list_sessions(engine, client, event)
+            case events.UserUpdateSession():
+                await services.update_session(engine, client, event)
+            case events.UserCloseSession():
+                await services.close_session(engine, client, event)
+            case events.UserDeleteSession():
+                await services.delete_session(engine, client, event)
+            case _:
+                words = _("%(event)s is not supported here.") % {"event": event.event}
+                raise ProtocolError(ErrorCode.NOT_SUPPORTED, words)
+
+    # --- Connection, for the engine ---
+
+    def heartbeat_is_due(self, now: float) -> bool:
+        return now >= self._heartbeat_at
+
+    def heartbeat(self, last_seqs: dict[uuid.UUID, int]) -> None:
+        self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
+        attached = {str(key): last_seqs[key] for key in self.pump.attached if key in last_seqs}
+        metadata = HeartbeatMetadata(server_time=timestamp(), sessions=attached)
+        self.pump.heartbeat(encode(SystemHeartbeat(metadata=metadata)), last_seqs)
+
+    async def revoke(self) -> None:
+        self.engine.connections.discard(self)
+        logger.warning("Closed the connection of %s: what let it in holds no longer.", self.grant.username)
+        await self.send({"type": "websocket.close", "code": CloseCode.UNAUTHENTICATED, "reason": "revoked"})

@@ -1,0 +1,72 @@
+"""Sends the streamed text of one run at the pacer's times: at most one entry on its way, so a slow database makes
+fewer and larger pieces instead of a queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from myagent.protocol.server_base import ServerEvent
+from sessions_app.pacer import DeltaPacer
+
+Submit = Callable[[tuple[ServerEvent, ...]], Awaitable[asyncio.Future[object]]]
+
+
+class DeltaSender:
+    """`submit` queues events for the journal and returns the future of their commit."""
+
+    def __init__(self, pacer: DeltaPacer, submit: Submit) -> None:
+        self._pacer = pacer
+        self._submit = submit
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    def add_text(self, text: str) -> None:
+        self._pacer.add_text(text)
+        self._send()
+
+    def add_reasoning(self, text: str) -> None:
+        self._pacer.add_reasoning(text)
+        self._send()
+
+    def begin(self, step: int) -> None:
+        """A step begins, or begins anew."""
+        self.stop()
+        self._pacer.begin(step)
+
+    def finish(self) -> tuple[ServerEvent, ...]:
+        """The last events of the step, for the entry that ends it."""
+        self.stop()
+        return self._pacer.finish(self._loop.time())
+
+    def rest(self) -> tuple[ServerEvent, ...]:
+        """What is held of a step that will not be finished."""
+        self.stop()
+        return self._pacer.take(self._loop.time())
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send(self) -> None:
+        if self._timer is not None or (self._sending is not None and not self._sending.done()):
+            return
+        now = self._loop.time()
+        due = self._pacer.due(now)
+        if due is None:
+            return
+        if due > now:
+            self._timer = self._loop.call_at(due, self._on_time)
+        else:
+            self._sending = asyncio.create_task(self._submit_and_wait(self._pacer.take(now)))
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._send()
+
+    async def _submit_and_wait(self, events: tuple[ServerEvent, ...]) -> None:
+        # A refusal is not looked at here: the next entry that somebody waits for is refused as well.
+        await asyncio.wait([await self._submit(events)])
+        self._loop.call_soon(self._send)

@@ -1,0 +1,265 @@
+"""One run in this process: drives the loop, records what it reports, and is its host."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from agents.database import in_thread
+from agents.tool_loops import ToolLoops
+from myagent import react
+from myagent.agent import Agent
+from myagent.events import (
+    AgentEvent,
+    ModelReplied,
+    ReasoningDelta,
+    RunFinished,
+    StepReset,
+    StepStarted,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+from myagent.exceptions import RunError
+from myagent.host import ConfirmationRequest, Decision, RunContext
+from myagent.i18n import gettext as _
+from myagent.llm import LLM, Usage
+from myagent.protocol.errors import ErrorCode
+from myagent.protocol.server_base import ServerEvent
+from myagent.tool.base_tool import BaseTool
+from sessions_app import queries
+from sessions_app.batch import Refused
+from sessions_app.delta_sender import DeltaSender
+from sessions_app.entries.base import Entry, RunRef
+from sessions_app.entries.runs import (
+    AskConfirmation,
+    EndRun,
+    FinishCall,
+    LapseConfirmation,
+    LogDeltas,
+    LogEvents,
+    StartCall,
+    StoreReply,
+)
+from sessions_app.journal import Journal, JournalClosed
+from sessions_app.models import Run
+from sessions_app.pacer import DeltaPacer
+from sessions_app.translate import Translator
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What every driver of this process works with. `delta_interval` is in seconds."""
+
+    journal: Journal
+    tool_loops: ToolLoops
+    delta_interval: float
+
+
+class RunDriver:
+    """Works on one run until it ends, is cancelled, or turns out to be somebody else's."""
+
+    def __init__(self, ref: RunRef, agent: Agent, llm: LLM, equipment: Equipment) -> None:
+        self.ref = ref
+        self.agent = agent
+        self.has_more = False
+        """Whether the session has further messages to answer; known at the end."""
+        self._llm = llm
+        self._journal = equipment.journal
+        self._tool_loops = equipment.tool_loops
+        self._translate = Translator(ref.run_id)
+        self._deltas = DeltaSender(DeltaPacer(ref.run_id, interval=equipment.delta_interval), self._submit_deltas)
+        self._unconfirmed: list[asyncio.Future[Any]] = []
+        self._questions: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._first_result = 0
+        self._step = 0
+        self._usage = Usage()
+        self._begun = time.monotonic()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the run waits for a person."""
+        return bool(self._questions)
+
+    def answered(self, step_id: str, answer: dict[str, Any]) -> None:
+        """A person answered a confirmation; the answer is on record already."""
+        question = self._questions.get(step_id)
+        if question is not None and not question.done():
+            question.set_result(answer)
+
+    async def drive(self) -> None:
+        """Work on the run to its end. Raises nothing; whoever cancels it has put the run's end on record before."""
+        try:
+            await self._drive()
+        except (Refused, JournalClosed) as error:
+            logger.info("Run %s is not ours any more (%s).", self.ref.run_id, error)
+        except RunError as error:
+            await self._fail(error.code, str(error))
+        except Exception:
+            logger.exception("Run %s of agent %r failed.", self.ref.run_id, self.agent.name)
+            await self._fail(ErrorCode.INTERNAL_ERROR, _("The server made a mistake; its log has the details."))
+        finally:
+            self._deltas.stop()
+
+    async def _drive(self) -> None:
+        conversation = await in_thread(queries.conversation, self.ref.session_id)
+        context = RunContext(
+            session_id=str(self.ref.session_id),
+            run_id=str(self.ref.run_id),
+            agent=self.agent.name,
+            user=conversation.username,
+            state=conversation.state,
+        )
+        async with aclosing(
+            react.run(self.agent, conversation.messages, host=self, context=context, llm=self._llm)
+        ) as events:
+            async for event in events:
+                await self._take(event)
+
+    async def _take(self, event: AgentEvent) -> None:
+        match event:
+            case TextDelta(text=text):
+                self._deltas.add_text(text)
+            case ReasoningDelta(text=text):
+                self._deltas.add_reasoning(text)
+            case StepStarted(step=step):
+                self._step = step
+                self._deltas.begin(step)
+                await self._log(self._translate.step_started(event))
+            case StepReset(step=step):
+                self._deltas.begin(step)
+                await self._log(self._translate.step_reset(event))
+            case ModelReplied():
+                self._usage = event.usage
+                entry = StoreReply(
+                    **self._mine, reply=event, events=(*self._deltas.finish(), *self._translate.tool_calls(event))
+                )
+                self._first_result = await self._record(entry)
+            case ToolStarted():
+                await self._record(StartCall(**self._mine, step_id=event.call.step_id, arguments=event.arguments))
+            case ToolProgress():
+                await self._record(LogEvents(**self._mine, events=(self._translate.tool_progress(event),)))
+            case ToolFinished():
+                position = self._first_result + event.call.index
+                events = (self._translate.tool_finished(event),)
+                await self._submit(FinishCall(**self._mine, finished=event, position=position, events=events))
+            case RunFinished():
+                await self._finish(event)
+
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"session_id": self.ref.session_id, "of_run": self.ref.run_id, "epoch": self.ref.epoch}
+
+    async def _log(self, *events: ServerEvent) -> None:
+        await self._submit(LogEvents(**self._mine, events=events))
+
+    async def _submit_deltas(self, events: tuple[ServerEvent, ...]) -> asyncio.Future[Any]:
+        return await self._submit(LogDeltas(**self._mine, events=events))
+
+    async def _submit(self, entry: Entry) -> asyncio.Future[Any]:
+        """Queue an entry without waiting for its commit; `_record` raises what became of it."""
+        self._unconfirmed = [future for future in self._unconfirmed if not future.done() or future.exception()]
+        outcome = await self._journal.submit(entry)
+        self._unconfirmed.append(outcome)
+        return outcome
+
+    async def _record(self, entry: Entry) -> Any:
+        """Commit an entry behind all that were submitted. Raises `Refused`, or why one of them was not stored."""
+        outcome = await self._journal.submit(entry)
+        for earlier in self._unconfirmed:
+            await earlier
+        return await outcome
+
+    # --- the end ---
+
+    async def _finish(self, event: RunFinished) -> None:
+        self._usage = event.usage
+        duration_ms = round((time.monotonic() - self._begun) * 1000)
+        answer = self._translate.final_answer(event, duration_ms=duration_ms)
+        await self._end(
+            EndRun(
+                **self._mine,
+                status=Run.Status.SUCCEEDED,
+                message=event.message,
+                steps=event.step,
+                usage=event.usage,
+                events=(*self._deltas.finish(), answer),
+            ),
+            event.finish,
+        )
+
+    async def _fail(self, code: str, message: str) -> None:
+        self._unconfirmed.clear()
+        error = self._translate.error(code, message)
+        entry = EndRun(
+            **self._mine,
+            status=Run.Status.FAILED,
+            steps=self._step,
+            usage=self._usage,
+            error_code=code,
+            # What is held back of the text belongs before the error, so that the log holds all that was said.
+            events=(*self._deltas.rest(), error),
+        )
+        try:
+            await self._end(entry, f"error {code}")
+        except (Refused, JournalClosed) as refusal:
+            logger.info("Run %s is not ours any more (%s).", self.ref.run_id, refusal)
+
+    async def _end(self, entry: EndRun, how: str) -> None:
+        self.has_more = await self._record(entry)
+        logger.info(
+            "Run %s of %s: %s, %d steps, %d + %d tokens, %.1f s",
+            self.ref.run_id,
+            self.agent.name,
+            how,
+            entry.steps,
+            entry.usage.input_tokens,
+            entry.usage.output_tokens,
+            time.monotonic() - self._begun,
+        )
+
+    # --- Host ---
+
+    async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
+        return await self._tool_loops.execute(self.agent.name, tool, call)
+
+    async def confirm(self, request: ConfirmationRequest) -> Decision:
+        step_id = uuid.uuid4().hex
+        question = self._questions[step_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._record(
+                AskConfirmation(
+                    **self._mine,
+                    step_id=step_id,
+                    call_step_id=request.call_step_id,
+                    starts_call=request.starts_call,
+                    question=request.question,
+                    timeout=request.timeout,
+                    events=(self._translate.confirmation(request, step_id),),
+                )
+            )
+            answer = await self._answer(step_id, question, request.timeout)
+        finally:
+            del self._questions[step_id]
+        return Decision(
+            confirmed=answer["confirmed"],
+            args=answer.get("args"),
+            reason=answer.get("reason"),
+            answered=answer.get("answered", True),
+        )
+
+    async def _answer(self, step_id: str, question: asyncio.Future[dict[str, Any]], patience: float) -> dict[str, Any]:
+        done, _pending = await asyncio.wait([question], timeout=patience)
+        if done:
+            return question.result()
+        quicker = await self._record(LapseConfirmation(**self._mine, step_id=step_id))
+        return quicker or {"confirmed": False, "answered": False}

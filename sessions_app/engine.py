@@ -1,0 +1,180 @@
+"""Everything that works behind the connections of one process, built, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol
+
+from agents.access import Grant, recheck
+from agents.conf import Config
+from agents.database import in_thread
+from agents.hosted import refresh_disabled
+from agents.registry import get_registry
+from agents.tool_loops import ToolLoops
+from myagent.llm import LLM
+from sessions_app import queries
+from sessions_app.batch import Refused
+from sessions_app.entries.requests import Acknowledge
+from sessions_app.hub import Hub
+from sessions_app.journal import Committed, Journal, JournalClosed
+from sessions_app.owners import Owner
+from sessions_app.pump import Pump
+from sessions_app.runner import Runner
+from sessions_app.wakeups import Wakeups
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+POLL_ALONE_SECONDS = 0.2
+"""Between two looks at the logs when other processes share the database and no channel layer tells of their news."""
+FLUSH_SECONDS = 2.0
+DELETED = -1
+"""Stands for the `last_seq` of a session that is gone."""
+
+
+class Connection(Protocol):
+    """An open connection, as the engine sees it."""
+
+    grant: Grant
+    pump: Pump
+
+    def heartbeat_is_due(self, now: float) -> bool:
+        """Whether it is time for a heartbeat; `now` by the loop's clock."""
+        ...
+
+    def heartbeat(self, last_seqs: dict[uuid.UUID, int]) -> None:
+        """Send one."""
+        ...
+
+    async def revoke(self) -> None:
+        """Close it: what let it in holds no longer."""
+        ...
+
+
+class Engine:
+    """Lives on the event loop of one process."""
+
+    def __init__(self, config: Config, llm: LLM) -> None:
+        self.config = config
+        self.hub = Hub()
+        self.owner = Owner(config.data_dir)
+        self.tool_loops = ToolLoops()
+        self.journal = Journal(asyncio.get_running_loop(), self._committed)
+        self.wakeups = Wakeups(self._grown_elsewhere)
+        self.runner = Runner(journal=self.journal, tool_loops=self.tool_loops, config=config, owner=self.owner, llm=llm)
+        self.connections: set[Connection] = set()
+        self._llm = llm
+        self._acknowledged: dict[uuid.UUID, int] = {}
+        self._look = asyncio.Event()
+        self._woken = False
+        self._poll_at = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to work; runs that a dead process of this folder left behind are ended first."""
+        self.owner.acquire()
+        self.journal.start()
+        self.wakeups.start()
+        await self.runner.sweep()
+        config, never = self.config, asyncio.Event()
+        for seconds, work, early in (
+            (config.lease_seconds / 3, self.runner.renew, never),
+            (POLL_SECONDS, self.runner.sweep, self.runner.room),
+            (POLL_ALONE_SECONDS, self._poll, self._look),
+            (1.0, self._heartbeats, never),
+            (config.grants_seconds, self._check_grants, never),
+            (FLUSH_SECONDS, self._flush_acknowledged, never),
+        ):
+            self._tasks.append(asyncio.create_task(self._every(seconds, work, early), name=work.__name__))
+
+    async def stop(self) -> None:
+        """Let runs end, release the rest, write what is queued."""
+        await self.runner.drain(self.config.drain_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._flush_acknowledged()
+        await self.tool_loops.close(timeout=1.0)
+        await self.journal.stop()
+        await self.wakeups.stop()
+        if (close := getattr(self._llm, "aclose", None)) is not None:
+            await close()
+        self.owner.release()
+
+    def acknowledge(self, session_id: uuid.UUID, seq: int) -> None:
+        """A client has everything up to `seq`; written every few seconds, as clients say it five times a second."""
+        self._acknowledged[session_id] = max(seq, self._acknowledged.get(session_id, 0))
+
+    # --- news ---
+
+    def _committed(self, committed: Committed) -> None:
+        self.hub.grown(committed.growths)
+        self.hub.deleted(committed.deleted)
+        grown = {growth.session_id: growth.events[-1].seq for growth in committed.growths}
+        gone = dict.fromkeys(committed.deleted, DELETED)
+        if grown or gone:
+            self.wakeups.announce(grown | gone)
+
+    def _grown_elsewhere(self, last_seqs: dict[uuid.UUID, int]) -> None:
+        self.hub.deleted([session_id for session_id, last_seq in last_seqs.items() if last_seq == DELETED])
+        self.hub.grown_elsewhere({key: value for key, value in last_seqs.items() if value != DELETED})
+        self._woken = True
+        self._look.set()
+
+    async def _poll(self) -> None:
+        """Find out by ourselves what other processes did: wake-ups are only hints."""
+        woken, self._woken = self._woken, False
+        now = asyncio.get_running_loop().time()
+        if not woken and now < self._poll_at:
+            return
+        lonely = self.wakeups.is_available or not await in_thread(self._may_have_company)
+        self._poll_at = now + (POLL_SECONDS if lonely else POLL_ALONE_SECONDS)
+        await self.runner.look()
+        if attached := list(self.hub.attached):
+            self._found(attached, await in_thread(queries.last_seqs, attached))
+
+    def _may_have_company(self) -> bool:
+        return not self.config.embedded_database or self.owner.others_alive()
+
+    def _found(self, asked: list[uuid.UUID], last_seqs: dict[uuid.UUID, int]) -> None:
+        self.hub.grown_elsewhere(last_seqs)
+        self.hub.deleted([session_id for session_id in asked if session_id not in last_seqs])
+
+    # --- from time to time ---
+
+    async def _heartbeats(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due = [connection for connection in self.connections if connection.heartbeat_is_due(now)]
+        sessions = {session_id for connection in due for session_id in connection.pump.attached}
+        last_seqs = await in_thread(queries.last_seqs, sessions) if sessions else {}
+        for connection in due:
+            connection.heartbeat(last_seqs)
+
+    async def _check_grants(self) -> None:
+        await in_thread(refresh_disabled, get_registry())
+        revoked = await in_thread(recheck, {connection.grant for connection in self.connections})
+        for connection in [connection for connection in self.connections if connection.grant in revoked]:
+            await connection.revoke()
+
+    async def _flush_acknowledged(self) -> None:
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        for session_id, seq in acknowledged.items():
+            await self.journal.submit(Acknowledge(session_id=session_id, seq=seq))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], early: asyncio.Event) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await early.wait()
+            early.clear()
+            try:
+                await work()
+            except (Refused, JournalClosed) as error:
+                logger.info("%s has nothing to do: %s", getattr(work, "__name__", work), error)
+            except Exception:
+                # The database may be away; the next round finds it back or says so again.
+                logger.exception("%s failed; trying again in %g s.", getattr(work, "__name__", work), seconds)

@@ -1,0 +1,111 @@
+"""Who works on a run, and until when. Leases run by the database's clock, which all processes share."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db.models.functions import Now
+
+from myagent.i18n import gettext as _
+from myagent.protocol.server_events import RunErrorMetadata, RunFailed
+from sessions_app.batch import Batch, LockedRun
+from sessions_app.entries.base import Entry, RunRef
+from sessions_app.entries.closing import close_run, place_messages
+from sessions_app.models import Run
+
+INTERRUPTED_BY_RESTART = "interrupted_by_restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on runs: `owner` names the process, `seconds` is how long without renewal."""
+
+    owner: str
+    seconds: float
+
+
+def take_run(batch: Batch, run: LockedRun, lease: Lease) -> None:
+    """Make the lease's owner the one who may write for `run`."""
+    batch.change_run(
+        run,
+        status=Run.Status.RUNNING,
+        owner=lease.owner,
+        epoch=run.epoch + 1,
+        attempts=run.attempts + 1,
+        lease_until=batch.database_now() + timedelta(seconds=lease.seconds),
+        started_at=batch.now,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimNext(Entry):
+    """Take the run that is next in a session. Returns it, or None when there is none or another one is going."""
+
+    needs_unfinished: ClassVar[bool] = True
+
+    lease: Lease
+
+    def apply(self, batch: Batch) -> RunRef | None:
+        session = batch.session(self.session_id)
+        waiting = batch.unfinished(session.id)
+        if not waiting or waiting[0].is_active:
+            return None
+        run = waiting[0]
+        place_messages(batch, session, run.id)
+        take_run(batch, run, self.lease)
+        return RunRef(session.id, run.id, run.epoch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewLeases(Entry):
+    """Keep all runs of this owner, in one statement. `session_id` is not looked at."""
+
+    only_deltas: ClassVar[bool] = True
+
+    lease: Lease
+
+    def apply(self, batch: Batch) -> int:
+        renewed = Now() + timedelta(seconds=self.lease.seconds)
+        return Run.objects.active().filter(owner=self.lease.owner).update(lease_until=renewed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonRun(Entry):
+    """End a run whose owner is gone. Refused with `stale_run` when somebody owns it after all."""
+
+    dead_run_id: uuid.UUID
+    epoch: int
+
+    @property
+    def run_id(self) -> uuid.UUID | None:
+        return self.dead_run_id
+
+    def apply(self, batch: Batch) -> None:
+        session = batch.session(self.session_id)
+        run = batch.owned_run(self.dead_run_id, self.epoch)
+        close_run(batch, session, run, call_status="unknown")
+        batch.change_run(
+            run,
+            status=Run.Status.FAILED,
+            epoch=run.epoch + 1,
+            owner="",
+            lease_until=None,
+            finished_at=batch.now,
+            error_code=INTERRUPTED_BY_RESTART,
+        )
+        metadata = RunErrorMetadata(run_id=str(run.id), code=INTERRUPTED_BY_RESTART)
+        content = _("The server was restarted during this answer. Please send your message again.")
+        batch.log(session, RunFailed(content=content, metadata=metadata))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRuns(Entry):
+    """Let go of all runs of this owner, so that others need not wait. `session_id` is not looked at."""
+
+    owner: str
+
+    def apply(self, batch: Batch) -> int:
+        return Run.objects.active().filter(owner=self.owner).update(lease_until=Now())

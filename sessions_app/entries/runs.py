@@ -1,0 +1,219 @@
+"""What the owner of a run writes while it goes on, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from myagent.events import ModelReplied, ToolFinished
+from myagent.llm import Usage
+from myagent.messages import Message as LibraryMessage
+from myagent.protocol.server_base import ServerEvent
+from sessions_app.batch import Batch, LockedRun, LockedSession
+from sessions_app.entries.base import RunEntry
+from sessions_app.entries.closing import close_run
+from sessions_app.models import Confirmation, Message, Run, Session, ToolCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvents(RunEntry):
+    """Events that change nothing but the log."""
+
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        for event in self.events:
+            batch.log(session, event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDeltas(LogEvents):
+    """Pieces of streamed text; these may wait for others of their kind."""
+
+    only_deltas: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreReply(RunEntry):
+    """A reply that asks for tools: the message, its calls, and places in the history for their results.
+
+    Returns the first of these places; the result of call `index` belongs `index` places behind it.
+    """
+
+    reply: ModelReplied
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
+        reply = self.reply
+        position = batch.take_positions(session, 1 + len(reply.calls))
+        _insert_message(batch, run, reply.message, position)
+        for call in reply.calls:
+            batch.insert(
+                ToolCall(
+                    run_id=run.id,
+                    step=reply.step,
+                    index=call.index,
+                    call_id=call.call_id,
+                    step_id=call.step_id,
+                    position=position + 1 + call.index,
+                    tool=call.name[:200],
+                    arguments=dict(call.arguments),
+                    status=ToolCall.Status.ASKED if call.waits else ToolCall.Status.STARTED,
+                    asked_at=batch.now,
+                )
+            )
+        batch.change_run(run, steps=reply.step, **_usage_columns(reply.usage))
+        for event in self.events:
+            batch.log(session, event)
+        return position + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCall(RunEntry):
+    """A call that waited for a yes begins; committed before its tool runs."""
+
+    step_id: str
+    arguments: Mapping[str, Any]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        batch.change(ToolCall, self.step_id, status=ToolCall.Status.STARTED, arguments_run=dict(self.arguments))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishCall(RunEntry):
+    """The result of a call: for the log, for the history, and the session's state as the tool left it."""
+
+    finished: ToolFinished
+    position: int
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        finished = self.finished
+        batch.change(
+            ToolCall,
+            finished.call.step_id,
+            status=ToolCall.Status.DONE,
+            outcome=finished.status,
+            result=finished.output,
+            error=finished.error or "",
+            duration_ms=finished.duration_ms,
+            finished_at=batch.now,
+        )
+        _insert_message(batch, run, finished.message, self.position)
+        if finished.state is not None:
+            batch.change(Session, session.id, state=finished.state)
+        for event in self.events:
+            batch.log(session, event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskConfirmation(RunEntry):
+    """A question to the user; the run waits. `starts_call` is true when the call begins only after a yes."""
+
+    step_id: str
+    call_step_id: str
+    starts_call: bool
+    question: str
+    timeout: float
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        if self.starts_call:
+            batch.change(ToolCall, self.call_step_id, status=ToolCall.Status.CONFIRMING)
+        batch.insert(
+            Confirmation(
+                run_id=run.id,
+                tool_call_id=self.call_step_id,
+                step_id=self.step_id,
+                question=self.question,
+                asked_at=batch.now,
+                expires_at=batch.now + timedelta(seconds=self.timeout),
+            )
+        )
+        batch.change_run(run, status=Run.Status.WAITING)
+        for event in self.events:
+            batch.log(session, event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LapseConfirmation(RunEntry):
+    """Nobody answered in time: silence is a no. Returns the answer when somebody was quicker, else None."""
+
+    step_id: str
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> dict[str, Any] | None:
+        batch.flush()
+        confirmation = Confirmation.objects.get(step_id=self.step_id)
+        if confirmation.answer is not None:
+            answer: dict[str, Any] = confirmation.answer
+            return answer
+        settle(batch, run, confirmation, {"confirmed": False, "answered": False}, by="")
+        return None
+
+
+def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dict[str, Any], *, by: str) -> None:
+    """Record the one answer of a confirmation; the run goes on when it waits for no other."""
+    batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now, answered_by=by)
+    others = Confirmation.objects.filter(run_id=run.id, answer=None).exclude(pk=confirmation.pk)
+    if not others.exists():
+        batch.change_run(run, status=Run.Status.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRun(RunEntry):
+    """The run is over: its last events, its last message and its status, all or nothing.
+
+    Returns whether further messages wait in the session.
+    """
+
+    needs_unfinished: ClassVar[bool] = True
+
+    status: Run.Status
+    events: tuple[ServerEvent, ...]
+    message: LibraryMessage | None = None
+    steps: int
+    usage: Usage
+    error_code: str = ""
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> bool:
+        *rest, terminal = self.events
+        for event in rest:
+            batch.log(session, event)
+        if self.status is not Run.Status.SUCCEEDED:
+            close_run(batch, session, run, call_status="cancelled")
+        if self.message is not None:
+            _insert_message(batch, run, self.message, batch.take_positions(session))
+        batch.change_run(
+            run,
+            status=self.status,
+            owner="",
+            lease_until=None,
+            finished_at=batch.now,
+            steps=self.steps,
+            error_code=self.error_code,
+            **_usage_columns(self.usage),
+        )
+        batch.log(session, terminal)
+        return bool(batch.unfinished(session.id))
+
+
+def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, position: int) -> None:
+    batch.insert(
+        Message(
+            session_id=run.session_id,
+            run_id=run.id,
+            position=position,
+            created_at=batch.now,
+            **Message.fields_of(message),
+        )
+    )
+
+
+def _usage_columns(usage: Usage) -> dict[str, int]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "llm_calls": usage.llm_calls,
+    }

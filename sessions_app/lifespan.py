@@ -1,0 +1,64 @@
+"""Starts the engine with the server and stops it with the server, whatever ASGI server that is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agents.conf import Config, get_config
+from agents.database import in_thread
+from agents.hosted import sync_hosted_agents
+from agents.registry import Registry, get_registry, set_registry
+from myagent.demo_llm import DemoLLM
+from myagent.exceptions import MyAgentError
+from myagent.i18n import use_language
+from myagent.llm import LLM
+from myagent.openai_llm import OpenAILLM
+from sessions_app.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+
+
+async def lifespan(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """The ASGI application for scopes of type `lifespan`; the engine is handed on as `scope["state"]["engine"]`."""
+    engine: Engine | None = None
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                engine = await _start(get_config())
+            except MyAgentError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            except Exception as error:
+                logger.exception("The engine could not be started.")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            scope.setdefault("state", {})["engine"] = engine
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            if engine is not None:
+                await engine.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def _start(config: Config) -> Engine:
+    use_language(config.language)
+    if len(get_registry()) == 0:
+        # Another server than the command's: the settings name the agents.
+        set_registry(Registry.from_sources(config.agents))
+        await in_thread(sync_hosted_agents, get_registry())
+    engine = Engine(config, default_llm(config))
+    await engine.start()
+    return engine
+
+
+def default_llm(config: Config) -> LLM:
+    """The model of agents that bring none of their own."""
+    return DemoLLM() if config.llm == "demo" else OpenAILLM()

@@ -1,0 +1,165 @@
+"""What is read of conversations. Plain and synchronous; called in a database thread."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from myagent.messages import Message as LibraryMessage
+from myagent.protocol.codec import timestamp
+from sessions_app.models import Confirmation, Event, Message, Run, Session
+
+REPLAY_PAGE = 200
+# SQLite takes 32,766 parameters in a statement, PostgreSQL plans long lists slowly.
+_IDS_PER_QUERY = 500
+# Far more than any model's window holds.
+_HISTORY_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What must be known of a session to let somebody use it."""
+
+    id: uuid.UUID
+    agent: str
+    user_id: int | None
+    last_seq: int
+
+
+def session_facts(session_id: uuid.UUID) -> SessionFacts | None:
+    row = Session.objects.filter(pk=session_id).values_list("id", "agent", "user_id", "last_seq").first()
+    return SessionFacts(*row) if row else None
+
+
+def events_after(session_id: uuid.UUID, seq: int, limit: int = REPLAY_PAGE) -> list[tuple[int, str]]:
+    """The next `(seq, frame)` of a log behind `seq`, in order."""
+    return list(Event.objects.after(session_id, seq).values_list("seq", "frame")[:limit])
+
+
+def last_seqs(session_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How far these logs go. A session that is missing in the answer is deleted."""
+    found: dict[uuid.UUID, int] = {}
+    ids = list(session_ids)
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        rows = Session.objects.filter(pk__in=ids[start : start + _IDS_PER_QUERY])
+        found.update(rows.values_list("id", "last_seq"))
+    return found
+
+
+class SessionGone(Exception):
+    """The session was deleted meanwhile."""
+
+
+def end_of_log(session_id: uuid.UUID) -> tuple[int, str]:
+    """`last_seq` of a session and the status of what goes on in it, `idle` for nothing. Raises `SessionGone`."""
+    last_seq = Session.objects.filter(pk=session_id).values_list("last_seq", flat=True).first()
+    if last_seq is None:
+        raise SessionGone
+    unfinished = Run.objects.filter(session_id=session_id).unfinished().order_by("queued_at")
+    statuses = set(unfinished.values_list("status", flat=True))
+    active = next((status for status in (*Run.ACTIVE, Run.Status.QUEUED) if status in statuses), None)
+    return last_seq, str(active.value) if active else "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a run needs of its session: the messages in order, the state for tools, the name of the user."""
+
+    messages: list[LibraryMessage]
+    state: dict[str, Any]
+    username: str | None
+
+
+def conversation(session_id: uuid.UUID) -> Conversation:
+    placed = Message.objects.filter(session_id=session_id, position__isnull=False).order_by("-position")
+    columns = ("role", "content", "parts", "tool_calls", "tool_call_id")
+    newest_first = [row.to_library() for row in placed.only(*columns)[:_HISTORY_LIMIT]]
+    session = Session.objects.values("state", "user__username").get(pk=session_id)
+    return Conversation(newest_first[::-1], session["state"] or {}, session["user__username"])
+
+
+@dataclass(frozen=True, slots=True)
+class RunNews:
+    """What somebody else may have done to a run: its epoch and whether it goes on, and answers to its questions."""
+
+    epoch: int
+    is_active: bool
+    answers: dict[str, dict[str, Any]]
+
+
+def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
+    answers: dict[uuid.UUID, dict[str, dict[str, Any]]] = {}
+    answered = Confirmation.objects.filter(run_id__in=run_ids, answer__isnull=False)
+    for run_id, step_id, answer in answered.values_list("run_id", "step_id", "answer"):
+        answers.setdefault(run_id, {})[step_id] = answer
+    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch", "status")
+    return {pk: RunNews(epoch, status in Run.ACTIVE, answers.get(pk, {})) for pk, epoch, status in rows}
+
+
+def startable_sessions(limit: int) -> list[tuple[uuid.UUID, str]]:
+    """`(session_id, agent)` of sessions whose next run waits for a place, the longest waiting first."""
+    busy = Run.objects.filter(session_id=OuterRef("session_id")).active().values("pk")[:1]
+    queued = Run.objects.filter(status=Run.Status.QUEUED).annotate(before=Subquery(busy)).filter(before=None)
+    rows = queued.order_by("queued_at").values_list("session_id", "session__agent")[: limit * 2]
+    return list(dict.fromkeys(rows))[:limit]
+
+
+def lapsed_runs(mine: Sequence[uuid.UUID], dead_owners: Sequence[str]) -> list[tuple[uuid.UUID, uuid.UUID, int]]:
+    """`(session_id, run_id, epoch)` of active runs that nobody works on: lease run out, or owner known to be dead."""
+    nobodys = Run.objects.active().filter(Q(lease_until__lt=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
+    return list(nobodys.values_list("session_id", "id", "epoch"))
+
+
+def active_owners() -> list[str]:
+    """Who says to work on something."""
+    return list(Run.objects.active().values_list("owner", flat=True).distinct())
+
+
+def sessions_of(
+    user_id: int | None, *, agents: Iterable[str], query: str | None, before: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of a user's sessions as `system.sessions` has them, newest first, and where the next page begins.
+
+    Raises `ValueError` for a `before` that no page ended with.
+    """
+    rows = Session.objects.of(user_id).filter(agent__in=list(agents))
+    if query:
+        rows = rows.filter(Q(title__icontains=query) | Q(messages__content__icontains=query)).distinct()
+    if before:
+        moment, pk = _parse_page_mark(before)
+        rows = rows.filter(Q(active_at__lt=moment) | Q(active_at=moment, pk__lt=pk))
+    newest_run = Run.objects.filter(session_id=OuterRef("pk")).unfinished().order_by("-queued_at").values("status")[:1]
+    page = list(rows.annotate(run_status=Subquery(newest_run)).order_by("-active_at", "-pk")[: limit + 1])
+    mark = _page_mark(page[limit - 1]) if len(page) > limit else None
+    return [_summary(row) for row in page[:limit]], mark
+
+
+def _page_mark(session: Session) -> str:
+    return f"{session.active_at.isoformat()}|{session.pk}"
+
+
+def _parse_page_mark(mark: str) -> tuple[datetime, uuid.UUID]:
+    moment, _, pk = mark.partition("|")
+    parsed = datetime.fromisoformat(moment)
+    if parsed.tzinfo is None:
+        raise ValueError(mark)
+    return parsed, uuid.UUID(pk)
+
+
+def _summary(session: Any) -> dict[str, Any]:
+    return {
+        "session_id": str(session.pk),
+        "agent": session.agent,
+        "title": session.title,
+        "status": session.status,
+        "last_seq": session.last_seq,
+        "run_status": session.run_status or "idle",
+        "created_at": timestamp(session.created_at),
+        "active_at": timestamp(session.active_at),
+    }

@@ -1,0 +1,170 @@
+"""Owns the tasks of this process's runs: starts them, finds what waits, keeps their leases, lets them go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from agents.conf import Config
+from agents.database import in_thread
+from agents.registry import get_registry
+from agents.tool_loops import ToolLoops
+from myagent.llm import LLM
+from sessions_app import queries
+from sessions_app.batch import Refused
+from sessions_app.driver import Equipment, RunDriver
+from sessions_app.entries.base import RunRef
+from sessions_app.entries.ownership import AbandonRun, ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal import Journal, JournalClosed
+from sessions_app.owners import Owner
+
+logger = logging.getLogger(__name__)
+
+NO_SESSION = uuid.UUID(int=0)
+"""For entries that are of the process and of no session."""
+
+
+class Runner:
+    """Lives on the event loop. `llm` is the model of agents that bring none of their own."""
+
+    def __init__(self, *, journal: Journal, tool_loops: ToolLoops, config: Config, owner: Owner, llm: LLM) -> None:
+        self._journal = journal
+        self._config = config
+        self._owner = owner
+        self._llm = llm
+        self._equipment = Equipment(
+            journal=journal, tool_loops=tool_loops, delta_interval=config.delta_interval_ms / 1000
+        )
+        self._drivers: dict[uuid.UUID, RunDriver] = {}
+        self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self._starting: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._was_full = False
+        self.room = asyncio.Event()
+        """Set when a place became free while runs waited for one."""
+
+    # --- room ---
+
+    def lease_for(self, agent: str) -> Lease | None:
+        """The right to begin a run of this agent here; None while there is no room, or the server is stopping."""
+        busy = Counter(driver.agent.name for driver in self._drivers.values() if not driver.is_waiting)
+        limit = self._config.max_runs_per_agent
+        if self._draining:
+            return None
+        if busy.total() >= self._config.max_runs or (limit is not None and busy[agent] >= limit):
+            self._was_full = True
+            return None
+        return Lease(self._owner.name, self._config.lease_seconds)
+
+    # --- starting ---
+
+    def launch(self, ref: RunRef, agent: str) -> None:
+        """Work on a run that this process has just come to own."""
+        loaded = get_registry().get(agent)
+        if loaded is None:
+            logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
+            return
+        # A model that was chosen on the command line is everybody's, the demo model above all.
+        llm = self._llm if self._config.llm is not None else loaded.agent.llm or self._llm
+        driver = self._drivers[ref.run_id] = RunDriver(ref, loaded.agent, llm, self._equipment)
+        task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
+        task.add_done_callback(lambda _: self._ended(driver))
+
+    def _ended(self, driver: RunDriver) -> None:
+        self._drivers.pop(driver.ref.run_id, None)
+        self._tasks.pop(driver.ref.run_id, None)
+        if driver.has_more:
+            self._start_later(driver.ref.session_id, driver.agent.name)
+        elif self._was_full:
+            self._was_full = False
+            self.room.set()
+
+    def _start_later(self, session_id: uuid.UUID, agent: str) -> None:
+        task = asyncio.create_task(self.start_next(session_id, agent))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def start_next(self, session_id: uuid.UUID, agent: str) -> None:
+        """Begin the session's next queued run, if it has one and there is room."""
+        lease = self.lease_for(agent)
+        if lease is None:
+            return
+        try:
+            ref = await self._journal.record(ClaimNext(session_id=session_id, lease=lease))
+        except (Refused, JournalClosed) as error:
+            logger.info("Nothing to begin in session %s (%s).", session_id, error)
+            return
+        if ref is not None:
+            self.launch(ref, agent)
+
+    # --- what others did to our runs ---
+
+    def stop_runs(self, run_ids: Iterable[uuid.UUID]) -> None:
+        """These runs are over; stop what they still cost."""
+        for run_id in run_ids:
+            if task := self._tasks.get(run_id):
+                task.cancel()
+
+    def answered(self, run_id: uuid.UUID, step_id: str, answer: dict[str, Any]) -> None:
+        """A confirmation was answered."""
+        if driver := self._drivers.get(run_id):
+            driver.answered(step_id, answer)
+
+    async def look(self) -> None:
+        """Find out from the database what other processes did to our runs."""
+        ours = {run_id: driver.ref.epoch for run_id, driver in self._drivers.items()}
+        if not ours:
+            return
+        news = await in_thread(queries.run_news, list(ours))
+        for run_id, epoch in ours.items():
+            about = news.get(run_id)
+            if about is None or not about.is_active or about.epoch != epoch:
+                self.stop_runs([run_id])
+                continue
+            for step_id, answer in about.answers.items():
+                self.answered(run_id, step_id, answer)
+
+    # --- keeping, finding, letting go ---
+
+    async def renew(self) -> None:
+        """Prolong the leases of all our runs."""
+        if self._drivers:
+            lease = Lease(self._owner.name, self._config.lease_seconds)
+            await self._journal.record(RenewLeases(session_id=NO_SESSION, lease=lease))
+
+    async def sweep(self) -> None:
+        """End runs that died with their process, and begin those that wait while there is room."""
+        mine = list(self._drivers)
+        for session_id, run_id, epoch in await in_thread(self._lapsed, mine):
+            try:
+                await self._journal.record(AbandonRun(session_id=session_id, dead_run_id=run_id, epoch=epoch))
+            except Refused:
+                logger.info("Run %s was taken by another process.", run_id)
+        if self._draining:
+            return
+        for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs):
+            if get_registry().available(agent) is not None:
+                await self.start_next(session_id, agent)
+
+    def _lapsed(self, mine: list[uuid.UUID]) -> list[tuple[uuid.UUID, uuid.UUID, int]]:
+        # Locks tell of processes on this machine only; elsewhere the lease has to run out.
+        owners = queries.active_owners() if self._config.embedded_database else []
+        dead = [owner for owner in owners if not self._owner.is_alive(owner)]
+        return queries.lapsed_runs(mine, dead)
+
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, let runs end for so long, then let go of the rest so that others may go on with them."""
+        self._draining = True
+        working = [task for run_id, task in self._tasks.items() if not self._drivers[run_id].is_waiting]
+        if working and seconds > 0:
+            logger.info("Waiting up to %g s for %d runs to end.", seconds, len(working))
+            await asyncio.wait(working, timeout=seconds)
+        rest = list(self._tasks.values())
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, *self._starting, return_exceptions=True)
+        await self._journal.record(ReleaseRuns(session_id=NO_SESSION, owner=self._owner.name))

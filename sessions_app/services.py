@@ -1,0 +1,300 @@
+"""One function per thing that a client can ask. Rules live here and in the entries, not in the consumer."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from agents.access import Grant
+from agents.database import in_thread
+from agents.registry import LoadedAgent, get_registry
+from myagent.i18n import gettext as _
+from myagent.messages import Message
+from myagent.protocol import client_events as events
+from myagent.protocol.direct_events import (
+    NothingInterrupted,
+    NoticeMetadata,
+    SessionsMetadata,
+    SystemNotice,
+    SystemSessions,
+)
+from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.text import clean
+from sessions_app import queries
+from sessions_app.batch import Refused
+from sessions_app.engine import Engine
+from sessions_app.entries.base import Entry
+from sessions_app.entries.requests import (
+    AnswerConfirmation,
+    CancelRuns,
+    CloseSession,
+    CreateSession,
+    DeleteSession,
+    Posted,
+    PostMessage,
+    UpdateSession,
+)
+from sessions_app.journal import JournalClosed
+from sessions_app.pump import Pump
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Who asks: an open connection, what it may do, and which agent its path names."""
+
+    connection_id: str
+    grant: Grant
+    agent: str
+    pump: Pump
+
+
+# --- sessions ---
+
+
+async def create_session(engine: Engine, client: Client, event: events.UserCreateSession) -> None:
+    """Begin a conversation; the connection is attached to it and so gets `agent.session_created`."""
+    agent = _usable_agent(client, event.agent or client.agent)
+    session_id = uuid.uuid4()
+    client.pump.attach(session_id)
+    client.pump.follow(session_id, agent.name, 0)
+    try:
+        await _record(
+            engine,
+            CreateSession(
+                session_id=session_id,
+                agent=agent.name,
+                user_id=client.grant.user_id,
+                connection_id=client.connection_id,
+                title=clean(event.title),
+                metadata=_clean(event.session_metadata),
+                request_id=event.request_id,
+            ),
+        )
+    except BaseException:
+        client.pump.detach(session_id)
+        raise
+
+
+async def update_session(engine: Engine, client: Client, event: events.UserUpdateSession) -> None:
+    session_id = await _open(client, event.session_id)
+    metadata = None if event.session_metadata is None else _clean(event.session_metadata)
+    title = None if event.title is None else clean(event.title)
+    await _record(engine, UpdateSession(session_id=session_id, title=title, metadata=metadata))
+
+
+async def close_session(engine: Engine, client: Client, event: events.UserCloseSession) -> None:
+    session_id = await _open(client, event.session_id)
+    engine.runner.stop_runs(await _record(engine, CloseSession(session_id=session_id)))
+
+
+async def delete_session(engine: Engine, client: Client, event: events.UserDeleteSession) -> None:
+    """Every connection that is attached is told, this one as well."""
+    session_id = await _open(client, event.session_id)
+    engine.runner.stop_runs(await _record(engine, DeleteSession(session_id=session_id)))
+
+
+async def list_sessions(engine: Engine, client: Client, event: events.UserListSessions) -> None:
+    usable = [name for name in get_registry().names if client.grant.allows(name)]
+    wanted = [name for name in usable if event.agent in (None, name)]
+    if client.grant.user_id is None:
+        # Sessions of nobody are found by their id only; a list would show one stranger's to another.
+        page: list[dict[str, Any]] = []
+        mark = None
+    else:
+        try:
+            page, mark = await in_thread(
+                queries.sessions_of,
+                client.grant.user_id,
+                agents=wanted,
+                query=event.query and clean(event.query),
+                before=event.before,
+                limit=event.limit,
+            )
+        except ValueError as error:
+            message = _("content.before is not the 'next' of an earlier page.")
+            raise ProtocolError(ErrorCode.BAD_FIELD, message, event="system.error") from error
+    answer = SystemSessions(metadata=SessionsMetadata(sessions=page, next=mark))
+    client.pump.direct(answer, request_id=event.request_id)
+
+
+async def reconnect(engine: Engine, client: Client, event: events.UserReconnect) -> None:
+    """Attach, send again what lies behind the cursor, then go on live."""
+    session_id = _session_id(event.session_id)
+    facts = await _attach(client, session_id)
+    if event.after > facts.last_seq:
+        client.pump.follow(session_id, facts.agent, facts.last_seq)
+        raise ProtocolError(
+            ErrorCode.CURSOR_AHEAD,
+            _("The log of this session ends at %(last)d, before your cursor. Reconnect without one.")
+            % {"last": facts.last_seq},
+            last_seq=facts.last_seq,
+        )
+    client.pump.replay(session_id, facts.agent, event.after, event.request_id)
+
+
+async def acknowledge(engine: Engine, client: Client, event: events.UserAck) -> None:
+    session_id = await _open(client, event.acked_session)
+    engine.acknowledge(session_id, event.after)
+
+
+# --- runs ---
+
+
+async def post_message(engine: Engine, client: Client, event: events.UserMessage) -> None:
+    """Store a message and begin or queue its run; never waits for the run."""
+    session_id = await _open(client, event.session_id)
+    if event.is_blank:
+        raise ProtocolError(ErrorCode.EMPTY_MESSAGE, _("The message is empty. Write something and send it again."))
+    attachment = client.pump.attachment(session_id)
+    agent = get_registry().available(attachment.agent) if attachment else None
+    if agent is None:
+        message = _("The agent of this session is not available at the moment.")
+        raise ProtocolError(ErrorCode.AGENT_UNAVAILABLE, message)
+    posted: Posted = await _record(
+        engine,
+        PostMessage(
+            session_id=session_id,
+            new_run_id=uuid.uuid4(),
+            message=Message.user(_clean(event.content)),
+            message_id=event.message_id and clean(event.message_id),
+            origin=client.connection_id,
+            lease=engine.runner.lease_for(agent.name),
+            when_busy=agent.agent.when_busy,
+            max_queued=engine.config.max_queued,
+        ),
+    )
+    _notify_accepted(client, event, posted)
+    engine.runner.stop_runs(posted.ended)
+    if posted.lease is not None:
+        engine.runner.launch(posted.lease, agent.name)
+
+
+def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) -> None:
+    facts = NoticeMetadata(
+        action="accepted",
+        message_id=posted.message_id,
+        run_id=str(posted.run_id),
+        position=posted.position,
+        duplicate=True if posted.duplicate else None,
+    )
+    notice = SystemNotice(content=_("The message was accepted."), metadata=facts)
+    client.pump.direct(notice, session_id=event.session_id, request_id=event.request_id)
+
+
+async def respond(engine: Engine, client: Client, event: events.UserResponse) -> None:
+    """Answer a confirmation; the answer is on record before the run learns of it."""
+    session_id = await _open(client, event.session_id)
+    given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
+    answer = _clean({key: value for key, value in given.items() if value is not None})
+    run_id = await _record(
+        engine,
+        AnswerConfirmation(
+            session_id=session_id,
+            step_id=clean(event.step_id),
+            answer=answer,
+            by=client.grant.username or "",
+            origin=client.connection_id,
+        ),
+    )
+    engine.runner.answered(run_id, event.step_id, answer)
+
+
+async def cancel(engine: Engine, client: Client, event: events.UserCancel) -> None:
+    """End the run that is going and all queued ones, whoever owns them."""
+    session_id = await _open(client, event.session_id)
+    ended = await _record(engine, CancelRuns(session_id=session_id))
+    engine.runner.stop_runs(ended)
+    if not ended:
+        idle = NothingInterrupted(content=_("Nothing is running in this session."))
+        client.pump.direct(idle, session_id=event.session_id, request_id=event.request_id)
+
+
+# --- what all of them need ---
+
+
+async def _open(client: Client, session_id: str) -> uuid.UUID:
+    """The id of a session that the client may use; its connection is attached from here on."""
+    parsed = _session_id(session_id)
+    if client.pump.attachment(parsed) is None:
+        facts = await _attach(client, parsed)
+        client.pump.follow(parsed, facts.agent, facts.last_seq)
+    return parsed
+
+
+async def _attach(client: Client, session_id: uuid.UUID) -> queries.SessionFacts:
+    """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
+    is_new = client.pump.attachment(session_id) is None
+    client.pump.attach(session_id)
+    facts = await in_thread(queries.session_facts, session_id)
+    if facts is None or facts.user_id not in (None, client.grant.user_id) or not client.grant.allows(facts.agent):
+        if is_new:
+            client.pump.detach(session_id)
+        raise _not_found()
+    return facts
+
+
+def _session_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise _not_found() from None
+
+
+def _not_found() -> ProtocolError:
+    # The same words whether it is somebody else's or nobody's, so that ids cannot be probed.
+    return ProtocolError(
+        ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Create one with user.create_session.")
+    )
+
+
+def _usable_agent(client: Client, name: str) -> LoadedAgent:
+    agent = get_registry().available(name)
+    if agent is None or not client.grant.allows(name):
+        message = _("There is no agent %(name)r here.") % {"name": name[:100]}
+        raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
+    return agent
+
+
+async def _record(engine: Engine, entry: Entry) -> Any:
+    """Commit for a client. Raises `ProtocolError` with the words for what was refused."""
+    if not engine.journal.is_healthy:
+        raise _try_again()
+    try:
+        return await engine.journal.record(entry)
+    except Refused as refusal:
+        raise _refusal(refusal) from refusal
+    except JournalClosed:
+        raise _try_again() from None
+
+
+def _try_again() -> ProtocolError:
+    message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
+    return ProtocolError(ErrorCode.TRY_AGAIN, message)
+
+
+def _refusal(refusal: Refused) -> ProtocolError:
+    match refusal.code:
+        case ErrorCode.SESSION_CLOSED:
+            return ProtocolError(ErrorCode.SESSION_CLOSED, _("This session is closed. Create a new one to go on."))
+        case ErrorCode.SESSION_BUSY if refusal.data.get("reason") == "reject":
+            return ProtocolError(ErrorCode.SESSION_BUSY, _("The agent is still answering. Wait, or cancel it first."))
+        case ErrorCode.SESSION_BUSY:
+            message = _("%(limit)d messages are waiting already. Wait for answers, or cancel.") % refusal.data
+            return ProtocolError(ErrorCode.SESSION_BUSY, message)
+        case ErrorCode.NO_PENDING_CONFIRMATION:
+            message = _("No confirmation with this step_id is waiting for an answer.")
+            return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
+        case _:
+            return _not_found()
+
+
+def _clean(value: Any) -> Any:
+    """JSON with every text in it clean; see `myagent.text.clean`."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): _clean(item) for key, item in value.items()}
+    return value

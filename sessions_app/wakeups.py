@@ -1,0 +1,84 @@
+"""Tells the other processes that logs grew, and hears it from them. The only user of the channel layer.
+
+A wake-up is a hint without content: the layer may drop it (`channels` promises at most once), so every reader also
+looks by itself from time to time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+logger = logging.getLogger(__name__)
+
+GROUP = "myagent.wakeups"
+MESSAGE_TYPE = "myagent.grown"
+RETRY_SECONDS = 1.0
+
+
+class Wakeups:
+    """`on_wake` is called on the loop with the `last_seq` of sessions that grew elsewhere."""
+
+    def __init__(self, on_wake: Callable[[dict[uuid.UUID, int]], None]) -> None:
+        self._on_wake = on_wake
+        self._layer: Any = get_channel_layer()
+        self._name = uuid.uuid4().hex
+        self._pending: dict[uuid.UUID, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._something = asyncio.Event()
+
+    @property
+    def is_available(self) -> bool:
+        """Whether other processes can be reached at all."""
+        return self._layer is not None
+
+    def start(self) -> None:
+        if self.is_available:
+            self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.is_available and hasattr(self._layer, "close_pools"):
+            await self._layer.close_pools()
+
+    def announce(self, last_seqs: Mapping[uuid.UUID, int]) -> None:
+        """Let the others know; several calls may become one message."""
+        if self.is_available:
+            self._pending.update(last_seqs)
+            self._something.set()
+
+    async def _send(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            pending, self._pending = self._pending, {}
+            grown = {str(session_id): last_seq for session_id, last_seq in pending.items()}
+            try:
+                await self._layer.group_send(GROUP, {"type": MESSAGE_TYPE, "from": self._name, "grown": grown})
+            except Exception as error:  # noqa: BLE001 - whatever the layer's backend raises, polling makes it good
+                logger.warning(
+                    "Other processes could not be told of news (%s); they will find out by themselves.", error
+                )
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                channel = await self._layer.new_channel()
+                await self._layer.group_add(GROUP, channel)
+                while True:
+                    self._take(await self._layer.receive(channel))
+            except Exception as error:  # noqa: BLE001 - see _send
+                logger.warning("News of other processes cannot be heard (%s); looking for them instead.", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message.get("from") != self._name:
+            self._on_wake({uuid.UUID(session_id): last_seq for session_id, last_seq in message["grown"].items()})
