@@ -15,7 +15,8 @@ from agents.local_user import LOCAL_USERNAME
 from agents.registry import LoadedAgent, Registry
 from myagent.i18n import gettext as _
 
-_ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+"""What `--host` can be that is no address of its own: all addresses of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class Banner:
             yield from self._agent(loaded)
         yield _row(_("WebSocket"), self._url("ws"))
         yield _row(_("With token"), f"{self._url('ws')}?token={self.token}")
+        if self.host in ANY_ADDRESS:
+            yield _row("", _("from other machines: the same with this machine's name or address"))
         yield _row(_("Admin"), f"{self._url('http')}admin/")
         if self.password is not None:
             words = _("user %(user)s, password %(password)s (shown only now)")
@@ -65,7 +68,7 @@ class Banner:
         yield _row("", _("tools: %(tools)s") % {"tools": tools})
 
     def _url(self, scheme: str) -> str:
-        host = "localhost" if self.host in _ANY_ADDRESS else self.host
+        host = "localhost" if self.host in ANY_ADDRESS else self.host
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
 

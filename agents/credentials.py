@@ -78,7 +78,8 @@ def revoked_among(grants: Iterable[Grant]) -> set[Grant]:
 
 def _good_ids(user_ids: set[Any], token_ids: set[Any]) -> dict[tuple[Any, Any], Any]:
     """Active users, as (user, None), and usable tokens, as (user, token), with the agents they are limited to."""
-    usable = Q(token__in=token_ids) & usable_at(timezone.now(), prefix="token__")
+    # An empty list would empty the whole result, and no token has the number 0.
+    usable = Q(access_tokens__in=token_ids or {0}) & usable_at(timezone.now(), prefix="access_tokens__")
     rows = (
         get_user_model()
         .objects.filter(pk__in=user_ids, is_active=True)

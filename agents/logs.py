@@ -18,3 +18,9 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A logging filter: keep the record's words only. For what any stranger can provoke."""
+    record.exc_info = record.exc_text = None
+    return True

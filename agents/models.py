@@ -92,7 +92,7 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
 
 
 def usable_at(now: datetime, *, prefix: str = "") -> Q:
-    """Neither revoked nor expired at `now`; `prefix` is the path to the token in a join, such as `token__`."""
+    """Neither revoked nor expired at `now`; `prefix` is the path to the token in a join, such as `access_tokens__`."""
     unlimited = Q(**{f"{prefix}expires_at": None}) | Q(**{f"{prefix}expires_at__gt": now})
     return Q(**{f"{prefix}revoked_at": None}) & unlimited
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 from django.core.management import call_command
@@ -91,7 +92,14 @@ def serve(
 
     token = issue_banner_token(user)
     connections.close_all()
-    server = AgentServer(get_default_application(), host=host, port=port, on_listening=listening, config=config)
+    server = AgentServer(
+        get_default_application(),
+        host=host,
+        port=port,
+        on_listening=listening,
+        access_log=sys.stderr if config.debug else None,
+        config=config,
+    )
     if watcher is not None:
         watcher.start(server.stop)
     server.run()

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from dotenv import load_dotenv
 
 from agents.data_folder import DATABASE_FILE, make_data_folder, read_secret
+from agents.logs import without_traceback
 
 load_dotenv(Path.cwd() / ".env")
 env = environ.Env()
@@ -163,11 +164,13 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         },
     },
+    "filters": {"words_only": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         # Django's own handlers print only with DEBUG on, and mail to nobody.
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.security.DisallowedHost": {"filters": ["words_only"]},
         "myagent": {"level": "INFO"},
         "agents": {"level": "INFO"},
         "sessions_app": {"level": "INFO"},

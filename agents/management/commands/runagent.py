@@ -5,7 +5,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.http.request import validate_host
 
+from agents.banner import ANY_ADDRESS
 from agents.conf import Config, ConfigError, configure, get_config
 from agents.exceptions import AgentFileError
 from agents.management.base import PlainCommand, add_language, port, seconds, speak_early
@@ -17,7 +19,6 @@ from myagent.i18n import use_language
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 8080
-_ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
 
 class Command(PlainCommand):
@@ -101,9 +102,11 @@ def _configured(options: dict[str, Any]) -> Config:
             given[name] = True
     if options["files"]:
         given["agents"] = [str(Path(file)) for file in options["files"]]
-    if options["host"] not in _ANY_ADDRESS:
-        given["served_hosts"] = [options["host"]]
-        settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, _as_host_header(options["host"])]
+    if options["host"] not in ANY_ADDRESS:
+        header = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+        given["served_hosts"] = [header]
+        if not validate_host(header, settings.ALLOWED_HOSTS):
+            settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, header]
     try:
         if options["allow_origin"]:
             given["allow_origins"] = [*get_config().allow_origins, *options["allow_origin"]]
@@ -112,7 +115,3 @@ def _configured(options: dict[str, Any]) -> Config:
         raise CommandError(str(error)) from error
     use_language(config.language)
     return config
-
-
-def _as_host_header(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
