@@ -1,0 +1,109 @@
+"""A tool as its author wrote it, checked once and made ready for the loop."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from myagent.exceptions import AgentDefinitionError
+from myagent.llm import ToolSchema
+from myagent.tool.arguments import Arguments, SignatureArguments
+from myagent.tool.docstring import docstring_of, split_docstring
+from myagent.tool.json_schema import SchemaArguments
+from myagent.tool.signature import is_async, read_signature
+
+if TYPE_CHECKING:
+    from myagent.tool.base_tool import BaseTool
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+METHODS = ("schema", "check", "bind", "needs_confirmation", "must_confirm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What the loop needs of a tool: its schema, the check of its arguments, and how its code is called.
+
+    `contexts` are the names of the parameters that receive the `RunContext`.
+    """
+
+    schema: ToolSchema
+    arguments: Arguments
+    contexts: tuple[str, ...]
+    is_async: bool
+
+
+def define(tool: BaseTool) -> Definition:
+    """Check `tool`. Raises `AgentDefinitionError` that says what its author has to change."""
+    name = _name(tool)
+    execute = getattr(tool, "execute", None)
+    if not callable(execute):
+        raise AgentDefinitionError(f"Tool {name!r} has no execute(). Write `async def execute(self, …)` in its class.")
+    _check_attributes(tool)
+    signature = read_signature(execute, tool=name)
+    text, descriptions = split_docstring(docstring_of(execute))
+    arguments: Arguments
+    if tool.parameters is None:
+        arguments = SignatureArguments(name, signature, descriptions)
+    else:
+        arguments = SchemaArguments(name, tool.parameters, signature)
+    function = {
+        "name": name,
+        "description": tool.description or text or inspect.cleandoc(tool.__doc__ or ""),
+        "parameters": arguments.schema,
+    }
+    return Definition(
+        schema={"type": "function", "function": function},
+        arguments=arguments,
+        contexts=signature.contexts,
+        is_async=is_async(execute),
+    )
+
+
+def _name(tool: BaseTool) -> str:
+    kind = type(tool).__name__
+    if not tool.name:
+        raise AgentDefinitionError(f'{kind} has no name. Give it one, for example name = "say_hello".')
+    if not isinstance(tool.name, str) or not NAME.fullmatch(tool.name):
+        raise AgentDefinitionError(
+            f"{kind} has the name {tool.name!r}, which models do not take. Use 1 to 64 of the characters "
+            "a-z, A-Z, 0-9, _ and -; words for people go into the description."
+        )
+    return tool.name
+
+
+def _check_attributes(tool: BaseTool) -> None:
+    problems = {
+        "description": None if isinstance(tool.description, str) else "text",
+        "timeout": None if tool.timeout is None or _is_seconds(tool.timeout) else "a number of seconds, or None",
+        "confirm_timeout": None if _is_seconds(tool.confirm_timeout) else "a number of seconds",
+        "idempotent": None if isinstance(tool.idempotent, bool) else "True or False",
+        "max_observe": None if tool.max_observe is None or _is_count(tool.max_observe) else "a whole number, or None",
+        "requires_confirmation": None
+        if isinstance(tool.requires_confirmation, bool) or callable(tool.requires_confirmation)
+        else "True, False or a function of the arguments",
+    }
+    for attribute, expected in problems.items():
+        if expected is not None:
+            raise AgentDefinitionError(
+                f"Tool {tool.name!r}: {attribute}={getattr(tool, attribute)!r}, but it should be {expected}."
+            )
+    for method in METHODS:
+        if not callable(getattr(tool, method)):
+            raise AgentDefinitionError(
+                f"Tool {tool.name!r} has an attribute {method!r}, which hides a method of BaseTool. Rename it."
+            )
+    for rule in (tool.requires_confirmation, tool.needs_confirmation):
+        if inspect.iscoroutinefunction(rule):
+            raise AgentDefinitionError(
+                f"Tool {tool.name!r}: the rule for confirmations must be a plain `def`, not `async def`."
+            )
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,142 @@
+"""Arguments described by a JSON schema that the author wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from typing import Any
+
+import jsonschema
+from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from myagent.exceptions import AgentDefinitionError, RetryTool
+from myagent.tool.arguments import MOST_PROBLEMS, json_type, shown, unknown_arguments, wrong_arguments
+from myagent.tool.signature import Signature
+
+_COMBINES = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}
+
+
+class SchemaArguments:
+    """Arguments described by `parameters`: checked, never converted.
+
+    What `execute` cannot take is refused, too; with `additionalProperties: true` in the schema it is left out.
+    Raises `AgentDefinitionError` when the schema is none, or does not fit the signature of `execute`.
+    """
+
+    def __init__(self, tool: str, parameters: Mapping[str, Any], signature: Signature) -> None:
+        self._tool = tool
+        self._signature = signature
+        self.schema = _object_schema(tool, parameters)
+        self._lenient = self.schema.get("additionalProperties") is True
+        validator = _validator_class(tool, self.schema)
+        _refuse_dangling_references(tool, self.schema)
+        # The empty registry keeps a reference from being looked up in the network.
+        self._validator = validator(self.schema, registry=Registry())
+        self._compare_with_signature()
+
+    def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        errors = islice(self._validator.iter_errors(dict(given)), MOST_PROBLEMS)
+        if problems := dict.fromkeys(chain(map(self._problem, errors), self._misfits(given))):
+            raise RetryTool(wrong_arguments(self._tool, problems))
+        return {name: value for name, value in given.items() if self._takes(name)}
+
+    def _misfits(self, given: Mapping[str, Any]) -> Iterator[str]:
+        properties = self.schema["properties"]
+        if not self._lenient and self.schema.get("additionalProperties") is not False:
+            yield from unknown_arguments((name for name in given if not self._takes(name)), properties)
+        asked = self.schema.get("required", ())
+        missing = (name for name in self._signature.required if name not in given and name not in asked)
+        yield from (f"missing: {name!r}" for name in missing)
+
+    def _takes(self, name: str) -> bool:
+        signature = self._signature
+        return name in signature.names or (signature.takes_any and name not in signature.contexts)
+
+    def _compare_with_signature(self) -> None:
+        """Find what could never work before a model meets it."""
+        properties = self.schema["properties"]
+        if unknown := [name for name in properties if not self._takes(name)]:
+            raise AgentDefinitionError(
+                f"Tool {self._tool!r}: `parameters` declares {', '.join(map(repr, unknown))}, which execute() does not "
+                "take. Add it to execute(), or remove it from `parameters`."
+            )
+        if self._lenient or _COMBINES & self.schema.keys():
+            return
+        if missing := [name for name in self._signature.required if name not in properties]:
+            raise AgentDefinitionError(
+                f"Tool {self._tool!r}: execute() needs {', '.join(map(repr, missing))}, which `parameters` does not "
+                "declare. Add it to the properties, or give it a default."
+            )
+
+    def _problem(self, error: jsonschema.ValidationError) -> str:
+        where = ".".join(map(str, error.absolute_path))
+        rule: Any = error.validator_value
+        given: Any = error.instance
+        match error.validator:
+            case "required":
+                missing = ", ".join(repr(name) for name in rule if name not in given)
+                return f"missing in {where!r}: {missing}" if where else f"missing: {missing}"
+            case "additionalProperties" if rule is False and not where:
+                properties = self.schema["properties"]
+                return "; ".join(unknown_arguments((name for name in given if name not in properties), properties))
+            case "type":
+                expected = rule if isinstance(rule, str) else " or ".join(rule)
+                return f"the argument {where!r} is {json_type(given)}, {shown(given)}; its type must be {expected}"
+            case "enum":
+                choice = ", ".join(map(shown, rule))
+                return f"the argument {where!r} is {shown(given)}; it must be one of {choice}"
+        return f"the argument {where!r} is {shown(given)}, which breaks its rule {error.validator}: {shown(rule)}"
+
+
+def _object_schema(tool: str, parameters: Any) -> dict[str, Any]:
+    if not isinstance(parameters, Mapping) or parameters.get("type", "object") != "object":
+        raise AgentDefinitionError(
+            f"Tool {tool!r}: `parameters` should be the JSON schema of an object, such as "
+            f'{{"type": "object", "properties": {{}}}}, not {shown(parameters)}.'
+        )
+    schema = {"type": "object", "properties": {}, **parameters}
+    if not isinstance(schema["properties"], Mapping):
+        raise AgentDefinitionError(f"Tool {tool!r}: `properties` should be a dict of name and schema.")
+    return schema
+
+
+def _validator_class(tool: str, schema: dict[str, Any]) -> Any:
+    validator: Any = validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        validator.check_schema(schema, format_checker=validator.FORMAT_CHECKER)
+    except jsonschema.SchemaError as error:
+        where = ".".join(map(str, error.absolute_path))
+        raise AgentDefinitionError(
+            f"Tool {tool!r}: `parameters` is not a valid JSON schema{f' at {where}' if where else ''}: {error.message}."
+        ) from error
+    except re.error as error:
+        raise AgentDefinitionError(f"Tool {tool!r}: a pattern in `parameters` cannot be used: {error}.") from error
+    return validator
+
+
+def _refuse_dangling_references(tool: str, schema: dict[str, Any]) -> None:
+    resource = DRAFT202012.create_resource(schema)
+    resolver = Registry().with_resource("", resource).resolver()
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise AgentDefinitionError(
+                f"Tool {tool!r}: `parameters` refers to {reference!r}, which is not in it. Write that schema under "
+                '"$defs"; addresses are not fetched.'
+            ) from error
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        if isinstance(reference := schema.get("$ref"), str):
+            yield reference
+        for item in schema.values():
+            yield from _references(item)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _references(item)
