@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def prepare_database(registry: Registry) -> tuple[User, str | None]:
         _migrate()
         user, password = ensure_local_user()
         sync_hosted_agents(registry)
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.Error) as error:
         raise CommandError(_("The database cannot be used: %(error)s") % {"error": error}) from error
     finally:
         connections.close_all()  # this thread will run the server and must not touch the database again
@@ -103,4 +104,6 @@ def serve(
     if watcher is not None:
         watcher.start(server.stop)
     server.run()
+    if watcher is not None:
+        watcher.stop()  # what changes while the process ends must not start it again
     return server.failure, real_port

@@ -228,6 +228,27 @@ def test_a_taken_port(folder):
     assert result.stdout == ""
 
 
+def test_a_data_folder_that_cannot_be_made(folder):
+    (folder / "file").write_text("")
+    result = run([*MODULE, "my_agent.py"], folder, MYAGENT_DATA_DIR=str(folder / "file"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("❌ ")
+    assert "Traceback" not in result.stderr
+
+
+def test_settings_that_cannot_be_used(folder):
+    result = run([*MODULE, "my_agent.py", "--language", "en"], folder, MYAGENT_LANGUAGE="fr")
+    assert result.returncode == 1
+    assert "agents.E003" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_help_speaks_the_language_asked_for(folder):
+    assert (
+        "port to listen on" in run([*MODULE, "--help", "--language", "en"], folder, MYAGENT_LANGUAGE="zh-hans").stdout
+    )
+
+
 def test_a_shared_database_is_not_migrated_by_itself(folder):
     url = f"sqlite:///{folder / 'team.sqlite3'}"
     result = run([*MODULE, "my_agent.py"], folder, DATABASE_URL=url)

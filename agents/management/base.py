@@ -11,7 +11,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
-from agents.conf import Config, configure
 from myagent.i18n import LANGUAGES, use_language
 from myagent.i18n import gettext as _
 
@@ -40,12 +39,6 @@ class PlainCommand(BaseCommand):
             sys.exit(error.returncode)
 
 
-def speak(language: str) -> Config:
-    """Use `language` in this process; returns the configuration."""
-    use_language(language)
-    return configure(language=language)
-
-
 def speak_early(argv: list[str]) -> None:
     """Obey `--language` before the parser is built, so that the help has that language too."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -55,7 +48,7 @@ def speak_early(argv: list[str]) -> None:
     except argparse.ArgumentError:
         return  # the real parser reports it
     if language is not None:
-        speak(language)
+        use_language(language)
 
 
 def add_language(parser: CommandParser) -> None:

@@ -7,13 +7,17 @@ import sys
 from collections.abc import Sequence
 
 import django
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
 
 
 def set_up() -> None:
-    """Make Django ready, with the settings of this server unless others are named."""
+    """Make Django ready, with the settings of this server unless others are named. Exits when they cannot be used."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myagent_site.settings")
-    django.setup()
+    try:
+        django.setup()
+    except (ImproperlyConfigured, OSError) as error:  # a data folder that cannot be made, a missing database driver
+        sys.exit(f"❌ {error}")
 
 
 def serve(arguments: Sequence[str], *, prog: tuple[str, str] = ("python -m", "myagent.cli.server")) -> None:

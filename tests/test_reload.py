@@ -1,0 +1,75 @@
+"""When a changed file means a new start."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from agents.reload import SourceWatcher
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "watched_agent.py"
+    path.write_text("x = 1\n")
+    return path
+
+
+def test_nothing_changed(file):
+    watcher = SourceWatcher([str(file)])
+    assert not watcher.look()
+    assert not watcher.changed
+
+
+def test_a_change_counts_once(file):
+    watcher = SourceWatcher([str(file)])
+    file.write_text("x = 22\n")
+    assert watcher.look()
+    assert watcher.changed
+    assert not watcher.look()
+
+
+def test_a_change_of_the_time_alone_counts(file):
+    watcher = SourceWatcher([str(file)])
+    os.utime(file, ns=(1, 1))
+    assert watcher.look()
+
+
+def test_what_does_not_compile_is_logged_and_waited_for(file, caplog):
+    watcher = SourceWatcher([str(file)])
+    file.write_text("x = = 1\n")
+    assert not watcher.look()
+    assert "the old version goes on" in caplog.text
+    file.write_text("x = 1 + 1\n")
+    assert watcher.look()
+
+
+def test_a_file_being_replaced_is_waited_for(file, caplog):
+    watcher = SourceWatcher([str(file)])
+    file.unlink()
+    assert not watcher.look()
+    file.write_text("x = 1\n")
+    assert watcher.look()
+
+
+def test_modules_have_no_file_of_their_own_to_watch():
+    assert not SourceWatcher(["some.module"]).look()
+
+
+def test_the_server_is_told_from_the_thread(file):
+    watcher = SourceWatcher([str(file)], poll_seconds=0.01)
+    told = threading.Event()
+    watcher.start(told.set)
+    file.write_text("x = 333\n")
+    assert told.wait(20)
+    assert watcher.changed
+
+
+def test_a_stopped_watcher_tells_nobody(file):
+    watcher = SourceWatcher([str(file)], poll_seconds=0.01)
+    watcher.stop()
+    file.write_text("x = 333\n")
+    watcher.wait()
+    assert not watcher.changed

@@ -1,0 +1,210 @@
+"""What the environment makes of the settings, the data folder, and the pages that they serve."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.test import Client, RequestFactory, override_settings
+from django.utils import timezone
+
+from agents.data_folder import lock, make_data_folder, read_secret
+from agents.middleware import TrustedProxies
+from agents.models import AccessToken, HostedAgent
+
+ROOT = Path(__file__).resolve().parent.parent
+SHOW = """
+import json
+from myagent_site import settings
+names = [name for name in dir(settings) if name.isupper() and name not in ("LANGUAGES", "LOGGING")]
+print(json.dumps({name: getattr(settings, name) for name in names}, default=str))
+"""
+
+
+def settings_for(folder, dotenv="", **extra):
+    """The settings as another process reads them from this environment and this `.env`."""
+    (folder / ".env").write_text(dotenv)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+    result = subprocess.run(
+        [sys.executable, "-c", SHOW],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(ROOT), **extra},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(result.stdout)
+
+
+def test_an_empty_environment(tmp_path):
+    found = settings_for(tmp_path)
+    assert found["DEBUG"] is False
+    assert found["LANGUAGE_CODE"] == "zh-hans"
+    assert found["CHANNEL_LAYERS"] == {}
+    assert set(found["ALLOWED_HOSTS"]) == {"localhost", ".localhost", "127.0.0.1", "[::1]"}
+    assert found["MYAGENT"]["EMBEDDED_DATABASE"] is True
+    assert found["MYAGENT"]["ALLOWED_HOSTS"] == []
+    folder = tmp_path / ".myagent"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "secret").stat().st_mode) == 0o600
+    database = found["DATABASES"]["default"]
+    assert database["NAME"] == str(folder / "myagent.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "synchronous=FULL" in database["OPTIONS"]["init_command"]
+    assert database["CONN_MAX_AGE"] is None
+
+
+def test_the_secret_stays_the_same(tmp_path):
+    first = settings_for(tmp_path)["SECRET_KEY"]
+    assert len(first) >= 50
+    assert settings_for(tmp_path)["SECRET_KEY"] == first
+    assert settings_for(tmp_path, MYAGENT_SECRET_KEY="given")["SECRET_KEY"] == "given"
+
+
+def test_dotenv_counts_as_environment_and_the_environment_wins(tmp_path):
+    dotenv = "MYAGENT_LANGUAGE=en\nMYAGENT_AGENTS=a.py,b.py\n"
+    found = settings_for(tmp_path, dotenv)
+    assert found["LANGUAGE_CODE"] == found["MYAGENT"]["LANGUAGE"] == "en"
+    assert found["MYAGENT"]["AGENTS"] == ["a.py", "b.py"]
+    assert settings_for(tmp_path, dotenv, MYAGENT_LANGUAGE="zh-hans")["LANGUAGE_CODE"] == "zh-hans"
+
+
+def test_postgresql_uses_a_pool(tmp_path):
+    found = settings_for(tmp_path, DATABASE_URL="postgres://ann:s%40crt@db.example:5433/team")
+    database = found["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["PORT"], database["PASSWORD"]) == ("db.example", 5433, "s@crt")
+    assert database["OPTIONS"]["pool"]["max_size"] >= 8
+    assert database["CONN_MAX_AGE"] == 0
+    assert found["MYAGENT"]["EMBEDDED_DATABASE"] is False
+
+
+def test_another_sqlite_file_is_opened_as_carefully(tmp_path):
+    database = settings_for(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/team.db")["DATABASES"]["default"]
+    assert database["NAME"] == f"{tmp_path}/team.db"
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+
+def test_redis_brings_the_layer_that_does_not_lose_its_consumers(tmp_path):
+    layer = settings_for(tmp_path, REDIS_URL="redis://r.example:6379/1")["CHANNEL_LAYERS"]["default"]
+    assert layer["BACKEND"] == "channels_redis.pubsub.RedisPubSubChannelLayer"
+    assert layer["CONFIG"] == {"hosts": ["redis://r.example:6379/1"]}
+
+
+def test_hosts_and_proxies(tmp_path):
+    found = settings_for(tmp_path, ALLOWED_HOSTS="a.example,b.example", MYAGENT_TRUSTED_PROXIES="10.0.0.0/8")
+    assert found["ALLOWED_HOSTS"] == found["MYAGENT"]["ALLOWED_HOSTS"] == ["a.example", "b.example"]
+    assert found["MYAGENT"]["TRUSTED_PROXIES"] == ["10.0.0.0/8"]
+    assert found["USE_X_FORWARDED_HOST"] is True
+
+
+# --- the data folder --------------------------------------------------------------------------------------------------
+
+
+def test_one_secret_for_all_who_start_at_once(tmp_path):
+    folder = make_data_folder(tmp_path / "data")
+    start = threading.Barrier(8)
+    found = []
+
+    def read():
+        start.wait()
+        found.append(read_secret(folder))
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert [file.name for file in folder.iterdir()] == ["secret"]
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+    import sqlite3
+
+    with lock(tmp_path, "x"), pytest.raises(sqlite3.OperationalError), lock(tmp_path, "x", timeout=0):
+        raise AssertionError("two hold one lock")
+    with lock(tmp_path, "x", timeout=0):
+        pass
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_page_tells_nothing_secret(client):
+    page = client.get("/", headers={"accept-language": "en"}).content.decode()
+    assert "The server is running." in page
+    assert "ws://testserver/ws/" in page
+    assert "http" not in page.replace("http-equiv", ""), "the page needs nothing from elsewhere"
+
+
+@pytest.mark.django_db
+def test_health(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_health_without_a_database(client, monkeypatch):
+    def cursor():
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr("agents.views.connection", type("Gone", (), {"cursor": staticmethod(cursor)}))
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "error")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz"])
+def test_pages_are_only_read(client, path):
+    assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize(("peer", "kept"), [("10.1.2.3", True), ("11.1.2.3", False), ("", False)])
+def test_forwarding_headers_count_only_from_trusted_proxies(peer, kept):
+    seen = []
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_PROTO="https", HTTP_X_FORWARDED_HOST="h")
+    with override_settings(MYAGENT={"TRUSTED_PROXIES": ["10.0.0.0/8"]}):
+        TrustedProxies(lambda request: seen.append(request.META))(request)
+    assert ("HTTP_X_FORWARDED_PROTO" in seen[0]) is kept
+    assert ("HTTP_X_FORWARDED_HOST" in seen[0]) is kept
+
+
+# --- admin ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def staff(db):
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def test_tokens_are_shown_without_their_hash_and_can_be_revoked(staff):
+    token, plaintext = AccessToken.objects.issue(User.objects.get(), "laptop")
+    for path in ("/admin/agents/accesstoken/", f"/admin/agents/accesstoken/{token.pk}/change/"):
+        page = staff.get(path).content.decode()
+        assert "laptop" in page
+        assert token.token_hash not in page
+        assert plaintext not in page
+    assert staff.get("/admin/agents/accesstoken/add/").status_code == 403
+    staff.post("/admin/agents/accesstoken/", {"action": "revoke", "_selected_action": [token.pk]})
+    assert not AccessToken.objects.usable(timezone.now()).exists()
+
+
+def test_an_agent_can_be_switched_off_and_not_be_renamed(staff):
+    agent = HostedAgent.objects.create(name="a", source="a.py")
+    path = f"/admin/agents/hostedagent/{agent.pk}/change/"
+    assert "a.py" in staff.get(path).content.decode()
+    assert staff.post(path, {"name": "b", "max_runs": "3"}).status_code == 302
+    agent.refresh_from_db()
+    assert (agent.name, agent.enabled, agent.max_runs) == ("a", False, 3)
+    assert staff.get("/admin/agents/hostedagent/").status_code == 200
+    assert staff.get("/admin/agents/hostedagent/add/").status_code == 403
