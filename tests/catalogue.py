@@ -1,0 +1,70 @@
+"""The catalogue of translations: `python -m tests.catalogue` takes up new texts and compiles it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages import Catalog
+from babel.messages.extract import extract_python
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from django.utils.translation.template import templatize
+
+ROOT = Path(__file__).parent.parent
+PO_FILE = ROOT / "myagent/locale/zh_Hans/LC_MESSAGES/django.po"
+MO_FILE = PO_FILE.with_suffix(".mo")
+SOURCES = ("myagent", "agents", "sessions_app", "myagent_site")
+KEYWORDS: dict[str, object] = {"_": None, "gettext": None, "gettext_lazy": None, "ngettext": (1, 2)}
+
+
+def texts() -> Catalog:
+    """Every text that is marked for translation, in code and templates."""
+    catalogue = Catalog(locale="zh_Hans_CN", project="MyAgent", fuzzy=False)
+    for path, code in _python_code():
+        for _line, _function, text, _comments in extract_python(io.BytesIO(code), KEYWORDS, (), {}):
+            first = text[0] if isinstance(text, tuple) else text
+            if first:
+                catalogue.add(text, locations=[(str(path.relative_to(ROOT)), None)])
+    return catalogue
+
+
+def _python_code() -> Iterator[tuple[Path, bytes]]:
+    for source in SOURCES:
+        for path in sorted((ROOT / source).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield path, path.read_bytes()
+        for path in sorted((ROOT / source).rglob("*.html")):
+            # Django's own makemessages goes this way: a template becomes code in which only its texts are left.
+            yield path, templatize(path.read_text(encoding="utf-8")).encode()
+
+
+def stored() -> Catalog:
+    """The catalogue as it is in the repository."""
+    if not PO_FILE.exists():
+        return Catalog(locale="zh_Hans_CN", project="MyAgent", fuzzy=False)
+    with PO_FILE.open("rb") as file:
+        return read_po(file, locale="zh_Hans_CN")
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """The catalogue as gettext reads it."""
+    buffer = io.BytesIO()
+    write_mo(buffer, catalogue)
+    return buffer.getvalue()
+
+
+def update() -> None:
+    """Take up new texts, drop those that are gone, compile."""
+    catalogue = stored()
+    catalogue.update(texts(), no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    PO_FILE.parent.mkdir(parents=True, exist_ok=True)
+    with PO_FILE.open("wb") as file:
+        write_po(file, catalogue, width=120, sort_output=True, no_location=True, omit_header=False)
+    MO_FILE.write_bytes(compiled(stored()))
+
+
+if __name__ == "__main__":
+    update()

@@ -1,0 +1,56 @@
+"""Every text is there in both languages, and the compiled catalogue is the one that is written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from myagent import i18n
+from tests import catalogue
+
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sdgr]|\{\w+\}")
+TEXTS = [message for message in catalogue.texts() if message.id]
+STORED = catalogue.stored()
+
+
+def name(text: object) -> str:
+    return str(text)[:60]
+
+
+@pytest.mark.parametrize("message", TEXTS, ids=lambda message: name(message.id))
+def test_is_translated(message):
+    translated = STORED.get(message.id)
+    assert translated is not None and translated.string, "run python -m tests.catalogue and translate what is new"
+    assert not translated.fuzzy
+    if isinstance(message.id, str):
+        assert sorted(PLACEHOLDER.findall(message.id)) == sorted(PLACEHOLDER.findall(translated.string))
+
+
+def test_nothing_is_left_over():
+    assert {message.id for message in STORED if message.id} == {message.id for message in TEXTS}
+
+
+def test_the_compiled_catalogue_is_up_to_date():
+    assert catalogue.compiled(STORED) == catalogue.MO_FILE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("english", "seed"),
+    [
+        ("The session was created.", "会话创建成功"),
+        ("Analysing your question...", "正在分析您的问题..."),
+        ("Calling tool: %(tool)s", "调用工具: %(tool)s"),
+        ("The run was cancelled.", "执行已取消"),
+        ("No 'agent' variable was found in %(file)s", "在 %(file)s 中未找到 'agent' 变量"),
+        ("Server error: %(error)s", "服务器错误: %(error)s"),
+    ],
+)
+def test_the_seeds_words(english, seed):
+    i18n.use_language("zh-hans")
+    assert i18n.gettext(english) == seed
+
+
+def test_unknown_language_is_refused():
+    with pytest.raises(ValueError, match="zh-hans, en"):
+        i18n.use_language("fr")
