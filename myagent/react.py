@@ -6,6 +6,8 @@ tools at once.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -22,6 +24,8 @@ from myagent.window import estimate_tokens, fit
 
 if TYPE_CHECKING:
     from myagent.agent import Agent
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS_PER_STEP = 3
 SUM_UP_PROMPT = (
@@ -103,8 +107,10 @@ class _Loop:
         yield StepStarted(step=step)
         for attempt in range(1, ATTEMPTS_PER_STEP + 1):
             shown = False
+            prompt, asked = self._prompt(note), time.monotonic()
+            logger.debug("Step %d asks %s with %d messages: %s", step, self.llm.model, len(prompt), prompt)
             try:
-                async with aclosing(self.llm.stream(self._prompt(note), tools=tools)) as stream:
+                async with aclosing(self.llm.stream(prompt, tools=tools)) as stream:
                     async for chunk in stream:
                         match chunk:
                             case TextChunk(text):
@@ -113,8 +119,7 @@ class _Loop:
                             case ReasoningChunk(text):
                                 yield ReasoningDelta(step=step, text=text)
                             case Reply():
-                                self.reply = chunk
-                                self.usage += chunk.usage
+                                self._take_reply(step, chunk, time.monotonic() - asked)
                 return
             except StreamCut as error:
                 self.usage += Usage(llm_calls=1)
@@ -128,6 +133,11 @@ class _Loop:
             except ContextOverflow:
                 if attempt == ATTEMPTS_PER_STEP or not self._forget_half():
                     raise
+
+    def _take_reply(self, step: int, reply: Reply, seconds: float) -> None:
+        self.reply = reply
+        self.usage += reply.usage
+        logger.debug("Step %d was answered after %.2f s: %s", step, seconds, reply)
 
     def _prompt(self, note: str | None) -> list[Message]:
         history = fit(self.messages, self._window - estimate_tokens(self._system))

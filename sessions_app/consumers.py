@@ -91,6 +91,7 @@ class AgentConsumer(AsyncConsumer):
         self.engine.connections.add(self)
 
     async def _send_frame(self, frame: str) -> None:
+        logger.debug("%s <- %s", self.client.connection_id, frame)
         await self.send({"type": "websocket.send", "text": frame})
 
     async def _pump_frames(self) -> None:
@@ -113,6 +114,7 @@ class AgentConsumer(AsyncConsumer):
             return
         await self.pump.room()
         text = message.get("text")
+        logger.debug("%s -> %s", self.client.connection_id, text)
         event: ClientEvent | None = None
         try:
             event = parse_frame(message.get("bytes") or b"" if text is None else text)

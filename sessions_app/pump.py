@@ -32,6 +32,8 @@ class Attachment:
     agent: str = ""
     cursor: Cursor | None = None
     is_behind: bool = False
+    deletion_request: str | None = None
+    """The `request_id` of this client's own wish to delete the session."""
     own: set[int] = field(default_factory=set)
     """Events that this client sent itself, and so does not get back live."""
 
@@ -132,10 +134,11 @@ class Pump:
         self._wake()
 
     def session_deleted(self, session_id: uuid.UUID) -> None:
-        is_followed = self._attached[session_id].agent != ""
+        attachment = self._attached[session_id]
         self.detach(session_id)
-        if is_followed:
-            self.direct(SessionDeleted(content=_("The session was deleted.")), session_id=str(session_id))
+        if attachment.agent:
+            deleted = SessionDeleted(content=_("The session was deleted."))
+            self.direct(deleted, session_id=str(session_id), request_id=attachment.deletion_request)
 
     def detach(self, session_id: uuid.UUID) -> None:
         if self._attached.pop(session_id, None) is not None:

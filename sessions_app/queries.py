@@ -81,7 +81,7 @@ def conversation(session_id: uuid.UUID) -> Conversation:
     columns = ("role", "content", "parts", "tool_calls", "tool_call_id")
     newest_first = [row.to_library() for row in placed.only(*columns)[:_HISTORY_LIMIT]]
     session = Session.objects.values("state", "user__username").get(pk=session_id)
-    return Conversation(newest_first[::-1], session["state"] or {}, session["user__username"])
+    return Conversation(newest_first[::-1], dict(session["state"] or {}), session["user__username"])
 
 
 @dataclass(frozen=True, slots=True)

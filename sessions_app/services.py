@@ -91,6 +91,8 @@ async def close_session(engine: Engine, client: Client, event: events.UserCloseS
 async def delete_session(engine: Engine, client: Client, event: events.UserDeleteSession) -> None:
     """Every connection that is attached is told, this one as well."""
     session_id = await _open(client, event.session_id)
+    if (attachment := client.pump.attachment(session_id)) is not None:
+        attachment.deletion_request = event.request_id
     engine.runner.stop_runs(await _record(engine, DeleteSession(session_id=session_id)))
 
 
