@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import environ
 from django.utils.translation import gettext_lazy as _
@@ -87,7 +88,8 @@ def _sqlite(database: dict[str, Any]) -> dict[str, Any]:
 def _postgresql(database: dict[str, Any]) -> dict[str, Any]:
     """PostgreSQL through psycopg's pool, since persistent connections leak under ASGI (Django ticket 33497)."""
     options = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}, **database.get("OPTIONS", {})}
-    return {**database, "OPTIONS": options, "CONN_MAX_AGE": 0}
+    # A socket's folder is a percent-encoded host in libpq's URLs; environ leaves it encoded.
+    return {**database, "HOST": unquote(database["HOST"]), "OPTIONS": options, "CONN_MAX_AGE": 0}
 
 
 def _database(url: str) -> dict[str, Any]:

@@ -88,6 +88,11 @@ def test_postgresql_uses_a_pool(tmp_path):
     assert found["MYAGENT"]["EMBEDDED_DATABASE"] is False
 
 
+def test_postgresql_through_a_socket(tmp_path):
+    found = settings_for(tmp_path, DATABASE_URL="postgres://%2Fvar%2Frun%2Fpostgresql/team")
+    assert found["DATABASES"]["default"]["HOST"] == "/var/run/postgresql"
+
+
 def test_another_sqlite_file_is_opened_as_carefully(tmp_path):
     database = settings_for(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/team.db")["DATABASES"]["default"]
     assert database["NAME"] == f"{tmp_path}/team.db"

@@ -98,6 +98,7 @@ def test_states(ann):
     assert token.state(now) == "revoked"
 
 
+@override_settings(MYAGENT={"EMBEDDED_DATABASE": True})
 def test_the_local_user_owns_the_embedded_database():
     user, password = ensure_local_user()
     assert password is not None
