@@ -4,23 +4,24 @@ fewer and larger pieces instead of a queue."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any
 
 from myagent.protocol.server_base import ServerEvent
 from sessions_app.pacer import DeltaPacer
 
-Submit = Callable[[tuple[ServerEvent, ...]], Awaitable[asyncio.Future[object]]]
+Offer = Callable[[tuple[ServerEvent, ...]], asyncio.Future[Any]]
 
 
 class DeltaSender:
-    """`submit` queues events for the journal and returns the future of their commit."""
+    """`offer` queues events for the journal at once, so that nothing overtakes them, and returns their outcome."""
 
-    def __init__(self, pacer: DeltaPacer, submit: Submit) -> None:
+    def __init__(self, pacer: DeltaPacer, offer: Offer) -> None:
         self._pacer = pacer
-        self._submit = submit
+        self._offer = offer
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._sending: asyncio.Task[None] | None = None
+        self._on_its_way = False
 
     def add_text(self, text: str) -> None:
         self._pacer.add_text(text)
@@ -51,7 +52,7 @@ class DeltaSender:
             self._timer = None
 
     def _send(self) -> None:
-        if self._timer is not None or (self._sending is not None and not self._sending.done()):
+        if self._timer is not None or self._on_its_way:
             return
         now = self._loop.time()
         due = self._pacer.due(now)
@@ -60,13 +61,15 @@ class DeltaSender:
         if due > now:
             self._timer = self._loop.call_at(due, self._on_time)
         else:
-            self._sending = asyncio.create_task(self._submit_and_wait(self._pacer.take(now)))
+            self._on_its_way = True
+            self._offer(self._pacer.take(now)).add_done_callback(self._arrived)
 
     def _on_time(self) -> None:
         self._timer = None
         self._send()
 
-    async def _submit_and_wait(self, events: tuple[ServerEvent, ...]) -> None:
+    def _arrived(self, outcome: asyncio.Future[Any]) -> None:
         # A refusal is not looked at here: the next entry that somebody waits for is refused as well.
-        await asyncio.wait([await self._submit(events)])
-        self._loop.call_soon(self._send)
+        self._on_its_way = False
+        if not outcome.cancelled() and outcome.exception() is None:
+            self._send()

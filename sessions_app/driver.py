@@ -77,7 +77,7 @@ class RunDriver:
         self._journal = equipment.journal
         self._tool_loops = equipment.tool_loops
         self._translate = Translator(ref.run_id)
-        self._deltas = DeltaSender(DeltaPacer(ref.run_id, interval=equipment.delta_interval), self._submit_deltas)
+        self._deltas = DeltaSender(DeltaPacer(ref.run_id, interval=equipment.delta_interval), self._offer_deltas)
         self._unconfirmed: list[asyncio.Future[Any]] = []
         self._questions: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._first_result = 0
@@ -162,13 +162,15 @@ class RunDriver:
     async def _log(self, *events: ServerEvent) -> None:
         await self._submit(LogEvents(**self._mine, events=events))
 
-    async def _submit_deltas(self, events: tuple[ServerEvent, ...]) -> asyncio.Future[Any]:
-        return await self._submit(LogDeltas(**self._mine, events=events))
+    def _offer_deltas(self, events: tuple[ServerEvent, ...]) -> asyncio.Future[Any]:
+        return self._noted(self._journal.offer(LogDeltas(**self._mine, events=events)))
 
-    async def _submit(self, entry: Entry) -> asyncio.Future[Any]:
+    async def _submit(self, entry: Entry) -> None:
         """Queue an entry without waiting for its commit; `_record` raises what became of it."""
-        self._unconfirmed = [future for future in self._unconfirmed if not future.done() or future.exception()]
-        outcome = await self._journal.submit(entry)
+        self._noted(await self._journal.submit(entry))
+
+    def _noted(self, outcome: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        self._unconfirmed = [earlier for earlier in self._unconfirmed if not earlier.done() or earlier.exception()]
         self._unconfirmed.append(outcome)
         return outcome
 

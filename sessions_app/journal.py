@@ -94,7 +94,8 @@ class Journal:
         self._wake = threading.Condition()
         self._urgent = 0
         self._stopping = False
-        self._room = asyncio.Semaphore(QUEUE_LENGTH)
+        self._outstanding = 0
+        self._room = asyncio.Event()
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self.is_healthy = True
         """False while the database does not answer; new messages are refused then."""
@@ -111,11 +112,20 @@ class Journal:
 
         Entries are applied in the order in which they are submitted.
         """
-        await self._room.acquire()
+        while self._outstanding >= QUEUE_LENGTH:
+            self._room.clear()
+            await self._room.wait()
+        return self.offer(entry)
+
+    def offer(self, entry: Entry) -> asyncio.Future[Outcome]:
+        """`submit` without waiting for room, for those who never have more than one entry on its way.
+
+        Raises `JournalClosed`.
+        """
         if self._stopping:
-            self._room.release()
             raise JournalClosed
         waiting = _Waiting(entry, self._loop.create_future())
+        self._outstanding += 1
         with self._wake:
             self._queue.append(waiting)
             self._urgent += not entry.only_deltas
@@ -209,8 +219,9 @@ class Journal:
     # --- back on the loop ---
 
     def _deliver(self, results: list[tuple[_Waiting, Outcome]], committed: Committed | None) -> None:
+        self._outstanding -= len(results)
+        self._room.set()
         for waiting, outcome in results:
-            self._room.release()
             if waiting.future.done():
                 continue
             if isinstance(outcome, Exception):

@@ -96,6 +96,7 @@ class RunNews:
 def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
     answers: dict[uuid.UUID, dict[str, dict[str, Any]]] = {}
     answered = Confirmation.objects.filter(run_id__in=run_ids, answer__isnull=False)
+    answer: Any
     for run_id, step_id, answer in answered.values_list("run_id", "step_id", "answer"):
         answers.setdefault(run_id, {})[step_id] = answer
     rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch", "status")
