@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from agents.conf import Config
@@ -16,6 +17,15 @@ def llm_of(agent: Agent, config: Config) -> LLM:
     if config.llm == "demo":
         return _demo()
     return agent.llm if agent.llm is not None else _default()
+
+
+async def close_models(agents: Iterable[Agent], config: Config) -> None:
+    """Close the connections that the models of these agents hold on the running loop."""
+    models = {id(model): model for model in (llm_of(agent, config) for agent in agents)}
+    for model in models.values():
+        close = getattr(model, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def model_name(agent: Agent, config: Config) -> str:

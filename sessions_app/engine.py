@@ -13,9 +13,9 @@ from agents.access import Grant, recheck
 from agents.conf import Config
 from agents.database import in_thread
 from agents.hosted import refresh_disabled
+from agents.llms import close_models
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
-from myagent.llm import LLM
 from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.entries.requests import Acknowledge
@@ -58,16 +58,15 @@ class Connection(Protocol):
 class Engine:
     """Lives on the event loop of one process."""
 
-    def __init__(self, config: Config, llm: LLM) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.hub = Hub()
         self.owner = Owner(config.data_dir)
         self.tool_loops = ToolLoops()
         self.journal = Journal(asyncio.get_running_loop(), self._committed)
         self.wakeups = Wakeups(self._grown_elsewhere)
-        self.runner = Runner(journal=self.journal, tool_loops=self.tool_loops, config=config, owner=self.owner, llm=llm)
+        self.runner = Runner(journal=self.journal, tool_loops=self.tool_loops, config=config, owner=self.owner)
         self.connections: set[Connection] = set()
-        self._llm = llm
         self._acknowledged: dict[uuid.UUID, int] = {}
         self._look = asyncio.Event()
         self._woken = False
@@ -101,8 +100,7 @@ class Engine:
         await self.tool_loops.close(timeout=1.0)
         await self.journal.stop()
         await self.wakeups.stop()
-        if (close := getattr(self._llm, "aclose", None)) is not None:
-            await close()
+        await close_models((loaded.agent for loaded in get_registry()), self.config)
         self.owner.release()
 
     def acknowledge(self, session_id: uuid.UUID, seq: int) -> None:

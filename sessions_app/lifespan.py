@@ -10,11 +10,8 @@ from agents.conf import Config, get_config
 from agents.database import in_thread
 from agents.hosted import sync_hosted_agents
 from agents.registry import Registry, get_registry, set_registry
-from myagent.demo_llm import DemoLLM
 from myagent.exceptions import MyAgentError
 from myagent.i18n import use_language
-from myagent.llm import LLM
-from myagent.openai_llm import OpenAILLM
 from sessions_app.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -54,11 +51,6 @@ async def _start(config: Config) -> Engine:
         # Another server than the command's: the settings name the agents.
         set_registry(Registry.from_sources(config.agents))
         await in_thread(sync_hosted_agents, get_registry())
-    engine = Engine(config, default_llm(config))
+    engine = Engine(config)
     await engine.start()
     return engine
-
-
-def default_llm(config: Config) -> LLM:
-    """The model of agents that bring none of their own."""
-    return DemoLLM() if config.llm == "demo" else OpenAILLM()

@@ -11,9 +11,9 @@ from typing import Any
 
 from agents.conf import Config
 from agents.database import in_thread
+from agents.llms import llm_of
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
-from myagent.llm import LLM
 from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.driver import Equipment, RunDriver
@@ -29,13 +29,12 @@ NO_SESSION = uuid.UUID(int=0)
 
 
 class Runner:
-    """Lives on the event loop. `llm` is the model of agents that bring none of their own."""
+    """Lives on the event loop."""
 
-    def __init__(self, *, journal: Journal, tool_loops: ToolLoops, config: Config, owner: Owner, llm: LLM) -> None:
+    def __init__(self, *, journal: Journal, tool_loops: ToolLoops, config: Config, owner: Owner) -> None:
         self._journal = journal
         self._config = config
         self._owner = owner
-        self._llm = llm
         self._equipment = Equipment(
             journal=journal, tool_loops=tool_loops, delta_interval=config.delta_interval_ms / 1000
         )
@@ -68,8 +67,7 @@ class Runner:
         if loaded is None:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
-        # A model that was chosen on the command line is everybody's, the demo model above all.
-        llm = self._llm if self._config.llm is not None else loaded.agent.llm or self._llm
+        llm = llm_of(loaded.agent, self._config)
         driver = self._drivers[ref.run_id] = RunDriver(ref, loaded.agent, llm, self._equipment)
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
         task.add_done_callback(lambda _: self._ended(driver))
