@@ -16,9 +16,10 @@ from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+from sessions_app.rows import Columns, insert_rows, update_rows
 
 # Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
-_WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, ToolCall, Confirmation)
+_WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, ToolCall, Confirmation, Event)
 
 
 class Refused(Exception):
@@ -93,9 +94,8 @@ class Batch:
         self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
         self._stamp = timestamp(self.now)
         self._database_now: datetime | None = None
-        self._inserts: dict[type[models.Model], dict[Any, models.Model]] = defaultdict(dict)
-        self._changes: dict[type[models.Model], dict[Any, dict[str, Any]]] = defaultdict(dict)
-        self._events: list[Event] = []
+        self._inserts: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
+        self._changes: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
 
     # --- locks, always sessions before runs and each in the order of their ids ---
 
@@ -143,15 +143,15 @@ class Batch:
 
     # --- what entries write ---
 
-    def insert(self, row: models.Model) -> None:
-        rows = self._inserts[type(row)]
-        rows[row.pk if row.pk is not None else object()] = row
+    def insert(self, model: type[models.Model], **columns: Any) -> None:
+        """Add a row; columns that are left out have the model's defaults."""
+        pk = columns.get(model._meta.pk.attname) if model._meta.pk else None
+        self._inserts[model][pk if pk is not None else object()] = columns
 
     def change(self, model: type[models.Model], pk: Any, **columns: Any) -> None:
         """Set columns of one row; later changes of the same row win."""
         if (fresh := self._inserts[model].get(pk)) is not None:
-            for name, value in columns.items():
-                setattr(fresh, name, value)
+            fresh.update(columns)
             return
         self._changes[model].setdefault(pk, {}).update(columns)
 
@@ -177,15 +177,14 @@ class Batch:
         session.last_seq += 1
         frame = encode(event, session_id=str(session.id), seq=session.last_seq, at=self._stamp)
         growth.events.append(Logged(session.last_seq, frame, origin))
-        self._events.append(
-            Event(
-                session_id=session.id,
-                seq=session.last_seq,
-                name=event.event,
-                step_id=event.step_id or "",
-                frame=frame,
-                created_at=self.now,
-            )
+        self.insert(
+            Event,
+            session_id=session.id,
+            seq=session.last_seq,
+            name=event.event,
+            step_id=event.step_id or "",
+            frame=frame,
+            created_at=self.now,
         )
         self.change(Session, session.id, last_seq=session.last_seq, active_at=self.now)
 
@@ -193,13 +192,10 @@ class Batch:
         """Write what was collected. Entries that look into the database call it first, to see their elders' work."""
         for model in _WRITE_ORDER:
             if rows := self._inserts.pop(model, None):
-                model._default_manager.bulk_create(list(rows.values()))
+                insert_rows(model, rows.values())
         for model in _WRITE_ORDER:
             if changes := self._changes.pop(model, None):
-                _update(model, changes)
-        if self._events:
-            Event.objects.bulk_create(self._events)
-            self._events = []
+                update_rows(model, changes)
 
     def forget(self, session_id: uuid.UUID) -> None:
         """The session was deleted: nothing of it is announced, and later entries do not find it."""
@@ -226,29 +222,3 @@ class Batch:
             Event.objects.filter(session_id=session_id, seq=logged.seq, frame=logged.frame).exists()
             for session_id, logged in newest
         )
-
-
-def _update(model: type[models.Model], changes: dict[Any, dict[str, Any]]) -> None:
-    """One `executemany` per set of columns; `bulk_update` builds CASE expressions that take ten times as long."""
-    groups: dict[tuple[str, ...], list[tuple[Any, dict[str, Any]]]] = defaultdict(list)
-    for pk, columns in changes.items():
-        groups[tuple(sorted(columns))].append((pk, columns))
-    quote = connection.ops.quote_name
-    # Ends before beginnings: a session has at most one active run at any moment.
-    for names, rows in sorted(groups.items(), key=lambda group: "finished_at" not in group[0]):
-        fields: list[Any] = [model._meta.get_field(name) for name in names]
-        assignments = ", ".join(f"{quote(column.column)} = %s" for column in fields)
-        key: Any = model._meta.pk
-        statement = f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {quote(key.column)} = %s"
-        parameters = [
-            [
-                *(
-                    column.get_db_prep_save(columns[name], connection)
-                    for name, column in zip(names, fields, strict=True)
-                ),
-                key.get_db_prep_save(pk, connection),
-            ]
-            for pk, columns in rows
-        ]
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, parameters)

@@ -37,14 +37,13 @@ def close_run(
         batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now)
     if text := _shown_text(run):
         batch.insert(
-            Message(
-                session_id=run.session_id,
-                run_id=run.id,
-                position=batch.take_positions(session),
-                role=Message.Role.ASSISTANT,
-                content=f"{text}\n{_BROKEN_OFF}",
-                created_at=batch.now,
-            )
+            Message,
+            session_id=run.session_id,
+            run_id=run.id,
+            position=batch.take_positions(session),
+            role=Message.Role.ASSISTANT,
+            content=f"{text}\n{_BROKEN_OFF}",
+            created_at=batch.now,
         )
 
 
@@ -68,15 +67,14 @@ def _close_calls(
             finished_at=batch.now,
         )
         batch.insert(
-            Message(
-                session_id=run.session_id,
-                run_id=run.id,
-                position=call.position,
-                role=Message.Role.TOOL,
-                content=told,
-                tool_call_id=call.call_id,
-                created_at=batch.now,
-            )
+            Message,
+            session_id=run.session_id,
+            run_id=run.id,
+            position=call.position,
+            role=Message.Role.TOOL,
+            content=told,
+            tool_call_id=call.call_id,
+            created_at=batch.now,
         )
 
 

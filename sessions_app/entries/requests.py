@@ -48,15 +48,14 @@ class CreateSession(Entry):
 
     def apply(self, batch: Batch) -> None:
         batch.insert(
-            Session(
-                id=self.session_id,
-                agent=self.agent,
-                user_id=self.user_id,
-                title=self.title,
-                metadata=self.metadata,
-                created_at=batch.now,
-                active_at=batch.now,
-            )
+            Session,
+            id=self.session_id,
+            agent=self.agent,
+            user_id=self.user_id,
+            title=self.title,
+            metadata=self.metadata,
+            created_at=batch.now,
+            active_at=batch.now,
         )
         session = LockedSession(
             self.session_id, self.agent, self.user_id, self.title, Session.Status.OPEN, last_seq=0, last_position=0
@@ -147,18 +146,17 @@ class PostMessage(Entry):
             self.new_run_id, session.id, Run.Status.QUEUED, owner="", epoch=0, attempts=0, queued_at=batch.now
         )
         batch.runs[run.id] = run
-        batch.insert(Run(id=run.id, session_id=session.id, status=run.status, queued_at=batch.now))
+        batch.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=batch.now)
         # Behind others a message gets its place when its run begins: not between their calls and results.
         position = None if before or self.lease is None else batch.take_positions(session)
         batch.insert(
-            Message(
-                session_id=session.id,
-                run_id=run.id,
-                position=position,
-                client_id=self.message_id,
-                created_at=batch.now,
-                **Message.fields_of(self.message),
-            )
+            Message,
+            session_id=session.id,
+            run_id=run.id,
+            position=position,
+            client_id=self.message_id,
+            created_at=batch.now,
+            **Message.fields_of(self.message),
         )
         if self.message_id is not None:
             batch.client_ids[session.id, self.message_id] = run.id

@@ -51,18 +51,17 @@ class StoreReply(RunEntry):
         _insert_message(batch, run, reply.message, position)
         for call in reply.calls:
             batch.insert(
-                ToolCall(
-                    run_id=run.id,
-                    step=reply.step,
-                    index=call.index,
-                    call_id=call.call_id,
-                    step_id=call.step_id,
-                    position=position + 1 + call.index,
-                    tool=call.name[:200],
-                    arguments=dict(call.arguments),
-                    status=ToolCall.Status.ASKED if call.waits else ToolCall.Status.STARTED,
-                    asked_at=batch.now,
-                )
+                ToolCall,
+                run_id=run.id,
+                step=reply.step,
+                index=call.index,
+                call_id=call.call_id,
+                step_id=call.step_id,
+                position=position + 1 + call.index,
+                tool=call.name[:200],
+                arguments=dict(call.arguments),
+                status=ToolCall.Status.ASKED if call.waits else ToolCall.Status.STARTED,
+                asked_at=batch.now,
             )
         batch.change_run(run, steps=reply.step, **_usage_columns(reply.usage))
         for event in self.events:
@@ -123,14 +122,13 @@ class AskConfirmation(RunEntry):
         if self.starts_call:
             batch.change(ToolCall, self.call_step_id, status=ToolCall.Status.CONFIRMING)
         batch.insert(
-            Confirmation(
-                run_id=run.id,
-                tool_call_id=self.call_step_id,
-                step_id=self.step_id,
-                question=self.question,
-                asked_at=batch.now,
-                expires_at=batch.now + timedelta(seconds=self.timeout),
-            )
+            Confirmation,
+            run_id=run.id,
+            tool_call_id=self.call_step_id,
+            step_id=self.step_id,
+            question=self.question,
+            asked_at=batch.now,
+            expires_at=batch.now + timedelta(seconds=self.timeout),
         )
         batch.change_run(run, status=Run.Status.WAITING)
         for event in self.events:
@@ -201,13 +199,12 @@ class EndRun(RunEntry):
 
 def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, position: int) -> None:
     batch.insert(
-        Message(
-            session_id=run.session_id,
-            run_id=run.id,
-            position=position,
-            created_at=batch.now,
-            **Message.fields_of(message),
-        )
+        Message,
+        session_id=run.session_id,
+        run_id=run.id,
+        position=position,
+        created_at=batch.now,
+        **Message.fields_of(message),
     )
 
 

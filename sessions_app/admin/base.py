@@ -1,0 +1,91 @@
+"""What the admin pages of conversations have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from sessions_app.admin.show import list_url, page_url
+
+
+def may_view(request: HttpRequest, *kinds: type[Model]) -> bool:
+    """Whether this visitor may look at all of these."""
+    return request.user.has_perms([f"{kind._meta.app_label}.view_{kind._meta.model_name}" for kind in kinds])
+
+
+class PageList(ChangeList):
+    """A list that reads only the columns it shows, and completes the rows of one page together."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        rows = super().get_queryset(request, exclude_parameters)
+        return self.model_admin.for_list(rows)  # type: ignore[no-any-return, attr-defined]  # ReadOnlyAdmin
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.model_admin.complete(self.result_list)  # type: ignore[attr-defined]
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows can be looked at by whoever has the view permission, and changed by nobody."""
+
+    actions = None
+    show_full_result_count = False  # the count of what was found is enough, and half the work
+    list_per_page = 50
+    in_order: tuple[Any, ...] = ()
+    """The order of a list that is narrowed to one session or run; without it, `ordering`."""
+
+    class Media:
+        css = {"all": ["sessions_app/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PageList
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        narrowed = "session" in request.GET or "run" in request.GET
+        return self.in_order if narrowed and self.in_order else super().get_ordering(request)
+
+    def for_list(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """`rows` without the columns that the list does not show."""
+        return rows
+
+    def complete(self, rows: list[Any]) -> None:
+        """Give the rows of one page what takes another query."""
+
+    def related(self, row: Any) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+        """Where the buttons of a row's page lead: to a row, or to a list and its filter."""
+        return ()
+
+    def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        buttons = []
+        for target in self.related(row):
+            kind, url = (
+                (target[0], list_url(target[0], **target[1]))
+                if isinstance(target, tuple)
+                else (type(target), page_url(target))
+            )
+            if may_view(request, kind):
+                options = kind._meta
+                name = options.verbose_name_plural if isinstance(target, tuple) else options.verbose_name
+                buttons.append({"url": url, "name": name})
+        return buttons
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        context["buttons"] = self._buttons(request, obj)
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)

@@ -1,0 +1,117 @@
+"""Tool calls, and the questions that people were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from sessions_app.admin.base import ReadOnlyAdmin
+from sessions_app.admin.filters import RunFilter, SessionOfRunFilter
+from sessions_app.admin.show import WHOLE, badge, block, cut, excerpt, link, page_url, pretty, took
+from sessions_app.models import Confirmation, Run, ToolCall
+
+
+class OfRunAdmin(ReadOnlyAdmin):
+    """What hangs on a run."""
+
+    list_select_related = ("run__session",)
+
+    @admin.display(description=_("session"))
+    def conversation(self, row: Any) -> SafeString:
+        return link(page_url(row.run.session), excerpt(str(row.run.session), 40))
+
+    def related(self, row: Any) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+        return [row.run.session, row.run]
+
+
+@admin.register(ToolCall)
+class ToolCallAdmin(OfRunAdmin):
+    """What tools were asked for, what they returned, and how long they took."""
+
+    list_display = ("tool", "gist", "badge", "outcome", "took", "conversation", "asked_at")
+    list_filter = (SessionOfRunFilter, RunFilter, "status", "outcome", "tool", "asked_at")
+    ordering = ("-asked_at", "-pk")
+    in_order = ("position", "pk")
+    search_fields = ("tool", "arguments", "result", "error")
+    fieldsets = (
+        (None, {"fields": ("run", "tool", "badge", "outcome", "took", "asked_at", "finished_at")}),
+        (None, {"fields": ("arguments_json", "arguments_run_json", "whole_result", "whole_error")}),
+        (_("Details"), {"classes": ("collapse",), "fields": ("step", "index", "call_id", "step_id", "position")}),
+    )
+
+    def for_list(self, rows: QuerySet[ToolCall]) -> QuerySet[ToolCall]:
+        return rows.defer("result", "error", "arguments_run", "run__session__state", "run__session__metadata")
+
+    @admin.display(description=_("arguments"))
+    def gist(self, call: ToolCall) -> str:
+        return excerpt(pretty(call.arguments), 60)
+
+    @admin.display(description=_("status"), ordering="status")
+    def badge(self, call: ToolCall) -> SafeString:
+        return badge(call)
+
+    @admin.display(description=_("duration"), ordering="duration_ms")
+    def took(self, call: ToolCall) -> str:
+        return took(call.duration_ms)
+
+    @admin.display(description=_("arguments asked"))
+    def arguments_json(self, call: ToolCall) -> SafeString:
+        return block(pretty(call.arguments))
+
+    @admin.display(description=_("arguments run"))
+    def arguments_run_json(self, call: ToolCall) -> SafeString:
+        return block(pretty(call.arguments_run) if call.arguments_run is not None else "")
+
+    @admin.display(description=_("result"))
+    def whole_result(self, call: ToolCall) -> SafeString:
+        return block(cut(call.result, WHOLE))
+
+    @admin.display(description=_("error"))
+    def whole_error(self, call: ToolCall) -> SafeString:
+        return block(cut(call.error, WHOLE))
+
+    def related(self, row: ToolCall) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+        return [*super().related(row), *row.confirmations.all()]
+
+
+@admin.register(Confirmation)
+class ConfirmationAdmin(OfRunAdmin):
+    """What users were asked before something was done, and what they said."""
+
+    list_display = ("asked", "verdict", "answered_by", "conversation", "asked_at", "answered_at")
+    list_filter = (SessionOfRunFilter, RunFilter, "asked_at")
+    ordering = ("-asked_at", "-pk")
+    in_order = ("asked_at", "pk")
+    search_fields = ("question", "answered_by")
+    fieldsets = (
+        (None, {"fields": ("run", "tool_call", "whole_question", "verdict", "answered_by")}),
+        (None, {"fields": ("asked_at", "expires_at", "answered_at", "answer_json")}),
+        (_("Details"), {"classes": ("collapse",), "fields": ("step_id",)}),
+    )
+
+    def for_list(self, rows: QuerySet[Confirmation]) -> QuerySet[Confirmation]:
+        return rows.defer("run__session__state", "run__session__metadata")
+
+    @admin.display(description=_("question"))
+    def asked(self, confirmation: Confirmation) -> str:
+        return excerpt(confirmation.question)
+
+    @admin.display(description=_("answer"))
+    def verdict(self, confirmation: Confirmation) -> Any:
+        return confirmation.verdict
+
+    @admin.display(description=_("question"))
+    def whole_question(self, confirmation: Confirmation) -> SafeString:
+        return block(confirmation.question)
+
+    @admin.display(description=_("answer as sent"))
+    def answer_json(self, confirmation: Confirmation) -> SafeString:
+        return block(pretty(confirmation.answer) if confirmation.answer is not None else "")
+
+    def related(self, row: Confirmation) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+        return [*super().related(row), *([row.tool_call] if row.tool_call else [])]

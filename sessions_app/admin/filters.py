@@ -1,0 +1,94 @@
+"""Filters of the lists beside Django's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from myagent.protocol import server_events
+from myagent.protocol.server_base import ServerEvent
+from sessions_app.admin.show import excerpt
+from sessions_app.models import Run, Session
+
+
+class ParentFilter(admin.SimpleListFilter):
+    """Narrows a list to what belongs to one row, whose page links here. Shown only while it is in effect."""
+
+    parent: ClassVar[type[Model]]
+    path: ClassVar[str]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        value = self.value()
+        if not value:
+            return []
+        row = self._row(value)
+        return [(value, excerpt(str(row or value), 40))]
+
+    def _row(self, value: str) -> Model | None:
+        try:
+            return self.parent._default_manager.filter(pk=value).first()
+        except (ValidationError, ValueError):
+            return None
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if not value:
+            return queryset
+        try:
+            return queryset.filter(**{self.path: value})
+        except (ValidationError, ValueError):
+            return queryset.none()
+
+
+class SessionFilter(ParentFilter):
+    title = _("session")
+    parameter_name = "session"
+    parent = Session
+    path = "session"
+
+
+class SessionOfRunFilter(SessionFilter):
+    path = "run__session"
+
+
+class RunFilter(ParentFilter):
+    title = _("run")
+    parameter_name = "run"
+    parent = Run
+    path = "run"
+
+
+class UserFilter(ParentFilter):
+    title = _("user")
+    parameter_name = "user"
+    path = "user"
+
+    @property
+    def parent(self) -> type[Model]:  # type: ignore[override]  # known only when the apps are loaded
+        return get_user_model()
+
+
+class EventNameFilter(admin.SimpleListFilter):
+    """By the names that the log may hold; asking the log itself would mean reading all of it."""
+
+    title = _("event")
+    parameter_name = "name"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(set(_logged_names()))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(name=self.value()) if self.value() else queryset
+
+
+def _logged_names() -> Iterator[str]:
+    for kind in vars(server_events).values():
+        if isinstance(kind, type) and issubclass(kind, ServerEvent) and kind is not ServerEvent:
+            yield kind.model_fields["event"].default

@@ -1,0 +1,63 @@
+"""Messages as the model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Model, QuerySet
+from django.db.models.functions import Substr
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from sessions_app.admin.base import ReadOnlyAdmin
+from sessions_app.admin.filters import RunFilter, SessionFilter
+from sessions_app.admin.show import EXCERPT, WHOLE, block, cut, excerpt, link, page_url, pretty
+from sessions_app.models import Message, Run, Session
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    """The history of conversations, message by message."""
+
+    list_display = ("position", "role", "text", "conversation", "created_at")
+    list_display_links = ("position", "text")
+    list_filter = (SessionFilter, RunFilter, "role", "created_at")
+    list_select_related = ("session",)
+    ordering = ("-pk",)
+    in_order = (F("position").asc(nulls_last=True), "pk")
+    search_fields = ("content",)
+    fieldsets = (
+        (None, {"fields": ("session", "run", "role", "created_at", "whole", "parts_json", "calls_json")}),
+        (_("Details"), {"classes": ("collapse",), "fields": ("id", "position", "tool_call_id", "client_id")}),
+    )
+
+    def for_list(self, rows: QuerySet[Message]) -> QuerySet[Message]:
+        long = ("content", "parts", "session__state", "session__metadata")
+        return rows.annotate(beginning=Substr("content", 1, EXCERPT * 4)).defer(*long)
+
+    @admin.display(description=_("content"))
+    def text(self, message: Any) -> str:
+        if message.beginning or not message.tool_calls:
+            return excerpt(message.beginning)
+        return excerpt(", ".join(f"→ {call['name']}" for call in message.tool_calls))
+
+    @admin.display(description=_("session"))
+    def conversation(self, message: Message) -> SafeString:
+        return link(page_url(message.session), excerpt(str(message.session), 40))
+
+    @admin.display(description=_("content"))
+    def whole(self, message: Message) -> SafeString:
+        return block(cut(message.content, WHOLE))
+
+    @admin.display(description=_("content parts"))
+    def parts_json(self, message: Message) -> SafeString:
+        return block(pretty(message.parts) if message.parts else "")
+
+    @admin.display(description=_("tool calls"))
+    def calls_json(self, message: Message) -> SafeString:
+        return block(pretty(message.tool_calls) if message.tool_calls else "")
+
+    def related(self, row: Message) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+        return [Session(pk=row.session_id), Run(pk=row.run_id)]

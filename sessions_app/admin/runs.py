@@ -1,0 +1,109 @@
+"""Runs: what each took, and what happened in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from sessions_app.admin.base import ReadOnlyAdmin, may_view
+from sessions_app.admin.conversation import turns_of
+from sessions_app.admin.filters import SessionFilter
+from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, page_url, took
+from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    """One run for each message of a user."""
+
+    list_display = (
+        "queued_at",
+        "conversation",
+        "agent",
+        "badge",
+        "error_code",
+        "steps",
+        "tokens",
+        "llm_calls",
+        "duration",
+    )
+    list_filter = (SessionFilter, "status", "session__agent", "queued_at")
+    list_select_related = ("session",)
+    ordering = ("-queued_at", "-pk")
+    in_order = ("queued_at", "pk")
+    search_fields = ("error_code",)
+    search_help_text = _("The id of a run or a session, or an error code.")
+    fieldsets = (
+        (None, {"fields": ("session", "agent", "badge", "error_code")}),
+        (_("Usage"), {"fields": ("steps", "llm_calls", "input_tokens", "output_tokens", "duration")}),
+        (
+            _("Details"),
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "id",
+                    "queued_at",
+                    "started_at",
+                    "finished_at",
+                    "owner",
+                    "epoch",
+                    "attempts",
+                    "lease_until",
+                ),
+            },
+        ),
+    )
+
+    def for_list(self, rows: QuerySet[Run]) -> QuerySet[Run]:
+        return rows.defer("session__state", "session__metadata")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        for word in search_term.split():
+            queryset = queryset.filter(_found(word))
+        return queryset, False
+
+    @admin.display(description=_("session"), ordering="session__title")
+    def conversation(self, run: Run) -> SafeString:
+        return link(page_url(run.session), excerpt(str(run.session), 50))
+
+    @admin.display(description=_("agent"), ordering="session__agent")
+    def agent(self, run: Run) -> str:
+        return run.session.agent
+
+    @admin.display(description=_("status"), ordering="status")
+    def badge(self, run: Run) -> SafeString:
+        return badge(run)
+
+    @admin.display(description=_("tokens in + out"))
+    def tokens(self, run: Run) -> str:
+        return f"{run.input_tokens} + {run.output_tokens}"
+
+    @admin.display(description=_("duration"))
+    def duration(self, run: Run) -> str:
+        return took(milliseconds_between(run.started_at, run.finished_at))
+
+    def related(self, row: Run) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+        narrowed = [(kind, {"run": row.pk}) for kind in (Message, ToolCall, Confirmation)]
+        return [row.session, *narrowed, (Event, {"session": row.session_id})]
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        if may_view(request, Message, ToolCall, Confirmation):
+            context.update(turns=turns_of([obj]), may_read=True)
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+
+def _found(word: str) -> Q:
+    try:
+        return Q(pk=Run._meta.pk.to_python(word)) | Q(session=word)
+    except ValueError:
+        return Q(error_code__icontains=word)

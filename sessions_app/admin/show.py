@@ -1,0 +1,76 @@
+"""Values as people read them. What comes from users and tools is text, never markup."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+EXCERPT = 100
+# A page stays readable and quick to send, whatever a tool returned.
+WHOLE = 200_000
+
+
+def page_url(row: Model) -> str:
+    """The page of this row in the admin."""
+    return _url(type(row), "change", quote(row.pk))
+
+
+def list_url(model: type[Model], **parameters: object) -> str:
+    """The list of these rows in the admin, filtered by `parameters`."""
+    return f"{_url(model, 'changelist')}?{urlencode(parameters)}"
+
+
+def _url(model: type[Model], page: str, *args: str) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def link(url: str, text: object) -> SafeString:
+    return format_html('<a href="{}">{}</a>', url, text)
+
+
+def excerpt(text: str, length: int = EXCERPT) -> str:
+    """The beginning of `text` on one line."""
+    return Truncator(" ".join(text[: length * 4].split())).chars(length)
+
+
+def pretty(value: Any) -> str:
+    """JSON for people: indented, and in their own script. At most `WHOLE` characters."""
+    return cut(json.dumps(value, ensure_ascii=False, indent=2), WHOLE)
+
+
+def cut(text: str, length: int) -> str:
+    """At most `length` characters of `text`, with an ellipsis when that is not all."""
+    return Truncator(text).chars(length) if len(text) > length else text
+
+
+def block(text: str) -> SafeString:
+    """Text as it stands, line by line."""
+    return format_html('<pre class="block">{}</pre>', text) if text else SafeString("-")
+
+
+def badge(row: Any) -> SafeString:
+    """The status of a row, marked with its colour."""
+    return format_html('<span class="badge badge-{}">{}</span>', row.status, row.get_status_display())
+
+
+def took(milliseconds: float | None) -> str:
+    """A duration; a dash while there is none."""
+    if milliseconds is None:
+        return "-"
+    return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
+
+
+def milliseconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """None while one of both is open."""
+    if start is None or end is None:
+        return None
+    return (end - start).total_seconds() * 1000
