@@ -22,6 +22,7 @@ from bench.processes import Cores, ServerFailed
 from bench.report import Line, lines, table
 
 OPEN_FILES = 8192
+REPORT_WIDTH = 110  # of a report that goes into a file
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -97,14 +98,15 @@ def write_json(path: Path, plan: Plan, measured: list[Line]) -> None:
 
 def main() -> int:
     """Measure and report; returns the exit code."""
-    options, console = arguments(), Console()
+    options = arguments()
+    console = Console(width=None if sys.stdout.isatty() else REPORT_WIDTH)
     plan = plan_from(options)
     allow_open_files()
     try:
         with console.status("starting") as status:
             measured = lines(measure(plan, status.update))
     except (ServerFailed, ClientFailed, subprocess.CalledProcessError) as error:
-        console.print(str(error), style="red", markup=False)
+        console.print("\n".join([str(error), *getattr(error, "__notes__", [])]), style="red", markup=False)
         return 2
     console.print(table(measured))
     if options.json:

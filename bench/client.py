@@ -8,22 +8,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 from bench.model import CITIES, answer
 from bench.processes import cpu_seconds, resident_bytes
 
-TURN_SECONDS = 120
+TURN_SECONDS = 60
 OPENING_AT_ONCE = 20
 SETTLE_SECONDS = 0.3  # what a server still does for a turn after its answer belongs to the turn
 IDLE_SETTLE_SECONDS = 2.0
+FAILURES = {"agent.error", "agent.interrupted", "agent.session_deleted", "system.error"}
 
 
 class WrongAnswer(Exception):
@@ -63,7 +66,24 @@ class Conversation:
     """One session on a connection of its own."""
 
     socket: ClientConnection
-    session_id: str
+    session_id: str = ""
+    last: dict[str, Any] = field(default_factory=dict)
+
+    async def frame(self) -> dict[str, Any]:
+        """The next thing that the server says. Raises `WrongAnswer` when it is a complaint."""
+        self.last = orjson.loads(await self.socket.recv(decode=False))
+        if self.last["event"] in FAILURES:
+            raise WrongAnswer(f"The server answered {self.last!r}.")
+        return self.last
+
+    @asynccontextmanager
+    async def patience(self) -> AsyncIterator[None]:
+        """Allow `TURN_SECONDS` for what is awaited inside. Raises `WrongAnswer` after that."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                yield
+        except TimeoutError:
+            raise WrongAnswer(f"Nothing for {TURN_SECONDS} s; the last frame was {self.last!r}.") from None
 
     async def turn(self, city: str) -> Turn:
         """Ask for the weather in `city` and wait for the answer. Raises `WrongAnswer`."""
@@ -71,20 +91,15 @@ class Conversation:
         started = time.perf_counter()
         await self.socket.send(orjson.dumps(message).decode())
         first_event, first_text, parts = 0.0, 0.0, []
-        async with asyncio.timeout(TURN_SECONDS):
-            while True:
-                frame = orjson.loads(await self.socket.recv(decode=False))
-                event, elapsed = frame["event"], time.perf_counter() - started
+        async with self.patience():
+            while (event := (frame := await self.frame())["event"]) != "agent.final_answer":
+                elapsed = time.perf_counter() - started
                 if not first_event and event.startswith("agent."):
                     first_event = elapsed
-                match event:
-                    case "agent.partial_answer" if frame["content"]:
-                        first_text = first_text or elapsed
-                        parts.append(frame["content"])
-                    case "agent.final_answer":
-                        break
-                    case "agent.error" | "agent.interrupted" | "system.error":
-                        raise WrongAnswer(f"The server answered {frame!r}.")
+                if event == "agent.partial_answer" and frame["content"]:
+                    first_text = first_text or elapsed
+                    parts.append(frame["content"])
+        elapsed = time.perf_counter() - started
         if not frame["content"] == "".join(parts) == answer(city):
             raise WrongAnswer(f"Asked for {city}; got {parts!r} and then {frame!r}.")
         return Turn(seconds=elapsed, first_event=first_event, first_text=first_text, frames=len(parts))
@@ -95,14 +110,13 @@ async def conversation(url: str) -> AsyncIterator[Conversation]:
     """Connect and create a session; connection and session stay until the end."""
     # No proxy, no compression, no pings: nothing that costs time here or that only one of the servers would do.
     async with connect(url, proxy=None, compression=None, ping_interval=None, open_timeout=60) as socket:
+        opened = Conversation(socket)
         await socket.send('{"event": "user.create_session"}')
-        frame: dict[str, Any] = {}
-        async with asyncio.timeout(TURN_SECONDS):
-            while frame.get("event") != "agent.session_created":
-                frame = orjson.loads(await socket.recv(decode=False))
-                if frame["event"].endswith(".error"):
-                    raise WrongAnswer(f"The server answered {frame!r}.")
-        yield Conversation(socket, frame["session_id"])
+        async with opened.patience():
+            while (frame := await opened.frame())["event"] != "agent.session_created":
+                pass
+        opened.session_id = frame["session_id"]
+        yield opened
 
 
 async def _open(stack: AsyncExitStack, url: str, count: int) -> list[Conversation]:
@@ -170,11 +184,24 @@ def main() -> None:
         modes.choices["load"].add_argument(name, type=int, required=True)
     modes.choices["idle"].add_argument("--sessions", type=int, required=True)
     arguments = vars(parser.parse_args())
-    if arguments.pop("mode") == "load":
-        outcome: Load | Idle = asyncio.run(load(**arguments))
-    else:
-        outcome = asyncio.run(idle(**arguments))
+    try:
+        if arguments.pop("mode") == "load":
+            outcome: Load | Idle = asyncio.run(load(**arguments))
+        else:
+            outcome = asyncio.run(idle(**arguments))
+    except* (WrongAnswer, WebSocketException, OSError) as group:
+        # Of many connections that fail in the same way one is enough.
+        first = next(_leaves(group))
+        sys.exit(f"{type(first).__name__}: {first}")
     print(json.dumps(asdict(outcome)))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 if __name__ == "__main__":

@@ -87,10 +87,14 @@ def serving(command: Sequence[str], *, port: int, env: Mapping[str, str], cores:
         try:
             pin(process, cores)
             if not _listens(process, port):
-                raise ServerFailed(_story(command, output.fileno()))
-            yield process.pid
+                raise ServerFailed(f"It does not serve.\n{_story(command, output.fileno())}")
+            try:
+                yield process.pid
+            except Exception as error:
+                error.add_note(f"Meanwhile:\n{_story(command, output.fileno())}")
+                raise
             if process.poll() is not None:
-                raise ServerFailed(_story(command, output.fileno()))
+                raise ServerFailed(f"It has ended by itself.\n{_story(command, output.fileno())}")
         finally:
             _stop(process)
 
@@ -108,9 +112,10 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _story(command: Sequence[str], output: int) -> str:
+    """What a server said last."""
     size = os.fstat(output).st_size
     end = os.pread(output, 4000, max(0, size - 4000)).decode(errors="replace").strip()
-    return f"{' '.join(command)} does not serve. Its last words:\n{end or '(none)'}"
+    return f"The last words of {' '.join(command)}:\n{end or '(none)'}"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -174,7 +174,8 @@ def _spread(line: Line) -> str:
 
 def table(measured: Sequence[Line]) -> Table:
     """The lines for people."""
-    shown = Table("", "ours", "floor", "ratio", "rounds", "budget", "", title="ours against the floor", min_width=100)
+    shown = Table("", "ours", "floor", "ratio", "rounds", "budget", "", title="ours against the floor")
+    shown.columns[0].no_wrap = True
     for column in shown.columns[1:5]:
         column.justify = "right"
     scenario = None
