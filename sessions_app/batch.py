@@ -92,6 +92,7 @@ class Batch:
         self.sessions: dict[uuid.UUID, LockedSession] = {}
         self.runs: dict[uuid.UUID, LockedRun] = {}
         self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
+        self._taken: dict[uuid.UUID, LockedRun] = {}
         self._stamp = timestamp(self.now)
         self._database_now: datetime | None = None
         self._inserts: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
@@ -157,10 +158,16 @@ class Batch:
 
     def change_run(self, run: LockedRun, **columns: Any) -> None:
         """Set columns of a locked run, here and in the database."""
+        if "epoch" in columns:
+            self._taken[run.id] = run
         for name, value in columns.items():
             if name in LockedRun.__slots__:
                 setattr(run, name, value)
         self.change(Run, run.id, **columns)
+
+    def touch(self, session: LockedSession) -> None:
+        """Something happened that people would call activity; it orders their lists, so not every delta counts."""
+        self.change(Session, session.id, active_at=self.now)
 
     def take_positions(self, session: LockedSession, count: int = 1) -> int:
         """Reserve `count` places in the history; returns the first."""
@@ -186,10 +193,14 @@ class Batch:
             frame=frame,
             created_at=self.now,
         )
-        self.change(Session, session.id, last_seq=session.last_seq, active_at=self.now)
+        self.change(Session, session.id, last_seq=session.last_seq)
 
     def flush(self) -> None:
         """Write what was collected. Entries that look into the database call it first, to see their elders' work."""
+        # A session has at most one active run at any moment, so ends come before beginnings.
+        if ended := {pk: columns for pk, columns in self._changes[Run].items() if "finished_at" in columns}:
+            update_rows(Run, ended)
+            self._changes[Run] = {pk: columns for pk, columns in self._changes[Run].items() if pk not in ended}
         for model in _WRITE_ORDER:
             if rows := self._inserts.pop(model, None):
                 insert_rows(model, rows.values())
@@ -201,6 +212,7 @@ class Batch:
         """The session was deleted: nothing of it is announced, and later entries do not find it."""
         self.sessions.pop(session_id, None)
         self.growths.pop(session_id, None)
+        self._taken = {run.id: run for run in self._taken.values() if run.session_id != session_id}
         self.runs = {run.id: run for run in self.runs.values() if run.session_id != session_id}
         self.deleted.append(session_id)
 
@@ -216,9 +228,14 @@ class Batch:
         return self._database_now
 
     def is_stored(self) -> bool:
-        """Whether this batch is in the database although its commit seemed to fail: its events tell."""
+        """Whether this batch is in the database although its commit seemed to fail: its events tell, or its runs."""
         newest = [(growth.session_id, growth.events[-1]) for growth in self.growths.values()]
-        return bool(newest) and all(
-            Event.objects.filter(session_id=session_id, seq=logged.seq, frame=logged.frame).exists()
-            for session_id, logged in newest
-        )
+        stored = [
+            *(
+                Event.objects.filter(session_id=session_id, seq=logged.seq, frame=logged.frame)
+                for session_id, logged in newest
+            ),
+            # An epoch is used once, so this tells a claim, which logs nothing.
+            *(Run.objects.filter(pk=run.id, owner=run.owner, epoch=run.epoch) for run in self._taken.values()),
+        ]
+        return bool(stored) and all(rows.exists() for rows in stored)

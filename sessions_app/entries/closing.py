@@ -32,7 +32,7 @@ def close_run(
         return
     batch.flush()
     _close_calls(batch, session, run, call_status)
-    for confirmation in Confirmation.objects.filter(run_id=run.id, answer=None):
+    for confirmation in Confirmation.objects.filter(run_id=run.id, answer__isnull=True):
         answer = {"confirmed": False, "answered": False}
         batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now)
     if text := _shown_text(run):
@@ -122,4 +122,5 @@ def cancel_run(batch: Batch, session: LockedSession, run: LockedRun, reason: str
         finished_at=batch.now,
     )
     metadata = InterruptedMetadata(run_id=str(run.id), reason=reason)
+    batch.touch(session)
     batch.log(session, Interrupted(content=_("The run was cancelled."), metadata=metadata))

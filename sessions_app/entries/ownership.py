@@ -98,6 +98,7 @@ class AbandonRun(Entry):
         )
         metadata = RunErrorMetadata(run_id=str(run.id), code=INTERRUPTED_BY_RESTART)
         content = _("The server was restarted during this answer. Please send your message again.")
+        batch.touch(session)
         batch.log(session, RunFailed(content=content, metadata=metadata))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db.models import F
@@ -33,6 +34,7 @@ from sessions_app.entries.runs import settle
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
 
 TITLE_LENGTH = 60
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +127,12 @@ class PostMessage(Entry):
             metadata=MessageMetadata(run_id=str(run.id), message_id=message_id),
         )
         batch.log(session, said, origin=self.origin)
+        batch.touch(session)
         ref = RunRef(session.id, run.id, run.epoch) if starts else None
-        return Posted(run.id, message_id, len(before), ref, ended=ended)
+        return Posted(run.id, message_id, _place([*before, run], run.id), ref, ended=ended)
 
     def _duplicate(self, batch: Batch, session: LockedSession, run_id: uuid.UUID) -> Posted:
-        ahead = [run.id for run in batch.unfinished(session.id)]
-        position = ahead.index(run_id) if run_id in ahead else 0
+        position = _place(batch.unfinished(session.id), run_id)
         return Posted(run_id, self.message_id or "", position, duplicate=True)
 
     def _check_room(self, before: list[LockedRun]) -> None:
@@ -142,11 +144,13 @@ class PostMessage(Entry):
             raise Refused(ErrorCode.SESSION_BUSY, reason="queue_full", limit=self.max_queued)
 
     def _insert(self, batch: Batch, session: LockedSession, before: list[LockedRun]) -> LockedRun:
+        # Behind the others also when it comes in one batch with them, or from a process whose clock is slow.
+        queued_at = max([batch.now, *(other.queued_at + _MICROSECOND for other in before)])
         run = LockedRun(
-            self.new_run_id, session.id, Run.Status.QUEUED, owner="", epoch=0, attempts=0, queued_at=batch.now
+            self.new_run_id, session.id, Run.Status.QUEUED, owner="", epoch=0, attempts=0, queued_at=queued_at
         )
         batch.runs[run.id] = run
-        batch.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=batch.now)
+        batch.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=queued_at)
         # Behind others a message gets its place when its run begins: not between their calls and results.
         position = None if before or self.lease is None else batch.take_positions(session)
         batch.insert(
@@ -164,6 +168,12 @@ class PostMessage(Entry):
             session.title = title
             batch.change(Session, session.id, title=title)
         return run
+
+
+def _place(unfinished: list[LockedRun], run_id: uuid.UUID) -> int:
+    """How many answers a message waits for: 0 when its run is going or over, the one that waits first is number 1."""
+    waiting = [run.id for run in unfinished if not run.is_active]
+    return waiting.index(run_id) + 1 if run_id in waiting else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +200,7 @@ class AnswerConfirmation(Entry):
             step_id=self.step_id, content=self.answer, metadata=ResponseMetadata(run_id=str(run.id))
         )
         batch.log(session, answered, origin=self.origin)
+        batch.touch(session)
         return run.id
 
 

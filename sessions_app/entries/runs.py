@@ -154,7 +154,7 @@ class LapseConfirmation(RunEntry):
 def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dict[str, Any], *, by: str) -> None:
     """Record the one answer of a confirmation; the run goes on when it waits for no other."""
     batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now, answered_by=by)
-    others = Confirmation.objects.filter(run_id=run.id, answer=None).exclude(pk=confirmation.pk)
+    others = Confirmation.objects.filter(run_id=run.id, answer__isnull=True).exclude(pk=confirmation.pk)
     if not others.exists():
         batch.change_run(run, status=Run.Status.RUNNING)
 
@@ -194,6 +194,7 @@ class EndRun(RunEntry):
             **_usage_columns(self.usage),
         )
         batch.log(session, terminal)
+        batch.touch(session)
         return bool(batch.unfinished(session.id))
 
 
