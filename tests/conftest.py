@@ -1,0 +1,66 @@
+"""What all tests share. A test that uses `server` talks to a real server process over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from myagent.client import Client, connect
+from tests.model_server import ModelServer
+from tests.server import AgentServer
+
+# No test asks a real model, whatever the environment of the person who runs it says.
+for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
+    os.environ.pop(_name, None)
+
+WAIT_SECONDS = 30.0
+"""How long a test waits for an event before it fails; far more than anything takes."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    """The model of the module's server."""
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """How the module's server is started: its global SERVER, as keywords of `AgentServer`; `files` are the agents."""
+    return dict(getattr(request.module, "SERVER", {}))
+
+
+@pytest.fixture(scope="module")
+def running_server(
+    model: ModelServer, tmp_path_factory: pytest.TempPathFactory, server_options: dict[str, Any]
+) -> Iterator[AgentServer]:
+    files = server_options.pop("files", ("tools.py",))
+    with AgentServer(tmp_path_factory.mktemp("server"), *files, model=model, **server_options) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: AgentServer, model: ModelServer) -> AgentServer:
+    """A server that is shared by the tests of a module; the model's script and requests are those of this test."""
+    model.reset()
+    running_server.forget_log()
+    return running_server
+
+
+@pytest.fixture
+async def client(server: AgentServer) -> AsyncIterator[Client]:
+    """A connection to the server."""
+    async with connected(server) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def connected(server: AgentServer, path: str = "", **options: Any) -> AsyncIterator[Client]:
+    """A connection whose block fails, instead of waiting for ever, when an event does not come."""
+    async with asyncio.timeout(WAIT_SECONDS), connect(server.url + path, **options) as connection:
+        yield connection
