@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,7 +42,9 @@ class PreparedCall:
     needs_confirmation: bool = False
 
 
-async def prepare_calls(message: Message, tools: ToolCollection, host: Host) -> list[PreparedCall]:
+async def prepare_calls(
+    message: Message, tools: ToolCollection, *, step: int, run_id: str, host: Host
+) -> list[PreparedCall]:
     """Look up and check every call of a reply. Bad ones are kept, with the reason the model is told."""
     prepared = []
     for index, call in enumerate(message.tool_calls):
@@ -62,7 +63,7 @@ async def prepare_calls(message: Message, tools: ToolCollection, host: Host) -> 
         requested = RequestedCall(
             index=index,
             call_id=call.id,
-            step_id=uuid.uuid4().hex,
+            step_id=f"{run_id}.{step}.{index}",
             name=call.name,
             arguments=asked,
             waits=confirms or problem is not None,

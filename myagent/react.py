@@ -57,7 +57,7 @@ async def run(
                 step=step, text=reply.message.text, finish="answer", message=reply.message, usage=loop.usage
             )
             return
-        calls = await prepare_calls(reply.message, agent.tools, host)
+        calls = await prepare_calls(reply.message, agent.tools, step=step, run_id=context.run_id, host=host)
         requested = tuple(call.requested for call in calls)
         yield ModelReplied(step=step, message=reply.message, calls=requested, usage=loop.usage)
         results: list[Message] = []
@@ -108,7 +108,8 @@ class _Loop:
         for attempt in range(1, ATTEMPTS_PER_STEP + 1):
             shown = False
             prompt, asked = self._prompt(note), time.monotonic()
-            logger.debug("Step %d asks %s with %d messages: %s", step, self.llm.model, len(prompt), prompt)
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("Step %d asks %s with %d messages: %s", step, self.llm.model, len(prompt), prompt)
             try:
                 async with aclosing(self.llm.stream(prompt, tools=tools)) as stream:
                     async for chunk in stream:

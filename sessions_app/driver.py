@@ -77,7 +77,9 @@ class RunDriver:
         self._journal = equipment.journal
         self._tool_loops = equipment.tool_loops
         self._translate = Translator(ref.run_id)
-        self._deltas = DeltaSender(DeltaPacer(ref.run_id, interval=equipment.delta_interval), self._offer_deltas)
+        self._deltas = DeltaSender(
+            DeltaPacer(ref.run_id, epoch=ref.epoch, interval=equipment.delta_interval), self._offer_deltas
+        )
         self._unconfirmed: list[asyncio.Future[Any]] = []
         self._questions: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._first_result = 0

@@ -140,7 +140,7 @@ class Engine:
 
     def _found(self, asked: list[uuid.UUID], last_seqs: dict[uuid.UUID, int]) -> None:
         self.hub.grown_elsewhere(last_seqs)
-        self.hub.deleted([session_id for session_id in asked if session_id not in last_seqs])
+        self.hub.missing([session_id for session_id in asked if session_id not in last_seqs])
 
     # --- from time to time ---
 

@@ -68,6 +68,10 @@ class Hub:
                 for subscriber in tuple(subscribers):
                     subscriber.lag_behind(session_id)
 
+    def missing(self, session_ids: Iterable[uuid.UUID]) -> None:
+        """The database lacks these: those that were there once are gone, the others are about to be created."""
+        self.deleted([session_id for session_id in session_ids if session_id in self._seen])
+
     def deleted(self, session_ids: Iterable[uuid.UUID]) -> None:
         """These sessions are gone."""
         for session_id in session_ids:

@@ -36,6 +36,7 @@ class Session(models.Model):
         models.CASCADE,
         null=True,
         blank=True,
+        db_index=False,  # `session_of_user` begins with it
         related_name="agent_sessions",
         verbose_name=_("user"),
     )
@@ -116,10 +117,7 @@ class Run(models.Model):
                 fields=["session"], condition=Q(status__in=["running", "waiting"]), name="one_active_run_per_session"
             )
         ]
-        indexes = [
-            models.Index(fields=["status", "queued_at"], condition=Q(status="queued"), name="run_queue"),
-            models.Index(fields=["lease_until"], condition=Q(status__in=["running", "waiting"]), name="run_lease"),
-        ]
+        indexes = [models.Index(fields=["queued_at"], condition=Q(status="queued"), name="run_queue")]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -136,7 +134,9 @@ class Message(models.Model):
         TOOL = "tool", _("tool")
         """The result of a tool call."""
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="messages", verbose_name=_("session"))
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="messages", db_index=False, verbose_name=_("session")
+    )
     run = models.ForeignKey(Run, models.CASCADE, related_name="messages", verbose_name=_("run"))
     position = models.BigIntegerField(_("position"), null=True, blank=True)
     role = models.CharField(_("role"), max_length=16, choices=Role)
@@ -154,9 +154,8 @@ class Message(models.Model):
             models.UniqueConstraint(
                 fields=["session", "client_id"], condition=Q(client_id__isnull=False), name="client_id_once"
             ),
-            models.UniqueConstraint(
-                fields=["session", "position"], condition=Q(position__isnull=False), name="position_once"
-            ),
+            # Messages without a position do not clash; unconditional, it serves as the index of `session`, too.
+            models.UniqueConstraint(fields=["session", "position"], name="position_once"),
         ]
 
     def __str__(self) -> str:
@@ -197,7 +196,7 @@ class ToolCall(models.Model):
         DONE = "done", _("done")
         """Has a result."""
 
-    run = models.ForeignKey(Run, models.CASCADE, related_name="tool_calls", verbose_name=_("run"))
+    run = models.ForeignKey(Run, models.CASCADE, related_name="tool_calls", db_index=False, verbose_name=_("run"))
     step = models.PositiveIntegerField(_("step"))
     index = models.PositiveIntegerField(_("index"))
     call_id = models.CharField(_("call id"), max_length=200)

@@ -9,18 +9,24 @@ from myagent.protocol.server_events import PartialAnswer, PartialMetadata, Think
 
 
 class DeltaPacer:
-    """The pieces of one step that are not events yet. Pure: it is told the time, in seconds, and never waits."""
+    """The pieces of one step that are not events yet. Pure: it is told the time, in seconds, and never waits.
 
-    def __init__(self, run_id: uuid.UUID, *, interval: float) -> None:
+    `epoch` is the owner's: a run that goes on elsewhere shows its steps under new ids.
+    """
+
+    def __init__(self, run_id: uuid.UUID, *, epoch: int, interval: float) -> None:
         self._run_id = str(run_id)
+        self._prefix = f"{run_id.hex}-{epoch}"
         self._interval = interval
         self._not_before = 0.0
+        self._beginnings = 0
         self.begin(1)
 
     def begin(self, step: int) -> None:
         """Start a step, or start it anew: what is held is dropped, indexes begin at 0, the `step_id` is a new one."""
         self.step = step
-        self._step_id = uuid.uuid4().hex
+        self._beginnings += 1
+        self._step_id = f"{self._prefix}.{self._beginnings}"
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._text_index = 0
