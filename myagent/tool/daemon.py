@@ -108,34 +108,37 @@ class DaemonPool:
             logger.exception("No thread can be started for %s, so its calls wait for the others.", self._name)
 
     def _work(self) -> None:
-        while True:
+        stays = True
+        while stays:
             job = self._jobs.get()
             with self._lock:
                 self._idle -= 1
                 self._waiting -= 1
                 job.begun = not job.given_up
+            value = error = None
             if job.begun:
-                self._do(job)
-            with self._lock:
-                if self._threads > self._size + self._given_up:
-                    self._threads -= 1
-                    return
-                self._idle += 1
-            # An idle thread must not keep the last result alive.
-            del job
+                try:
+                    value = job.call()
+                except BaseException as raised:  # noqa: BLE001 - even SystemExit belongs to who waits
+                    error = raised
+            stays = self._finish(job)
+            if job.begun:
+                job.deliver(value, error)
+            # An idle thread keeps nothing alive, nor does the traceback, which holds this frame.
+            del job, value, error
 
-    def _do(self, job: Job) -> None:
-        value = error = None
-        try:
-            value = job.call()
-        except BaseException as raised:  # noqa: BLE001 - whatever it is, even SystemExit, belongs to who waits
-            error = raised
+    def _finish(self, job: Job) -> bool:
+        """Whether the thread that did `job` stays; it counts as idle before anybody hears of the result."""
         with self._lock:
             job.done = True
-            if job.given_up:
+            if job.begun and job.given_up:
                 self._given_up -= 1
-        job.deliver(value, error)
-        error = None  # its traceback holds this frame: a cycle
+            stays = self._threads <= self._size + self._given_up
+            if stays:
+                self._idle += 1
+            else:
+                self._threads -= 1
+            return stays
 
 
 class DaemonExecutor(ThreadPoolExecutor):
