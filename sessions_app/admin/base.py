@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +11,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from sessions_app.admin.show import list_url, page_url
+
+# Where a button leads: to the page of a row, or to a list and its filter.
+Target = Model | tuple[type[Model], Mapping[str, object]]
 
 
 def may_view(request: HttpRequest, *kinds: type[Model]) -> bool:
@@ -66,8 +69,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def complete(self, rows: list[Any]) -> None:
         """Give the rows of one page what takes another query."""
 
-    def related(self, row: Any) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
-        """Where the buttons of a row's page lead: to a row, or to a list and its filter."""
+    def related(self, row: Any) -> Iterable[Target]:
+        """What the buttons of a row's page lead to."""
         return ()
 
     def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
@@ -84,8 +87,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):
                 buttons.append({"url": url, "name": name})
         return buttons
 
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the template of a row's page needs beside the fields."""
+        return {}
+
     def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
     ) -> HttpResponse:
-        context["buttons"] = self._buttons(request, obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        context.update(self.page_context(request, obj), buttons=self._buttons(request, obj))
+        return super().render_change_form(request, context, add, change, form_url, obj)

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.admin.base import ReadOnlyAdmin
+from sessions_app.admin.base import ReadOnlyAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionOfRunFilter
-from sessions_app.admin.show import WHOLE, badge, block, cut, excerpt, link, page_url, pretty, took
-from sessions_app.models import Confirmation, Run, ToolCall
+from sessions_app.admin.show import WHOLE, badge, block, cut, excerpt, link, moment, page_url, pretty, took, verdict
+from sessions_app.models import Confirmation, ToolCall
 
 
 class OfRunAdmin(ReadOnlyAdmin):
@@ -25,7 +25,11 @@ class OfRunAdmin(ReadOnlyAdmin):
     def conversation(self, row: Any) -> SafeString:
         return link(page_url(row.run.session), excerpt(str(row.run.session), 40))
 
-    def related(self, row: Any) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    @admin.display(description=_("asked"), ordering="asked_at")
+    def asked_on(self, row: Any) -> str:
+        return moment(row.asked_at)
+
+    def related(self, row: Any) -> Iterable[Target]:
         return [row.run.session, row.run]
 
 
@@ -33,7 +37,7 @@ class OfRunAdmin(ReadOnlyAdmin):
 class ToolCallAdmin(OfRunAdmin):
     """What tools were asked for, what they returned, and how long they took."""
 
-    list_display = ("tool", "gist", "badge", "outcome", "took", "conversation", "asked_at")
+    list_display = ("tool", "gist", "badge", "outcome", "took", "conversation", "asked_on")
     list_filter = (SessionOfRunFilter, RunFilter, "status", "outcome", "tool", "asked_at")
     ordering = ("-asked_at", "-pk")
     in_order = ("position", "pk")
@@ -75,7 +79,7 @@ class ToolCallAdmin(OfRunAdmin):
     def whole_error(self, call: ToolCall) -> SafeString:
         return block(cut(call.error, WHOLE))
 
-    def related(self, row: ToolCall) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    def related(self, row: ToolCall) -> Iterable[Target]:
         return [*super().related(row), *row.confirmations.all()]
 
 
@@ -83,7 +87,7 @@ class ToolCallAdmin(OfRunAdmin):
 class ConfirmationAdmin(OfRunAdmin):
     """What users were asked before something was done, and what they said."""
 
-    list_display = ("asked", "verdict", "answered_by", "conversation", "asked_at", "answered_at")
+    list_display = ("asked", "verdict", "answered_by", "conversation", "asked_on", "answered_on")
     list_filter = (SessionOfRunFilter, RunFilter, "asked_at")
     ordering = ("-asked_at", "-pk")
     in_order = ("asked_at", "pk")
@@ -97,13 +101,17 @@ class ConfirmationAdmin(OfRunAdmin):
     def for_list(self, rows: QuerySet[Confirmation]) -> QuerySet[Confirmation]:
         return rows.defer("run__session__state", "run__session__metadata")
 
+    @admin.display(description=_("answered"), ordering="answered_at")
+    def answered_on(self, confirmation: Confirmation) -> str:
+        return moment(confirmation.answered_at)
+
     @admin.display(description=_("question"))
     def asked(self, confirmation: Confirmation) -> str:
         return excerpt(confirmation.question)
 
     @admin.display(description=_("answer"))
     def verdict(self, confirmation: Confirmation) -> Any:
-        return confirmation.verdict
+        return verdict(confirmation.answer)
 
     @admin.display(description=_("question"))
     def whole_question(self, confirmation: Confirmation) -> SafeString:
@@ -113,5 +121,5 @@ class ConfirmationAdmin(OfRunAdmin):
     def answer_json(self, confirmation: Confirmation) -> SafeString:
         return block(pretty(confirmation.answer) if confirmation.answer is not None else "")
 
-    def related(self, row: Confirmation) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    def related(self, row: Confirmation) -> Iterable[Target]:
         return [*super().related(row), *([row.tool_call] if row.tool_call else [])]

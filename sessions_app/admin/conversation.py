@@ -14,7 +14,7 @@ import orjson
 from django.db.models import Q
 from django.db.models.functions import Substr
 
-from sessions_app.admin.show import cut, excerpt, milliseconds_between, page_url, pretty, took
+from sessions_app.admin.show import cut, excerpt, milliseconds_between, page_url, pretty, took, verdict
 from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
 
 # Characters of one message or result; its own page has all of it.
@@ -37,6 +37,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question to the user and its answer in a word."""
+
+    confirmation: Confirmation
+    verdict: Any
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
     """A tool call with all that became of it."""
 
@@ -49,7 +58,7 @@ class Called:
     is_cut: bool
     duration: str
     url: str
-    confirmations: list[Confirmation]
+    questions: list[Asked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ class Turn:
     duration: str
     error: str
     entries: list[Said | Called]
-    confirmations: list[Confirmation]
+    questions: list[Asked]
 
 
 @dataclass(slots=True)
@@ -84,7 +93,7 @@ def turns_of(runs: Sequence[Run]) -> list[Turn]:
             duration=took(milliseconds_between(run.started_at, run.finished_at)),
             error=errors.get(str(run.pk), ""),
             entries=_entries(rows, run),
-            confirmations=[asked for asked in rows.confirmations[run.pk] if asked.tool_call_id is None],
+            questions=[_asked(row) for row in rows.confirmations[run.pk] if row.tool_call_id is None],
         )
         for run in runs
     ]
@@ -111,7 +120,7 @@ def _errors(failed: Sequence[Run]) -> dict[str, str]:
         return {}
     frames = Event.objects.filter(session__in={run.session_id for run in failed}, name="agent.error")
     told = map(orjson.loads, frames.values_list("frame", flat=True))
-    return {frame["metadata"]["run_id"]: frame["content"] for frame in told}
+    return {frame["metadata"].get("run_id"): frame["content"] for frame in told}
 
 
 def _entries(rows: _Rows, run: Run) -> list[Said | Called]:
@@ -119,7 +128,7 @@ def _entries(rows: _Rows, run: Run) -> list[Said | Called]:
     placed: list[tuple[float, Said | Called]] = []
     asked = defaultdict(list)
     for confirmation in rows.confirmations[run.pk]:
-        asked[confirmation.tool_call_id].append(confirmation)
+        asked[confirmation.tool_call_id].append(_asked(confirmation))
     for call in rows.calls[run.pk]:
         placed.append((call.position, _called(call, asked[call.pk])))
     called_at = {call.position for call in rows.calls[run.pk]}
@@ -143,7 +152,7 @@ def _said(message: Any) -> Said:
     )
 
 
-def _called(call: Any, confirmations: list[Confirmation]) -> Called:
+def _called(call: Any, questions: list[Asked]) -> Called:
     edited = call.arguments_run is not None and call.arguments_run != call.arguments
     arguments = pretty(call.arguments)
     return Called(
@@ -155,8 +164,12 @@ def _called(call: Any, confirmations: list[Confirmation]) -> Called:
         is_cut=len(call.shown) > SHOWN or len(arguments) > SHOWN,
         duration=took(call.duration_ms),
         url=page_url(call),
-        confirmations=confirmations,
+        questions=questions,
     )
+
+
+def _asked(confirmation: Confirmation) -> Asked:
+    return Asked(confirmation=confirmation, verdict=verdict(confirmation.answer), url=page_url(confirmation))
 
 
 def _short(value: Any) -> str:

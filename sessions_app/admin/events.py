@@ -7,16 +7,16 @@ from typing import Any
 
 import orjson
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Substr
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from pydantic_core import from_json
 
-from sessions_app.admin.base import ReadOnlyAdmin
+from sessions_app.admin.base import ReadOnlyAdmin, Target
 from sessions_app.admin.filters import EventNameFilter, SessionFilter
-from sessions_app.admin.show import block, excerpt, link, list_url, page_url, pretty
+from sessions_app.admin.show import block, excerpt, link, moment, page_url, pretty
 from sessions_app.models import Event, Session
 
 # Of a frame; enough to reach its content behind the envelope.
@@ -27,7 +27,7 @@ BEGINNING = 600
 class EventAdmin(ReadOnlyAdmin):
     """Every event of every session, as clients got it."""
 
-    list_display = ("seq", "name", "text", "conversation", "created_at")
+    list_display = ("seq", "name", "text", "conversation", "created")
     list_display_links = ("seq", "name")
     list_filter = (SessionFilter, EventNameFilter)
     list_select_related = ("session",)
@@ -61,6 +61,10 @@ class EventAdmin(ReadOnlyAdmin):
         content = from_json(event.beginning, allow_partial="trailing-strings").get("content", "")
         return excerpt(content if isinstance(content, str) else pretty(content))
 
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, event: Event) -> str:
+        return moment(event.created_at)
+
     @admin.display(description=_("session"))
     def conversation(self, event: Event) -> SafeString:
         return link(page_url(event.session), excerpt(str(event.session), 40))
@@ -69,5 +73,5 @@ class EventAdmin(ReadOnlyAdmin):
     def frame_json(self, event: Event) -> SafeString:
         return block(pretty(orjson.loads(event.frame)))
 
-    def related(self, row: Event) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    def related(self, row: Event) -> Iterable[Target]:
         return [Session(pk=row.session_id), (Event, {"session": row.session_id})]

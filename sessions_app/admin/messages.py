@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Substr
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.admin.base import ReadOnlyAdmin
+from sessions_app.admin.base import ReadOnlyAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionFilter
-from sessions_app.admin.show import EXCERPT, WHOLE, block, cut, excerpt, link, page_url, pretty
+from sessions_app.admin.show import EXCERPT, WHOLE, block, cut, excerpt, link, moment, page_url, pretty
 from sessions_app.models import Message, Run, Session
 
 
@@ -21,7 +21,7 @@ from sessions_app.models import Message, Run, Session
 class MessageAdmin(ReadOnlyAdmin):
     """The history of conversations, message by message."""
 
-    list_display = ("position", "role", "text", "conversation", "created_at")
+    list_display = ("position", "role", "text", "conversation", "created")
     list_display_links = ("position", "text")
     list_filter = (SessionFilter, RunFilter, "role", "created_at")
     list_select_related = ("session",)
@@ -43,6 +43,10 @@ class MessageAdmin(ReadOnlyAdmin):
             return excerpt(message.beginning)
         return excerpt(", ".join(f"→ {call['name']}" for call in message.tool_calls))
 
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, message: Message) -> str:
+        return moment(message.created_at)
+
     @admin.display(description=_("session"))
     def conversation(self, message: Message) -> SafeString:
         return link(page_url(message.session), excerpt(str(message.session), 40))
@@ -59,5 +63,5 @@ class MessageAdmin(ReadOnlyAdmin):
     def calls_json(self, message: Message) -> SafeString:
         return block(pretty(message.tool_calls) if message.tool_calls else "")
 
-    def related(self, row: Message) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    def related(self, row: Message) -> Iterable[Target]:
         return [Session(pk=row.session_id), Run(pk=row.run_id)]

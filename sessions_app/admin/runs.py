@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.admin.base import ReadOnlyAdmin, may_view
+from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
 from sessions_app.admin.conversation import turns_of
 from sessions_app.admin.filters import SessionFilter
-from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, page_url, took
+from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
 
 
@@ -23,14 +23,13 @@ class RunAdmin(ReadOnlyAdmin):
     """One run for each message of a user."""
 
     list_display = (
-        "queued_at",
+        "queued",
         "conversation",
         "agent",
         "badge",
         "error_code",
         "steps",
         "tokens",
-        "llm_calls",
         "duration",
     )
     list_filter = (SessionFilter, "status", "session__agent", "queued_at")
@@ -70,6 +69,10 @@ class RunAdmin(ReadOnlyAdmin):
             queryset = queryset.filter(_found(word))
         return queryset, False
 
+    @admin.display(description=_("queued"), ordering="queued_at")
+    def queued(self, run: Run) -> str:
+        return moment(run.queued_at)
+
     @admin.display(description=_("session"), ordering="session__title")
     def conversation(self, run: Run) -> SafeString:
         return link(page_url(run.session), excerpt(str(run.session), 50))
@@ -90,20 +93,17 @@ class RunAdmin(ReadOnlyAdmin):
     def duration(self, run: Run) -> str:
         return took(milliseconds_between(run.started_at, run.finished_at))
 
-    def related(self, row: Run) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    def related(self, row: Run) -> Iterable[Target]:
         narrowed = [(kind, {"run": row.pk}) for kind in (Message, ToolCall, Confirmation)]
         return [row.session, *narrowed, (Event, {"session": row.session_id})]
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
-        if may_view(request, Message, ToolCall, Confirmation):
-            context.update(turns=turns_of([obj]), may_read=True)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+    def page_context(self, request: HttpRequest, row: Run) -> dict[str, Any]:
+        if not may_view(request, Message, ToolCall, Confirmation):
+            return {}
+        return {"turns": turns_of([row]), "may_read": True}
 
 
 def _found(word: str) -> Q:
-    try:
-        return Q(pk=Run._meta.pk.to_python(word)) | Q(session=word)
-    except ValueError:
-        return Q(error_code__icontains=word)
+    if (pk := uuid_of(word)) is not None:
+        return Q(pk=pk) | Q(session=pk)
+    return Q(error_code__icontains=word)

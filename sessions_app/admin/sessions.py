@@ -10,16 +10,16 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
-from django.db.models import Count, Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.admin.base import ReadOnlyAdmin, may_view
+from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
 from sessions_app.admin.conversation import turns_of
 from sessions_app.admin.filters import UserFilter
-from sessions_app.admin.show import badge, block, excerpt, link, list_url, pretty
+from sessions_app.admin.show import badge, block, excerpt, link, list_url, moment, pretty, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
 
 RUNS_PER_PAGE = 20
@@ -29,7 +29,7 @@ RUNS_PER_PAGE = 20
 class SessionAdmin(ReadOnlyAdmin):
     """Who talked with which agent, when, and what was said."""
 
-    list_display = ("name", "agent", "user", "badge", "runs", "active_at")
+    list_display = ("name", "agent", "owner", "badge", "runs", "active")
     list_filter = (UserFilter, "status", "agent", "active_at")
     list_select_related = ("user",)
     ordering = ("-active_at", "-pk")
@@ -68,7 +68,7 @@ class SessionAdmin(ReadOnlyAdmin):
             found = Q(title__icontains=word) | Q(user__in=users)
             if may_view(request, Message):
                 found |= Q(pk__in=Message.objects.filter(content__icontains=word).values("session"))
-            if (session_id := _uuid(word)) is not None:
+            if (session_id := uuid_of(word)) is not None:
                 found |= Q(pk=session_id)
             queryset = queryset.filter(found)
         return queryset, False
@@ -76,6 +76,14 @@ class SessionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("title"), ordering="title")
     def name(self, session: Session) -> str:
         return excerpt(str(session), 60)
+
+    @admin.display(description=_("user"), ordering="user")
+    def owner(self, session: Session) -> SafeString | str:
+        return link(list_url(Session, user=session.user_id), session.user) if session.user else "-"
+
+    @admin.display(description=_("last active"), ordering="active_at")
+    def active(self, session: Session) -> str:
+        return moment(session.active_at)
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, session: Session) -> SafeString:
@@ -100,22 +108,12 @@ class SessionAdmin(ReadOnlyAdmin):
     def metadata_json(self, session: Session) -> SafeString:
         return block(pretty(session.metadata))
 
-    def related(self, row: Session) -> Iterable[Model | tuple[type[Model], dict[str, object]]]:
+    def related(self, row: Session) -> Iterable[Target]:
         return [(kind, {"session": row.pk}) for kind in (Run, Message, ToolCall, Confirmation, Event)]
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, obj: Any = None, **kwargs: Any
-    ) -> HttpResponse:
-        if may_view(request, Run, Message, ToolCall, Confirmation):
-            runs = Run.objects.filter(session=obj).order_by("queued_at", "pk")
-            pages = Paginator(runs, RUNS_PER_PAGE)
-            page = pages.get_page(request.GET.get("page", pages.num_pages))  # opens at the end of the conversation
-            context.update(turns=turns_of(list(page)), page=page, may_read=True)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
+    def page_context(self, request: HttpRequest, row: Session) -> dict[str, Any]:
+        if not may_view(request, Run, Message, ToolCall, Confirmation):
+            return {}
+        pages = Paginator(Run.objects.filter(session=row).order_by("queued_at", "pk"), RUNS_PER_PAGE)
+        page = pages.get_page(request.GET.get("page", pages.num_pages))  # opens at the end of the conversation
+        return {"turns": turns_of(list(page)), "page": page, "may_read": True}

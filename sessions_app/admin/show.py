@@ -6,13 +6,17 @@ import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
 
 EXCERPT = 100
 # A page stays readable and quick to send, whatever a tool returned.
@@ -62,11 +66,33 @@ def badge(row: Any) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', row.status, row.get_status_display())
 
 
+def verdict(answer: dict[str, Any] | None) -> Any:
+    """What the answer to a confirmation means; None while nobody answered and time is left."""
+    if answer is None:
+        return _("not answered yet")
+    if answer.get("confirmed") is True:
+        return _("approved")
+    return _("no answer") if answer.get("answered") is False else _("declined")
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The id that `text` is, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def took(milliseconds: float | None) -> str:
     """A duration; a dash while there is none."""
     if milliseconds is None:
         return "-"
     return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
+
+
+def moment(at: datetime | None) -> str:
+    """A time to the second, in the server's zone."""
+    return "-" if at is None else date_format(timezone.localtime(at), "Y-m-d H:i:s")
 
 
 def milliseconds_between(start: datetime | None, end: datetime | None) -> float | None:
