@@ -213,7 +213,7 @@ class _Caller:
             call_step_id=self.call.requested.step_id,
             question=question,
             tool_name=tool.name,
-            tool_description=tool.description,
+            tool_description=tool.schema()["function"].get("description", ""),
             tool_args=self.call.arguments,
             timeout=tool.confirm_timeout,
             starts_call=starts_call,
@@ -247,6 +247,12 @@ class _Caller:
                 limit.reschedule(loop.time() + left)
         return decision.confirmed
 
+    def _observed(self, text: str) -> str:
+        """What the model sees of a result: as much as agent and tool allow, and how much more there is."""
+        own = self.call.tool.max_observe if self.call.tool is not None else None
+        limit = min(value for value in (self.agent.max_observe, own, len(text)) if value is not None)
+        return text if limit == len(text) else f"{text[:limit]}\n[cut: {len(text) - limit} more characters]"
+
     def _finished(self, status: ToolStatus, result: ToolResult, before: bytes | None = None) -> ToolFinished:
         state, problem = _changed_state(self.context.state, before)
         if problem is not None:
@@ -254,9 +260,7 @@ class _Caller:
         text = result.text if result.error is None else f"Error: {result.error}"
         output, cut = shorten(text, MAX_OUTPUT_BYTES)
         data = result.data if not cut and _is_small_json(result.data) else None
-        observed = text if self.agent.max_observe is None else text[: self.agent.max_observe]
-        if len(observed) < len(text):
-            observed += f"\n[cut: {len(text) - len(observed)} more characters]"
+        observed = self._observed(text)
         return ToolFinished(
             step=self.step,
             call=self.call.requested,

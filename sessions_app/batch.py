@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
-from sessions_app.rows import Columns, insert_rows, update_rows
+from sessions_app.rows import Columns, insert_rows, lock_rows, update_rows
 
 # Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
 _WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, ToolCall, Confirmation, Event)
@@ -64,6 +64,10 @@ class LockedRun:
         return self.status in Run.ACTIVE
 
 
+_SESSION_COLUMNS = tuple(item.name for item in fields(LockedSession))
+_RUN_COLUMNS = tuple(item.name for item in fields(LockedRun))
+
+
 @dataclass(frozen=True, slots=True)
 class Logged:
     """One event as it was logged; the connection `origin` knows it already, because it sent it."""
@@ -101,17 +105,13 @@ class Batch:
     # --- locks, always sessions before runs and each in the order of their ids ---
 
     def lock_sessions(self, ids: Iterable[uuid.UUID]) -> None:
-        rows = Session.objects.select_for_update().filter(pk__in=set(ids)).order_by("pk")
-        columns = ("id", "agent", "user_id", "title", "status", "last_seq", "last_position")
-        for row in rows.values_list(*columns):
+        for row in lock_rows(Session, _SESSION_COLUMNS, {"id": set(ids)}):
             self.sessions[row[0]] = LockedSession(*row)
 
     def lock_runs(self, ids: Iterable[uuid.UUID], unfinished_of: Iterable[uuid.UUID]) -> None:
-        wanted = models.Q(pk__in=set(ids))
-        if unfinished_of := set(unfinished_of):
-            wanted |= models.Q(session_id__in=unfinished_of, status__in=Run.UNFINISHED)
-        rows = Run.objects.select_for_update().filter(wanted).order_by("pk")
-        for row in rows.values_list("id", "session_id", "status", "owner", "epoch", "attempts", "queued_at"):
+        by_id = lock_rows(Run, _RUN_COLUMNS, {"id": set(ids)})
+        unfinished = {"session_id": set(unfinished_of), "status": Run.UNFINISHED}
+        for row in (*by_id, *lock_rows(Run, _RUN_COLUMNS, unfinished)):
             self.runs[row[0]] = LockedRun(*row)
 
     def find_client_ids(self, pairs: Sequence[tuple[uuid.UUID, str]]) -> None:

@@ -93,6 +93,7 @@ class Journal:
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._urgent = 0
+        self._gathering = False
         self._stopping = False
         self._outstanding = 0
         self._room = asyncio.Event()
@@ -129,7 +130,9 @@ class Journal:
         with self._wake:
             self._queue.append(waiting)
             self._urgent += not entry.only_deltas
-            self._wake.notify()
+            # Waking the thread for a delta that it lets wait would cost more than the delta itself.
+            if not (entry.only_deltas and self._gathering):
+                self._wake.notify()
         return waiting.future
 
     async def stop(self) -> None:
@@ -158,8 +161,10 @@ class Journal:
         with self._wake:
             self._wake.wait_for(lambda: self._queue or self._stopping)
             left = committed_at + DELTA_GAP_SECONDS - time.monotonic()
-            if left > 0 and not self._stopping:
+            if left > 0 and not self._urgent:
+                self._gathering = True
                 self._wake.wait_for(lambda: self._urgent or self._stopping, timeout=left)
+                self._gathering = False
             count = min(len(self._queue), MAX_BATCH)
             batch = [self._queue.popleft() for _ in range(count)]
             self._urgent -= sum(not waiting.entry.only_deltas for waiting in batch)

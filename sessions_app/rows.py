@@ -1,13 +1,14 @@
-"""Writing many rows of one table with one `executemany`.
+"""Locking and writing many rows of one table with one statement, for the journal's hot path.
 
-Django's `bulk_create` and `bulk_update` build a model instance and an SQL expression for every value, which costs
-several times what the database itself takes for rows as small as these. Values still go through the model's fields.
+Django's `bulk_create` and `bulk_update` build a model instance and an SQL expression for every value, and a QuerySet
+compiles its statement anew each time, which costs several times what the database itself takes for rows as small as
+these. Values still go through the model's fields.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -46,6 +47,20 @@ def update_rows(model: type[models.Model], changes: Mapping[Any, Columns]) -> No
             cursor.executemany(table.update(names), parameters)
 
 
+def lock_rows(model: type[models.Model], names: Sequence[str], where: Mapping[str, Collection[Any]]) -> list[list[Any]]:
+    """Read and lock, in the order of their keys, the rows whose columns in `where` have one of the values there."""
+    if not all(where.values()):
+        return []
+    table = _table(model, connection.vendor)
+    converters = table.converters
+    parameters = [converters[name](value) for name, values in where.items() for value in values]
+    statement = table.select(tuple(names), tuple((name, len(values)) for name, values in where.items()))
+    readers = table.readers(tuple(names))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [[read(value) for read, value in zip(readers, row, strict=True)] for row in cursor.fetchall()]
+
+
 class _Table:
     """How the rows of one model are written on one kind of database."""
 
@@ -60,9 +75,20 @@ class _Table:
         self.columns = [(field.attname, self.converters[field.attname]) for field in fields]
         self.defaults: dict[str, Callable[[], Any]] = {field.attname: field.get_default for field in fields}
         self.convert_key = _converter(self._key)
+        self._readers = {field.attname: _reader(field) for field in fields}
         names = ", ".join(self._column[name] for name, _ in self.columns)
         places = ", ".join(["%s"] * len(self.columns))
         self.insert = f"INSERT INTO {self._name} ({names}) VALUES ({places})"
+
+    def select(self, names: tuple[str, ...], where: tuple[tuple[str, int], ...]) -> str:
+        columns = ", ".join(self._column[name] for name in names)
+        conditions = " AND ".join(f"{self._column[name]} IN ({', '.join(['%s'] * count)})" for name, count in where)
+        lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
+        key = self._column[self._key.attname]
+        return f"SELECT {columns} FROM {self._name} WHERE {conditions} ORDER BY {key}{lock}"
+
+    def readers(self, names: tuple[str, ...]) -> tuple[_Convert, ...]:
+        return tuple(self._readers[name] for name in names)
 
     def update(self, names: tuple[str, ...]) -> str:
         assignments = ", ".join(f"{self._column[name]} = %s" for name in names)
@@ -85,6 +111,20 @@ def _converter(field: Any) -> _Convert:
 
     # The same ids and the same moment stand in many rows of a batch. JSON is not hashable, and seldom the same.
     return convert if isinstance(field, models.JSONField) else lru_cache(maxsize=1024)(convert)
+
+
+def _reader(field: Any) -> _Convert:
+    column = field.cached_col
+    converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+    if not converters:
+        return _as_it_is
+
+    def read(value: Any) -> Any:
+        for convert in converters:
+            value = convert(value, column, connection)
+        return value
+
+    return lru_cache(maxsize=1024)(read)
 
 
 def _as_it_is(value: Any) -> Any:
