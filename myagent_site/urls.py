@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
+from django.views.generic import RedirectView
 
 from agents import views
 
@@ -14,6 +16,7 @@ admin.site.index_title = _("Administration")
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("favicon.ico", RedirectView.as_view(url=static("sessions_app/icon.svg")), name="icon"),
     path("healthz", views.health, name="health"),
     path("admin/", admin.site.urls),
 ]
