@@ -114,8 +114,9 @@ def _converter(field: Any) -> _Convert:
 
 
 def _reader(field: Any) -> _Convert:
-    column = field.cached_col
-    converters = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+    # Not `field.cached_col`: a foreign key is read as the key that it refers to.
+    column = field.get_col(field.model._meta.db_table)
+    converters = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
     if not converters:
         return _as_it_is
 

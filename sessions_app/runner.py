@@ -137,9 +137,11 @@ class Runner:
     async def sweep(self) -> None:
         """End runs that died with their process, and begin those that wait while there is room."""
         mine = list(self._drivers)
-        for session_id, run_id, epoch in await in_thread(self._lapsed, mine):
+        dead, lapsed = await in_thread(self._lapsed, mine)
+        for session_id, run_id, epoch in lapsed:
+            entry = AbandonRun(session_id=session_id, dead_run_id=run_id, epoch=epoch, dead_owners=dead)
             try:
-                await self._journal.record(AbandonRun(session_id=session_id, dead_run_id=run_id, epoch=epoch))
+                await self._journal.record(entry)
             except Refused:
                 logger.info("Run %s was taken by another process.", run_id)
         if self._draining:
@@ -148,11 +150,12 @@ class Runner:
             if get_registry().available(agent) is not None:
                 await self.start_next(session_id, agent)
 
-    def _lapsed(self, mine: list[uuid.UUID]) -> list[tuple[uuid.UUID, uuid.UUID, int]]:
+    def _lapsed(self, mine: list[uuid.UUID]) -> tuple[list[str], list[tuple[uuid.UUID, uuid.UUID, int]]]:
+        """The owners that are known to be dead, and the runs that nobody works on."""
         # Locks tell of processes on this machine only; elsewhere the lease has to run out.
         owners = queries.active_owners() if self._config.embedded_database else []
         dead = [owner for owner in owners if not self._owner.is_alive(owner)]
-        return queries.lapsed_runs(mine, dead)
+        return dead, queries.lapsed_runs(mine, dead)
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, let runs end for so long, then let go of the rest so that others may go on with them."""

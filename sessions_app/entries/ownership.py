@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -11,7 +12,7 @@ from django.db.models.functions import Now
 
 from myagent.i18n import gettext as _
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed
-from sessions_app.batch import Batch, LockedRun
+from sessions_app.batch import STALE_RUN, Batch, LockedRun, Refused
 from sessions_app.entries.base import Entry, RunRef
 from sessions_app.entries.closing import close_run, place_messages
 from sessions_app.models import Run
@@ -74,10 +75,14 @@ class RenewLeases(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonRun(Entry):
-    """End a run whose owner is gone. Refused with `stale_run` when somebody owns it after all."""
+    """End a run whose owner is gone. Refused with `stale_run` when somebody owns it after all.
+
+    `dead_owners` are known to be dead; of the others a lease that has run out tells, unless it was renewed meanwhile.
+    """
 
     dead_run_id: uuid.UUID
     epoch: int
+    dead_owners: Collection[str] = ()
 
     @property
     def run_id(self) -> uuid.UUID | None:
@@ -86,6 +91,8 @@ class AbandonRun(Entry):
     def apply(self, batch: Batch) -> None:
         session = batch.session(self.session_id)
         run = batch.owned_run(self.dead_run_id, self.epoch)
+        if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gte=Now()).exists():
+            raise Refused(STALE_RUN)
         close_run(batch, session, run, call_status="unknown")
         batch.change_run(
             run,

@@ -1,0 +1,166 @@
+"""A run that ends before its answer: what stays of it, and that the conversation can go on."""
+
+import pytest
+
+from myagent.protocol.server_events import StepResetMetadata, StepVoided
+from sessions_app.entries.ownership import AbandonRun
+from sessions_app.entries.requests import CancelRuns
+from sessions_app.entries.runs import LogEvents, StartCall
+from sessions_app.models import Confirmation, Message, ToolCall
+from tests.factories import (
+    call_of,
+    commit,
+    commit_one,
+    database,
+    deltas,
+    events,
+    history,
+    lapse,
+    metadata,
+    mine,
+    names,
+    new_session,
+    partial,
+    post,
+    question,
+    reply,
+    result,
+    run_of,
+    running,
+)
+
+pytestmark = database
+
+
+@pytest.fixture
+def session():
+    return new_session()
+
+
+@pytest.fixture
+def ref(session):
+    return running(session)
+
+
+def cancel(session):
+    return commit_one(CancelRuns(session_id=session))
+
+
+def abandon(ref):
+    lapse(ref)
+    commit_one(AbandonRun(session_id=ref.session_id, dead_run_id=ref.run_id, epoch=ref.epoch))
+
+
+def results(session):
+    return [frame for frame in events(session) if frame["event"] == "agent.tool_result"]
+
+
+def test_every_open_call_gets_a_result_after_a_cancel(session, ref):
+    calls = [call_of(0), call_of(1), call_of(2, waits=True)]
+    first = commit_one(reply(ref, *calls))
+    commit_one(result(ref, calls[1], first))
+    cancel(session)
+    assert [metadata(frame, "status") for frame in results(session)] == [("success",), ("cancelled",), ("cancelled",)]
+    assert [frame["step_id"] for frame in results(session)] == [calls[index].step_id for index in (1, 0, 2)]
+    told = [text for role, text in history(session) if role == "tool"]
+    assert told[1] == "sunny"
+    assert told[0] == told[2] != ""
+    assert set(ToolCall.objects.values_list("status", flat=True)) == {"done"}
+    assert names(session)[-1] == "agent.interrupted"
+
+
+def test_after_a_crash_only_a_started_call_is_in_doubt(session, ref):
+    calls = [call_of(0), call_of(1, waits=True), call_of(2, waits=True), call_of(3, waits=True)]
+    commit_one(reply(ref, *calls))
+    commit(question(ref, calls[2]), StartCall(**mine(ref), step_id=calls[3].step_id, arguments={}))
+    abandon(ref)
+    outcomes = list(ToolCall.objects.order_by("index").values_list("outcome", flat=True))
+    assert outcomes == ["unknown", "cancelled", "cancelled", "unknown"]
+    assert len([1 for role, _text in history(session) if role == "tool"]) == 4
+
+
+def test_a_cancel_and_the_results_it_overtakes_in_one_batch(session, ref):
+    call = call_of()
+    first = commit_one(reply(ref, call))
+    commit(result(ref, call, first), CancelRuns(session_id=session))
+    assert [metadata(frame, "status") for frame in results(session)] == [("success",)]
+    assert [role for role, _text in history(session)] == ["user", "assistant", "tool"]
+
+
+def test_text_that_was_shown_stays_once(session, ref):
+    commit(deltas(ref, partial(ref, "It is ")), deltas(ref, partial(ref, "sun", 1)))
+    cancel(session)
+    cancel(session)
+    assert [text.partition("\n")[0] for role, text in history(session) if role == "assistant"] == ["It is sun"]
+
+
+def test_text_of_the_same_batch_stays(session, ref):
+    commit(deltas(ref, partial(ref, "It is ")), CancelRuns(session_id=session))
+    assert history(session)[-1][1].startswith("It is \n")
+
+
+def test_text_of_a_finished_step_is_not_stored_twice(session, ref):
+    call = call_of()
+    commit(deltas(ref, partial(ref, "Let me look.", is_final=True)), reply(ref, call, text="Let me look."))
+    cancel(session)
+    assert [text for role, text in history(session) if role == "assistant"] == ["Let me look."]
+
+
+def test_text_that_was_taken_back_is_gone(session, ref):
+    commit_one(deltas(ref, partial(ref, "It is ")))
+    void = StepVoided(metadata=StepResetMetadata(run_id=str(ref.run_id), step=1, reason="stream_cut"))
+    commit_one(LogEvents(**mine(ref), events=(void,)))
+    cancel(session)
+    assert history(session) == [("user", "hi")]
+
+
+def test_text_that_came_again_after_it_was_taken_back_stays(session, ref):
+    commit_one(deltas(ref, partial(ref, "It is ")))
+    void = StepVoided(metadata=StepResetMetadata(run_id=str(ref.run_id), step=1, reason="stream_cut"))
+    commit_one(LogEvents(**mine(ref), events=(void,)))
+    commit_one(deltas(ref, partial(ref, "Sunny", step_id="another")))
+    cancel(session)
+    assert history(session)[-1][1].startswith("Sunny\n")
+
+
+def test_text_of_an_earlier_run_is_left_alone(session, ref):
+    commit_one(deltas(ref, partial(ref, "Old")))
+    cancel(session)
+    running(session, "again")
+    cancel(session)
+    assert [role for role, _text in history(session)] == ["user", "assistant", "user"]
+
+
+def test_open_questions_are_settled(session, ref):
+    call = call_of(waits=True)
+    commit(reply(ref, call), question(ref, call))
+    cancel(session)
+    row = Confirmation.objects.get()
+    assert row.answer == {"confirmed": False, "answered": False}
+    assert row.answered_at is not None
+
+
+def test_what_waited_and_was_cancelled_is_part_of_the_history(session, ref):
+    post(session, "two")
+    post(session, "three")
+    cancel(session)
+    assert [text for _role, text in history(session)] == ["hi", "two", "three"]
+    assert not Message.objects.filter(position=None).exists()
+
+
+def test_after_a_cancel_the_next_message_works(session, ref):
+    commit(reply(ref, call_of(), call_of(1)), deltas(ref, partial(ref, "x", step=2)))
+    cancel(session)
+    running(session, "again")
+    assert history(session)[-1] == ("user", "again")
+
+
+def test_an_abandoned_run_ends_with_one_error(session, ref):
+    commit_one(deltas(ref, partial(ref, "It is ")))
+    abandon(ref)
+    run = run_of(ref)
+    assert (run.status, run.error_code, run.epoch) == ("failed", "interrupted_by_restart", 2)
+    last = events(session)[-1]
+    assert last["event"] == "agent.error"
+    assert metadata(last, "code", "run_id") == ("interrupted_by_restart", str(ref.run_id))
+    assert history(session)[-1][1].startswith("It is \n")
