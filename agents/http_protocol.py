@@ -1,0 +1,73 @@
+"""HTTP requests as daphne serves them, with what it leaves open closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
+from daphne.http_protocol import HTTPFactory, WebRequest
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+class AgentRequest(WebRequest):
+    """One HTTP request, which may turn out to be a WebSocket's handshake."""
+
+    error_template = WebRequest.error_template.replace("Daphne", "MyAgent")
+    channel: Any
+    body_bytes = 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a piece of the body, which Twisted spools to the disk however long it is."""
+        self.body_bytes += len(data)
+        if self.body_bytes <= MAX_BODY_BYTES:
+            super().handleContentChunk(data)
+        elif self.body_bytes - len(data) <= MAX_BODY_BYTES:
+            self.channel.transport.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
+            self.channel.loseConnection()
+
+    def process(self) -> object:
+        """Hand the complete request to the application, or its connection to the WebSocket protocol."""
+        if self.body_bytes > MAX_BODY_BYTES:
+            return None
+        if len(self.requestHeaders.getRawHeaders(b"host", [])) > 1:
+            self.channel.persistent = False
+            self.basic_error(400, b"Bad Request", "More than one Host header")
+            return None
+        # daphne would believe any client that names the path which the application is mounted at.
+        self.requestHeaders.removeHeader(b"daphne-root-path")
+        result = super().process()
+        if self.transport is None:
+            self._release()
+        return result
+
+    def _release(self) -> None:
+        """Part from the HTTP channel after an upgrade: the circle of the two would stay until the next collection."""
+        self.channel.requests.clear()
+        self.channel = None
+
+    def handle_exception(self, exception: BaseException) -> None:
+        """Tell the client that the application failed: by a page, or by a torn connection once a response began."""
+        if self.finished or self.channel is None:
+            return
+        if self._response_started:
+            self.channel.forceAbortClient()
+        else:
+            super().handle_exception(exception)
+
+    def application_returned(self) -> None:
+        """The application has ended; without a whole response that is its fault."""
+        self.handle_exception(RuntimeError("The application returned without a complete response."))
+
+
+class AgentHTTPFactory(HTTPFactory):
+    """Makes the HTTP side of a connection."""
+
+    def buildProtocol(self, addr: object) -> object:
+        """A channel whose requests are `AgentRequest`."""
+        channel = super().buildProtocol(addr)
+        channel.requestFactory = AgentRequest
+        return channel
+
+    def log(self, request: object) -> None:
+        """Keep Twisted's own access log quiet: its lines hold queries, and queries hold tokens."""

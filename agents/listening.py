@@ -1,0 +1,77 @@
+"""The sockets that a server listens on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+BACKLOG = 1024
+_ATTEMPTS_AT_A_FREE_PORT = 10
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+_Address = tuple[socket.AddressFamily, str]
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Bound sockets for `host` that do not listen yet, all on one port; port 0 chooses a free one.
+
+    "localhost" is both 127.0.0.1 and ::1, because a browser may try either. Addresses that this machine lacks are left
+    out unless none remains. Raises `OSError`.
+    """
+    addresses = _addresses(host)
+    for attempt in range(_ATTEMPTS_AT_A_FREE_PORT):
+        try:
+            return _bind_all(addresses, port)
+        except OSError as error:
+            # A port that is free in one family may be taken in the other.
+            last = attempt == _ATTEMPTS_AT_A_FREE_PORT - 1
+            if port != 0 or last or error.errno != errno.EADDRINUSE:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _addresses(host: str) -> list[_Address]:
+    if host == "localhost":
+        return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _bind_all(addresses: list[_Address], port: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    try:
+        for address in addresses:
+            try:
+                sockets.append(_bind_one(address, port))
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error
+                continue
+            port = sockets[-1].getsockname()[1]
+    except (OSError, OverflowError):
+        for opened in sockets:
+            opened.close()
+        raise
+    if absent is not None and not sockets:
+        raise absent
+    return sockets
+
+
+def _bind_one(address: _Address, port: int) -> socket.socket:
+    family, host = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # An IPv4 peer must never look like ::ffff:127.0.0.1.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+    except (OSError, OverflowError):
+        sock.close()
+        raise
+    return sock
