@@ -173,6 +173,11 @@ class Journal:
     def _commit_all(self, batch: list[_Waiting]) -> None:
         try:
             committed = self._commit_patiently([waiting.entry for waiting in batch])
+        except (OperationalError, InterfaceError) as error:
+            # The journal stops and the database is away: trying each entry by itself would take hours.
+            logger.exception("The journal gives %d entries up.", len(batch))
+            self._answer([(waiting, error) for waiting in batch], None)
+            return
         except Exception as error:
             if len(batch) == 1:
                 logger.exception("The journal could not write %s.", type(batch[0].entry).__name__)

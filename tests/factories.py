@@ -37,8 +37,11 @@ from sessions_app.entries.ownership import Lease
 from sessions_app.entries.requests import CreateSession, Posted, PostMessage
 from sessions_app.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
 
-database = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
-"""The marks of a test that commits: it runs on SQLite, and on PostgreSQL when there is one."""
+database = [pytest.mark.database, pytest.mark.django_db]
+"""The marks of a test that writes: it runs on SQLite, and on PostgreSQL when there is one. All is rolled back."""
+
+threads = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+"""The same for tests whose threads must see what others wrote: it is committed."""
 
 LEASE = Lease("owner-of-the-tests", seconds=60)
 USAGE = Usage(10, 5, 1)

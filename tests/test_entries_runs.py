@@ -237,7 +237,7 @@ STEP = st.sampled_from(["say", "call", "result", "message", "cancel", "answer", 
 # Each example has a session of its own, so that what is left of the others does no harm.
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=30), sizes=st.lists(st.integers(1, 6), max_size=30))
-def test_whatever_happens_the_log_and_the_history_hold_together(transactional_db, steps, sizes):
+def test_whatever_happens_the_log_and_the_history_hold_together(db, steps, sizes):
     Course(steps, sizes).play()
 
 
