@@ -1,0 +1,203 @@
+"""The pages of the real server in a real browser: they are complete, in both themes, and obey no markup."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import urllib.request
+import uuid
+from contextlib import closing
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.conftest import connected
+
+SERVER = {"files": ("markup.py",), "options": ("--llm", "demo")}
+EVIL = "<script>alert('user')</script><img src=x onerror=\"alert('user')\">"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+KINDS = ("session", "run", "message", "toolcall", "confirmation", "event")
+OTHER_PAGES = (
+    "/",
+    "/admin/",
+    "/admin/agents/hostedagent/",
+    "/admin/agents/hostedagent/1/change/",
+    "/admin/agents/accesstoken/",
+    "/admin/agents/accesstoken/1/change/",
+    "/admin/auth/user/1/change/",
+)
+
+
+async def converse(server):
+    """One session in which everything happens: an answer, a call, a failing call after a yes."""
+    async with connected(server) as client:
+        session_id = await client.create_session()
+        await client.say(session_id, f"Read example.org {EVIL}")
+        await client.until("agent.final_answer")
+        await client.say(session_id, f"Pay Bob {EVIL}")
+        asked = (await client.until("agent.user_confirm"))[-1]
+        await client.respond(session_id, asked.step_id, True, args={"whom": EVIL})
+        await client.until("agent.final_answer")
+        return session_id
+
+
+def spoil(server, session_id):
+    """Put markup where clients and agent files cannot, and return the pages that show it."""
+    database = next((server.folder / "data").glob("*.sqlite3"))
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        columns = {"session": ("agent", "title"), "run": ("error_code",), "toolcall": ("tool", "error", "outcome")}
+        for kind, names in columns.items():
+            for name in names:
+                connection.execute(f"UPDATE sessions_app_{kind} SET {name} = ?", (EVIL[:200],))
+        paths = [f"/admin/sessions_app/session/{uuid.UUID(session_id)}/change/"]
+        for kind, key in {"run": "id", "message": "id", "toolcall": "step_id", "confirmation": "step_id"}.items():
+            for (pk,) in connection.execute(f"SELECT {key} FROM sessions_app_{kind}").fetchall():
+                pk = uuid.UUID(pk) if kind == "run" else pk
+                paths.append(f"/admin/sessions_app/{kind}/{pk}/change/")
+        names = "SELECT max(id) FROM sessions_app_event GROUP BY name"
+        paths += [f"/admin/sessions_app/event/{pk}/change/" for (pk,) in connection.execute(names).fetchall()]
+    for kind in KINDS:
+        paths.append(f"/admin/sessions_app/{kind}/")
+        paths += [f"/admin/sessions_app/{kind}/?session={session_id}"] if kind != "session" else []
+    return paths
+
+
+@pytest.fixture(scope="module")
+def paths(running_server):
+    """The pages of one conversation."""
+    session_id = asyncio.run(converse(running_server))
+    return spoil(running_server, session_id)
+
+
+@pytest.fixture(scope="module")
+def browser(paths):
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=SWITCHES) as browser:
+        yield browser
+
+
+class Tab:
+    """A page of the browser that notes whatever should not happen."""
+
+    def __init__(self, page, server):
+        self.page = page
+        self.root = f"http://127.0.0.1:{server.port}"
+        self.trouble = []
+        page.on("dialog", self._dialog)
+        page.on("pageerror", lambda error: self.trouble.append(f"error {error}"))
+        page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
+        page.on("response", lambda answer: self.trouble.append(answer.url) if answer.status >= 400 else None)
+
+    def _dialog(self, dialog):
+        self.trouble.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def open(self, path):
+        answer = self.page.goto(self.root + path)
+        assert answer.status == 200, path
+        return self.page
+
+    def log_in(self, password):
+        self.open("/admin/login/")
+        self.page.fill("#id_username", "local")
+        self.page.fill("#id_password", password)
+        self.page.click("[type=submit]")
+        assert self.page.url.endswith("/admin/")
+
+
+@pytest.fixture
+def tab(browser, running_server, request):
+    """A tab of the user `local`; the parameter has the options of the browser's context."""
+    options = {"viewport": {"width": 1400, "height": 900}, "locale": "en", **getattr(request, "param", {})}
+    with browser.new_context(**options) as context:
+        tab = Tab(context.new_page(), running_server)
+        tab.log_in(re.search(r"local, password (\S+)", running_server.banner)[1])
+        yield tab
+
+
+@pytest.mark.parametrize("path", ["/static/admin/css/base.css", "/static/sessions_app/admin.css", "/favicon.ico"])
+def test_static_files_are_served_without_debug(running_server, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{running_server.port}{path}", timeout=30) as answer:
+        assert answer.status == 200
+        assert answer.headers["content-type"].split(";")[0] in {"text/css", "image/svg+xml"}
+        assert answer.read()
+
+
+THEMES = [
+    pytest.param({"color_scheme": "light"}, id="light"),
+    pytest.param({"color_scheme": "dark", "viewport": {"width": 420, "height": 900}}, id="dark-narrow"),
+]
+
+
+@pytest.mark.parametrize("tab", THEMES, indirect=True)
+def test_no_markup_of_users_or_tools_is_obeyed(tab, paths):
+    for path in (*paths, *OTHER_PAGES):
+        page = tab.open(path)
+        assert page.locator("img[src=x]").count() == 0, path
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= page.viewport_size["width"], f"{path} is too wide"
+    assert tab.trouble == []
+
+
+def test_this_test_would_notice(tab):
+    page = tab.open("/")
+    page.set_content(f"<p>{EVIL}</p>", wait_until="load")
+    page.wait_for_function("document.images.length && document.images[0].complete")
+    assert "dialog user" in tab.trouble
+
+
+def test_a_conversation_is_folded_and_unfolds(tab, paths):
+    page = tab.open(paths[0])
+    assert page.title().startswith("<script>alert")
+    call = page.locator("details.called").first
+    result = call.locator("pre").last
+    assert not result.is_visible()
+    call.locator("summary").click()
+    assert result.is_visible()
+    assert "example.org: </pre></details><script>" in result.inner_text()
+    asked = page.locator("details.called").last
+    asked.locator("summary").click()
+    assert "approved" in asked.locator(".asked").inner_text()
+    assert tab.trouble == []
+
+
+@pytest.mark.parametrize(
+    ("tab", "dark"), [({"color_scheme": "light"}, False), ({"color_scheme": "dark"}, True)], indirect=["tab"]
+)
+def test_the_theme_reaches_the_conversation(tab, paths, dark):
+    page = tab.open(paths[0])
+    colours = "element => {const style = getComputedStyle(element); return [style.backgroundColor, style.color]}"
+    background, colour = page.locator(".said").first.evaluate(colours)
+    assert (brightness(background) < brightness(colour)) is dark
+    assert abs(brightness(background) - brightness(colour)) > 300
+
+
+def brightness(colour):
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def test_the_links_lead_somewhere(tab, paths):
+    page = tab.open(paths[0])
+    for name in ("Runs", "Messages", "Tool calls", "Confirmations", "Events"):
+        page = tab.open(paths[0])
+        page.locator(".object-tools").get_by_text(name).click()
+        page.wait_for_load_state()
+        assert page.locator("#result_list tbody tr").count() > 0, name
+        page.locator("#result_list tbody th a").first.click()
+        page.wait_for_load_state()
+        assert page.url.split("?")[0].endswith("/change/"), name
+    assert tab.trouble == []

@@ -1,0 +1,544 @@
+"""Conversations in the admin: found, read in order, linked, and changed by nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from datetime import timedelta
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from sessions_app.admin.conversation import SHOWN
+from sessions_app.admin.sessions import RUNS_PER_PAGE
+from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+
+pytestmark = pytest.mark.django_db
+KINDS = [Session, Run, Message, ToolCall, Confirmation, Event]
+EVIL = "<script>alert('evil')</script>"
+
+
+def list_path(kind, **parameters):
+    query = "&".join(f"{name}={value}" for name, value in parameters.items())
+    return f"{reverse(f'admin:sessions_app_{kind._meta.model_name}_changelist')}?{query}"
+
+
+def page_path(row):
+    return reverse(f"admin:sessions_app_{type(row)._meta.model_name}_change", args=[row.pk])
+
+
+class Visitor(Client):
+    """Somebody who reads English pages."""
+
+    def read(self, path):
+        response = self.get(path, headers={"accept-language": "en"})
+        assert response.status_code == 200, (path, response.status_code)
+        return response.content.decode()
+
+    def titles(self, **parameters):
+        """The titles of the sessions that the list shows."""
+        response = self.get(list_path(Session, **parameters), headers={"accept-language": "en"})
+        assert response.status_code == 200
+        return sorted(session.title for session in response.context["cl"].result_list)
+
+
+@pytest.fixture
+def ann():
+    return User.objects.create_user("ann")
+
+
+@pytest.fixture
+def boss():
+    visitor = Visitor()
+    visitor.force_login(User.objects.create_superuser("boss"))
+    return visitor
+
+
+def make_session(user=None, *, agent="weather", title="Weather", **columns):
+    now = timezone.now()
+    return Session.objects.create(
+        **{"agent": agent, "user": user, "title": title, "created_at": now, "active_at": now, **columns}
+    )
+
+
+def make_run(session, **columns):
+    now = timezone.now()
+    times = {"queued_at": now, "started_at": now, "finished_at": now + timedelta(milliseconds=2500)}
+    return Run.objects.create(session=session, **{"status": "succeeded", **times, **columns})
+
+
+def say(run, role, content, position, **columns):
+    return Message.objects.create(
+        session=run.session,
+        run=run,
+        role=role,
+        content=content,
+        position=position,
+        created_at=timezone.now(),
+        **columns,
+    )
+
+
+def call(run, position, **columns):
+    given = {"tool": "get_weather", "arguments": {"city": "Paris"}, "result": "sunny", "outcome": "success"}
+    return ToolCall.objects.create(
+        run=run,
+        step=1,
+        index=position,
+        call_id=f"call{position}",
+        step_id=uuid.uuid4().hex,
+        position=position,
+        status="done",
+        duration_ms=12,
+        asked_at=timezone.now(),
+        **{**given, **columns},
+    )
+
+
+def log(session, name="agent.thinking", content="thinking", **metadata):
+    session.last_seq += 1
+    frame = {"event": name, "session_id": str(session.pk), "content": content, "metadata": metadata}
+    return Event.objects.create(
+        session=session,
+        seq=session.last_seq,
+        name=name,
+        step_id=f"step{session.last_seq}",
+        frame=json.dumps(frame, ensure_ascii=False),
+        created_at=timezone.now(),
+    )
+
+
+def confirm(run, tool_call=None, **columns):
+    now = timezone.now()
+    times = {"asked_at": now, "expires_at": now + timedelta(seconds=300)}
+    return Confirmation.objects.create(
+        run=run, tool_call=tool_call, step_id=uuid.uuid4().hex, **{"question": "May I?", **times, **columns}
+    )
+
+
+def converse(session, text="How is the weather?", position=1):
+    """A whole run: question, call with its confirmation, result, answer, and something in the log."""
+    run = make_run(session, input_tokens=111, output_tokens=22, llm_calls=2)
+    say(run, "user", text, position)
+    asks = [{"id": f"call{position + 2}", "name": "get_weather", "arguments": '{"city": "Paris"}'}]
+    say(run, "assistant", "", position + 1, tool_calls=asks)
+    tool_call = call(run, position + 2)
+    say(run, "tool", "sunny", position + 2, tool_call_id=f"call{position + 2}")
+    confirm(run, tool_call, answer={"confirmed": True}, answered_by="ann", answered_at=timezone.now())
+    say(run, "assistant", "It is fine.", position + 3)
+    log(session, "agent.final_answer", "It is fine.", run_id=str(run.pk))
+    return run
+
+
+def in_order(page, *texts):
+    places = [page.index(text) for text in texts]
+    assert places == sorted(places), dict(zip(texts, places, strict=True))
+    return True
+
+
+# --- finding ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_sessions(boss, ann):
+    session = make_session(ann, title="Rain in Paris")
+    make_run(session)
+    make_run(session, status="failed")
+    make_run(session, status="running", finished_at=None)
+    make_session(agent="maths", title="", status="closed")
+    page = boss.read(list_path(Session))
+    for text in ("Rain in Paris", "weather", "ann", "maths", "closed", "2 sessions"):
+        assert text in page
+    runs = list_path(Run, session=session.pk)
+    assert f'<a href="{runs}">3</a> <span class="badge badge-running">running</span>' in page
+    assert '<span class="badge badge-failed">failed</span>' in page
+    assert list_path(Session, user=ann.pk) in page
+    assert list_path(Run, session=Session.objects.get(agent="maths").pk) + '">0</a>' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("rain", ["Rain"]),
+        ("ANN", ["Rain", "Snow"]),
+        ("umbrella", ["Rain"]),
+        ("snow+ann", ["Snow"]),
+        ("rain+bob", []),
+        ("北京", ["天气"]),
+        ("nothing", []),
+        ("++", ["Rain", "Snow", "天气"]),
+    ],
+)
+def test_search(boss, ann, query, found):
+    rain, _, china = make_session(ann, title="Rain"), make_session(ann, title="Snow"), make_session(title="天气")
+    run = make_run(rain)
+    say(run, "assistant", "Take an umbrella, and another umbrella.", 1)
+    say(run, "user", "umbrella?", 2)
+    say(make_run(china), "user", "北京今天天气怎么样？", 1)
+    assert boss.titles(q=query) == found
+
+
+def test_search_by_id(boss):
+    session = make_session(title="one")
+    make_session(title="two")
+    run = make_run(session)
+    make_run(session, status="failed", error_code="llm_unauthorized")
+    assert boss.titles(q=session.pk) == ["one"]
+    assert "1 run\n" in boss.read(list_path(Run, q=run.pk))
+    assert "2 runs\n" in boss.read(list_path(Run, q=session.pk))
+    assert "1 run\n" in boss.read(list_path(Run, q="unauthorized"))
+
+
+def test_filters(boss, ann):
+    make_session(ann, title="mine")
+    make_session(title="closed", status="closed")
+    make_session(title="maths", agent="maths")
+    make_session(title="old", active_at=timezone.now() - timedelta(days=40))
+    assert boss.titles(agent="maths") == ["maths"]
+    assert boss.titles(status__exact="closed") == ["closed"]
+    assert boss.titles(user=ann.pk) == ["mine"]
+    since = timezone.now() - timedelta(days=7)
+    assert boss.titles(active_at__gte=quote(str(since))) == ["closed", "maths", "mine"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lists_can_be_narrowed_to_one_session(boss, kind):
+    session, other = make_session(title="this one"), make_session(title="the other")
+    converse(session)
+    converse(other)
+    parameter = {"user": "x"} if kind is Session else {"session": session.pk}
+    response = boss.get(list_path(kind, **parameter), headers={"accept-language": "en"})
+    rows = list(response.context["cl"].result_list)
+    if kind is Session:
+        assert rows == []
+        return
+    assert rows
+    assert all((row.session if hasattr(row, "session") else row.run.session) == session for row in rows)
+    page = response.content.decode()
+    assert "By session" in page
+    assert "this one" in page
+    assert "the other" not in page
+    assert "By session" not in boss.read(list_path(kind))
+
+
+@pytest.mark.parametrize("kind", [Message, ToolCall, Confirmation])
+def test_lists_can_be_narrowed_to_one_run(boss, kind):
+    session = make_session()
+    run = converse(session)
+    converse(session, position=5)
+    response = boss.get(list_path(kind, run=run.pk))
+    assert {row.run_id for row in response.context["cl"].result_list} == {run.pk}
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("value", ["nonsense", "%00", "1'--", uuid.uuid4()])
+def test_a_narrowing_to_nothing_shows_nothing(boss, kind, value):
+    converse(make_session())
+    response = boss.get(list_path(kind, session=value))
+    assert response.status_code == 200
+    assert response.context["cl"].result_count == 0
+
+
+def test_a_session_is_read_in_order_also_while_a_message_waits(boss):
+    session = make_session()
+    waiting = make_run(session, status="queued", started_at=None, finished_at=None)
+    say(waiting, "user", "and then?", None)
+    run = make_run(session)
+    say(run, "assistant", "answer", 2)
+    say(run, "user", "question", 1)
+    rows = boss.get(list_path(Message, session=session.pk)).context["cl"].result_list
+    assert [row.position for row in rows] == [1, 2, None]
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def queries(visitor, path):
+    visitor.read(path)  # content types are kept from the first time on
+    with CaptureQueriesContext(connection) as captured:
+        visitor.read(path)
+    return [query["sql"] for query in captured.captured_queries]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_queries_of_a_list_do_not_grow_with_it(boss, ann, kind):
+    converse(make_session(ann))
+    few = queries(boss, list_path(kind))
+    for number in range(8):
+        converse(make_session(User.objects.create_user(f"user{number}"), agent=f"agent{number}"))
+    assert len(queries(boss, list_path(kind))) == len(few)
+    assert len(few) <= 8  # with login, filters and count
+
+
+def test_the_queries_of_a_conversation_do_not_grow_with_it(boss):
+    session = make_session()
+    converse(session)
+    few = queries(boss, page_path(session))
+    for number in range(1, 9):
+        converse(session, position=number * 10)
+    assert len(queries(boss, page_path(session))) == len(few)
+
+
+def test_counting_joins_nothing_and_happens_once(boss, ann):
+    converse(make_session(ann))
+    for parameters in ({}, {"q": "weather+ann"}, {"agent": "weather"}, {"user": ann.pk}):
+        counts = [sql for sql in queries(boss, list_path(Session, **parameters)) if "COUNT(*)" in sql]
+        assert len(counts) == 1, parameters
+        assert "JOIN" not in counts[0], parameters
+
+
+@pytest.mark.parametrize(("kind", "column"), [(Message, "content"), (ToolCall, "result"), (Event, "frame")])
+def test_long_columns_stay_in_the_database(boss, kind, column):
+    converse(make_session())
+    table = kind._meta.db_table
+    selects = [sql for sql in queries(boss, list_path(kind)) if sql.startswith(f'SELECT "{table}"')]
+    assert selects
+    for sql in selects:
+        assert f'"{column}"' not in re.sub(r"SUBSTR(ING)?\([^)]*\)", "", sql)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation(boss, ann):
+    session = make_session(ann)
+    run = converse(session)
+    page = unescape(boss.read(page_path(session)))
+    conversation = page[page.index("conversation") :]
+    assert in_order(
+        conversation,
+        "2.5 s · model calls: 2 · tokens: 111 in, 22 out",
+        "How is the weather?",
+        "<details",
+        "get_weather",
+        "city: Paris",
+        "success",
+        "12 ms",
+        "Arguments",
+        '"city": "Paris"',
+        "May I?",
+        "approved",
+        "Result",
+        "sunny",
+        "</details>",
+        "It is fine.",
+    )
+    assert conversation.count("sunny") == 1  # the tool's message is not shown beside the call
+    assert page_path(run) in page
+    assert page_path(run.tool_calls.get()) in page
+    for kind in KINDS[1:]:
+        assert list_path(kind, session=session.pk) in page
+
+
+def test_what_went_wrong_is_told(boss):
+    session = make_session()
+    run = make_run(session, status="failed", error_code="llm_unauthorized")
+    say(run, "user", "hello", 1)
+    call(run, 2, outcome="failed", result="", error="no such city")
+    log(session, "agent.error", "The key is wrong.", run_id=str(run.pk), code="llm_unauthorized")
+    log(session, "agent.error", "Another run's words.", run_id=str(uuid.uuid4()), code="x")
+    for row in (session, run):
+        page = boss.read(page_path(row))
+        assert in_order(page[page.index('"turn"') :], "hello", "no such city", "llm_unauthorized", "The key is wrong.")
+        assert "Another run" not in page
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (None, "not answered yet"),
+        ({"confirmed": True}, "approved"),
+        ({"confirmed": False, "reason": "no"}, "declined"),
+        ({"confirmed": "yes"}, "declined"),
+        ({"confirmed": False, "answered": False}, "no answer"),
+    ],
+)
+def test_confirmations(boss, answer, verdict):
+    run = make_run(make_session())
+    tool_call = call(run, 1, arguments={"amount": 1}, arguments_run={"amount": 2})
+    of_call, of_run = confirm(run, tool_call, answer=answer), confirm(run, answer=answer, question="Is the plan good?")
+    page = boss.read(page_path(run))
+    assert page.count(f"<strong>{verdict}</strong>") == 2
+    assert in_order(page, "Arguments as the user changed them", "May I?", "Is the plan good?")
+    for confirmation in (of_call, of_run):
+        assert verdict in boss.read(page_path(confirmation))
+    assert verdict in boss.read(list_path(Confirmation))
+
+
+def test_messages_that_are_out_of_the_ordinary(boss):
+    session = make_session()
+    run = make_run(session)
+    say(run, "user", "look at this", 1, parts=[{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}])
+    say(run, "tool", "a result from elsewhere", 2, tool_call_id="imported")
+    waiting = make_run(session, status="queued", started_at=None, finished_at=None)
+    say(waiting, "user", "later", None)
+    page = boss.read(page_path(session))
+    assert in_order(page, "With content that is not text", "a result from elsewhere", "later")
+    assert "waits for its turn" in page
+    assert "data:image" in boss.read(page_path(run.messages.get(position=1)))
+
+
+def test_what_is_long_is_shortened_and_linked(boss):
+    session = make_session()
+    run = make_run(session)
+    long = say(run, "user", "x" * SHOWN + "THE END", 1)
+    result = call(run, 2, result="y" * SHOWN + "THE END")
+    page = boss.read(page_path(session))
+    assert "THE END" not in page
+    assert page.count("All of it") == 2
+    for row in (long, result):
+        assert page_path(row) in page
+        assert "THE END" in boss.read(page_path(row))
+
+
+def test_a_long_conversation_opens_at_its_end(boss):
+    session = make_session()
+    start = timezone.now()
+    for number in range(RUNS_PER_PAGE + 2):
+        say(make_run(session, queued_at=start + timedelta(seconds=number)), "user", f"message {number}.", number)
+    page = boss.read(page_path(session))
+    assert f"message {RUNS_PER_PAGE}." in page
+    assert "message 0." not in page
+    older = boss.read(page_path(session) + "?page=1")
+    assert in_order(older, "message 0.", "message 1.", f"message {RUNS_PER_PAGE - 1}.")
+    assert older.count("Newer") == 2
+    assert f"message {RUNS_PER_PAGE}." not in older
+    assert "message 0." in boss.read(page_path(session) + "?page=nonsense%00")
+
+
+def test_a_session_without_a_word(boss):
+    assert "Nothing was said yet." in boss.read(page_path(make_session(title="")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_shows_its_row(boss, kind):
+    session = make_session(state={"step": ["世界"]})
+    run = converse(session)
+    row = {Session: session, Run: run}.get(kind) or kind.objects.last()
+    page = unescape(boss.read(page_path(row)))
+    assert "View " in page
+    assert "sessions_app/admin.css" in page
+    if kind is not Session:
+        assert page_path(session) in page
+    else:
+        assert '"世界"' in page
+
+
+def test_an_event_is_shown_as_it_was_sent_but_indented(boss):
+    event = log(make_session(), content="你好", step=1)
+    page = unescape(boss.read(page_path(event)))
+    assert '\n  "content": "你好",\n  "metadata": {\n    "step": 1\n  }\n}' in page
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [("short", "short"), ("long " * 500, "long long"), ({"confirmed": True}, '"confirmed": true'), (None, "event")],
+)
+def test_the_list_of_events_shows_their_content(boss, content, shown):
+    log(make_session(), content=content)
+    page = unescape(boss.read(list_path(Event)))
+    assert shown in page
+    assert len(page) < 50_000
+
+
+def test_search_in_the_log(boss):
+    session = make_session()
+    log(session, content="needle")
+    log(session, content="hay")
+    log(make_session(), content="needle")
+    assert "1 event\n" in boss.read(list_path(Event, session=session.pk, q="needle"))
+    assert "0 events\n" in boss.read(list_path(Event, q="needle"))
+    assert "1 event\n" in boss.read(list_path(Event, q="step2"))
+    assert "3 events\n" in boss.read(list_path(Event, q="+"))
+    assert "3 events\n" in boss.read(list_path(Event, name="agent.thinking"))
+    assert "0 events\n" in boss.read(list_path(Event, name="agent.error"))
+
+
+# --- who may do what --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_can_be_changed_by_hand(boss, kind):
+    converse(make_session())
+    row = kind.objects.last()
+    before = kind.objects.values().get(pk=row.pk)
+    name = f"admin:sessions_app_{kind._meta.model_name}"
+    assert boss.get(reverse(f"{name}_add")).status_code == 403
+    assert boss.post(reverse(f"{name}_add"), {}).status_code == 403
+    assert boss.post(page_path(row), {"title": "changed", "content": "changed"}).status_code == 403
+    assert boss.get(reverse(f"{name}_delete", args=[row.pk])).status_code == 403
+    assert boss.post(reverse(f"{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    boss.post(list_path(kind), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    assert kind.objects.values().get(pk=row.pk) == before
+    page = boss.read(page_path(row)) + boss.read(list_path(kind))
+    for word in ('name="_save"', "deletelink", reverse(f"{name}_add"), 'name="action"'):
+        assert word not in page
+
+
+def test_a_user_is_not_deleted_together_with_conversations(boss, ann):
+    make_session(ann)
+    boss.post(reverse("admin:auth_user_delete", args=[ann.pk]), {"post": "yes"})
+    assert Session.objects.filter(user=ann).exists()
+
+
+def staff(*permissions):
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    visitor = Visitor()
+    visitor.force_login(user)
+    return visitor
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_need_the_view_permission(kind):
+    converse(make_session())
+    row = kind.objects.last()
+    clerk = staff()
+    assert clerk.get(list_path(kind)).status_code == 403
+    assert clerk.get(page_path(row)).status_code == 403
+    assert Client().get(page_path(row)).status_code == 302
+
+
+def test_whoever_may_see_sessions_only_reads_no_messages():
+    session = make_session(title="Weather")
+    run = converse(session, "a secret")
+    clerk = staff("view_session", "view_run")
+    for row in (session, run):
+        page = clerk.read(page_path(row))
+        assert "You have no permission to read messages and tool calls." in page
+        for text in ("a secret", "sunny", "It is fine.", list_path(Message), list_path(Event)):
+            assert text not in page
+    assert clerk.titles(q="secret") == []
+    assert clerk.titles(q="weather") == ["Weather"]
+
+
+# --- what users and tools say is text ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_markup_is_shown_and_not_obeyed(boss, kind):
+    user = User.objects.create_user(f"ann{EVIL}")
+    session = make_session(user, agent=EVIL, title=EVIL, state={EVIL: EVIL}, metadata={EVIL: EVIL})
+    run = make_run(session, error_code=EVIL, status="failed")
+    parts, calls = [{"type": "text", "text": EVIL}], [{"id": EVIL, "name": EVIL, "arguments": EVIL}]
+    say(run, "user", EVIL, 1, parts=parts, tool_calls=calls, client_id=EVIL)
+    say(run, "tool", EVIL, 2, tool_call_id=EVIL)
+    evil = {EVIL: EVIL}
+    tool_call = call(run, 3, tool=EVIL, arguments=evil, arguments_run={}, result=EVIL, error=EVIL, outcome="<b>")
+    confirm(run, tool_call, question=EVIL, answer={"confirmed": True, **evil}, answered_by=EVIL)
+    log(session, "agent.error", EVIL, run_id=str(run.pk), evil=EVIL)
+    row = kind.objects.last()
+    narrowed = {"user": user.pk} if kind is Session else {"session": session.pk}
+    paths = [page_path(row), list_path(kind), list_path(kind, **narrowed), list_path(kind, q=EVIL)]
+    for path in paths:
+        page = boss.read(path)
+        assert "<script>alert" not in page
+        assert "<b>" not in page
+        assert "&lt;script&gt;" in page
