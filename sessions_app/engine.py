@@ -133,14 +133,14 @@ class Engine:
         self._poll_at = now + (POLL_SECONDS if lonely else POLL_ALONE_SECONDS)
         await self.runner.look()
         if attached := list(self.hub.attached):
-            self._found(attached, await in_thread(queries.last_seqs, attached))
+            # Known before the question: a session created while it is answered is missing in the answer.
+            known = self.hub.known
+            last_seqs = await in_thread(queries.last_seqs, attached)
+            self.hub.grown_elsewhere(last_seqs)
+            self.hub.deleted([session_id for session_id in known if session_id not in last_seqs])
 
     def _may_have_company(self) -> bool:
         return not self.config.embedded_database or self.owner.others_alive()
-
-    def _found(self, asked: list[uuid.UUID], last_seqs: dict[uuid.UUID, int]) -> None:
-        self.hub.grown_elsewhere(last_seqs)
-        self.hub.missing([session_id for session_id in asked if session_id not in last_seqs])
 
     # --- from time to time ---
 

@@ -68,9 +68,13 @@ class Hub:
                 for subscriber in tuple(subscribers):
                     subscriber.lag_behind(session_id)
 
-    def missing(self, session_ids: Iterable[uuid.UUID]) -> None:
-        """The database lacks these: those that were there once are gone, the others are about to be created."""
-        self.deleted([session_id for session_id in session_ids if session_id in self._seen])
+    @property
+    def known(self) -> Iterable[uuid.UUID]:
+        """Those of the watched sessions that are certainly in the database, unless they were deleted since.
+
+        The others may be about to be created.
+        """
+        return list(self._seen)
 
     def deleted(self, session_ids: Iterable[uuid.UUID]) -> None:
         """These sessions are gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import OuterRef, Q, Subquery
@@ -135,8 +135,9 @@ def sessions_of(
     if before:
         moment, pk = _parse_page_mark(before)
         rows = rows.filter(Q(active_at__lt=moment) | Q(active_at=moment, pk__lt=pk))
-    newest_run = Run.objects.filter(session_id=OuterRef("pk")).unfinished().order_by("-queued_at").values("status")[:1]
-    page = list(rows.annotate(run_status=Subquery(newest_run)).order_by("-active_at", "-pk")[: limit + 1])
+    # The oldest one: it is the one that is going, if any is.
+    next_run = Run.objects.filter(session_id=OuterRef("pk")).unfinished().order_by("queued_at").values("status")[:1]
+    page = list(rows.annotate(run_status=Subquery(next_run)).order_by("-active_at", "-pk")[: limit + 1])
     mark = _page_mark(page[limit - 1]) if len(page) > limit else None
     return [_summary(row) for row in page[:limit]], mark
 
@@ -150,7 +151,10 @@ def _parse_page_mark(mark: str) -> tuple[datetime, uuid.UUID]:
     parsed = datetime.fromisoformat(moment)
     if parsed.tzinfo is None:
         raise ValueError(mark)
-    return parsed, uuid.UUID(pk)
+    try:
+        return parsed.astimezone(UTC), uuid.UUID(pk)
+    except OverflowError as error:
+        raise ValueError(mark) from error
 
 
 def _summary(session: Any) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from myagent.client import Client, connect
+from myagent.client import Client, Match, ServerFrame, connect
 from tests.model_server import ModelServer
 from tests.server import AgentServer
 
@@ -18,7 +19,7 @@ from tests.server import AgentServer
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
     os.environ.pop(_name, None)
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 20.0
 """How long a test waits for an event before it fails; far more than anything takes."""
 
 
@@ -45,11 +46,12 @@ def running_server(
 
 
 @pytest.fixture
-def server(running_server: AgentServer, model: ModelServer) -> AgentServer:
+def server(running_server: AgentServer, model: ModelServer) -> Iterator[AgentServer]:
     """A server that is shared by the tests of a module; the model's script and requests are those of this test."""
     model.reset()
     running_server.forget_log()
-    return running_server
+    yield running_server
+    sys.stdout.write(running_server.log)  # shown when the test fails
 
 
 @pytest.fixture
@@ -61,6 +63,17 @@ async def client(server: AgentServer) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def connected(server: AgentServer, path: str = "", **options: Any) -> AsyncIterator[Client]:
-    """A connection whose block fails, instead of waiting for ever, when an event does not come."""
-    async with asyncio.timeout(WAIT_SECONDS), connect(server.url + path, **options) as connection:
+    """A connection on which a wait for something that does not come fails."""
+    async with connect(server.url + path, **options) as connection:
+        wait_for = connection.wait_for
+
+        async def wait_patiently(match: Match) -> ServerFrame:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    return await wait_for(match)
+            except TimeoutError:
+                unread = [(frame.event, frame.seq, frame.code) for frame in connection._unread]
+                raise AssertionError(f"{match} did not come; unread are {unread[-50:]}") from None
+
+        connection.wait_for = wait_patiently  # type: ignore[method-assign]
         yield connection
