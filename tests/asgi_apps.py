@@ -98,11 +98,30 @@ async def flood(scope, receive, send):
     report("disconnect", code=disconnected.result()["code"], sent=sent, grown_kib=grown)
 
 
+async def listen_while_flooding(scope, receive, send):
+    """Like `flood`, but receives; tells what waits for the client when that says "end"."""
+    await send({"type": "websocket.accept"})
+
+    async def pour():
+        while True:
+            await send({"type": "websocket.send", "text": "x" * 1000})
+            await asyncio.sleep(0)
+
+    pouring = asyncio.ensure_future(pour())
+    while (await receive()).get("text") != "end":
+        pass
+    report("end", unsent=sum(client.outbox.unsent for client in server.connections))
+    pouring.cancel()
+
+
 async def deaf(scope, receive, send):
     """Receives nothing until it is released, then everything up to the message "end"."""
     await send({"type": "websocket.accept"})
     report("deaf")
     await events["hear"].wait()
+    if scope["query_string"] == b"close":
+        await send({"type": "websocket.close", "code": 4000})
+        await asyncio.Event().wait()
     heard = []
     while (message := await receive()).get("text") != "end":
         heard.append(message["text"][:8])
@@ -207,6 +226,7 @@ WEBSOCKETS = {
     "/echo": echo,
     "/scope": show_scope,
     "/flood": flood,
+    "/listen-while-flooding": listen_while_flooding,
     "/deaf": deaf,
     "/close": close,
     "/fail": fail,
