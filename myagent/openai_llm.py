@@ -12,30 +12,26 @@ import logging
 import re
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 
-import aiohttp
 import httpx2
 import orjson
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 
 from myagent.exceptions import StreamCut
-from myagent.i18n import gettext as _
 from myagent.llm import Chunk, ToolSchema
 from myagent.messages import Message
 from myagent.openai_endpoint import DEFAULT_MODEL, Endpoint, setting
-from myagent.openai_reply import ReplyBuilder
-from myagent.sse import SSEReader
+from myagent.openai_reply import ReplyBuilder, joined
+from myagent.openai_stream import BROKEN, bursts
 from myagent.text import clean_json
 
 logger = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
-_DRAIN_SECONDS = 0.2
 # One connection per answer being streamed. Idle ones live longer than httpx's 5 s, so that a chat finds its own again.
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
-_BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 _ABOUT_USAGE = re.compile(r"\bstream_options|\binclude_usage")
 _ABOUT_STREAM = re.compile(r"\bstream")
 
@@ -90,11 +86,9 @@ class OpenAILLM:
         response = await self._open(endpoint, request | self._options)
         builder = ReplyBuilder()
         try:
-            async with aclosing(_chunks(response, endpoint)) as chunks:
-                async for chunk in chunks:
-                    if error := _error_in(chunk):
-                        raise endpoint.refused(None, error)
-                    for item in builder.add(chunk):
+            async with aclosing(bursts(response, endpoint)) as arriving:
+                async for chunks in arriving:
+                    for item in joined(item for chunk in chunks for item in builder.add(chunk)):
                         yield item
         except StreamCut:
             if not builder.finished:  # a connection that breaks after the last word takes nothing away
@@ -140,7 +134,7 @@ class OpenAILLM:
                 else:
                     # Not chained: the package's text may hold the key, and ours says the rest.
                     raise endpoint.refused(error.status_code, error.body) from None
-            except (APIConnectionError, *_BROKEN) as error:
+            except (APIConnectionError, *BROKEN) as error:
                 raise endpoint.unreachable(error) from error
             else:
                 self._streams, self._reports_usage = streams, reports_usage
@@ -153,8 +147,9 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
     except TypeError:  # lone surrogates, or integers of more than 64 bits
         content = clean_json(json.dumps(request)).encode()
     # With `httpx2.Response` to cast to, `stream=True` hands the response over untouched.
+    # The whole URL, because the package takes its time to put one together from parts.
     return await client.post(
-        "/chat/completions",
+        f"{client.base_url}chat/completions",
         cast_to=httpx2.Response,
         content=content,
         options={"headers": {"Content-Type": "application/json"}},
@@ -165,62 +160,6 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
 def _refusal_words(error: APIStatusError) -> str:
     """What a refusal says, when it is one that another request may get around."""
     return f"{error.message} {error.body}".lower() if error.status_code in (400, 422) else ""
-
-
-async def _chunks(response: httpx2.Response, endpoint: Endpoint) -> AsyncGenerator[dict[str, Any]]:
-    """The decoded chunks of a response, whether it is streamed or not. Raises `StreamCut` when it breaks off."""
-    kind = response.headers.get("content-type", "").lower()
-    if "html" in kind:
-        raise endpoint.not_the_api()
-    try:
-        if "json" in kind:
-            yield _decode(await response.aread())
-            return
-        async with aclosing(_payloads(response)) as payloads:
-            async for payload in payloads:
-                yield _decode(payload)
-    except _BROKEN as error:
-        raise StreamCut(_("The connection to the model broke off.")) from error
-
-
-async def _payloads(response: httpx2.Response) -> AsyncGenerator[bytes]:
-    reader = SSEReader()
-    async with aclosing(response.aiter_bytes()) as pieces:
-        async for piece in pieces:
-            for payload in reader.feed(piece):
-                if payload == b"[DONE]":
-                    await _drain(pieces)
-                    return
-                yield payload
-    for payload in reader.close():
-        if payload != b"[DONE]":
-            yield payload
-
-
-async def _drain(pieces: AsyncGenerator[bytes]) -> None:
-    """Read the body to its end, or the connection cannot be used again; not worth waiting for, nor an error."""
-    with suppress(*_BROKEN):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _piece in pieces:
-                pass
-
-
-def _decode(payload: bytes) -> dict[str, Any]:
-    try:
-        chunk = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        # orjson refuses lone surrogates, which come from servers that split an emoji over two tokens.
-        try:
-            chunk = json.loads(payload)
-        except ValueError as error:
-            raise StreamCut(_("The model's endpoint sent something that is not JSON.")) from error
-    if not isinstance(chunk, dict):
-        raise StreamCut(_("The model's endpoint sent something that is not JSON."))
-    return chunk
-
-
-def _error_in(chunk: dict[str, Any]) -> object:
-    return chunk.get("error") or (chunk if chunk.get("object") == "error" else None)
 
 
 class _Clients:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -117,6 +118,12 @@ class ReplyBuilder:
             arguments = clean_json(call.arguments) if call.arguments.strip() else "{}"
             finished.append(ToolCall(id=call_id, name=clean(call.name), arguments=arguments))
         return finished
+
+
+def joined(items: Iterable[TextChunk | ReasoningChunk]) -> Iterator[TextChunk | ReasoningChunk]:
+    """The same with neighbours of one kind made one, which spares every later station the work for each token."""
+    for kind, group in groupby(items, key=type):
+        yield kind("".join(item.text for item in group))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
