@@ -1,27 +1,27 @@
-"""The tool calls of one reply: checked, confirmed, run side by side, each ending in exactly one result."""
+"""The tool calls of one reply, run side by side; each ends in exactly one result."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from myagent.events import AgentEvent, RequestedCall, ToolFinished, ToolProgress, ToolStarted
+from myagent.events import AgentEvent, ToolFinished, ToolProgress, ToolStarted
 from myagent.exceptions import RetryTool, ToolFailed
 from myagent.host import ConfirmationRequest, Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.messages import Message
+from myagent.prepared_calls import PreparedCall
 from myagent.protocol.vocabulary import ToolStatus
+from myagent.state import changed, snapshot
 from myagent.text import clean, shorten
-from myagent.tool.arguments import parse_arguments
 from myagent.tool.base_tool import BaseTool, ToolResult, to_result
-from myagent.tool.collection import ToolCollection
 
 if TYPE_CHECKING:
     from myagent.agent import Agent
@@ -29,64 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_OUTPUT_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedCall:
-    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result."""
-
-    requested: RequestedCall
-    tool: BaseTool | None = None
-    arguments: Mapping[str, Any]
-    problem: str | None = None
-    needs_confirmation: bool = False
-
-
-async def prepare_calls(
-    message: Message, tools: ToolCollection, *, step: int, run_id: str, host: Host
-) -> list[PreparedCall]:
-    """Look up and check every call of a reply. Bad ones are kept, with the reason the model is told."""
-    prepared = []
-    for index, call in enumerate(message.tool_calls):
-        tool = tools.get(call.name)
-        arguments: Mapping[str, Any] = {}
-        asked: Mapping[str, Any] = {}
-        problem = None
-        try:
-            asked = parse_arguments(call.arguments)
-            if tool is None:
-                raise RetryTool(f"There is no tool {call.name!r}. Available are: {', '.join(tools.names) or 'none'}.")
-            arguments = tool.check(dict(asked))
-        except RetryTool as error:
-            problem = str(error)
-        confirms = tool is not None and problem is None and await _must_confirm(tool, arguments, host)
-        requested = RequestedCall(
-            index=index,
-            call_id=call.id,
-            step_id=f"{run_id}.{step}.{index}",
-            name=call.name,
-            arguments=asked,
-            waits=confirms or problem is not None,
-        )
-        prepared.append(
-            PreparedCall(
-                requested=requested, tool=tool, arguments=arguments, problem=problem, needs_confirmation=confirms
-            )
-        )
-    return prepared
-
-
-async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
-    rule = tool.requires_confirmation
-    if not callable(rule) and type(tool).needs_confirmation is BaseTool.needs_confirmation:
-        return rule
-    # The author's own code: like a tool's, it runs where it can block nobody. In doubt a person is asked.
-    try:
-        async with asyncio.timeout(tool.timeout):
-            return bool(await host.execute(tool, partial(tool.must_confirm, dict(arguments))))
-    except TimeoutError:
-        logger.warning("The confirmation rule of the tool %r took too long, so a person is asked.", tool.name)
-        return True
+MAX_PROGRESS_BYTES = 4 * 1024
 
 
 async def run_calls(
@@ -108,6 +51,7 @@ async def run_calls(
     try:
         while len(messages) < len(calls):
             report = await reports.get()
+            report.taken = True
             if report.failure is not None:
                 raise report.failure
             late = isinstance(report.event, ToolProgress) and report.event.call.index in messages
@@ -124,14 +68,15 @@ async def run_calls(
 
 
 class _Report:
-    """An event on its way to the driver; `noted` is set when the driver has taken note of it."""
+    """An event on its way to the driver; `taken` when it has left the queue, `noted` when the driver took note."""
 
-    __slots__ = ("event", "failure", "noted")
+    __slots__ = ("event", "failure", "noted", "taken")
 
     def __init__(self, event: AgentEvent | None = None, failure: BaseException | None = None) -> None:
         self.event = event
         self.failure = failure
         self.noted = asyncio.Event()
+        self.taken = False
 
 
 class _Declined(Exception):
@@ -160,6 +105,8 @@ class _Caller:
         self.context._report = self._progress
         self.context._ask = self._ask
         self._limit: asyncio.Timeout | None = None
+        self._left: float | None = None
+        self._asking: set[asyncio.Task[Any] | None] = set()
         self._shown: _Report | None = None
         self._begun = time.monotonic()
 
@@ -178,23 +125,30 @@ class _Caller:
         tool = self.call.tool
         if tool is None or self.call.problem is not None:
             return self._finished("failed", ToolResult(error=self.call.problem or "unknown tool"))
-        before = _snapshot(self.context.state)
+        before = snapshot(self.context.state)
         try:
             arguments = await self._confirmed_arguments(tool) if self.call.needs_confirmation else self.call.arguments
             result = to_result(await self._execute(tool, arguments))
         except _Declined as error:
             return self._finished("declined", ToolResult(error=str(error)))
         except (RetryTool, ToolFailed) as error:
-            result = ToolResult(error=str(error))
-        except Exception as error:
+            result = ToolResult(error=clean(str(error)))
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            result = self._broken(tool, error)  # the tool raised it of its own accord
+        except Exception as error:  # noqa: BLE001 - `_broken` logs it
             if self._limit is not None and self._limit.expired():
                 return self._finished(
                     "failed", ToolResult(error=f"{tool.name} took longer than {tool.timeout:g} s."), before
                 )
-            # The author needs the traceback, the user and the model must not see it: it may hold secrets.
-            logger.exception("The tool %r of agent %r failed.", tool.name, self.agent.name)
-            result = ToolResult(error=f"{tool.name} failed with an internal error ({type(error).__name__}).")
+            result = self._broken(tool, error)
         return self._finished("failed" if result.error is not None else "success", result, before)
+
+    def _broken(self, tool: BaseTool, error: BaseException) -> ToolResult:
+        # The author needs the traceback, the user and the model must not see it: it may hold secrets.
+        logger.error("The tool %r of agent %r failed.", tool.name, self.agent.name, exc_info=error)
+        return ToolResult(error=f"{tool.name} failed with an internal error ({type(error).__name__}).")
 
     async def _confirmed_arguments(self, tool: BaseTool) -> Mapping[str, Any]:
         question = _("Allow the call of %(tool)s?") % {"tool": tool.name}
@@ -221,11 +175,18 @@ class _Caller:
 
     async def _execute(self, tool: BaseTool, arguments: Mapping[str, Any]) -> Any:
         async with asyncio.timeout(tool.timeout) as self._limit:
-            return await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+            try:
+                return await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+            finally:
+                # A thread that is given up, or a task the tool left behind, may still wait for an answer.
+                asking, self._asking = self._asking, set()
+                for question in filter(None, asking):
+                    question.cancel()
 
     def _progress(self, text: str, percent: float | None) -> None:
-        event = ToolProgress(call=self.call.requested, text=clean(str(text)), percent=percent)
-        if self._shown is not None and not self._shown.noted.is_set():
+        words, _cut = shorten(clean(str(text)), MAX_PROGRESS_BYTES)
+        event = ToolProgress(call=self.call.requested, text=words, percent=_percent(percent))
+        if self._shown is not None and not self._shown.taken:
             self._shown.event = event  # a tool that reports faster than it is noted: only the newest counts
             return
         self._shown = _Report(event)
@@ -236,15 +197,19 @@ class _Caller:
         tool, limit = self.call.tool, self._limit
         if tool is None or limit is None:
             raise RuntimeError("confirm() works only while the tool runs.")
-        loop = asyncio.get_running_loop()
-        deadline = limit.when()
-        left = None if deadline is None else deadline - loop.time()
-        limit.reschedule(None)
+        loop, this = asyncio.get_running_loop(), asyncio.current_task()
+        if not self._asking:
+            deadline = limit.when()
+            self._left = None if deadline is None else deadline - loop.time()
+            limit.reschedule(None)
+        self._asking.add(this)
         try:
             decision = await self.host.confirm(self._request(tool, clean(question), starts_call=False))
         finally:
-            if not limit.expired() and left is not None:
-                limit.reschedule(loop.time() + left)
+            if this in self._asking:  # else the call is over
+                self._asking.remove(this)
+                if not self._asking and self._left is not None:
+                    limit.reschedule(loop.time() + self._left)
         return decision.confirmed
 
     def _observed(self, text: str) -> str:
@@ -254,7 +219,7 @@ class _Caller:
         return text if limit == len(text) else f"{text[:limit]}\n[cut: {len(text) - limit} more characters]"
 
     def _finished(self, status: ToolStatus, result: ToolResult, before: bytes | None = None) -> ToolFinished:
-        state, problem = _changed_state(self.context.state, before)
+        state, problem = (None, None) if before is None else changed(self.context.state, before)
         if problem is not None:
             status, result = "failed", ToolResult(error=problem)
         text = result.text if result.error is None else f"Error: {result.error}"
@@ -275,25 +240,15 @@ class _Caller:
         )
 
 
-def _snapshot(state: dict[str, Any]) -> bytes | None:
-    """`state` as JSON; None when it cannot be written, or is being changed by another tool at this moment."""
-    try:
-        return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
-    except (TypeError, RuntimeError):
-        return None
+def _is_cancelled() -> bool:
+    """Whether somebody asked the current task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
-def _changed_state(state: dict[str, Any], before: bytes | None) -> tuple[dict[str, Any] | None, str | None]:
-    """What to store of the session's state after a call, if anything; or why it cannot be stored."""
-    if before is None:
-        return None, None
-    after = _snapshot(state)
-    if after == before:
-        return None, None
-    if after is None:
-        return None, "The tool left something in the session's state that is not JSON, so it was not kept."
-    kept: dict[str, Any] = orjson.loads(after)
-    return kept, None
+def _percent(value: object) -> float | None:
+    """What a tool gave as percent, if it is a number that can be shown."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _is_small_json(data: Any) -> bool:

@@ -12,13 +12,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from myagent.calls import PreparedCall, prepare_calls, run_calls
+from myagent.calls import run_calls
 from myagent.events import AgentEvent, ModelReplied, ReasoningDelta, RunFinished, StepReset, StepStarted, TextDelta
 from myagent.exceptions import ContextOverflow, LLMUnavailable, StreamCut
 from myagent.host import Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
 from myagent.messages import Message
+from myagent.prepared_calls import PreparedCall, prepare_calls
 from myagent.tool.terminate import Terminate
 from myagent.window import estimate_tokens, fit
 
@@ -51,29 +52,27 @@ async def run(
         async with aclosing(loop.think(step, agent.tools.schemas())) as thoughts:
             async for event in thoughts:
                 yield event
-        reply = loop.reply
-        if not reply.message.tool_calls:
-            yield RunFinished(
-                step=step, text=reply.message.text, finish="answer", message=reply.message, usage=loop.usage
-            )
+        said = loop.said
+        if not said.tool_calls:
+            yield RunFinished(step=step, text=said.text, finish="answer", message=said, usage=loop.usage)
             return
-        calls = await prepare_calls(reply.message, agent.tools, step=step, run_id=context.run_id, host=host)
+        calls = await prepare_calls(said, agent.tools, step=step, run_id=context.run_id, host=host)
         requested = tuple(call.requested for call in calls)
-        yield ModelReplied(step=step, message=reply.message, calls=requested, usage=loop.usage)
+        yield ModelReplied(step=step, message=said, calls=requested, usage=loop.usage)
         results: list[Message] = []
         async with aclosing(run_calls(agent, step, calls, results, host=host, context=context)) as working:
             async for event in working:
                 yield event
-        loop.messages += [reply.message, *results]
+        loop.messages += [said, *results]
         if ending := _terminated(calls):
-            yield _farewell(step, reply.message, ending, loop.usage)
+            yield _farewell(step, said, ending, loop.usage)
             return
     step = agent.max_steps + 1
     async with aclosing(loop.think(step, (), note=SUM_UP_PROMPT)) as thoughts:
         async for event in thoughts:
             yield event
     # A model may ask for tools although it was offered none; its text is the answer all the same.
-    message = Message.assistant(loop.reply.message.text)
+    message = Message.assistant(loop.said.text)
     yield RunFinished(step=step, text=message.text, finish="max_steps", message=message, usage=loop.usage)
 
 
@@ -97,16 +96,21 @@ class _Loop:
         self.llm = llm
         self.usage = Usage()
         self.reply: Reply
-        self._window = agent.context_window
-        self._system = Message.system(agent.system_prompt)
+        self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
+        self._budget = agent.context_window - sum(map(estimate_tokens, self._system))
+
+    @property
+    def said(self) -> Message:
+        """The message of the last reply."""
+        return self.reply.message
 
     async def think(
         self, step: int, tools: Sequence[ToolSchema], note: str | None = None
     ) -> AsyncGenerator[AgentEvent]:
-        """Ask the model once; `self.reply` holds its whole reply afterwards."""
+        """Ask the model once; `said` is its whole message afterwards."""
         yield StepStarted(step=step)
         for attempt in range(1, ATTEMPTS_PER_STEP + 1):
-            shown = False
+            shown = replied = False
             prompt, asked = self._prompt(note), time.monotonic()
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("Step %d asks %s with %d messages: %s", step, self.llm.model, len(prompt), prompt)
@@ -118,9 +122,13 @@ class _Loop:
                                 shown = True
                                 yield TextDelta(step=step, text=text)
                             case ReasoningChunk(text):
+                                shown = True
                                 yield ReasoningDelta(step=step, text=text)
                             case Reply():
+                                replied = True
                                 self._take_reply(step, chunk, time.monotonic() - asked)
+                if not replied:
+                    raise StreamCut("the stream ended without a reply")
                 return
             except StreamCut as error:
                 self.usage += Usage(llm_calls=1)
@@ -141,13 +149,11 @@ class _Loop:
         logger.debug("Step %d was answered after %.2f s: %s", step, seconds, reply)
 
     def _prompt(self, note: str | None) -> list[Message]:
-        history = fit(self.messages, self._window - estimate_tokens(self._system))
         notes = [text for text in (self.agent.next_step_prompt, note) if text]
-        system = [self._system] if self.agent.system_prompt else []
-        return [*system, *history, *map(Message.system, notes)]
+        return [*self._system, *fit(self.messages, self._budget), *map(Message.system, notes)]
 
     def _forget_half(self) -> bool:
         """Make do with half of what was sent; False when that would be the same again."""
-        sent = fit(self.messages, self._window)
-        self._window = sum(map(estimate_tokens, sent)) // 2
-        return len(fit(self.messages, self._window)) < len(sent)
+        sent = fit(self.messages, self._budget)
+        self._budget = sum(map(estimate_tokens, sent)) // 2
+        return len(fit(self.messages, self._budget)) < len(sent)

@@ -169,6 +169,19 @@ def test_of_an_answer_and_the_end_of_patience_the_first_one_counts(session, ref,
     assert Confirmation.objects.get().answer["confirmed"] is answer_first
 
 
+def test_a_question_that_its_call_did_not_wait_for_is_withdrawn(session, ref):
+    calls = [call_of(0), call_of(1)]
+    first = commit_one(reply(ref, *calls))
+    asks = [question(ref, call, starts_call=False) for call in (calls[0], calls[0], calls[1])]
+    commit(*asks)
+    commit_one(result(ref, calls[0], first))
+    assert Confirmation.objects.filter(answer__isnull=True).get().step_id == asks[2].step_id
+    assert run_of(ref).status == "waiting"
+    commit_one(result(ref, calls[1], first))
+    assert not Confirmation.objects.filter(answer__isnull=True).exists()
+    assert run_of(ref).status == "running"
+
+
 # --- the end ---
 
 

@@ -101,6 +101,8 @@ class FinishCall(RunEntry):
             finished_at=batch.now,
         )
         _insert_message(batch, run, finished.message, self.position)
+        if run.status == Run.Status.WAITING:
+            _withdraw_questions(batch, run, finished.call.step_id)
         if finished.state is not None:
             batch.change(Session, session.id, state=finished.state)
         for event in self.events:
@@ -149,6 +151,14 @@ class LapseConfirmation(RunEntry):
             return answer
         settle(batch, run, confirmation, {"confirmed": False, "answered": False}, by="")
         return None
+
+
+def _withdraw_questions(batch: Batch, run: LockedRun, call_step_id: str) -> None:
+    """Close what a call asked and did not wait for to be answered."""
+    batch.flush()
+    for confirmation in Confirmation.objects.filter(tool_call_id=call_step_id, answer__isnull=True):
+        settle(batch, run, confirmation, {"confirmed": False, "answered": False}, by="")
+        batch.flush()
 
 
 def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dict[str, Any], *, by: str) -> None:

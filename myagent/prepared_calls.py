@@ -1,0 +1,78 @@
+"""The tool calls of one reply before they run: looked up and checked, and whether a person has to agree."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from myagent.events import RequestedCall
+from myagent.exceptions import RetryTool
+from myagent.host import Host
+from myagent.messages import Message
+from myagent.tool.arguments import parse_arguments
+from myagent.tool.base_tool import BaseTool
+from myagent.tool.collection import ToolCollection
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCall:
+    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result."""
+
+    requested: RequestedCall
+    tool: BaseTool | None = None
+    arguments: Mapping[str, Any]
+    problem: str | None = None
+    needs_confirmation: bool = False
+
+
+async def prepare_calls(
+    message: Message, tools: ToolCollection, *, step: int, run_id: str, host: Host
+) -> list[PreparedCall]:
+    """Look up and check every call of a reply. Bad ones are kept, with the reason the model is told."""
+    prepared = []
+    for index, call in enumerate(message.tool_calls):
+        tool = tools.get(call.name)
+        arguments: Mapping[str, Any] = {}
+        asked: Mapping[str, Any] = {}
+        problem = None
+        try:
+            asked = parse_arguments(call.arguments)
+            if tool is None:
+                raise RetryTool(f"There is no tool {call.name!r}. Available are: {', '.join(tools.names) or 'none'}.")
+            arguments = tool.check(dict(asked))
+        except RetryTool as error:
+            problem = str(error)
+        confirms = tool is not None and problem is None and await _must_confirm(tool, arguments, host)
+        requested = RequestedCall(
+            index=index,
+            call_id=call.id,
+            step_id=f"{run_id}.{step}.{index}",
+            name=call.name,
+            arguments=asked,
+            waits=confirms or problem is not None,
+        )
+        prepared.append(
+            PreparedCall(
+                requested=requested, tool=tool, arguments=arguments, problem=problem, needs_confirmation=confirms
+            )
+        )
+    return prepared
+
+
+async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
+    rule = tool.requires_confirmation
+    if not callable(rule) and type(tool).needs_confirmation is BaseTool.needs_confirmation:
+        return bool(rule)
+    # The author's own code: like a tool's, it runs where it can block nobody. In doubt a person is asked.
+    try:
+        async with asyncio.timeout(tool.timeout):
+            return bool(await host.execute(tool, partial(tool.must_confirm, dict(arguments))))
+    except TimeoutError:
+        logger.warning("The confirmation rule of the tool %r took too long, so a person is asked.", tool.name)
+        return True

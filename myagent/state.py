@@ -1,0 +1,31 @@
+"""What a tool call does to the session's state, which is stored as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from myagent.text import clean_json
+
+_NOT_JSON = b""
+
+
+def snapshot(state: dict[str, Any]) -> bytes:
+    """`state` as it is now, to compare with."""
+    try:
+        return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, RuntimeError):
+        # Not JSON, or being changed by another tool at this moment.
+        return _NOT_JSON
+
+
+def changed(state: dict[str, Any], before: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """What to store of `state` after a call, None when it did not change; or why it cannot be stored."""
+    after = snapshot(state)
+    if after == before:
+        return None, None
+    if after == _NOT_JSON:
+        return None, "The tool left something in the session's state that is not JSON, so it was not kept."
+    kept: dict[str, Any] = orjson.loads(clean_json(after.decode()))
+    return kept, None
