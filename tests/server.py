@@ -100,6 +100,15 @@ class AgentServer:
         assert self.wait_exit() == 0, self.log
         self.start()
 
+    def manage(self, *arguments: str) -> str:
+        """Run another command on the same data, as an operator would beside the server; returns what it prints."""
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def __enter__(self) -> Self:
         self.start()
         return self
