@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -37,13 +38,13 @@ class OfRunAdmin(ReadOnlyAdmin):
 class ToolCallAdmin(OfRunAdmin):
     """What tools were asked for, what they returned, and how long they took."""
 
-    list_display = ("tool", "gist", "badge", "outcome", "took", "conversation", "asked_on")
+    list_display = ("tool", "gist", "badge", "took", "conversation", "asked_on")
     list_filter = (SessionOfRunFilter, RunFilter, "status", "outcome", "tool", "asked_at")
     ordering = ("-asked_at", "-pk")
     in_order = ("position", "pk")
     search_fields = ("tool", "arguments", "result", "error")
     fieldsets = (
-        (None, {"fields": ("run", "tool", "badge", "outcome", "took", "asked_at", "finished_at")}),
+        (None, {"fields": ("run", "tool", "badge", "took", "asked_at", "finished_at")}),
         (None, {"fields": ("arguments_json", "arguments_run_json", "whole_result", "whole_error")}),
         (_("Details"), {"classes": ("collapse",), "fields": ("step", "index", "call_id", "step_id", "position")}),
     )
@@ -57,7 +58,10 @@ class ToolCallAdmin(OfRunAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, call: ToolCall) -> SafeString:
-        return badge(call)
+        """What became of it, or how far it is."""
+        if not call.outcome:
+            return badge(call)
+        return format_html('<span class="badge badge-{}">{}</span>', call.outcome, call.outcome)
 
     @admin.display(description=_("duration"), ordering="duration_ms")
     def took(self, call: ToolCall) -> str:

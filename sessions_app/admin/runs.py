@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -27,7 +28,6 @@ class RunAdmin(ReadOnlyAdmin):
         "conversation",
         "agent",
         "badge",
-        "error_code",
         "steps",
         "tokens",
         "duration",
@@ -39,7 +39,7 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("error_code",)
     search_help_text = _("The id of a run or a session, or an error code.")
     fieldsets = (
-        (None, {"fields": ("session", "agent", "badge", "error_code")}),
+        (None, {"fields": ("session", "agent", "badge")}),
         (_("Usage"), {"fields": ("steps", "llm_calls", "input_tokens", "output_tokens", "duration")}),
         (
             _("Details"),
@@ -83,7 +83,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, run: Run) -> SafeString:
-        return badge(run)
+        return format_html("{} {}", badge(run), run.error_code)
 
     @admin.display(description=_("tokens in + out"))
     def tokens(self, run: Run) -> str:
