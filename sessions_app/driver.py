@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 import uuid
@@ -31,6 +32,7 @@ from myagent.exceptions import RunError
 from myagent.host import ConfirmationRequest, Decision, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Usage
+from myagent.messages import Message
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.tool.base_tool import BaseTool
@@ -40,6 +42,7 @@ from sessions_app.delta_sender import DeltaSender
 from sessions_app.entries.base import Entry, RunRef
 from sessions_app.entries.runs import (
     AskConfirmation,
+    Ended,
     EndRun,
     FinishCall,
     LapseConfirmation,
@@ -51,6 +54,8 @@ from sessions_app.entries.runs import (
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.models import Run
 from sessions_app.pacer import DeltaPacer
+from sessions_app.queries import Conversation
+from sessions_app.recent import RecentConversations
 from sessions_app.translate import Translator
 
 logger = logging.getLogger(__name__)
@@ -62,13 +67,19 @@ class Equipment:
 
     journal: Journal
     tool_loops: ToolLoops
+    recent: RecentConversations
     delta_interval: float
 
 
 class RunDriver:
-    """Works on one run until it ends, is cancelled, or turns out to be somebody else's."""
+    """Works on one run until it ends, is cancelled, or turns out to be somebody else's.
 
-    def __init__(self, ref: RunRef, agent: Agent, llm: LLM, equipment: Equipment) -> None:
+    `message` is the one to answer, where it is at hand.
+    """
+
+    def __init__(
+        self, ref: RunRef, agent: Agent, llm: LLM, equipment: Equipment, message: Message | None = None
+    ) -> None:
         self.ref = ref
         self.agent = agent
         self.has_more = False
@@ -76,6 +87,10 @@ class RunDriver:
         self._llm = llm
         self._journal = equipment.journal
         self._tool_loops = equipment.tool_loops
+        self._recent = equipment.recent
+        self._message = message
+        self._conversation = Conversation([], {}, None)
+        self._results: dict[int, Message] = {}
         self._translate = Translator(ref.run_id)
         self._deltas = DeltaSender(
             DeltaPacer(ref.run_id, epoch=ref.epoch, interval=equipment.delta_interval), self._offer_deltas
@@ -113,19 +128,27 @@ class RunDriver:
             self._deltas.stop()
 
     async def _drive(self) -> None:
-        conversation = await in_thread(queries.conversation, self.ref.session_id)
+        conversation = self._conversation = await self._recall()
         context = RunContext(
             session_id=str(self.ref.session_id),
             run_id=str(self.ref.run_id),
             agent=self.agent.name,
             user=conversation.username,
-            state=conversation.state,
+            state=copy.deepcopy(conversation.state),
         )
-        async with aclosing(
-            react.run(self.agent, conversation.messages, host=self, context=context, llm=self._llm)
-        ) as events:
+        history = list(conversation.messages)
+        async with aclosing(react.run(self.agent, history, host=self, context=context, llm=self._llm)) as events:
             async for event in events:
                 await self._take(event)
+
+    async def _recall(self) -> Conversation:
+        """The conversation with the message to answer at its end."""
+        if self.ref.history_end is not None and self._message is not None:
+            known = self._recent.recall(self.ref.session_id, self.ref.history_end)
+            if known is not None:
+                known.messages.append(self._message)
+                return known
+        return await in_thread(queries.conversation, self.ref.session_id)
 
     async def _take(self, event: AgentEvent) -> None:
         match event:
@@ -142,15 +165,20 @@ class RunDriver:
                 await self._log(self._translate.step_reset(event))
             case ModelReplied():
                 self._usage = event.usage
+                self._keep_results()
                 entry = StoreReply(
                     **self._mine, reply=event, events=(*self._deltas.finish(), *self._translate.tool_calls(event))
                 )
                 self._first_result = await self._record(entry)
+                self._conversation.messages.append(event.message)
             case ToolStarted():
                 await self._record(StartCall(**self._mine, step_id=event.call.step_id, arguments=event.arguments))
             case ToolProgress():
                 await self._record(LogEvents(**self._mine, events=(self._translate.tool_progress(event),)))
             case ToolFinished():
+                self._results[event.call.index] = event.message
+                if event.state is not None:
+                    self._conversation.state = event.state
                 position = self._first_result + event.call.index
                 events = (self._translate.tool_finished(event),)
                 await self._submit(FinishCall(**self._mine, finished=event, position=position, events=events))
@@ -183,13 +211,18 @@ class RunDriver:
             await earlier
         return await outcome
 
+    def _keep_results(self) -> None:
+        """Results come as they are ready, and stand in the history in the order of their calls."""
+        self._conversation.messages += [message for _, message in sorted(self._results.items())]
+        self._results = {}
+
     # --- the end ---
 
     async def _finish(self, event: RunFinished) -> None:
         self._usage = event.usage
         duration_ms = round((time.monotonic() - self._begun) * 1000)
         answer = self._translate.final_answer(event, duration_ms=duration_ms)
-        await self._end(
+        ended = await self._end(
             EndRun(
                 **self._mine,
                 status=Run.Status.SUCCEEDED,
@@ -200,6 +233,10 @@ class RunDriver:
             ),
             event.finish,
         )
+        self._keep_results()
+        if event.message is not None:
+            self._conversation.messages.append(event.message)
+        self._recent.remember(self.ref.session_id, ended.history_end, self._conversation)
 
     async def _fail(self, code: str, message: str) -> None:
         self._unconfirmed.clear()
@@ -218,8 +255,9 @@ class RunDriver:
         except (Refused, JournalClosed) as refusal:
             logger.info("Run %s is not ours any more (%s).", self.ref.run_id, refusal)
 
-    async def _end(self, entry: EndRun, how: str) -> None:
-        self.has_more = await self._record(entry)
+    async def _end(self, entry: EndRun, how: str) -> Ended:
+        ended: Ended = await self._record(entry)
+        self.has_more = ended.has_more
         logger.info(
             "Run %s of %s: %s, %d steps, %d + %d tokens, %.1f s",
             self.ref.run_id,
@@ -230,6 +268,7 @@ class RunDriver:
             entry.usage.output_tokens,
             time.monotonic() - self._begun,
         )
+        return ended
 
     # --- Host ---
 

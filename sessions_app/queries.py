@@ -67,7 +67,7 @@ def end_of_log(session_id: uuid.UUID) -> tuple[int, str]:
     return last_seq, str(active.value) if active else "idle"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Conversation:
     """What a run needs of its session: the messages in order, the state for tools, the name of the user."""
 

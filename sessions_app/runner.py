@@ -14,6 +14,7 @@ from agents.database import in_thread
 from agents.llms import llm_of
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
+from myagent.messages import Message
 from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.driver import Equipment, RunDriver
@@ -21,6 +22,7 @@ from sessions_app.entries.base import RunRef
 from sessions_app.entries.ownership import AbandonRun, ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.owners import Owner
+from sessions_app.recent import RecentConversations
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,10 @@ class Runner:
         self._config = config
         self._owner = owner
         self._equipment = Equipment(
-            journal=journal, tool_loops=tool_loops, delta_interval=config.delta_interval_ms / 1000
+            journal=journal,
+            tool_loops=tool_loops,
+            recent=RecentConversations(),
+            delta_interval=config.delta_interval_ms / 1000,
         )
         self._drivers: dict[uuid.UUID, RunDriver] = {}
         self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
@@ -61,14 +66,14 @@ class Runner:
 
     # --- starting ---
 
-    def launch(self, ref: RunRef, agent: str) -> None:
-        """Work on a run that this process has just come to own."""
+    def launch(self, ref: RunRef, agent: str, message: Message | None = None) -> None:
+        """Work on a run that this process has just come to own; `message` is the one to answer, where it is known."""
         loaded = get_registry().get(agent)
         if loaded is None:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
         llm = llm_of(loaded.agent, self._config)
-        driver = self._drivers[ref.run_id] = RunDriver(ref, loaded.agent, llm, self._equipment)
+        driver = self._drivers[ref.run_id] = RunDriver(ref, loaded.agent, llm, self._equipment, message)
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
         task.add_done_callback(lambda _: self._ended(driver))
 

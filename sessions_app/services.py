@@ -151,14 +151,15 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
     attachment = client.pump.attachment(session_id)
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
-        message = _("The agent of this session is not available at the moment.")
-        raise ProtocolError(ErrorCode.AGENT_UNAVAILABLE, message)
+        words = _("The agent of this session is not available at the moment.")
+        raise ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words)
+    message = Message.user(_clean(event.content))
     posted: Posted = await _record(
         engine,
         PostMessage(
             session_id=session_id,
             new_run_id=uuid.uuid4(),
-            message=Message.user(_clean(event.content)),
+            message=message,
             message_id=event.message_id and clean(event.message_id),
             origin=client.connection_id,
             lease=engine.runner.lease_for(agent.name),
@@ -169,7 +170,7 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
     _notify_accepted(client, event, posted)
     engine.runner.stop_runs(posted.ended)
     if posted.lease is not None:
-        engine.runner.launch(posted.lease, agent.name)
+        engine.runner.launch(posted.lease, agent.name, message)
 
 
 def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) -> None:

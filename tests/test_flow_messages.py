@@ -176,7 +176,9 @@ async def test_the_same_message_twice_runs_once(server, client, model):
     assert len(model.requests) == 1
     assert (await whole_log(server, session_id))[-1] == frames[-1]
     elsewhere = await client.create_session()
-    assert not (await client.say(elsewhere, "do it", "m-1")).duplicate
+    other_run = await client.say(elsewhere, "do it", "m-1")
+    assert not other_run.duplicate
+    await client.until(ended(other_run.run_id))
 
 
 async def test_the_same_message_at_the_same_time_runs_once(server, model):

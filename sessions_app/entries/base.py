@@ -38,11 +38,15 @@ class Entry(ABC):
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """Which run, and by which right: `epoch` is the owner's, a newer one means that the run is somebody else's now."""
+    """Which run, and by which right: `epoch` is the owner's, a newer one means that the run is somebody else's now.
+
+    `history_end` is the position of the last message before the run's own one, where that is known.
+    """
 
     session_id: uuid.UUID
     run_id: uuid.UUID
     epoch: int
+    history_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ class PostMessage(Entry):
         )
         batch.log(session, said, origin=self.origin)
         batch.touch(session)
-        ref = RunRef(session.id, run.id, run.epoch) if starts else None
+        ref = RunRef(session.id, run.id, run.epoch, session.last_position - 1) if starts else None
         return Posted(run.id, message_id, _place([*before, run], run.id), ref, ended=ended)
 
     def _duplicate(self, batch: Batch, session: LockedSession, run_id: uuid.UUID) -> Posted:

@@ -169,12 +169,17 @@ def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dic
         batch.change_run(run, status=Run.Status.RUNNING)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the end of a run leaves: whether further messages wait, and the position of the history's last message."""
+
+    has_more: bool
+    history_end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRun(RunEntry):
-    """The run is over: its last events, its last message and its status, all or nothing.
-
-    Returns whether further messages wait in the session.
-    """
+    """The run is over: its last events, its last message and its status, all or nothing."""
 
     needs_unfinished: ClassVar[bool] = True
 
@@ -185,7 +190,7 @@ class EndRun(RunEntry):
     usage: Usage
     error_code: str = ""
 
-    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> bool:
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> Ended:
         *rest, terminal = self.events
         for event in rest:
             batch.log(session, event)
@@ -205,7 +210,7 @@ class EndRun(RunEntry):
         )
         batch.log(session, terminal)
         batch.touch(session)
-        return bool(batch.unfinished(session.id))
+        return Ended(bool(batch.unfinished(session.id)), session.last_position)
 
 
 def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, position: int) -> None:

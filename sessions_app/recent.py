@@ -1,0 +1,49 @@
+"""The histories of the sessions that were talked to last, so that their next turn need not read them again."""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+
+from myagent.messages import Message
+from sessions_app.queries import Conversation
+
+MAX_CHARACTERS = 16_000_000
+"""Of text, over all conversations; the one that was used longest ago goes first."""
+
+
+class RecentConversations:
+    """A conversation is remembered with the position of its last message, and recalled only for that position.
+
+    Positions only rise, and the journal tells a run under its lock where the history ended before it: so whatever
+    anybody, here or in another process, has written meanwhile makes the memory useless instead of wrong.
+    """
+
+    def __init__(self, max_characters: int = MAX_CHARACTERS) -> None:
+        self._max_characters = max_characters
+        self._characters = 0
+        self._kept: OrderedDict[uuid.UUID, tuple[int, int, Conversation]] = OrderedDict()
+
+    def remember(self, session_id: uuid.UUID, history_end: int, conversation: Conversation) -> None:
+        self._forget(session_id)
+        size = sum(_characters(message) for message in conversation.messages)
+        self._kept[session_id] = history_end, size, conversation
+        self._characters += size
+        while self._characters > self._max_characters:
+            self._forget(next(iter(self._kept)))
+
+    def recall(self, session_id: uuid.UUID, history_end: int) -> Conversation | None:
+        """The conversation, if its history still ended at `history_end`. It is handed out once."""
+        kept = self._kept.get(session_id)
+        self._forget(session_id)
+        return kept[2] if kept is not None and kept[0] == history_end else None
+
+    def _forget(self, session_id: uuid.UUID) -> None:
+        if (kept := self._kept.pop(session_id, None)) is not None:
+            self._characters -= kept[1]
+
+
+def _characters(message: Message) -> int:
+    # A picture in a message is text, too: a data URL.
+    parts = 0 if isinstance(message.content, str) else sum(len(str(part)) for part in message.content)
+    return len(message.text) + parts + sum(len(call.arguments) for call in message.tool_calls) + 200
