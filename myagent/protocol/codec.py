@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -20,6 +21,8 @@ _CLIENT_EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.model_fields["event"].default: TypeAdapter(kind) for kind in get_args(get_args(AnyClientEvent)[0])
 }
 CLIENT_EVENT_NAMES = frozenset(_CLIENT_EVENTS)
+MAX_DEPTH = 100
+"""Levels of objects and lists in a frame of a client."""
 
 
 def parse_frame(frame: str | bytes) -> ClientEvent:
@@ -28,12 +31,31 @@ def parse_frame(frame: str | bytes) -> ClientEvent:
         raise _refusal(ErrorCode.BAD_FRAME, _("Binary frames are not understood. Send JSON objects as text frames."))
     try:
         data = orjson.loads(frame)
+        _check_depth(frame, data)
     except ValueError as error:
         message = _("This frame is not JSON: %(error)s. Send one JSON object per text frame.") % {"error": error}
         raise _refusal(ErrorCode.BAD_JSON, message) from error
     if not isinstance(data, dict):
         raise _refusal(ErrorCode.BAD_FRAME, _("This frame is JSON, but not an object. Send one object per frame."))
     return _parse_event(data)
+
+
+def _check_depth(frame: str, data: Any) -> None:
+    """Raise `ValueError` for JSON that could be read but not written again: orjson writes no more than 254 levels."""
+    if frame.count("{") + frame.count("[") <= MAX_DEPTH:
+        return
+    level = [data]
+    for _level in range(MAX_DEPTH):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+
+
+def _children(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
 
 
 def _parse_event(data: dict[str, Any]) -> ClientEvent:
