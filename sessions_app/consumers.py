@@ -37,6 +37,15 @@ class AgentConsumer(AsyncConsumer):
     client: services.Client
     grant: Grant
     pump: Pump
+    _pumping: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Here and not in `websocket_disconnect`: a handler that is still busy long after its client has left is
+            # cancelled by the server, and the message never comes.
+            self._let_go()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         # Channels' own dispatch cleans up database connections in the process's one shared thread at every message
@@ -44,7 +53,6 @@ class AgentConsumer(AsyncConsumer):
         await getattr(self, get_handler_name(message))(message)
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
-        self._pumping: asyncio.Task[None] | None = None
         engine = self.scope.get("state", {}).get("engine")
         if engine is None:
             logger.error("No engine is running: serve with runagent, or with a server that speaks ASGI lifespan.")
@@ -103,11 +111,13 @@ class AgentConsumer(AsyncConsumer):
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         """The client is gone; its sessions and runs go on without it."""
+        raise StopConsumer
+
+    def _let_go(self) -> None:
         if self._pumping is not None:
             self._pumping.cancel()
             self.engine.connections.discard(self)
             self.pump.close()
-        raise StopConsumer
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         if self._pumping is None:
