@@ -40,11 +40,14 @@ async def run_calls(
     *,
     host: Host,
     context: RunContext,
+    max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> AsyncGenerator[AgentEvent]:
     """Run `calls` side by side and yield what they report as it happens; `results` gets their messages, in order."""
     reports: asyncio.Queue[_Report] = asyncio.Queue()
     tasks = [
-        asyncio.create_task(_Caller(agent, step, call, reports, host, context).run(), name=call.requested.name)
+        asyncio.create_task(
+            _Caller(agent, step, call, reports, host, context, max_output_bytes).run(), name=call.requested.name
+        )
         for call in calls
     ]
     messages: dict[int, Message] = {}
@@ -94,12 +97,14 @@ class _Caller:
         reports: asyncio.Queue[_Report],
         host: Host,
         context: RunContext,
+        max_output_bytes: int,
     ) -> None:
         self.agent = agent
         self.step = step
         self.call = call
         self.reports = reports
         self.host = host
+        self.max_output_bytes = max_output_bytes
         self.context = replace(context, call_id=call.requested.call_id)
         self.context._loop = asyncio.get_running_loop()
         self.context._report = self._progress
@@ -223,8 +228,8 @@ class _Caller:
         if problem is not None:
             status, result = "failed", ToolResult(error=problem)
         text = result.text if result.error is None else f"Error: {result.error}"
-        output, cut = shorten(text, MAX_OUTPUT_BYTES)
-        data = result.data if not cut and _is_small_json(result.data) else None
+        output, cut = shorten(text, self.max_output_bytes)
+        data = result.data if not cut and _fits(result.data, self.max_output_bytes) else None
         observed = self._observed(text)
         return ToolFinished(
             step=self.step,
@@ -251,10 +256,10 @@ def _percent(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _is_small_json(data: Any) -> bool:
+def _fits(data: Any, max_bytes: int) -> bool:
     if data is None:
         return False
     try:
-        return len(orjson.dumps(data)) <= MAX_OUTPUT_BYTES
+        return len(orjson.dumps(data)) <= max_bytes
     except TypeError:
         return False

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from myagent.calls import run_calls
+from myagent.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.events import AgentEvent, ModelReplied, ReasoningDelta, RunFinished, StepReset, StepStarted, TextDelta
 from myagent.exceptions import ContextOverflow, LLMUnavailable, StreamCut
 from myagent.host import Host, RunContext
@@ -42,8 +42,11 @@ async def run(
     host: Host,
     context: RunContext,
     llm: LLM,
+    max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message).
+
+    Of a tool's output at most `max_output_bytes` are reported; what the model sees of it, the agent limits.
 
     Raises `RunError` when the model cannot be asked; what was yielded until then holds.
     """
@@ -60,7 +63,9 @@ async def run(
         requested = tuple(call.requested for call in calls)
         yield ModelReplied(step=step, message=said, calls=requested, usage=loop.usage)
         results: list[Message] = []
-        async with aclosing(run_calls(agent, step, calls, results, host=host, context=context)) as working:
+        async with aclosing(
+            run_calls(agent, step, calls, results, host=host, context=context, max_output_bytes=max_output_bytes)
+        ) as working:
             async for event in working:
                 yield event
         loop.messages += [said, *results]

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import logging
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -41,11 +40,9 @@ from sessions_app.batch import Refused
 from sessions_app.delta_sender import DeltaSender
 from sessions_app.entries.base import Entry, RunRef
 from sessions_app.entries.runs import (
-    AskConfirmation,
     Ended,
     EndRun,
     FinishCall,
-    LapseConfirmation,
     LogDeltas,
     LogEvents,
     StartCall,
@@ -55,6 +52,7 @@ from sessions_app.journal import Journal, JournalClosed
 from sessions_app.models import Run
 from sessions_app.pacer import DeltaPacer
 from sessions_app.queries import Conversation
+from sessions_app.questions import Questions
 from sessions_app.recent import RecentConversations
 from sessions_app.translate import Translator
 
@@ -69,6 +67,7 @@ class Equipment:
     tool_loops: ToolLoops
     recent: RecentConversations
     delta_interval: float
+    max_output_bytes: int
 
 
 class RunDriver:
@@ -82,12 +81,14 @@ class RunDriver:
     ) -> None:
         self.ref = ref
         self.agent = agent
+        self._mine: dict[str, Any] = {"session_id": ref.session_id, "of_run": ref.run_id, "epoch": ref.epoch}
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
         self._llm = llm
         self._journal = equipment.journal
         self._tool_loops = equipment.tool_loops
         self._recent = equipment.recent
+        self._max_output_bytes = equipment.max_output_bytes
         self._message = message
         self._conversation = Conversation([], {}, None)
         self._results: dict[int, Message] = {}
@@ -96,7 +97,7 @@ class RunDriver:
             DeltaPacer(ref.run_id, epoch=ref.epoch, interval=equipment.delta_interval), self._offer_deltas
         )
         self._unconfirmed: list[asyncio.Future[Any]] = []
-        self._questions: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._questions = Questions(self._record, self._mine, self._translate)
         self._first_result = 0
         self._step = 0
         self._usage = Usage()
@@ -105,13 +106,11 @@ class RunDriver:
     @property
     def is_waiting(self) -> bool:
         """Whether the run waits for a person."""
-        return bool(self._questions)
+        return self._questions.are_open
 
     def answered(self, step_id: str, answer: dict[str, Any]) -> None:
         """A person answered a confirmation; the answer is on record already."""
-        question = self._questions.get(step_id)
-        if question is not None and not question.done():
-            question.set_result(answer)
+        self._questions.answered(step_id, answer)
 
     async def drive(self) -> None:
         """Work on the run to its end. Raises nothing; whoever cancels it has put the run's end on record before."""
@@ -137,7 +136,15 @@ class RunDriver:
             state=copy.deepcopy(conversation.state),
         )
         history = list(conversation.messages)
-        async with aclosing(react.run(self.agent, history, host=self, context=context, llm=self._llm)) as events:
+        run = react.run(
+            self.agent,
+            history,
+            host=self,
+            context=context,
+            llm=self._llm,
+            max_output_bytes=self._max_output_bytes,
+        )
+        async with aclosing(run) as events:
             async for event in events:
                 await self._take(event)
 
@@ -184,10 +191,6 @@ class RunDriver:
                 await self._submit(FinishCall(**self._mine, finished=event, position=position, events=events))
             case RunFinished():
                 await self._finish(event)
-
-    @property
-    def _mine(self) -> dict[str, Any]:
-        return {"session_id": self.ref.session_id, "of_run": self.ref.run_id, "epoch": self.ref.epoch}
 
     async def _log(self, *events: ServerEvent) -> None:
         await self._submit(LogEvents(**self._mine, events=events))
@@ -276,33 +279,4 @@ class RunDriver:
         return await self._tool_loops.execute(self.agent.name, tool, call)
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
-        step_id = uuid.uuid4().hex
-        question = self._questions[step_id] = asyncio.get_running_loop().create_future()
-        try:
-            await self._record(
-                AskConfirmation(
-                    **self._mine,
-                    step_id=step_id,
-                    call_step_id=request.call_step_id,
-                    starts_call=request.starts_call,
-                    question=request.question,
-                    timeout=request.timeout,
-                    events=(self._translate.confirmation(request, step_id),),
-                )
-            )
-            answer = await self._answer(step_id, question, request.timeout)
-        finally:
-            del self._questions[step_id]
-        return Decision(
-            confirmed=answer["confirmed"],
-            args=answer.get("args"),
-            reason=answer.get("reason"),
-            answered=answer.get("answered", True),
-        )
-
-    async def _answer(self, step_id: str, question: asyncio.Future[dict[str, Any]], patience: float) -> dict[str, Any]:
-        done, _pending = await asyncio.wait([question], timeout=patience)
-        if done:
-            return question.result()
-        quicker = await self._record(LapseConfirmation(**self._mine, step_id=step_id))
-        return quicker or {"confirmed": False, "answered": False}
+        return await self._questions.ask(request)

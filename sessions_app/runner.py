@@ -42,6 +42,7 @@ class Runner:
             tool_loops=tool_loops,
             recent=RecentConversations(),
             delta_interval=config.delta_interval_ms / 1000,
+            max_output_bytes=config.max_output_bytes,
         )
         self._drivers: dict[uuid.UUID, RunDriver] = {}
         self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}

@@ -247,7 +247,7 @@ def test_interrupt_ends_a_run_behind_which_nothing_waits(session):
 def test_an_end_and_the_next_message_in_one_batch_begin_the_next_run(session):
     ref = running(session, "one")
     ended, posted = commit(answer(ref, "1"), message(session, "two"))
-    assert ended is False
+    assert not ended.has_more
     assert posted.lease is not None
     assert posted.position == 0
     assert statuses(session) == ["succeeded", "running"]
@@ -389,7 +389,7 @@ def test_of_a_cancel_and_a_final_answer_the_first_one_counts(session):
     assert names(session) == ["user.message", "agent.interrupted"]
     ref = running(session)
     ended, cancelled = commit(answer(ref), CancelRuns(session_id=session))
-    assert (ended, cancelled) == (False, [])
+    assert (ended.has_more, cancelled) == (False, [])
     assert names(session)[2:] == ["user.message", "agent.final_answer"]
 
 

@@ -20,6 +20,13 @@ from agents.data_folder import lock, make_data_folder, read_secret
 from agents.middleware import TrustedProxies
 from agents.models import AccessToken, HostedAgent
 
+
+@pytest.fixture
+def client():
+    """Django's own, in place of the WebSocket client of most other tests."""
+    return Client()
+
+
 ROOT = Path(__file__).resolve().parent.parent
 SHOW = """
 import json

@@ -222,17 +222,18 @@ class CancelRuns(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseSession(CancelRuns):
-    """End a conversation. Closing a closed one changes nothing."""
+    """End a conversation. Refused with `session_closed` when it is over already."""
 
     reason: str = "session_closed"
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
         session = batch.session(self.session_id)
+        if session.status != Session.Status.OPEN:
+            raise Refused(ErrorCode.SESSION_CLOSED)
         ended = CancelRuns.apply(self, batch)
-        if session.status == Session.Status.OPEN:
-            session.status = Session.Status.CLOSED
-            batch.change(Session, session.id, status=session.status)
-            batch.log(session, SessionEnd(content=_("The session was closed.")))
+        session.status = Session.Status.CLOSED
+        batch.change(Session, session.id, status=session.status)
+        batch.log(session, SessionEnd(content=_("The session was closed.")))
         return ended
 
 

@@ -1,0 +1,71 @@
+"""The confirmations that one run waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from myagent.host import ConfirmationRequest, Decision
+from sessions_app.entries.base import Entry
+from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
+from sessions_app.translate import Translator
+
+Answer = dict[str, Any]
+
+
+class Questions:
+    """`record` commits an entry and returns its outcome; `mine` are the fields that every entry of the run has."""
+
+    def __init__(
+        self, record: Callable[[Entry], Awaitable[Any]], mine: Mapping[str, Any], translate: Translator
+    ) -> None:
+        self._record = record
+        self._mine = mine
+        self._translate = translate
+        self._open: dict[str, asyncio.Future[Answer]] = {}
+
+    @property
+    def are_open(self) -> bool:
+        return bool(self._open)
+
+    def answered(self, step_id: str, answer: Answer) -> None:
+        """A person answered; the answer is on record already."""
+        question = self._open.get(step_id)
+        if question is not None and not question.done():
+            question.set_result(answer)
+
+    async def ask(self, request: ConfirmationRequest) -> Decision:
+        """Put the question on record and wait; silence is a no. Raises what `record` raises."""
+        step_id = uuid.uuid4().hex
+        question = self._open[step_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._record(
+                AskConfirmation(
+                    **self._mine,
+                    step_id=step_id,
+                    call_step_id=request.call_step_id,
+                    starts_call=request.starts_call,
+                    question=request.question,
+                    timeout=request.timeout,
+                    events=(self._translate.confirmation(request, step_id),),
+                )
+            )
+            answer = await self._wait(step_id, question, request.timeout)
+        finally:
+            del self._open[step_id]
+        return Decision(
+            confirmed=answer["confirmed"],
+            args=answer.get("args"),
+            reason=answer.get("reason"),
+            answered=answer.get("answered", True),
+        )
+
+    async def _wait(self, step_id: str, question: asyncio.Future[Answer], patience: float) -> Answer:
+        done, _pending = await asyncio.wait([question], timeout=patience)
+        if done:
+            return question.result()
+        # Somebody may have been quicker, here or in another process: the database decides.
+        quicker = await self._record(LapseConfirmation(**self._mine, step_id=step_id))
+        return quicker or {"confirmed": False, "answered": False}
