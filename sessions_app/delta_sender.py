@@ -33,20 +33,24 @@ class DeltaSender:
 
     def begin(self, step: int) -> None:
         """A step begins, or begins anew."""
-        self.stop()
+        self._cancel_timer()
         self._pacer.begin(step)
 
     def finish(self) -> tuple[ServerEvent, ...]:
         """The last events of the step, for the entry that ends it."""
-        self.stop()
+        self._cancel_timer()
         return self._pacer.finish(self._loop.time())
 
     def rest(self) -> tuple[ServerEvent, ...]:
         """What is held of a step that will not be finished."""
-        self.stop()
+        self._cancel_timer()
         return self._pacer.take(self._loop.time())
 
     def stop(self) -> None:
+        """Send nothing more; what is held is dropped."""
+        self.rest()
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

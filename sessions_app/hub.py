@@ -55,7 +55,8 @@ class Hub:
         for growth in growths:
             subscribers = self._subscribers.get(growth.session_id)
             if subscribers:
-                self._seen[growth.session_id] = growth.events[-1].seq
+                seen = self._seen.get(growth.session_id, 0)
+                self._seen[growth.session_id] = max(seen, growth.events[-1].seq)
                 for subscriber in tuple(subscribers):
                     subscriber.offer(growth)
 

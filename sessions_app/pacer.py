@@ -18,7 +18,6 @@ class DeltaPacer:
         self._run_id = str(run_id)
         self._prefix = f"{run_id.hex}-{epoch}"
         self._interval = interval
-        self._not_before = 0.0
         self._beginnings = 0
         self.begin(1)
 
@@ -27,6 +26,7 @@ class DeltaPacer:
         self.step = step
         self._beginnings += 1
         self._step_id = f"{self._prefix}.{self._beginnings}"
+        self._not_before = 0.0
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._text_index = 0

@@ -115,7 +115,10 @@ class Pump:
 
     def offer(self, growth: Growth) -> None:
         attachment = self._attached[growth.session_id]
-        attachment.own.update(logged.seq for logged in growth.events if logged.origin == self.connection_id)
+        sent = attachment.cursor.last_seq if attachment.cursor is not None else 0
+        attachment.own.update(
+            logged.seq for logged in growth.events if logged.origin == self.connection_id and logged.seq > sent
+        )
         size = sum(len(logged.frame) for logged in growth.events)
         full = len(self._queue) >= MAX_BUFFERED or self._buffered + size > MAX_BUFFERED_CHARACTERS
         if attachment.cursor is None or attachment.is_behind or (full and self._queue):
