@@ -136,9 +136,9 @@ class UserAck(CursorEvent):
             return data
         content = data.get("content")
         if isinstance(content, (int, float)) and not isinstance(content, bool):
-            data = {"last_seq": content, **data}
+            data = {"last_seq": content, **without_nulls(data, ("last_seq",))}
         elif isinstance(content, dict) and "seq" in content:
-            data = {"last_seq": content["seq"], **data}
+            data = {"last_seq": content["seq"], **without_nulls(data, ("last_seq",))}
         if data.get("seq") is not None:
             data = {"last_seq": data["seq"], **without_nulls(data, ("last_seq",))}
         return data
