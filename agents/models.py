@@ -13,6 +13,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -45,7 +46,7 @@ class HostedAgent(models.Model):
     max_runs = models.PositiveIntegerField(_("runs at once"), null=True, blank=True)
     tokens_per_day = models.PositiveBigIntegerField(_("model tokens per day"), null=True, blank=True)
     loaded_at = models.DateTimeField(_("loaded"), null=True, blank=True)
-    failed_at = models.DateTimeField(_("failed"), null=True, blank=True)
+    failed_at = models.DateTimeField(pgettext_lazy("moment", "failed"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
 
     objects = HostedAgentQuerySet.as_manager()
@@ -111,7 +112,7 @@ class AccessToken(models.Model):
     )
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
-    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(pgettext_lazy("moment", "revoked"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = AccessTokenQuerySet.as_manager()

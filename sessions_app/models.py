@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from myagent.messages import Message as LibraryMessage
 from myagent.messages import ToolCall as LibraryToolCall
@@ -42,7 +43,7 @@ class Session(models.Model):
     )
     title = models.CharField(_("title"), max_length=200, blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.OPEN)
-    state = models.JSONField(_("state"), default=dict, blank=True)
+    state = models.JSONField(pgettext_lazy("what tools keep", "state"), default=dict, blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     last_seq = models.BigIntegerField(_("last event"), default=0)
     last_position = models.BigIntegerField(_("last message"), default=0)
@@ -103,8 +104,8 @@ class Run(models.Model):
     output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
     llm_calls = models.PositiveIntegerField(_("model calls"), default=0)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
-    queued_at = models.DateTimeField(_("queued"))
-    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    queued_at = models.DateTimeField(pgettext_lazy("moment", "queued"))
+    started_at = models.DateTimeField(pgettext_lazy("moment", "started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     objects = RunQuerySet.as_manager()
@@ -210,7 +211,7 @@ class ToolCall(models.Model):
     result = models.TextField(_("result"), blank=True)
     error = models.TextField(_("error"), blank=True)
     duration_ms = models.PositiveBigIntegerField(_("duration (ms)"), null=True, blank=True)
-    asked_at = models.DateTimeField(_("asked"))
+    asked_at = models.DateTimeField(pgettext_lazy("moment", "asked"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
@@ -231,7 +232,7 @@ class Confirmation(models.Model):
     )
     step_id = models.CharField(_("step id"), max_length=64, primary_key=True)
     question = models.TextField(_("question"))
-    asked_at = models.DateTimeField(_("asked"))
+    asked_at = models.DateTimeField(pgettext_lazy("moment", "asked"))
     expires_at = models.DateTimeField(_("expires"))
     answer = models.JSONField(_("answer"), null=True, blank=True)
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)

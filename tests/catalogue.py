@@ -17,16 +17,19 @@ PO_FILE = ROOT / "myagent/locale/zh_Hans/LC_MESSAGES/django.po"
 MO_FILE = PO_FILE.with_suffix(".mo")
 SOURCES = ("myagent", "agents", "sessions_app", "myagent_site")
 KEYWORDS: dict[str, object] = {"_": None, "gettext": None, "gettext_lazy": None, "ngettext": (1, 2)}
+WITH_CONTEXT: dict[str, object] = {"pgettext": None, "pgettext_lazy": None}
+"""The same English word with several meanings: their first argument tells which."""
 
 
 def texts() -> Catalog:
     """Every text that is marked for translation, in code and templates."""
     catalogue = Catalog(locale="zh_Hans_CN", project="MyAgent", fuzzy=False)
     for path, code in _python_code():
-        for _line, _function, text, _comments in extract_python(io.BytesIO(code), KEYWORDS, (), {}):
+        for _line, function, text, _comments in extract_python(io.BytesIO(code), KEYWORDS | WITH_CONTEXT, (), {}):
+            context, text = text if function in WITH_CONTEXT else (None, text)
             first = text[0] if isinstance(text, tuple) else text
             if first:
-                catalogue.add(text, locations=[(str(path.relative_to(ROOT)), None)])
+                catalogue.add(text, locations=[(str(path.relative_to(ROOT)), None)], context=context)
     return catalogue
 
 

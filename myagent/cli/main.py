@@ -36,13 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The help of the command as a whole."""
+    server = _("serve agent files over WebSocket")
     return "\n".join(
         [
             _("usage: %(prog)s COMMAND [options]") % {"prog": PROG},
             "",
             _("Serve LLM agents that are written as plain Python files."),
             "",
-            f"  server FILE…   {_('serve agent files over WebSocket')}",
+            f"  server FILE…   {server}",
             "",
             _("The options of a command: %(prog)s COMMAND --help") % {"prog": PROG},
             "",

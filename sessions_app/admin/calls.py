@@ -7,13 +7,26 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import ReadOnlyAdmin, Target
-from sessions_app.admin.filters import RunFilter, SessionOfRunFilter
-from sessions_app.admin.show import WHOLE, badge, block, cut, excerpt, link, moment, page_url, pretty, took, verdict
+from sessions_app.admin.filters import OutcomeFilter, RunFilter, SessionOfRunFilter
+from sessions_app.admin.show import (
+    WHOLE,
+    badge,
+    block,
+    cut,
+    excerpt,
+    link,
+    moment,
+    outcome_badge,
+    page_url,
+    pretty,
+    took,
+    verdict,
+)
 from sessions_app.models import Confirmation, ToolCall
 
 
@@ -26,7 +39,7 @@ class OfRunAdmin(ReadOnlyAdmin):
     def conversation(self, row: Any) -> SafeString:
         return link(page_url(row.run.session), excerpt(str(row.run.session), 40))
 
-    @admin.display(description=_("asked"), ordering="asked_at")
+    @admin.display(description=pgettext_lazy("moment", "asked"), ordering="asked_at")
     def asked_on(self, row: Any) -> str:
         return moment(row.asked_at)
 
@@ -39,7 +52,7 @@ class ToolCallAdmin(OfRunAdmin):
     """What tools were asked for, what they returned, and how long they took."""
 
     list_display = ("tool", "gist", "badge", "took", "conversation", "asked_on")
-    list_filter = (SessionOfRunFilter, RunFilter, "status", "outcome", "tool", "asked_at")
+    list_filter = (SessionOfRunFilter, RunFilter, "status", OutcomeFilter, "tool", "asked_at")
     ordering = ("-asked_at", "-pk")
     in_order = ("position", "pk")
     search_fields = ("tool", "arguments", "result", "error")
@@ -61,7 +74,7 @@ class ToolCallAdmin(OfRunAdmin):
         """What became of it, or how far it is."""
         if not call.outcome:
             return badge(call)
-        return format_html('<span class="badge badge-{}">{}</span>', call.outcome, call.outcome)
+        return outcome_badge(call.outcome)
 
     @admin.display(description=_("duration"), ordering="duration_ms")
     def took(self, call: ToolCall) -> str:

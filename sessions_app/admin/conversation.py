@@ -13,8 +13,19 @@ from uuid import UUID
 import orjson
 from django.db.models import Q
 from django.db.models.functions import Substr
+from django.utils.safestring import SafeString
 
-from sessions_app.admin.show import cut, excerpt, milliseconds_between, page_url, pretty, took, verdict
+from sessions_app.admin.show import (
+    badge,
+    cut,
+    excerpt,
+    milliseconds_between,
+    outcome_badge,
+    page_url,
+    pretty,
+    took,
+    verdict,
+)
 from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
 
 # Characters of one message or result; its own page has all of it.
@@ -51,6 +62,7 @@ class Called:
 
     kind: str = "called"
     call: ToolCall
+    badge: SafeString
     gist: str
     arguments: str
     arguments_run: str
@@ -157,6 +169,7 @@ def _called(call: Any, questions: list[Asked]) -> Called:
     arguments = pretty(call.arguments)
     return Called(
         call=call,
+        badge=outcome_badge(call.outcome) if call.outcome else badge(call),
         gist=excerpt(", ".join(f"{name}: {_short(value)}" for name, value in call.arguments.items()), 80),
         arguments=cut(arguments, SHOWN),
         arguments_run=cut(pretty(call.arguments_run), SHOWN) if edited else "",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from myagent.protocol import server_events
 from myagent.protocol.server_base import ServerEvent
-from sessions_app.admin.show import excerpt
+from sessions_app.admin.show import OUTCOMES, excerpt
 from sessions_app.models import Run, Session
 
 
@@ -73,6 +73,19 @@ class UserFilter(ParentFilter):
     @property
     def parent(self) -> type[Model]:  # type: ignore[override]  # known only when the apps are loaded
         return get_user_model()
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """By what became of tool calls, in words."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(OUTCOMES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
 class EventNameFilter(admin.SimpleListFilter):

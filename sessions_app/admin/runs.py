@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
 from sessions_app.admin.conversation import turns_of
@@ -69,7 +70,7 @@ class RunAdmin(ReadOnlyAdmin):
             queryset = queryset.filter(_found(word))
         return queryset, False
 
-    @admin.display(description=_("queued"), ordering="queued_at")
+    @admin.display(description=pgettext_lazy("moment", "queued"), ordering="queued_at")
     def queued(self, run: Run) -> str:
         return moment(run.queued_at)
 

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
 from sessions_app.admin.conversation import turns_of
@@ -100,7 +101,7 @@ class SessionAdmin(ReadOnlyAdmin):
                 shown = format_html('{} <span class="badge badge-{}">{}</span>', shown, status.value, text)
         return shown
 
-    @admin.display(description=_("state"))
+    @admin.display(description=pgettext_lazy("what tools keep", "state"))
     def state_json(self, session: Session) -> SafeString:
         return block(pretty(session.state))
 

@@ -22,6 +22,15 @@ EXCERPT = 100
 # A page stays readable and quick to send, whatever a tool returned.
 WHOLE = 200_000
 
+OUTCOMES = {
+    "success": _("succeeded"),
+    "failed": _("failed"),
+    "declined": _("declined"),
+    "cancelled": _("cancelled"),
+    "unknown": _("unknown"),
+}
+"""The words for the status that a tool's result has on the wire."""
+
 
 def page_url(row: Model) -> str:
     """The page of this row in the admin."""
@@ -64,6 +73,11 @@ def block(text: str) -> SafeString:
 def badge(row: Any) -> SafeString:
     """The status of a row, marked with its colour."""
     return format_html('<span class="badge badge-{}">{}</span>', row.status, row.get_status_display())
+
+
+def outcome_badge(outcome: str) -> SafeString:
+    """What became of a tool call, marked with its colour."""
+    return format_html('<span class="badge badge-{}">{}</span>', outcome, OUTCOMES.get(outcome, outcome))
 
 
 def verdict(answer: dict[str, Any] | None) -> Any:
