@@ -15,7 +15,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,8 +223,14 @@ class Client:
         return self._socket.close_code
 
     async def close(self) -> None:
-        """End the connection; runs go on without it."""
-        await self._socket.close()
+        """End the connection; runs go on without it. Frames that nobody has read are dropped."""
+        closing = asyncio.create_task(self._socket.close())
+        # Reading pauses while frames wait for a reader, and the server's answer to the close is behind them.
+        async with self._reading:
+            with suppress(ConnectionClosed):
+                while True:
+                    await self._socket.recv()
+        await closing
 
 
 @asynccontextmanager
@@ -245,7 +251,10 @@ async def connect(
         greeting = await client.wait_for("system.connected")
         client.connection_id = greeting.metadata["connection_id"]
         client.agents = tuple(greeting.metadata["agents"])
-        yield client
+        try:
+            yield client
+        finally:
+            await client.close()
 
 
 def _wire(event: ClientEvent) -> dict[str, Any]:

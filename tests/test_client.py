@@ -230,3 +230,20 @@ async def test_small_requests():
         assert (await peer.heard())["content"] == {"confirmed": False, "reason": "no"}
         await client.close()
         assert client.close_code == 1000
+
+
+async def test_closing_does_not_wait_for_a_reader():
+    async with asyncio.timeout(5), pair() as (client, peer):  # the library's own patience ends after 10 s
+        await peer.say(*(logged(seq) for seq in range(1, 200)))
+        assert (await client.wait_for(lambda frame: frame.seq == 1)).seq == 1
+    assert client.close_code == 1000
+
+
+async def test_closing_while_another_task_reads():
+    async with asyncio.timeout(5), pair() as (client, peer):
+        waiting = asyncio.create_task(client.wait_for("never"))
+        await peer.say(logged(1))
+        await client.wait_for("agent.thinking")
+        await client.close()
+        with pytest.raises(ConnectionLost):
+            await waiting

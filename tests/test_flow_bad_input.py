@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 
 import orjson
 import pytest
@@ -12,7 +11,7 @@ from myagent.client import ConnectionLost
 from tests.conftest import connected
 from tests.flow import refusal, turn, whole_log
 
-NOBODY = str(uuid.uuid4())
+NOBODY = "00000000-0000-4000-8000-000000000000"
 FRAMES = [
     ("", "bad_json"),
     ("{", "bad_json"),

@@ -95,9 +95,10 @@ async def test_while_a_person_is_asked(server, client, model, tmp_path):
 
 
 async def test_queued_messages_too(server, client, model):
-    model.script(text("never", hang=0))
+    model.script(answer := text("never", hang=0))
     session_id = await client.create_session()
     runs = [await client.say(session_id, f"number {number}") for number in range(4)]
+    await happens(answer.gate.entered)
     await client.cancel(session_id)
     ends = [await client.wait_for(ended()) for _ in runs]
     assert [frame.run_id for frame in ends] == [run.run_id for run in runs]
@@ -135,6 +136,7 @@ async def test_again_and_again(server, client, model):
         model.script(text("one two three", hang=number % 3))
         run = await client.say(session_id, "hi")
         await cancelled(client, session_id, run.run_id)
+    model.reset()  # some were cancelled before they asked the model
     await goes_on(server, client, session_id, model)
     assert "ERROR" not in server.log and "WARNING" not in server.log, server.log
 
