@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import uuid
 from pathlib import Path
 from typing import IO
@@ -24,9 +25,15 @@ class Owner:
 
     def acquire(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        # Open for as long as the process lives: closing it would give up the lock.
-        self._file = self._path(self.name).open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        path = self._path(self.name)
+        while self._file is None:
+            file = path.open("w")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, path):
+                # Open for as long as the process lives: closing it would give up the lock.
+                self._file = file
+            else:
+                file.close()  # somebody saw the file before it was locked, and took it for a dead owner's
 
     def release(self) -> None:
         if self._file is not None:
@@ -55,3 +62,11 @@ class Owner:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether the open file is the one that has this path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -79,9 +79,11 @@ class Conversation:
 def conversation(session_id: uuid.UUID) -> Conversation:
     placed = Message.objects.filter(session_id=session_id, position__isnull=False).order_by("-position")
     columns = ("role", "content", "parts", "tool_calls", "tool_call_id")
-    newest_first = [row.to_library() for row in placed.only(*columns)[:_HISTORY_LIMIT]]
+    messages = [row.to_library() for row in placed.only(*columns)[:_HISTORY_LIMIT]][::-1]
+    while messages and messages[0].role == "tool":
+        messages.pop(0)  # the limit may have parted results from their call
     session = Session.objects.values("state", "user__username").get(pk=session_id)
-    return Conversation(newest_first[::-1], dict(session["state"] or {}), session["user__username"])
+    return Conversation(messages, dict(session["state"] or {}), session["user__username"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,11 @@ def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
     return {pk: RunNews(epoch, status in Run.ACTIVE, answers.get(pk, {})) for pk, epoch, status in rows}
 
 
-def startable_sessions(limit: int) -> list[tuple[uuid.UUID, str]]:
-    """`(session_id, agent)` of sessions whose next run waits for a place, the longest waiting first."""
+def startable_sessions(limit: int, agents: Iterable[str]) -> list[tuple[uuid.UUID, str]]:
+    """`(session_id, agent)` of these agents' sessions whose next run waits for a place, the longest waiting first."""
     busy = Run.objects.filter(session_id=OuterRef("session_id")).active().values("pk")[:1]
-    queued = Run.objects.filter(status=Run.Status.QUEUED).annotate(before=Subquery(busy)).filter(before=None)
+    queued = Run.objects.filter(status=Run.Status.QUEUED, session__agent__in=list(agents))
+    queued = queued.annotate(before=Subquery(busy)).filter(before=None)
     rows = queued.order_by("queued_at").values_list("session_id", "session__agent")[: limit * 2]
     return list(dict.fromkeys(rows))[:limit]
 

@@ -152,9 +152,9 @@ class Runner:
                 logger.info("Run %s was taken by another process.", run_id)
         if self._draining:
             return
-        for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs):
-            if get_registry().available(agent) is not None:
-                await self.start_next(session_id, agent)
+        names = get_registry().names
+        for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names):
+            await self.start_next(session_id, agent)
 
     def _lapsed(self, mine: list[uuid.UUID]) -> tuple[list[str], list[tuple[uuid.UUID, uuid.UUID, int]]]:
         """The owners that are known to be dead, and the runs that nobody works on."""
@@ -170,8 +170,10 @@ class Runner:
         if working and seconds > 0:
             logger.info("Waiting up to %g s for %d runs to end.", seconds, len(working))
             await asyncio.wait(working, timeout=seconds)
+        # What was about to begin has begun then, and ends with the others.
+        await asyncio.gather(*self._starting, return_exceptions=True)
         rest = list(self._tasks.values())
         for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, *self._starting, return_exceptions=True)
+        await asyncio.gather(*rest, return_exceptions=True)
         await self._journal.record(ReleaseRuns(session_id=NO_SESSION, owner=self._owner.name))
