@@ -1,0 +1,147 @@
+"""Room for runs, and what a process that stops does; whole runs are tested through the server."""
+
+import asyncio
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from agents.conf import Config
+from sessions_app import queries
+from sessions_app import runner as module
+from sessions_app.batch import STALE_RUN, Refused
+from sessions_app.entries.base import RunRef
+from sessions_app.entries.ownership import AbandonRun, ClaimNext, ReleaseRuns, RenewLeases
+from sessions_app.owners import Owner
+from sessions_app.runner import Runner
+
+
+class Journal:
+    """Notes what is recorded; `outcomes` says what becomes of the entries of a class."""
+
+    def __init__(self):
+        self.entries = []
+        self.outcomes = {}
+
+    async def record(self, entry):
+        self.entries.append(entry)
+        await asyncio.sleep(0)
+        outcome = self.outcomes.get(type(entry))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+@pytest.fixture
+def journal():
+    return Journal()
+
+
+@pytest.fixture
+def make(journal, tmp_path):
+    def make(**options):
+        config = Config(data_dir=tmp_path, **options)
+        return Runner(journal=journal, tool_loops=None, config=config, owner=Owner(tmp_path))
+
+    return make
+
+
+def work(runner, agent="a", *, is_waiting=False):
+    """Let the runner believe that a run of this agent goes on here."""
+    ref = RunRef(uuid.uuid4(), uuid.uuid4(), 1)
+    runner._drivers[ref.run_id] = SimpleNamespace(agent=SimpleNamespace(name=agent), is_waiting=is_waiting, ref=ref)
+    return ref
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """What the database says, by the name of the query."""
+    answers = {"lapsed_runs": [], "active_owners": [], "startable_sessions": [], "run_news": {}}
+
+    async def in_thread(function, *args):
+        await asyncio.sleep(0)
+        return function(*args)
+
+    monkeypatch.setattr(module, "in_thread", in_thread)
+    for name in answers:
+        monkeypatch.setattr(queries, name, lambda *args, name=name: answers[name])
+    return answers
+
+
+def test_there_is_room_for_so_many_runs(make):
+    runner = make(max_runs=2)
+    for _ in range(2):
+        assert runner.lease_for("a") is not None
+        work(runner)
+    assert runner.lease_for("b") is None
+
+
+def test_an_agent_has_a_limit_of_its_own(make):
+    runner = make(max_runs_per_agent=1)
+    work(runner, "a")
+    assert runner.lease_for("a") is None
+    assert runner.lease_for("b").owner == runner._owner.name
+
+
+def test_a_run_that_waits_for_a_person_takes_no_place(make):
+    runner = make(max_runs=1)
+    work(runner, is_waiting=True)
+    assert runner.lease_for("a") is not None
+
+
+async def test_a_server_that_stops_begins_nothing_and_lets_go(make, journal):
+    runner = make()
+    await runner.drain(0)
+    assert runner.lease_for("a") is None
+    assert [(type(entry), entry.owner) for entry in journal.entries] == [(ReleaseRuns, runner._owner.name)]
+
+
+async def test_leases_are_renewed_only_while_something_runs(make, journal):
+    runner = make()
+    await runner.renew()
+    assert journal.entries == []
+    work(runner)
+    await runner.renew()
+    assert [type(entry) for entry in journal.entries] == [RenewLeases]
+
+
+async def test_a_sweep_ends_dead_runs_and_goes_on_after_one_that_was_taken(make, journal, found):
+    runner = make()
+    found["active_owners"] = ["dead"]
+    found["lapsed_runs"] = [(uuid.uuid4(), uuid.uuid4(), 3) for _ in range(2)]
+    journal.outcomes[AbandonRun] = Refused(STALE_RUN)
+    await runner.sweep()
+    assert [(entry.epoch, tuple(entry.dead_owners)) for entry in journal.entries] == [(3, ("dead",))] * 2
+
+
+async def test_a_sweep_begins_what_waits_while_there_is_room(make, journal, found):
+    runner = make(max_runs=1)
+    sessions = [(uuid.uuid4(), "a"), (uuid.uuid4(), "a")]
+    found["startable_sessions"] = sessions
+    await runner.sweep()
+    assert [(type(entry), entry.session_id) for entry in journal.entries] == [
+        (ClaimNext, session) for session, _agent in sessions
+    ]
+    work(runner)
+    journal.entries.clear()
+    await runner.sweep()
+    assert journal.entries == []
+
+
+@pytest.mark.parametrize(
+    ("news", "stopped"),
+    [
+        (None, True),
+        (queries.RunNews(1, False, {}), True),
+        (queries.RunNews(2, True, {}), True),
+        (queries.RunNews(1, True, {}), False),
+    ],
+)
+async def test_a_run_that_is_somebody_elses_is_stopped(make, found, news, stopped):
+    runner = make()
+    ref = work(runner)
+    task = runner._tasks[ref.run_id] = asyncio.create_task(asyncio.Event().wait())
+    found["run_news"] = {} if news is None else {ref.run_id: news}
+    await runner.look()
+    assert bool(task.cancelling()) is stopped
+    task.cancel()
