@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -36,6 +37,17 @@ def clean_json(text: str) -> str:
 
 def _clean_escape(match: re.Match[str]) -> str:
     return r"\ufffd" if _UNSTORABLE_ESCAPE.fullmatch(match[0]) else match[0]
+
+
+def clean_value(value: Any) -> Any:
+    """A JSON value with every text in it, keys as well, cleaned as `clean` does it."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [clean_value(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): clean_value(item) for key, item in value.items()}
+    return value
 
 
 def shorten(text: str, limit_bytes: int) -> tuple[str, bool]:

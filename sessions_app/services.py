@@ -20,7 +20,7 @@ from myagent.protocol.direct_events import (
     SystemSessions,
 )
 from myagent.protocol.errors import ErrorCode, ProtocolError
-from myagent.text import clean
+from myagent.text import clean, clean_value
 from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.engine import Engine
@@ -67,7 +67,7 @@ async def create_session(engine: Engine, client: Client, event: events.UserCreat
                 user_id=client.grant.user_id,
                 connection_id=client.connection_id,
                 title=clean(event.title),
-                metadata=_clean(event.session_metadata),
+                metadata=clean_value(event.session_metadata),
                 request_id=event.request_id,
             ),
         )
@@ -78,7 +78,7 @@ async def create_session(engine: Engine, client: Client, event: events.UserCreat
 
 async def update_session(engine: Engine, client: Client, event: events.UserUpdateSession) -> None:
     session_id = await _open(client, event.session_id)
-    metadata = None if event.session_metadata is None else _clean(event.session_metadata)
+    metadata = None if event.session_metadata is None else clean_value(event.session_metadata)
     title = None if event.title is None else clean(event.title)
     await _record(engine, UpdateSession(session_id=session_id, title=title, metadata=metadata))
 
@@ -153,7 +153,7 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
     if agent is None:
         words = _("The agent of this session is not available at the moment.")
         raise ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words)
-    message = Message.user(_clean(event.content))
+    message = Message.user(clean_value(event.content))
     posted: Posted = await _record(
         engine,
         PostMessage(
@@ -189,7 +189,7 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
     """Answer a confirmation; the answer is on record before the run learns of it."""
     session_id = await _open(client, event.session_id)
     given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
-    answer = _clean({key: value for key, value in given.items() if value is not None})
+    answer = clean_value({key: value for key, value in given.items() if value is not None})
     run_id = await _record(
         engine,
         AnswerConfirmation(
@@ -290,14 +290,3 @@ def _refusal(refusal: Refused) -> ProtocolError:
             return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
         case _:
             return _not_found()
-
-
-def _clean(value: Any) -> Any:
-    """JSON with every text in it clean; see `myagent.text.clean`."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {clean(key): _clean(item) for key, item in value.items()}
-    return value

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myagent.text import clean, clean_json, pieces, shorten
+from myagent.text import clean, clean_json, clean_value, pieces, shorten
 
 any_text = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -91,3 +91,8 @@ def test_pieces_lose_nothing(text):
 
 def test_pieces_of_chinese_are_a_few_characters():
     assert pieces("北京今天晴天。") == ["北京今", "天晴天", "。"]
+
+
+def test_clean_value_reaches_every_text():
+    dirty = {"a\x00": ["b\ud800", {"c": "\x00"}, 1, None, True], "d": "fine"}
+    assert clean_value(dirty) == {"a\ufffd": ["b\ufffd", {"c": "\ufffd"}, 1, None, True], "d": "fine"}

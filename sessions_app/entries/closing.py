@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
 from myagent.i18n import gettext as _
+from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
 from sessions_app.batch import Batch, LockedRun, LockedSession
 from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
@@ -28,7 +29,8 @@ def close_run(
     A call that was never started is `cancelled` whatever `call_status` says: it had no effect.
     """
     if run.status == Run.Status.QUEUED:
-        _place_message(batch, session, run)
+        # The user did say it, although nobody answered.
+        place_messages(batch, session, run.id)
         return
     batch.flush()
     _close_calls(batch, session, run, call_status)
@@ -98,11 +100,6 @@ def _shown_text(run: LockedRun) -> str:
     return "".join(orjson.loads(frame)["content"] for frame in pieces)
 
 
-def _place_message(batch: Batch, session: LockedSession, run: LockedRun) -> None:
-    """A queued run's message becomes part of the history although nobody answered it: the user did say it."""
-    place_messages(batch, session, run.id)
-
-
 def place_messages(batch: Batch, session: LockedSession, run_id: uuid.UUID) -> None:
     """Give the messages of a run that begins (or ends unbegun) their places in the history."""
     batch.flush()
@@ -111,16 +108,17 @@ def place_messages(batch: Batch, session: LockedSession, run_id: uuid.UUID) -> N
 
 
 def cancel_run(batch: Batch, session: LockedSession, run: LockedRun, reason: str) -> None:
-    """End a run by a user's wish, whoever owns it: the raised epoch makes its owner a stale one."""
+    """End a run by a user's wish, whoever owns it."""
     close_run(batch, session, run, call_status="cancelled")
-    batch.change_run(
-        run,
-        status=Run.Status.CANCELLED,
-        epoch=run.epoch + 1,
-        owner="",
-        lease_until=None,
-        finished_at=batch.now,
-    )
     metadata = InterruptedMetadata(run_id=str(run.id), reason=reason)
+    interrupted = Interrupted(content=_("The run was cancelled."), metadata=metadata)
+    end_over_its_owner(batch, session, run, interrupted, status=Run.Status.CANCELLED)
+
+
+def end_over_its_owner(
+    batch: Batch, session: LockedSession, run: LockedRun, terminal: ServerEvent, **columns: Any
+) -> None:
+    """End a closed run without asking who works on it: the raised epoch makes that a stale owner."""
+    batch.change_run(run, epoch=run.epoch + 1, owner="", lease_until=None, finished_at=batch.now, **columns)
     batch.touch(session)
-    batch.log(session, Interrupted(content=_("The run was cancelled."), metadata=metadata))
+    batch.log(session, terminal)

@@ -14,7 +14,7 @@ from myagent.i18n import gettext as _
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed
 from sessions_app.batch import STALE_RUN, Batch, LockedRun, Refused
 from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import close_run, place_messages
+from sessions_app.entries.closing import close_run, end_over_its_owner, place_messages
 from sessions_app.models import Run
 
 INTERRUPTED_BY_RESTART = "interrupted_by_restart"
@@ -94,19 +94,10 @@ class AbandonRun(Entry):
         if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gte=Now()).exists():
             raise Refused(STALE_RUN)
         close_run(batch, session, run, call_status="unknown")
-        batch.change_run(
-            run,
-            status=Run.Status.FAILED,
-            epoch=run.epoch + 1,
-            owner="",
-            lease_until=None,
-            finished_at=batch.now,
-            error_code=INTERRUPTED_BY_RESTART,
-        )
         metadata = RunErrorMetadata(run_id=str(run.id), code=INTERRUPTED_BY_RESTART)
         content = _("The server was restarted during this answer. Please send your message again.")
-        batch.touch(session)
-        batch.log(session, RunFailed(content=content, metadata=metadata))
+        error = RunFailed(content=content, metadata=metadata)
+        end_over_its_owner(batch, session, run, error, status=Run.Status.FAILED, error_code=INTERRUPTED_BY_RESTART)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
