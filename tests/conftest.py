@@ -14,6 +14,7 @@ import pytest
 from myagent.client import Client, Match, ServerFrame, connect
 from tests.model_server import ModelServer
 from tests.server import AgentServer
+from tests.services import postgres_url, redis_url  # noqa: F401 - fixtures
 
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):

@@ -15,21 +15,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Self
 
 from tests.model_server import ModelServer
+from tests.services import is_postgres, postgres_database
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENTS = Path(__file__).resolve().parent / "agents_for_tests"
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
+LEASE_SECONDS = 2
+"""On PostgreSQL, where only the end of its lease tells that a server was killed."""
 
 
 class AgentServer:
     """`manage.py runagent` on a folder of its own; `files` are names in `tests/agents_for_tests`.
 
     `settings` are keys of the MYAGENT dict, `environment` further variables; a variable that is None is not set.
+    When the tests run with the DATABASE_URL of a PostgreSQL, and `environment` names none, the server's data is there,
+    in a database of its own that lives as long as the `with` block.
     """
 
     def __init__(
@@ -46,7 +52,10 @@ class AgentServer:
         self.banner = ""
         self._files = [str(AGENTS / name) for name in files]
         self._options = list(options)
+        if is_postgres(os.environ.get("DATABASE_URL", "")):
+            settings = {"LEASE_SECONDS": LEASE_SECONDS} | (settings or {})
         self._environment = _environment(folder, model, settings or {}, environment or {})
+        self._resources = ExitStack()
         self._process: subprocess.Popen[str] | None = None
         self._changed = threading.Condition()
         self._log: list[str] = []
@@ -87,6 +96,15 @@ class AgentServer:
         self._running.kill()
         self.wait_exit()
 
+    def pause(self) -> None:
+        """Freeze the process (SIGSTOP) until `resume`; returns when it stands still."""
+        self._running.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._running.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        """Let a frozen process go on."""
+        self._running.send_signal(signal.SIGCONT)
+
     def wait_exit(self) -> int:
         """Wait for the end of the process and of its output; returns the exit code."""
         code = self._running.wait(WAIT_SECONDS)
@@ -110,12 +128,19 @@ class AgentServer:
         return done.stdout
 
     def __enter__(self) -> Self:
-        self.start()
+        if is_postgres(os.environ.get("DATABASE_URL", "")) and "DATABASE_URL" not in self._environment:
+            self._environment["DATABASE_URL"] = self._resources.enter_context(postgres_database())
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        self._resources.close()
 
     # --- what it says ---
 
