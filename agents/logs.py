@@ -24,3 +24,12 @@ def without_traceback(record: logging.LogRecord) -> bool:
     """A logging filter: keep the record's words only. For what any stranger can provoke."""
     record.exc_info = record.exc_text = None
     return True
+
+
+def as_warning(record: logging.LogRecord) -> bool:
+    """A logging filter: a warning with the words of the exception. For what a library calls an error and we outlive."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        record.msg, record.args = f"{record.getMessage()}: {error}", ()
+    record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return without_traceback(record)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from dotenv import load_dotenv
 
 from agents.data_folder import DATABASE_FILE, make_data_folder, read_secret
-from agents.logs import without_traceback
+from agents.logs import as_warning, without_traceback
 
 load_dotenv(Path.cwd() / ".env")
 env = environ.Env()
@@ -170,13 +170,18 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         },
     },
-    "filters": {"words_only": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback}},
+    "filters": {
+        "words_only": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback},
+        "as_warning": {"()": "django.utils.log.CallbackFilter", "callback": as_warning},
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         # Django's own handlers print only with DEBUG on, and mail to nobody.
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         "django.security.DisallowedHost": {"filters": ["words_only"]},
+        # Redis only hints: while it is away the polls find out, and each second of it is no error with a traceback.
+        "channels_redis.pubsub": {"filters": ["as_warning"]},
         "myagent": {"level": "INFO"},
         "agents": {"level": "INFO"},
         "sessions_app": {"level": "INFO"},
