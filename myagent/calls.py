@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from myagent.events import AgentEvent, ToolFinished, ToolProgress, ToolStarted
-from myagent.exceptions import RetryTool, ToolFailed
+from myagent.exceptions import RetryTool, RunCancelled, ToolFailed
 from myagent.host import ConfirmationRequest, Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.messages import Message
@@ -136,6 +136,8 @@ class _Caller:
             result = to_result(await self._execute(tool, arguments))
         except _Declined as error:
             return self._finished("declined", ToolResult(error=str(error)))
+        except RunCancelled:
+            raise
         except (RetryTool, ToolFailed) as error:
             result = ToolResult(error=clean(str(error)))
         except asyncio.CancelledError as error:

@@ -28,6 +28,10 @@ class _Call:
     arguments: str
 
 
+_LONGEST_ID = 200
+"""Characters of a call's id; a longer one is replaced, since it has to be stored."""
+
+
 class ReplyBuilder:
     """Takes the decoded chunks of one answer; a body that was not streamed is taken as its only chunk."""
 
@@ -111,7 +115,7 @@ class ReplyBuilder:
         finished = []
         for call in self._calls:
             call_id = clean(call.id)
-            if not call_id or call_id in seen:
+            if not call_id or call_id in seen or len(call_id) > _LONGEST_ID:
                 call_id = f"call_{uuid.uuid4().hex}"
             seen.add(call_id)
             # A call without arguments often comes as an empty text, which is not JSON and may not be sent back.

@@ -27,7 +27,7 @@ from myagent.events import (
     ToolProgress,
     ToolStarted,
 )
-from myagent.exceptions import RunError
+from myagent.exceptions import RunCancelled, RunError
 from myagent.host import ConfirmationRequest, Decision, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Usage
@@ -116,7 +116,7 @@ class RunDriver:
         """Work on the run to its end. Raises nothing; whoever cancels it has put the run's end on record before."""
         try:
             await self._drive()
-        except (Refused, JournalClosed) as error:
+        except (Refused, JournalClosed, RunCancelled) as error:
             logger.info("Run %s is not ours any more (%s).", self.ref.run_id, error)
         except RunError as error:
             await self._fail(error.code, str(error))
@@ -210,9 +210,11 @@ class RunDriver:
     async def _record(self, entry: Entry) -> Any:
         """Commit an entry behind all that were submitted. Raises `Refused`, or why one of them was not stored."""
         outcome = await self._journal.submit(entry)
+        # Waited for and not awaited: a tool that is cancelled in here must not cancel what others wait for, too.
+        await asyncio.wait([*self._unconfirmed, outcome])
         for earlier in self._unconfirmed:
-            await earlier
-        return await outcome
+            earlier.result()
+        return outcome.result()
 
     def _keep_results(self) -> None:
         """Results come as they are ready, and stand in the history in the order of their calls."""

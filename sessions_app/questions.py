@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from myagent.exceptions import RunCancelled
 from myagent.host import ConfirmationRequest, Decision
+from sessions_app.batch import Refused
 from sessions_app.entries.base import Entry
 from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.translate import Translator
@@ -37,7 +39,7 @@ class Questions:
             question.set_result(answer)
 
     async def ask(self, request: ConfirmationRequest) -> Decision:
-        """Put the question on record and wait; silence is a no. Raises what `record` raises."""
+        """Put the question on record and wait; silence is a no. Raises `RunCancelled` when the run is over."""
         step_id = uuid.uuid4().hex
         question = self._open[step_id] = asyncio.get_running_loop().create_future()
         try:
@@ -53,6 +55,8 @@ class Questions:
                 )
             )
             answer = await self._wait(step_id, question, request.timeout)
+        except Refused as refusal:
+            raise RunCancelled(f"The run is somebody else's or over ({refusal}).") from refusal
         finally:
             del self._open[step_id]
         return Decision(

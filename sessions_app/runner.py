@@ -26,6 +26,8 @@ from sessions_app.recent import RecentConversations
 
 logger = logging.getLogger(__name__)
 
+RELEASE_SECONDS = 5.0
+
 NO_SESSION = uuid.UUID(int=0)
 """For entries that are of the process and of no session."""
 
@@ -136,12 +138,14 @@ class Runner:
 
     async def renew(self) -> None:
         """Prolong the leases of all our runs."""
-        if self._drivers:
+        if run_ids := list(self._drivers):
             lease = Lease(self._owner.name, self._config.lease_seconds)
-            await self._journal.record(RenewLeases(session_id=NO_SESSION, lease=lease))
+            await self._journal.record(RenewLeases(session_id=NO_SESSION, lease=lease, run_ids=run_ids))
 
     async def sweep(self) -> None:
         """End runs that died with their process, and begin those that wait while there is room."""
+        if self._draining:
+            return  # what was let go of is for others now
         mine = list(self._drivers)
         dead, lapsed = await in_thread(self._lapsed, mine)
         for session_id, run_id, epoch in lapsed:
@@ -150,8 +154,6 @@ class Runner:
                 await self._journal.record(entry)
             except Refused:
                 logger.info("Run %s was taken by another process.", run_id)
-        if self._draining:
-            return
         names = get_registry().names
         for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names):
             await self.start_next(session_id, agent)
@@ -176,4 +178,8 @@ class Runner:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-        await self._journal.record(ReleaseRuns(session_id=NO_SESSION, owner=self._owner.name))
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._journal.record(ReleaseRuns(session_id=NO_SESSION, owner=self._owner.name))
+        except TimeoutError:
+            logger.warning("The database is away; what was not finished goes on when its lease has run out.")

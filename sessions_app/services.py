@@ -239,9 +239,13 @@ async def _attach(client: Client, session_id: uuid.UUID) -> queries.SessionFacts
 
 def _session_id(text: str) -> uuid.UUID:
     try:
-        return uuid.UUID(text)
+        parsed = uuid.UUID(text)
     except ValueError:
         raise _not_found() from None
+    # Only the spelling that the server gave out: replies name the session as the client does.
+    if str(parsed) != text:
+        raise _not_found()
+    return parsed
 
 
 def _not_found() -> ProtocolError:

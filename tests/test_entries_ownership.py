@@ -91,13 +91,17 @@ def test_the_database_itself_refuses_a_second_active_run(session):
         Run.objects.create(session_id=session, status="waiting", queued_at=timezone.now())
 
 
-def test_renewing_prolongs_the_leases_of_one_owner(session):
-    mine, lapsed = running(session), running(new_session())
+def renewal(*refs):
+    return RenewLeases(session_id=refs[0].session_id, lease=LEASE, run_ids=[ref.run_id for ref in refs])
+
+
+def test_renewing_prolongs_the_leases_of_what_an_owner_works_on(session):
+    mine, forgotten = running(session), running(new_session())
     others = running(new_session(), lease=OTHER)
-    lapse(mine), lapse(lapsed), lapse(others)
-    assert commit_one(RenewLeases(session_id=session, lease=LEASE)) == 2
+    lapse(mine), lapse(forgotten), lapse(others)
+    assert commit_one(renewal(mine, others)) == 1
     alive = Run.objects.filter(lease_until__gt=Now() + timedelta(seconds=30))
-    assert set(alive.values_list("pk", flat=True)) == {mine.run_id, lapsed.run_id}
+    assert set(alive.values_list("pk", flat=True)) == {mine.run_id}
 
 
 def test_a_lease_lasts_as_long_as_it_says(session):
@@ -116,7 +120,7 @@ def test_releasing_lets_others_take_over_at_once(session):
 
 def test_a_renewal_after_the_end_does_not_bring_a_run_back(session):
     ref = running(session)
-    commit(answer(ref), RenewLeases(session_id=session, lease=LEASE))
+    commit(answer(ref), renewal(ref))
     run = run_of(ref)
     assert (run.status, run.lease_until) == ("succeeded", None)
 
@@ -135,7 +139,7 @@ def test_a_run_is_abandoned_once(session):
 def test_a_run_whose_lease_was_renewed_meanwhile_is_not_abandoned(session):
     ref = running(session)
     lapse(ref)
-    commit_one(RenewLeases(session_id=session, lease=LEASE))
+    commit_one(renewal(ref))
     with pytest.raises(Refused, match="stale_run"):
         commit_one(abandon(ref))
     assert run_of(ref).status == "running"

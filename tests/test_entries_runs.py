@@ -199,11 +199,12 @@ def test_an_answer_that_is_part_of_the_history_already_is_not_stored_again(sessi
     assert history(session) == [("user", "hi")]
 
 
-def test_the_end_tells_whether_more_waits(session, ref):
+def test_the_end_tells_whether_more_waits_and_where_the_history_ends(session, ref):
     post(session)
-    assert commit_one(answer(ref)) is True
-    second = commit_one(ClaimNext(session_id=session, lease=LEASE))
-    assert commit_one(answer(second)) is False
+    first = commit_one(answer(ref))
+    assert (first.has_more, first.history_end) == (True, 2)
+    second = commit_one(answer(commit_one(ClaimNext(session_id=session, lease=LEASE))))
+    assert (second.has_more, second.history_end) == (False, 4)
 
 
 def test_of_two_ends_the_first_one_counts(session, ref):

@@ -62,15 +62,20 @@ class ClaimNext(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewLeases(Entry):
-    """Keep all runs of this owner, in one statement. `session_id` is not looked at."""
+    """Keep these runs of the lease's owner, in one statement. `session_id` is not looked at.
+
+    Not all that bear the owner's name: one that nobody here works on any more has to be found by others.
+    """
 
     only_deltas: ClassVar[bool] = True
 
     lease: Lease
+    run_ids: Collection[uuid.UUID]
 
     def apply(self, batch: Batch) -> int:
         renewed = Now() + timedelta(seconds=self.lease.seconds)
-        return Run.objects.active().filter(owner=self.lease.owner).update(lease_until=renewed)
+        mine = Run.objects.active().filter(pk__in=self.run_ids, owner=self.lease.owner)
+        return mine.update(lease_until=renewed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
