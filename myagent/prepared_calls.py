@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,18 @@ async def prepare_calls(
             )
         )
     return prepared
+
+
+def still_open(calls: Sequence[PreparedCall], open_calls: Mapping[int, Mapping[str, Any] | None]) -> list[PreparedCall]:
+    """Those of `calls` that a checkpoint names, with what a person has agreed to already."""
+    wanted = []
+    for call in calls:
+        if call.requested.index in open_calls:
+            agreed = open_calls[call.requested.index]
+            if agreed is not None and call.problem is None:
+                call = replace(call, arguments=agreed, needs_confirmation=False)
+            wanted.append(call)
+    return wanted
 
 
 async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:

@@ -10,16 +10,18 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from myagent.calls import MAX_OUTPUT_BYTES, run_calls
+from myagent.checkpoint import START, Checkpoint
 from myagent.events import AgentEvent, ModelReplied, ReasoningDelta, RunFinished, StepReset, StepStarted, TextDelta
 from myagent.exceptions import ContextOverflow, LLMUnavailable, StreamCut
 from myagent.host import Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
 from myagent.messages import Message
-from myagent.prepared_calls import PreparedCall, prepare_calls
+from myagent.prepared_calls import PreparedCall, prepare_calls, still_open
 from myagent.tool.terminate import Terminate
 from myagent.window import estimate_tokens, fit
 
@@ -42,37 +44,50 @@ async def run(
     host: Host,
     context: RunContext,
     llm: LLM,
+    checkpoint: Checkpoint = START,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> AsyncGenerator[AgentEvent]:
-    """Answer the last message of `history` (which has no system message).
+    """Answer the last message of `history` (which has no system message), or go on from `checkpoint`.
 
     Of a tool's output at most `max_output_bytes` are reported; what the model sees of it, the agent limits.
 
     Raises `RunError` when the model cannot be asked; what was yielded until then holds.
     """
-    loop = _Loop(agent, history, llm)
-    for step in range(1, agent.max_steps + 1):
-        async with aclosing(loop.think(step, agent.tools.schemas())) as thoughts:
-            async for event in thoughts:
-                yield event
-        said = loop.said
-        if not said.tool_calls:
-            yield RunFinished(step=step, text=said.text, finish="answer", message=said, usage=loop.usage)
-            return
-        calls = await prepare_calls(said, agent.tools, step=step, run_id=context.run_id, host=host)
-        requested = tuple(call.requested for call in calls)
-        yield ModelReplied(step=step, message=said, calls=requested, usage=loop.usage)
+    loop = _Loop(agent, history, llm, checkpoint.usage)
+    work = partial(run_calls, agent, host=host, context=context, max_output_bytes=max_output_bytes)
+    said = loop.last_reply() if checkpoint.step else None
+    for step in range(checkpoint.step if said else checkpoint.step + 1, agent.max_steps + 1):
+        if said is None:
+            async with aclosing(loop.think(step, agent.tools.schemas())) as thoughts:
+                async for event in thoughts:
+                    yield event
+            said = loop.said
+            if not said.tool_calls:
+                yield RunFinished(step=step, text=said.text, finish="answer", message=said, usage=loop.usage)
+                return
+            calls = wanted = await prepare_calls(said, agent.tools, step=step, run_id=context.run_id, host=host)
+            requested = tuple(call.requested for call in calls)
+            yield ModelReplied(step=step, message=said, calls=requested, usage=loop.usage)
+            loop.messages.append(said)
+        else:
+            calls = await prepare_calls(said, agent.tools, step=step, run_id=context.run_id, host=host)
+            wanted = still_open(calls, checkpoint.open_calls)
         results: list[Message] = []
-        async with aclosing(
-            run_calls(agent, step, calls, results, host=host, context=context, max_output_bytes=max_output_bytes)
-        ) as working:
+        async with aclosing(work(step, wanted, results)) as working:
             async for event in working:
                 yield event
-        loop.messages += [said, *results]
+        loop.messages += results
         if ending := _terminated(calls):
             yield _farewell(step, said, ending, loop.usage)
             return
-    step = agent.max_steps + 1
+        said = None
+    async with aclosing(_sum_up(loop, agent.max_steps + 1)) as summing_up:
+        async for event in summing_up:
+            yield event
+
+
+async def _sum_up(loop: _Loop, step: int) -> AsyncGenerator[AgentEvent]:
+    """One last call without tools."""
     async with aclosing(loop.think(step, (), note=SUM_UP_PROMPT)) as thoughts:
         async for event in thoughts:
             yield event
@@ -95,11 +110,11 @@ def _farewell(step: int, message: Message, ending: PreparedCall, usage: Usage) -
 class _Loop:
     """The growing history of one run, and asking the model with it."""
 
-    def __init__(self, agent: Agent, history: Sequence[Message], llm: LLM) -> None:
+    def __init__(self, agent: Agent, history: Sequence[Message], llm: LLM, spent: Usage) -> None:
         self.agent = agent
         self.messages = list(history)
         self.llm = llm
-        self.usage = Usage()
+        self.usage = spent
         self.reply: Reply
         self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
         self._budget = agent.context_window - sum(map(estimate_tokens, self._system))
@@ -108,6 +123,12 @@ class _Loop:
     def said(self) -> Message:
         """The message of the last reply."""
         return self.reply.message
+
+    def last_reply(self) -> Message | None:
+        """The reply at the end of the history that asked for tools, whether or not they have answered."""
+        replies = (message for message in reversed(self.messages) if message.role != "tool")
+        newest = next(replies, None)
+        return newest if newest is not None and newest.tool_calls else None
 
     async def think(
         self, step: int, tools: Sequence[ToolSchema], note: str | None = None
