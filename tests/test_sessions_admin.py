@@ -351,6 +351,28 @@ def test_what_went_wrong_is_told(boss):
 
 
 @pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("success", "succeeded"),
+        ("failed", "failed"),
+        ("declined", "declined"),
+        ("cancelled", "cancelled"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_what_became_of_a_call_is_told_in_words_and_can_be_chosen(boss, outcome, words):
+    session = make_session()
+    run = make_run(session)
+    call(run, 1, outcome=outcome, tool="chosen")
+    call(run, 2, outcome="another", tool="left_out")
+    badge = f'<span class="badge badge-{outcome}">{words}</span>'
+    listed = boss.read(list_path(ToolCall, outcome=outcome))
+    rows = listed[listed.index('id="result_list"') :].partition("</table>")[0]
+    assert badge in rows and "chosen" in rows and "left_out" not in rows
+    assert badge in boss.read(page_path(session))
+
+
+@pytest.mark.parametrize(
     ("answer", "verdict"),
     [
         (None, "not answered yet"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import translation
 
+from agents.models import AccessToken, HostedAgent
 from myagent import i18n
+from sessions_app.models import Run, Session, ToolCall
 from tests import catalogue
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sdgr]|\{\w+\}")
@@ -50,6 +53,25 @@ def test_the_compiled_catalogue_is_up_to_date():
 def test_the_seeds_words(english, seed):
     i18n.use_language("zh-hans")
     assert i18n.gettext(english) == seed
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "words"),
+    [
+        (Run, "queued_at", "入队时间"),
+        (Run, "started_at", "开始时间"),
+        (ToolCall, "asked_at", "发起时间"),
+        (HostedAgent, "failed_at", "失败时间"),
+        (AccessToken, "revoked_at", "撤销时间"),
+        (Session, "state", "状态数据"),
+    ],
+)
+def test_one_english_word_of_two_meanings_is_two_words(model, field, words):
+    column = model._meta.get_field(field)
+    with translation.override("zh-hans"):
+        assert column.verbose_name == words
+    with translation.override("en"):
+        assert column.verbose_name == field.removesuffix("_at")
 
 
 def test_unknown_language_is_refused():
