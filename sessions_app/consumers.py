@@ -9,6 +9,7 @@ from typing import Any
 
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
+from django.db import InterfaceError, OperationalError
 
 from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
 from agents.registry import get_registry
@@ -70,6 +71,9 @@ class AgentConsumer(AsyncConsumer):
             return None
         except ConnectionRefused as refusal:
             return await self._refuse(refusal.close_code, refusal.code)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("Nobody can be let in while the database does not answer (%s).", error)
+            return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
         await self.send({"type": "websocket.accept"})
         self._begin(agent)
         return None
@@ -134,6 +138,9 @@ class AgentConsumer(AsyncConsumer):
             await self._handle(event)
         except ProtocolError as error:
             self._refuse_request(error, event)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("A request on connection %s cannot ask the database (%s).", self.client.connection_id, error)
+            self._refuse_request(services.try_again(), event)
         except Exception:
             logger.exception("A request on connection %s failed.", self.client.connection_id)
             words = _("The server made a mistake with this request; its log has the details.")

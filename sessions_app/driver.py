@@ -15,6 +15,7 @@ from agents.database import in_thread
 from agents.tool_loops import ToolLoops
 from myagent import react
 from myagent.agent import Agent
+from myagent.checkpoint import START
 from myagent.events import (
     AgentEvent,
     ModelReplied,
@@ -30,7 +31,7 @@ from myagent.events import (
 from myagent.exceptions import RunCancelled, RunError
 from myagent.host import ConfirmationRequest, Decision, RunContext
 from myagent.i18n import gettext as _
-from myagent.llm import LLM, Usage
+from myagent.llm import LLM
 from myagent.messages import Message
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
@@ -39,6 +40,7 @@ from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.delta_sender import DeltaSender
 from sessions_app.entries.base import Entry, RunRef
+from sessions_app.entries.recovery import Recovered
 from sessions_app.entries.runs import (
     Ended,
     EndRun,
@@ -73,12 +75,20 @@ class Equipment:
 class RunDriver:
     """Works on one run until it ends, is cancelled, or turns out to be somebody else's.
 
-    `message` is the one to answer, where it is at hand.
+    `message` is the one to answer, where it is at hand; `recovered` tells where a run that was taken over stands.
     """
 
     def __init__(
-        self, ref: RunRef, agent: Agent, llm: LLM, equipment: Equipment, message: Message | None = None
+        self,
+        ref: RunRef,
+        agent: Agent,
+        llm: LLM,
+        equipment: Equipment,
+        *,
+        message: Message | None = None,
+        recovered: Recovered | None = None,
     ) -> None:
+        recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
         self.agent = agent
         self._mine: dict[str, Any] = {"session_id": ref.session_id, "of_run": ref.run_id, "epoch": ref.epoch}
@@ -98,10 +108,12 @@ class RunDriver:
         )
         self._unconfirmed: list[asyncio.Future[Any]] = []
         self._questions = Questions(self._record, self._mine, self._translate)
-        self._first_result = 0
-        self._step = 0
-        self._usage = Usage()
-        self._begun = time.monotonic()
+        self._questions.take_over(recovered.questions)
+        self._checkpoint = recovered.checkpoint
+        self._first_result = recovered.first_result
+        self._step = recovered.checkpoint.step
+        self._usage = recovered.checkpoint.usage
+        self._begun = time.monotonic() - recovered.age
 
     @property
     def is_waiting(self) -> bool:
@@ -142,6 +154,7 @@ class RunDriver:
             host=self,
             context=context,
             llm=self._llm,
+            checkpoint=self._checkpoint,
             max_output_bytes=self._max_output_bytes,
         )
         async with aclosing(run) as events:

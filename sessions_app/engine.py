@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
+from django.db import InterfaceError, OperationalError
+
 from agents.access import Grant, recheck
 from agents.conf import Config
 from agents.database import in_thread
@@ -173,6 +175,7 @@ class Engine:
                 await work()
             except (Refused, JournalClosed) as error:
                 logger.info("%s has nothing to do: %s", getattr(work, "__name__", work), error)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("The database does not answer (%s); asking again in %g s.", error, seconds)
             except Exception:
-                # The database may be away; the next round finds it back or says so again.
                 logger.exception("%s failed; trying again in %g s.", getattr(work, "__name__", work), seconds)

@@ -24,6 +24,12 @@ DELTA_GAP_SECONDS = 0.02
 """Entries that hold nothing but deltas wait until this long after the last commit; all others never wait."""
 FIRST_BACK_OFF_SECONDS = 0.05
 LONGEST_BACK_OFF_SECONDS = 2.0
+PATIENCE_SECONDS = 1.0
+"""How long a commit may be in vain before new requests are refused."""
+GIVE_UP_SECONDS = 3.0
+"""How long a commit may be in vain once the journal is to stop."""
+FROZEN_SECONDS = 10
+"""Of silence in the middle of a transaction, after which PostgreSQL ends it."""
 
 Outcome = Any
 
@@ -192,7 +198,7 @@ class Journal:
 
     def _commit_patiently(self, entries: list[Entry]) -> Committed:
         """Commit, trying again for as long as the database is locked or away."""
-        back_off = FIRST_BACK_OFF_SECONDS
+        back_off, since = FIRST_BACK_OFF_SECONDS, time.monotonic()
         written: tuple[Batch, Committed] | None = None
         while True:
             try:
@@ -200,14 +206,18 @@ class Journal:
                 if written is not None and written[0].is_stored():
                     return written[1]
                 written = None
+                _let_no_lock_outlive_us()
                 with transaction.atomic(durable=True):
                     batch = Batch()
                     written = batch, _write(entries, batch)
             except (OperationalError, InterfaceError) as error:
-                if self._stopping and back_off >= LONGEST_BACK_OFF_SECONDS:
+                # By the clock: one attempt at a connection may take seconds.
+                away = time.monotonic() - since
+                if self._stopping and away >= GIVE_UP_SECONDS:
                     raise
                 logger.warning("The database does not take a commit (%s); trying again in %.2f s.", error, back_off)
-                self._set_healthy(back_off < LONGEST_BACK_OFF_SECONDS / 2)
+                if away >= PATIENCE_SECONDS:
+                    self._set_healthy(False)
                 _drop_connection()
                 time.sleep(back_off)
                 back_off = min(back_off * 2, LONGEST_BACK_OFF_SECONDS)
@@ -241,6 +251,13 @@ class Journal:
                 waiting.future.set_result(outcome)
         if committed is not None:
             self._on_commit(committed)
+
+
+def _let_no_lock_outlive_us() -> None:
+    """A process that is frozen in a transaction, or cut off, must not stop all others that want the same rows."""
+    if connection.connection is None and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'")
 
 
 def _drop_connection() -> None:

@@ -114,10 +114,21 @@ def startable_sessions(limit: int, agents: Iterable[str]) -> list[tuple[uuid.UUI
     return list(dict.fromkeys(rows))[:limit]
 
 
-def lapsed_runs(mine: Sequence[uuid.UUID], dead_owners: Sequence[str]) -> list[tuple[uuid.UUID, uuid.UUID, int]]:
-    """`(session_id, run_id, epoch)` of active runs that nobody works on: lease run out, or owner known to be dead."""
+@dataclass(frozen=True, slots=True)
+class LapsedRun:
+    """An active run that nobody works on."""
+
+    session_id: uuid.UUID
+    id: uuid.UUID
+    epoch: int
+    agent: str
+
+
+def lapsed_runs(mine: Sequence[uuid.UUID], dead_owners: Sequence[str], agents: Iterable[str]) -> list[LapsedRun]:
+    """The runs of these agents whose lease has run out or whose owner is known to be dead, without `mine`."""
     nobodys = Run.objects.active().filter(Q(lease_until__lt=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
-    return list(nobodys.values_list("session_id", "id", "epoch"))
+    rows = nobodys.filter(session__agent__in=list(agents)).order_by("queued_at")
+    return [LapsedRun(*row) for row in rows.values_list("session_id", "id", "epoch", "session__agent")]
 
 
 def active_owners() -> list[str]:

@@ -11,6 +11,7 @@ from myagent.exceptions import RunCancelled
 from myagent.host import ConfirmationRequest, Decision
 from sessions_app.batch import Refused
 from sessions_app.entries.base import Entry
+from sessions_app.entries.recovery import OpenQuestion
 from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.translate import Translator
 
@@ -27,6 +28,11 @@ class Questions:
         self._mine = mine
         self._translate = translate
         self._open: dict[str, asyncio.Future[Answer]] = {}
+        self._asked_before: dict[str, OpenQuestion] = {}
+
+    def take_over(self, questions: Mapping[str, OpenQuestion]) -> None:
+        """Questions of the run's earlier owner, by the `step_id` of their call; these are not asked anew."""
+        self._asked_before = dict(questions)
 
     @property
     def are_open(self) -> bool:
@@ -40,21 +46,15 @@ class Questions:
 
     async def ask(self, request: ConfirmationRequest) -> Decision:
         """Put the question on record and wait; silence is a no. Raises `RunCancelled` when the run is over."""
-        step_id = uuid.uuid4().hex
+        before = self._asked_before.pop(request.call_step_id, None) if request.starts_call else None
+        step_id = uuid.uuid4().hex if before is None else before.step_id
         question = self._open[step_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._record(
-                AskConfirmation(
-                    **self._mine,
-                    step_id=step_id,
-                    call_step_id=request.call_step_id,
-                    starts_call=request.starts_call,
-                    question=request.question,
-                    timeout=request.timeout,
-                    events=(self._translate.confirmation(request, step_id),),
-                )
-            )
-            answer = await self._wait(step_id, question, request.timeout)
+            if before is None:
+                await self._put(request, step_id)
+                answer = await self._wait(step_id, question, request.timeout)
+            else:
+                answer = before.answer or await self._wait(step_id, question, before.seconds_left)
         except Refused as refusal:
             raise RunCancelled(f"The run is somebody else's or over ({refusal}).") from refusal
         finally:
@@ -64,6 +64,19 @@ class Questions:
             args=answer.get("args"),
             reason=answer.get("reason"),
             answered=answer.get("answered", True),
+        )
+
+    async def _put(self, request: ConfirmationRequest, step_id: str) -> None:
+        await self._record(
+            AskConfirmation(
+                **self._mine,
+                step_id=step_id,
+                call_step_id=request.call_step_id,
+                starts_call=request.starts_call,
+                question=request.question,
+                timeout=request.timeout,
+                events=(self._translate.confirmation(request, step_id),),
+            )
         )
 
     async def _wait(self, step_id: str, question: asyncio.Future[Answer], patience: float) -> Answer:

@@ -19,7 +19,8 @@ from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.driver import Equipment, RunDriver
 from sessions_app.entries.base import RunRef
-from sessions_app.entries.ownership import AbandonRun, ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.owners import Owner
 from sessions_app.recent import RecentConversations
@@ -69,14 +70,17 @@ class Runner:
 
     # --- starting ---
 
-    def launch(self, ref: RunRef, agent: str, message: Message | None = None) -> None:
-        """Work on a run that this process has just come to own; `message` is the one to answer, where it is known."""
+    def launch(
+        self, ref: RunRef, agent: str, *, message: Message | None = None, recovered: Recovered | None = None
+    ) -> None:
+        """Work on a run that this process has just come to own; see `RunDriver`."""
         loaded = get_registry().get(agent)
         if loaded is None:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
         llm = llm_of(loaded.agent, self._config)
-        driver = self._drivers[ref.run_id] = RunDriver(ref, loaded.agent, llm, self._equipment, message)
+        driver = RunDriver(ref, loaded.agent, llm, self._equipment, message=message, recovered=recovered)
+        self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
         task.add_done_callback(lambda _: self._ended(driver))
 
@@ -143,27 +147,46 @@ class Runner:
             await self._journal.record(RenewLeases(session_id=NO_SESSION, lease=lease, run_ids=run_ids))
 
     async def sweep(self) -> None:
-        """End runs that died with their process, and begin those that wait while there is room."""
+        """Go on with runs that lost their process, and begin those that wait, while there is room."""
         if self._draining:
             return  # what was let go of is for others now
-        mine = list(self._drivers)
-        dead, lapsed = await in_thread(self._lapsed, mine)
-        for session_id, run_id, epoch in lapsed:
-            entry = AbandonRun(session_id=session_id, dead_run_id=run_id, epoch=epoch, dead_owners=dead)
-            try:
-                await self._journal.record(entry)
-            except Refused:
-                logger.info("Run %s was taken by another process.", run_id)
+        dead, lapsed = await in_thread(self._lapsed, list(self._drivers))
+        for run in lapsed:
+            await self._take_over(run, dead)
         names = get_registry().names
         for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names):
             await self.start_next(session_id, agent)
 
-    def _lapsed(self, mine: list[uuid.UUID]) -> tuple[list[str], list[tuple[uuid.UUID, uuid.UUID, int]]]:
+    def _lapsed(self, mine: list[uuid.UUID]) -> tuple[list[str], list[queries.LapsedRun]]:
         """The owners that are known to be dead, and the runs that nobody works on."""
         # Locks tell of processes on this machine only; elsewhere the lease has to run out.
         owners = queries.active_owners() if self._config.embedded_database else []
         dead = [owner for owner in owners if not self._owner.is_alive(owner)]
-        return dead, queries.lapsed_runs(mine, dead)
+        return dead, queries.lapsed_runs(mine, dead, [loaded.name for loaded in get_registry()])
+
+    async def _take_over(self, run: queries.LapsedRun, dead: list[str]) -> None:
+        loaded, lease = get_registry().get(run.agent), self.lease_for(run.agent)
+        if loaded is None or lease is None:
+            return
+        entry = RecoverRun(
+            session_id=run.session_id,
+            dead_run_id=run.id,
+            epoch=run.epoch,
+            lease=lease,
+            idempotent=frozenset(tool.name for tool in loaded.agent.tools if tool.idempotent),
+            dead_owners=dead,
+        )
+        try:
+            recovered: Recovered | None = await self._journal.record(entry)
+        except Refused:
+            logger.info("Run %s was taken by another process.", run.id)
+            return
+        if recovered is None:
+            logger.error("Run %s was given up: every process that worked on it stopped.", run.id)
+            self._start_later(run.session_id, run.agent)
+        else:
+            logger.warning("Going on with run %s, whose process stopped.", run.id)
+            self.launch(recovered.ref, run.agent, recovered=recovered)
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, let runs end for so long, then let go of the rest so that others may go on with them."""

@@ -170,7 +170,7 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
     _notify_accepted(client, event, posted)
     engine.runner.stop_runs(posted.ended)
     if posted.lease is not None:
-        engine.runner.launch(posted.lease, agent.name, message)
+        engine.runner.launch(posted.lease, agent.name, message=message)
 
 
 def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) -> None:
@@ -266,16 +266,17 @@ def _usable_agent(client: Client, name: str) -> LoadedAgent:
 async def _record(engine: Engine, entry: Entry) -> Any:
     """Commit for a client. Raises `ProtocolError` with the words for what was refused."""
     if not engine.journal.is_healthy:
-        raise _try_again()
+        raise try_again()
     try:
         return await engine.journal.record(entry)
     except Refused as refusal:
         raise _refusal(refusal) from refusal
     except JournalClosed:
-        raise _try_again() from None
+        raise try_again() from None
 
 
-def _try_again() -> ProtocolError:
+def try_again() -> ProtocolError:
+    """What a request is told while the database does not answer."""
     message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
     return ProtocolError(ErrorCode.TRY_AGAIN, message)
 

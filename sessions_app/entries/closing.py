@@ -35,8 +35,7 @@ def close_run(
     batch.flush()
     _close_calls(batch, session, run, call_status)
     for confirmation in Confirmation.objects.filter(run_id=run.id, answer__isnull=True):
-        answer = {"confirmed": False, "answered": False}
-        batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now)
+        withdraw(batch, confirmation)
     if text := _shown_text(run):
         batch.insert(
             Message,
@@ -53,31 +52,43 @@ def _close_calls(
     batch: Batch, session: LockedSession, run: LockedRun, call_status: Literal["cancelled", "unknown"]
 ) -> None:
     for call in ToolCall.objects.filter(run_id=run.id).exclude(status=ToolCall.Status.DONE).order_by("position"):
-        status = call_status if call.status == ToolCall.Status.STARTED else "cancelled"
-        told = _TOLD[status]
-        metadata = ToolResultMetadata(
-            run_id=str(run.id), tool=call.tool, status=status, error=told, duration_ms=_age_ms(batch, call)
-        )
-        batch.log(session, ToolReturned(step_id=call.step_id, content=told, metadata=metadata))
-        batch.change(
-            ToolCall,
-            call.pk,
-            status=ToolCall.Status.DONE,
-            outcome=status,
-            result=told,
-            duration_ms=metadata.duration_ms,
-            finished_at=batch.now,
-        )
-        batch.insert(
-            Message,
-            session_id=run.session_id,
-            run_id=run.id,
-            position=call.position,
-            role=Message.Role.TOOL,
-            content=told,
-            tool_call_id=call.call_id,
-            created_at=batch.now,
-        )
+        close_call(batch, session, run, call, call_status if call.status == ToolCall.Status.STARTED else "cancelled")
+
+
+def close_call(
+    batch: Batch, session: LockedSession, run: LockedRun, call: ToolCall, status: Literal["cancelled", "unknown"]
+) -> None:
+    """Give a call that has no result, and will have none, one that says so."""
+    told = _TOLD[status]
+    metadata = ToolResultMetadata(
+        run_id=str(run.id), tool=call.tool, status=status, error=told, duration_ms=_age_ms(batch, call)
+    )
+    batch.log(session, ToolReturned(step_id=call.step_id, content=told, metadata=metadata))
+    batch.change(
+        ToolCall,
+        call.pk,
+        status=ToolCall.Status.DONE,
+        outcome=status,
+        result=told,
+        duration_ms=metadata.duration_ms,
+        finished_at=batch.now,
+    )
+    batch.insert(
+        Message,
+        session_id=run.session_id,
+        run_id=run.id,
+        position=call.position,
+        role=Message.Role.TOOL,
+        content=told,
+        tool_call_id=call.call_id,
+        created_at=batch.now,
+    )
+
+
+def withdraw(batch: Batch, confirmation: Confirmation) -> None:
+    """Nobody waits for this question any more: it counts as not answered."""
+    answer = {"confirmed": False, "answered": False}
+    batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now)
 
 
 def _age_ms(batch: Batch, call: ToolCall) -> int:
@@ -85,19 +96,34 @@ def _age_ms(batch: Batch, call: ToolCall) -> int:
 
 
 def _shown_text(run: LockedRun) -> str:
-    """What clients saw of a step whose reply never became part of the history."""
-    shown = Event.objects.filter(session_id=run.session_id, name="agent.partial_answer").order_by("-seq")
-    newest = shown.first()
-    if newest is None:
+    """What clients saw of the text of a step whose reply never became part of the history."""
+    newest = _newest_shown(run)
+    if newest is None or newest.name != "agent.partial_answer" or _metadata(newest)["is_final"]:
         return ""
-    metadata = orjson.loads(newest.frame)["metadata"]
-    if metadata["is_final"] or metadata["run_id"] != str(run.id):
-        return ""
-    resets = Event.objects.filter(session_id=run.session_id, name="agent.step_reset", seq__gt=newest.seq)
-    if resets.exists():
-        return ""
-    pieces = shown.filter(step_id=newest.step_id).order_by("seq").values_list("frame", flat=True)
-    return "".join(orjson.loads(frame)["content"] for frame in pieces)
+    pieces = Event.objects.filter(session_id=run.session_id, name=newest.name, step_id=newest.step_id).order_by("seq")
+    return "".join(orjson.loads(frame)["content"] for frame in pieces.values_list("frame", flat=True))
+
+
+def unfinished_step(run: LockedRun, steps: int) -> int:
+    """The step behind the `steps` that are on record, if clients saw any of its text or reasoning; else 0."""
+    newest = _newest_shown(run)
+    if newest is None or newest.name == "agent.step_reset":
+        return 0
+    metadata = _metadata(newest)
+    is_shown = newest.name == "agent.partial_answer" or metadata.get("reasoning", False)
+    return int(metadata["step"]) if is_shown and metadata["step"] > steps else 0
+
+
+def _newest_shown(run: LockedRun) -> Event | None:
+    """The run's last event that showed something of a step, began one, or made one void."""
+    names = ("agent.partial_answer", "agent.thinking", "agent.step_reset")
+    newest = Event.objects.filter(session_id=run.session_id, name__in=names).order_by("-seq").first()
+    return newest if newest is not None and _metadata(newest)["run_id"] == str(run.id) else None
+
+
+def _metadata(event: Event) -> dict[str, Any]:
+    metadata: dict[str, Any] = orjson.loads(event.frame)["metadata"]
+    return metadata
 
 
 def place_messages(batch: Batch, session: LockedSession, run_id: uuid.UUID) -> None:

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from django.db.models.functions import Now
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
 
-from myagent.i18n import gettext as _
-from myagent.protocol.server_events import RunErrorMetadata, RunFailed
-from sessions_app.batch import STALE_RUN, Batch, LockedRun, Refused
+from sessions_app.batch import Batch, LockedRun
 from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import close_run, end_over_its_owner, place_messages
+from sessions_app.entries.closing import place_messages
 from sessions_app.models import Run
-
-INTERRUPTED_BY_RESTART = "interrupted_by_restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,9 @@ class Lease:
     seconds: float
 
 
-def take_run(batch: Batch, run: LockedRun, lease: Lease) -> None:
-    """Make the lease's owner the one who may write for `run`."""
+def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True) -> None:
+    """Make the lease's owner the one who may write for `run`, which begins with that or goes on."""
+    begun = {"started_at": batch.now} if begins else {}
     batch.change_run(
         run,
         status=Run.Status.RUNNING,
@@ -37,7 +35,7 @@ def take_run(batch: Batch, run: LockedRun, lease: Lease) -> None:
         epoch=run.epoch + 1,
         attempts=run.attempts + 1,
         lease_until=batch.database_now() + timedelta(seconds=lease.seconds),
-        started_at=batch.now,
+        **begun,
     )
 
 
@@ -79,37 +77,12 @@ class RenewLeases(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AbandonRun(Entry):
-    """End a run whose owner is gone. Refused with `stale_run` when somebody owns it after all.
-
-    `dead_owners` are known to be dead; of the others a lease that has run out tells, unless it was renewed meanwhile.
-    """
-
-    dead_run_id: uuid.UUID
-    epoch: int
-    dead_owners: Collection[str] = ()
-
-    @property
-    def run_id(self) -> uuid.UUID | None:
-        return self.dead_run_id
-
-    def apply(self, batch: Batch) -> None:
-        session = batch.session(self.session_id)
-        run = batch.owned_run(self.dead_run_id, self.epoch)
-        if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gte=Now()).exists():
-            raise Refused(STALE_RUN)
-        close_run(batch, session, run, call_status="unknown")
-        metadata = RunErrorMetadata(run_id=str(run.id), code=INTERRUPTED_BY_RESTART)
-        content = _("The server was restarted during this answer. Please send your message again.")
-        error = RunFailed(content=content, metadata=metadata)
-        end_over_its_owner(batch, session, run, error, status=Run.Status.FAILED, error_code=INTERRUPTED_BY_RESTART)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRuns(Entry):
     """Let go of all runs of this owner, so that others need not wait. `session_id` is not looked at."""
 
     owner: str
 
     def apply(self, batch: Batch) -> int:
-        return Run.objects.active().filter(owner=self.owner).update(lease_until=Now())
+        # An orderly end is no attempt that failed.
+        fewer = Greatest(F("attempts") - 1, 0)
+        return Run.objects.active().filter(owner=self.owner).update(lease_until=Now(), attempts=fewer)
