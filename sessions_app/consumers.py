@@ -22,6 +22,7 @@ from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata,
 from myagent.protocol.errors import CloseCode, ErrorCode, ProtocolError
 from myagent.protocol.vocabulary import PROTOCOL_VERSION
 from sessions_app import services
+from sessions_app.clients import Client, try_again
 from sessions_app.engine import Engine
 from sessions_app.pump import Pump
 
@@ -32,7 +33,7 @@ class AgentConsumer(AsyncConsumer):
     """One WebSocket connection."""
 
     engine: Engine
-    client: services.Client
+    client: Client
     grant: Grant
     pump: Pump
     _pumping: asyncio.Task[None] | None = None
@@ -95,7 +96,7 @@ class AgentConsumer(AsyncConsumer):
     def _begin(self, agent: str) -> None:
         connection_id = str(uuid.uuid4())
         self.pump = Pump(connection_id, self.engine.hub, self._send_frame)
-        self.client = services.Client(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
+        self.client = Client(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]
         metadata = ConnectedMetadata(
@@ -140,7 +141,7 @@ class AgentConsumer(AsyncConsumer):
             self._refuse_request(error, event)
         except (OperationalError, InterfaceError) as error:
             logger.warning("A request on connection %s cannot ask the database (%s).", self.client.connection_id, error)
-            self._refuse_request(services.try_again(), event)
+            self._refuse_request(try_again(), event)
         except Exception:
             logger.exception("A request on connection %s failed.", self.client.connection_id)
             words = _("The server made a mistake with this request; its log has the details.")

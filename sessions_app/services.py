@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
-from agents.access import Grant
 from agents.database import in_thread
-from agents.registry import LoadedAgent, get_registry
+from agents.registry import get_registry
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol import client_events as events
@@ -22,9 +20,8 @@ from myagent.protocol.direct_events import (
 from myagent.protocol.errors import ErrorCode, ProtocolError
 from myagent.text import clean, clean_value
 from sessions_app import queries
-from sessions_app.batch import Refused
+from sessions_app.clients import Client, attach, open_session, parse_session_id, record, usable_agent
 from sessions_app.engine import Engine
-from sessions_app.entries.base import Entry
 from sessions_app.entries.requests import (
     AnswerConfirmation,
     CancelRuns,
@@ -35,31 +32,18 @@ from sessions_app.entries.requests import (
     PostMessage,
     UpdateSession,
 )
-from sessions_app.journal import JournalClosed
-from sessions_app.pump import Pump
-
-
-@dataclass(frozen=True, kw_only=True)
-class Client:
-    """Who asks: an open connection, what it may do, and which agent its path names."""
-
-    connection_id: str
-    grant: Grant
-    agent: str
-    pump: Pump
-
 
 # --- sessions ---
 
 
 async def create_session(engine: Engine, client: Client, event: events.UserCreateSession) -> None:
     """Begin a conversation; the connection is attached to it and so gets `agent.session_created`."""
-    agent = _usable_agent(client, event.agent or client.agent)
+    agent = usable_agent(client, event.agent or client.agent)
     session_id = uuid.uuid4()
     client.pump.attach(session_id)
     client.pump.follow(session_id, agent.name, 0)
     try:
-        await _record(
+        await record(
             engine,
             CreateSession(
                 session_id=session_id,
@@ -77,23 +61,23 @@ async def create_session(engine: Engine, client: Client, event: events.UserCreat
 
 
 async def update_session(engine: Engine, client: Client, event: events.UserUpdateSession) -> None:
-    session_id = await _open(client, event.session_id)
+    session_id = await open_session(client, event.session_id)
     metadata = None if event.session_metadata is None else clean_value(event.session_metadata)
     title = None if event.title is None else clean(event.title)
-    await _record(engine, UpdateSession(session_id=session_id, title=title, metadata=metadata))
+    await record(engine, UpdateSession(session_id=session_id, title=title, metadata=metadata))
 
 
 async def close_session(engine: Engine, client: Client, event: events.UserCloseSession) -> None:
-    session_id = await _open(client, event.session_id)
-    engine.runner.stop_runs(await _record(engine, CloseSession(session_id=session_id)))
+    session_id = await open_session(client, event.session_id)
+    engine.runner.stop_runs(await record(engine, CloseSession(session_id=session_id)))
 
 
 async def delete_session(engine: Engine, client: Client, event: events.UserDeleteSession) -> None:
     """Every connection that is attached is told, this one as well."""
-    session_id = await _open(client, event.session_id)
+    session_id = await open_session(client, event.session_id)
     if (attachment := client.pump.attachment(session_id)) is not None:
         attachment.deletion_request = event.request_id
-    engine.runner.stop_runs(await _record(engine, DeleteSession(session_id=session_id)))
+    engine.runner.stop_runs(await record(engine, DeleteSession(session_id=session_id)))
 
 
 async def list_sessions(engine: Engine, client: Client, event: events.UserListSessions) -> None:
@@ -122,8 +106,8 @@ async def list_sessions(engine: Engine, client: Client, event: events.UserListSe
 
 async def reconnect(engine: Engine, client: Client, event: events.UserReconnect) -> None:
     """Attach, send again what lies behind the cursor, then go on live."""
-    session_id = _session_id(event.session_id)
-    facts = await _attach(client, session_id)
+    session_id = parse_session_id(event.session_id)
+    facts = await attach(client, session_id)
     if event.after > facts.last_seq:
         client.pump.follow(session_id, facts.agent, facts.last_seq)
         raise ProtocolError(
@@ -136,7 +120,7 @@ async def reconnect(engine: Engine, client: Client, event: events.UserReconnect)
 
 
 async def acknowledge(engine: Engine, client: Client, event: events.UserAck) -> None:
-    session_id = await _open(client, event.acked_session)
+    session_id = await open_session(client, event.acked_session)
     engine.acknowledge(session_id, event.after)
 
 
@@ -145,7 +129,7 @@ async def acknowledge(engine: Engine, client: Client, event: events.UserAck) -> 
 
 async def post_message(engine: Engine, client: Client, event: events.UserMessage) -> None:
     """Store a message and begin or queue its run; never waits for the run."""
-    session_id = await _open(client, event.session_id)
+    session_id = await open_session(client, event.session_id)
     if event.is_blank:
         raise ProtocolError(ErrorCode.EMPTY_MESSAGE, _("The message is empty. Write something and send it again."))
     attachment = client.pump.attachment(session_id)
@@ -154,7 +138,7 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
         words = _("The agent of this session is not available at the moment.")
         raise ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words)
     message = Message.user(clean_value(event.content))
-    posted: Posted = await _record(
+    posted: Posted = await record(
         engine,
         PostMessage(
             session_id=session_id,
@@ -187,10 +171,10 @@ def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) 
 
 async def respond(engine: Engine, client: Client, event: events.UserResponse) -> None:
     """Answer a confirmation; the answer is on record before the run learns of it."""
-    session_id = await _open(client, event.session_id)
+    session_id = await open_session(client, event.session_id)
     given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
     answer = clean_value({key: value for key, value in given.items() if value is not None})
-    run_id = await _record(
+    run_id = await record(
         engine,
         AnswerConfirmation(
             session_id=session_id,
@@ -205,93 +189,9 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
 
 async def cancel(engine: Engine, client: Client, event: events.UserCancel) -> None:
     """End the run that is going and all queued ones, whoever owns them."""
-    session_id = await _open(client, event.session_id)
-    ended = await _record(engine, CancelRuns(session_id=session_id))
+    session_id = await open_session(client, event.session_id)
+    ended = await record(engine, CancelRuns(session_id=session_id))
     engine.runner.stop_runs(ended)
     if not ended:
         idle = NothingInterrupted(content=_("Nothing is running in this session."))
         client.pump.direct(idle, session_id=event.session_id, request_id=event.request_id)
-
-
-# --- what all of them need ---
-
-
-async def _open(client: Client, session_id: str) -> uuid.UUID:
-    """The id of a session that the client may use; its connection is attached from here on."""
-    parsed = _session_id(session_id)
-    if client.pump.attachment(parsed) is None:
-        facts = await _attach(client, parsed)
-        client.pump.follow(parsed, facts.agent, facts.last_seq)
-    return parsed
-
-
-async def _attach(client: Client, session_id: uuid.UUID) -> queries.SessionFacts:
-    """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
-    is_new = client.pump.attachment(session_id) is None
-    client.pump.attach(session_id)
-    facts = await in_thread(queries.session_facts, session_id)
-    if facts is None or facts.user_id not in (None, client.grant.user_id) or not client.grant.allows(facts.agent):
-        if is_new:
-            client.pump.detach(session_id)
-        raise _not_found()
-    return facts
-
-
-def _session_id(text: str) -> uuid.UUID:
-    try:
-        parsed = uuid.UUID(text)
-    except ValueError:
-        raise _not_found() from None
-    # Only the spelling that the server gave out: replies name the session as the client does.
-    if str(parsed) != text:
-        raise _not_found()
-    return parsed
-
-
-def _not_found() -> ProtocolError:
-    # The same words whether it is somebody else's or nobody's, so that ids cannot be probed.
-    return ProtocolError(
-        ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Create one with user.create_session.")
-    )
-
-
-def _usable_agent(client: Client, name: str) -> LoadedAgent:
-    agent = get_registry().available(name)
-    if agent is None or not client.grant.allows(name):
-        message = _("There is no agent %(name)r here.") % {"name": name[:100]}
-        raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
-    return agent
-
-
-async def _record(engine: Engine, entry: Entry) -> Any:
-    """Commit for a client. Raises `ProtocolError` with the words for what was refused."""
-    if not engine.journal.is_healthy:
-        raise try_again()
-    try:
-        return await engine.journal.record(entry)
-    except Refused as refusal:
-        raise _refusal(refusal) from refusal
-    except JournalClosed:
-        raise try_again() from None
-
-
-def try_again() -> ProtocolError:
-    """What a request is told while the database does not answer."""
-    message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
-    return ProtocolError(ErrorCode.TRY_AGAIN, message)
-
-
-def _refusal(refusal: Refused) -> ProtocolError:
-    match refusal.code:
-        case ErrorCode.SESSION_CLOSED:
-            return ProtocolError(ErrorCode.SESSION_CLOSED, _("This session is closed. Create a new one to go on."))
-        case ErrorCode.SESSION_BUSY if refusal.data.get("reason") == "reject":
-            return ProtocolError(ErrorCode.SESSION_BUSY, _("The agent is still answering. Wait, or cancel it first."))
-        case ErrorCode.SESSION_BUSY:
-            message = _("%(limit)d messages are waiting already. Wait for answers, or cancel.") % refusal.data
-            return ProtocolError(ErrorCode.SESSION_BUSY, message)
-        case ErrorCode.NO_PENDING_CONFIRMATION:
-            message = _("No confirmation with this step_id is waiting for an answer.")
-            return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
-        case _:
-            return _not_found()

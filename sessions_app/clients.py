@@ -1,0 +1,121 @@
+"""What every request of a client needs: who asks, which session it may use, and words for what is refused."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from agents.access import Grant
+from agents.database import in_thread
+from agents.registry import LoadedAgent, get_registry
+from myagent.i18n import gettext as _
+from myagent.protocol.errors import ErrorCode, ProtocolError
+from sessions_app import queries
+from sessions_app.batch import Refused
+from sessions_app.engine import Engine
+from sessions_app.entries.base import Entry
+from sessions_app.journal import JournalClosed
+from sessions_app.pump import Pump
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Who asks: an open connection, what it may do, and which agent its path names."""
+
+    connection_id: str
+    grant: Grant
+    agent: str
+    pump: Pump
+
+
+async def open_session(client: Client, session_id: str) -> uuid.UUID:
+    """The id of a session that the client may use; its connection is attached from here on."""
+    parsed = parse_session_id(session_id)
+    if client.pump.attachment(parsed) is None:
+        facts = await attach(client, parsed)
+        client.pump.follow(parsed, facts.agent, facts.last_seq)
+    return parsed
+
+
+async def attach(client: Client, session_id: uuid.UUID) -> queries.SessionFacts:
+    """Attach the connection to a session. Raises `ProtocolError` when there is none that the client may use."""
+    facts = await attach_if_usable(client, session_id)
+    if facts is None:
+        raise not_found()
+    return facts
+
+
+async def attach_if_usable(client: Client, session_id: uuid.UUID) -> queries.SessionFacts | None:
+    """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
+    is_new = client.pump.attachment(session_id) is None
+    client.pump.attach(session_id)
+    facts = await in_thread(queries.session_facts, session_id)
+    if facts is None or facts.user_id not in (None, client.grant.user_id) or not client.grant.allows(facts.agent):
+        if is_new:
+            client.pump.detach(session_id)
+        return None
+    return facts
+
+
+def parse_session_id(text: str) -> uuid.UUID:
+    """The id that `text` spells. Raises `ProtocolError` when there can be no such session."""
+    try:
+        parsed = uuid.UUID(text)
+    except ValueError:
+        raise not_found() from None
+    # Only the spelling that the server gave out: replies name the session as the client does.
+    if str(parsed) != text:
+        raise not_found()
+    return parsed
+
+
+def not_found() -> ProtocolError:
+    """What a request is told that names a session which the client may not use."""
+    # The same words whether it is somebody else's or nobody's, so that ids cannot be probed.
+    return ProtocolError(
+        ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Create one with user.create_session.")
+    )
+
+
+def usable_agent(client: Client, name: str) -> LoadedAgent:
+    """The agent of that name. Raises `ProtocolError` when there is none that the client may use."""
+    agent = get_registry().available(name)
+    if agent is None or not client.grant.allows(name):
+        message = _("There is no agent %(name)r here.") % {"name": name[:100]}
+        raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
+    return agent
+
+
+async def record(engine: Engine, entry: Entry) -> Any:
+    """Commit for a client. Raises `ProtocolError` with the words for what was refused."""
+    if not engine.journal.is_healthy:
+        raise try_again()
+    try:
+        return await engine.journal.record(entry)
+    except Refused as refusal:
+        raise _refusal(refusal) from refusal
+    except JournalClosed:
+        raise try_again() from None
+
+
+def try_again() -> ProtocolError:
+    """What a request is told while the database does not answer."""
+    message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
+    return ProtocolError(ErrorCode.TRY_AGAIN, message)
+
+
+def _refusal(refusal: Refused) -> ProtocolError:
+    match refusal.code:
+        case ErrorCode.SESSION_CLOSED:
+            return ProtocolError(ErrorCode.SESSION_CLOSED, _("This session is closed. Create a new one to go on."))
+        case ErrorCode.SESSION_BUSY if refusal.data.get("reason") == "reject":
+            return ProtocolError(ErrorCode.SESSION_BUSY, _("The agent is still answering. Wait, or cancel it first."))
+        case ErrorCode.SESSION_BUSY:
+            message = _("%(limit)d messages are waiting already. Wait for answers, or cancel.") % refusal.data
+            return ProtocolError(ErrorCode.SESSION_BUSY, message)
+        case ErrorCode.NO_PENDING_CONFIRMATION:
+            message = _("No confirmation with this step_id is waiting for an answer.")
+            return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
+        case _:
+            return not_found()
