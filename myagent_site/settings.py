@@ -91,9 +91,21 @@ def _sqlite(database: dict[str, Any]) -> dict[str, Any]:
 
 def _postgresql(database: dict[str, Any]) -> dict[str, Any]:
     """PostgreSQL through psycopg's pool, since persistent connections leak under ASGI (Django ticket 33497)."""
-    options = {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}, **database.get("OPTIONS", {})}
+    options = {
+        # While the server is away requests are told so soon, and each of the next ones tries again; by its defaults the
+        # pool would let them wait for half a minute and, later on, look for the server every few minutes only.
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 3, "reconnect_timeout": 2},
+        "connect_timeout": 5,
+        **database.get("OPTIONS", {}),
+    }
     # A socket's folder is a percent-encoded host in libpq's URLs; environ leaves it encoded.
-    return {**database, "HOST": unquote(database["HOST"]), "OPTIONS": options, "CONN_MAX_AGE": 0}
+    return {
+        **database,
+        "HOST": unquote(database["HOST"]),
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # a restart of the server leaves broken connections in the pool
+    }
 
 
 def _database(url: str) -> dict[str, Any]:

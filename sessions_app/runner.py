@@ -22,6 +22,7 @@ from sessions_app.entries.base import RunRef
 from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal import Journal, JournalClosed
+from sessions_app.lease_trust import LeaseTrust
 from sessions_app.owners import Owner
 from sessions_app.recent import RecentConversations
 
@@ -52,6 +53,7 @@ class Runner:
         self._starting: set[asyncio.Task[None]] = set()
         self._draining = False
         self._was_full = False
+        self._leases = LeaseTrust(config.lease_seconds)
         self.room = asyncio.Event()
         """Set when a place became free while runs waited for one."""
 
@@ -151,6 +153,8 @@ class Runner:
         if self._draining:
             return  # what was let go of is for others now
         dead, lapsed = await in_thread(self._lapsed, list(self._drivers))
+        if not self._leases.tell():
+            lapsed = [run for run in lapsed if run.owner in dead]
         for run in lapsed:
             await self._take_over(run, dead)
         names = get_registry().names
@@ -162,10 +166,10 @@ class Runner:
         # Locks tell of processes on this machine only; elsewhere the lease has to run out.
         owners = queries.active_owners() if self._config.embedded_database else []
         dead = [owner for owner in owners if not self._owner.is_alive(owner)]
-        return dead, queries.lapsed_runs(mine, dead, [loaded.name for loaded in get_registry()])
+        return dead, queries.lapsed_runs(mine, dead, get_registry().names)
 
     async def _take_over(self, run: queries.LapsedRun, dead: list[str]) -> None:
-        loaded, lease = get_registry().get(run.agent), self.lease_for(run.agent)
+        loaded, lease = get_registry().available(run.agent), self.lease_for(run.agent)
         if loaded is None or lease is None:
             return
         entry = RecoverRun(

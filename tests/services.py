@@ -100,18 +100,18 @@ def _url_of(database: str) -> str:
 
 def _command(statement: LiteralString, *names: str) -> None:
     composed = sql.SQL(statement).format(*map(sql.Identifier, names))
-    with psycopg.connect(_libpq(postgres_server()), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
+    with psycopg.connect(libpq(postgres_server()), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute(composed)
 
 
-def _libpq(url: str) -> str:
+def libpq(url: str) -> str:
     """`url` as PostgreSQL's own library reads it."""
     return f"postgresql://{url.partition('://')[2]}"
 
 
 def ask_postgres(url: str, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
     """The rows that a statement brings from the database at `url`."""
-    with psycopg.connect(_libpq(url), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
+    with psycopg.connect(libpq(url), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
 

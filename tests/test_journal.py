@@ -190,6 +190,8 @@ async def test_a_session_that_exists_already_fails_alone(journal):
 def impatient(monkeypatch):
     monkeypatch.setattr(module, "FIRST_BACK_OFF_SECONDS", 0.001)
     monkeypatch.setattr(module, "LONGEST_BACK_OFF_SECONDS", 0.004)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.002)
+    monkeypatch.setattr(module, "GIVE_UP_SECONDS", 0.008)
 
 
 class Troubles:

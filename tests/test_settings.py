@@ -92,6 +92,8 @@ def test_postgresql_uses_a_pool(tmp_path):
     assert (database["HOST"], database["PORT"], database["PASSWORD"]) == ("db.example", 5433, "s@crt")
     assert database["OPTIONS"]["pool"]["max_size"] >= 8
     assert database["CONN_MAX_AGE"] == 0
+    assert database["CONN_HEALTH_CHECKS"], "a restart of the server leaves broken connections in the pool"
+    assert database["OPTIONS"]["pool"]["reconnect_timeout"] < database["OPTIONS"]["pool"]["timeout"] <= 5
     assert found["MYAGENT"]["EMBEDDED_DATABASE"] is False
 
 
