@@ -132,8 +132,7 @@ class _Caller:
             return self._finished("failed", ToolResult(error=self.call.problem or "unknown tool"))
         before = snapshot(self.context.state)
         try:
-            arguments = await self._confirmed_arguments(tool) if self.call.needs_confirmation else self.call.arguments
-            result = to_result(await self._execute(tool, arguments))
+            result = to_result(await self._execute(tool, await self._agreed_arguments(tool)))
         except _Declined as error:
             return self._finished("declined", ToolResult(error=str(error)))
         except RunCancelled:
@@ -156,6 +155,14 @@ class _Caller:
         # The author needs the traceback, the user and the model must not see it: it may hold secrets.
         logger.error("The tool %r of agent %r failed.", tool.name, self.agent.name, exc_info=error)
         return ToolResult(error=f"{tool.name} failed with an internal error ({type(error).__name__}).")
+
+    async def _agreed_arguments(self, tool: BaseTool) -> Mapping[str, Any]:
+        """The arguments to run with, when everything is settled that has to be before."""
+        if self.call.needs_confirmation:
+            return await self._confirmed_arguments(tool)
+        if self.call.reports_start:
+            await self._note(ToolStarted(call=self.call.requested, arguments=self.call.arguments))
+        return self.call.arguments
 
     async def _confirmed_arguments(self, tool: BaseTool) -> Mapping[str, Any]:
         question = _("Allow the call of %(tool)s?") % {"tool": tool.name}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from myagent.checkpoint import OpenCall
 from myagent.events import RequestedCall
 from myagent.exceptions import RetryTool
 from myagent.host import Host
@@ -22,13 +23,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCall:
-    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result."""
+    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result.
+
+    `reports_start` means that its start is not on record yet, and has to be before its tool runs.
+    """
 
     requested: RequestedCall
     tool: BaseTool | None = None
     arguments: Mapping[str, Any]
     problem: str | None = None
     needs_confirmation: bool = False
+    reports_start: bool = False
 
 
 async def prepare_calls(
@@ -65,16 +70,17 @@ async def prepare_calls(
     return prepared
 
 
-def still_open(calls: Sequence[PreparedCall], open_calls: Mapping[int, Mapping[str, Any] | None]) -> list[PreparedCall]:
-    """Those of `calls` that a checkpoint names, with what a person has agreed to already."""
-    wanted = []
-    for call in calls:
-        if call.requested.index in open_calls:
-            agreed = open_calls[call.requested.index]
-            if agreed is not None and call.problem is None:
-                call = replace(call, arguments=agreed, needs_confirmation=False)
-            wanted.append(call)
-    return wanted
+def still_open(calls: Sequence[PreparedCall], open_calls: Mapping[int, OpenCall]) -> list[PreparedCall]:
+    """Those of `calls` that a checkpoint names, as they go on."""
+    return [_go_on(call, open_calls[call.requested.index]) for call in calls if call.requested.index in open_calls]
+
+
+def _go_on(call: PreparedCall, known: OpenCall) -> PreparedCall:
+    if call.problem is not None:
+        return call
+    if known.agreed is not None:
+        return replace(call, arguments=known.agreed, needs_confirmation=False)
+    return replace(call, needs_confirmation=call.needs_confirmation or known.asked, reports_start=not known.begun)
 
 
 async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:

@@ -56,7 +56,9 @@ async def run(
     loop = _Loop(agent, history, llm, checkpoint.usage)
     work = partial(run_calls, agent, host=host, context=context, max_output_bytes=max_output_bytes)
     said = loop.last_reply() if checkpoint.step else None
-    for step in range(checkpoint.step if said else checkpoint.step + 1, agent.max_steps + 1):
+    # What was asked for has to be done, also where fewer steps are allowed by now.
+    last = max(agent.max_steps, checkpoint.step)
+    for step in range(checkpoint.step if said else checkpoint.step + 1, last + 1):
         if said is None:
             async with aclosing(loop.think(step, agent.tools.schemas())) as thoughts:
                 async for event in thoughts:
@@ -76,12 +78,12 @@ async def run(
         async with aclosing(work(step, wanted, results)) as working:
             async for event in working:
                 yield event
-        loop.messages += results
+        loop.take_results(results, [call.requested.index for call in wanted])
         if ending := _terminated(calls):
             yield _farewell(step, said, ending, loop.usage)
             return
         said = None
-    async with aclosing(_sum_up(loop, agent.max_steps + 1)) as summing_up:
+    async with aclosing(_sum_up(loop, last + 1)) as summing_up:
         async for event in summing_up:
             yield event
 
@@ -129,6 +131,15 @@ class _Loop:
         replies = (message for message in reversed(self.messages) if message.role != "tool")
         newest = next(replies, None)
         return newest if newest is not None and newest.tool_calls else None
+
+    def take_results(self, results: Sequence[Message], indexes: Sequence[int]) -> None:
+        """Add the results of the calls with these indexes; those of others may stand behind their reply already."""
+        reply = max(at for at, message in enumerate(self.messages) if message.role != "tool")
+        known = self.messages[reply + 1 :]
+        del self.messages[reply + 1 :]
+        others = [index for index in range(len(known) + len(results)) if index not in indexes]
+        placed = [*zip(others, known, strict=True), *zip(indexes, results, strict=True)]
+        self.messages += [message for _, message in sorted(placed, key=lambda item: item[0])]
 
     async def think(
         self, step: int, tools: Sequence[ToolSchema], note: str | None = None

@@ -254,7 +254,8 @@ class RunDriver:
         self._keep_results()
         if event.message is not None:
             self._conversation.messages.append(event.message)
-        self._recent.remember(self.ref.session_id, ended.history_end, self._conversation)
+        if not self._checkpoint.step:  # else results stand here in another order than in the database
+            self._recent.remember(self.ref.session_id, ended.history_end, self._conversation)
 
     async def _fail(self, code: str, message: str) -> None:
         self._unconfirmed.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from myagent.exceptions import RunCancelled
@@ -43,6 +44,9 @@ class Questions:
         question = self._open.get(step_id)
         if question is not None and not question.done():
             question.set_result(answer)
+        for call_step_id, before in self._asked_before.items():
+            if before.step_id == step_id:  # the call that waits for it has not got that far here
+                self._asked_before[call_step_id] = replace(before, answer=answer)
 
     async def ask(self, request: ConfirmationRequest) -> Decision:
         """Put the question on record and wait; silence is a no. Raises `RunCancelled` when the run is over."""

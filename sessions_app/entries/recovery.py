@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from myagent.checkpoint import Checkpoint
+from myagent.checkpoint import Checkpoint, OpenCall
 from myagent.i18n import gettext as _
 from myagent.llm import Usage
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
@@ -83,10 +83,10 @@ class RecoverRun(Entry):
         if any(question.answer is None for question in questions.values()):
             batch.change_run(run, status=Run.Status.WAITING)
         usage = Usage(row.input_tokens, row.output_tokens, row.llm_calls)
-        agreed = {call.index: call.arguments_run if call.status == ToolCall.Status.STARTED else None for call in calls}
+        open_calls = {call.index: _as_it_is(call) for call in calls}
         return Recovered(
             ref=RunRef(session.id, run.id, run.epoch),
-            checkpoint=Checkpoint(step=row.steps, usage=usage, open_calls=agreed),
+            checkpoint=Checkpoint(step=row.steps, usage=usage, open_calls=open_calls),
             first_result=calls[0].position - calls[0].index if calls else 0,
             questions=questions,
             age=(batch.now - (row.started_at or batch.now)).total_seconds(),
@@ -101,6 +101,13 @@ class RecoverRun(Entry):
             else:
                 calls.append(call)
         return calls
+
+
+def _as_it_is(call: ToolCall) -> OpenCall:
+    begun = call.status == ToolCall.Status.STARTED
+    return OpenCall(
+        begun=begun, asked=call.status == ToolCall.Status.CONFIRMING, agreed=call.arguments_run if begun else None
+    )
 
 
 def _open_questions(batch: Batch, run: LockedRun, calls: Collection[ToolCall]) -> dict[str, OpenQuestion]:
