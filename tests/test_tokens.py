@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import override_settings
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from agents import credentials
 from agents.local_user import ensure_local_user, issue_banner_token
@@ -89,6 +89,7 @@ def test_the_last_use_is_noted_once_a_minute(ann, django_assert_num_queries):
     assert token.last_used_at == now + timedelta(seconds=60)
 
 
+@translation.override("en")
 def test_states(ann):
     now = timezone.now()
     token, _ = AccessToken.objects.issue(ann, "laptop", expires_at=now + timedelta(days=1))
