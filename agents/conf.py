@@ -105,6 +105,15 @@ class Config:
     """Seconds between two heartbeats of a connection."""
     stall_seconds: float = 30
     """Seconds after which a client that does not read is cut off."""
+    max_connections: int = 5_000
+    """WebSocket connections at once to one process."""
+    max_attached: int = 1_000
+    """Sessions that one connection may follow at once."""
+
+    compact_seconds: float | None = 3_600
+    """Seconds after a final answer at which the pieces in which it was streamed leave the log; None for never."""
+    idle_close_days: float | None = None
+    """Days without activity after which a session is closed; None for never."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -7,18 +7,16 @@ import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
-from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, connections
 
 from agents.banner import Banner, show
-from agents.conf import Config, get_config
-from agents.data_folder import lock
+from agents.conf import Config
 from agents.hosted import sync_hosted_agents
 from agents.local_user import ensure_local_user, issue_banner_token
 from agents.registry import Registry
 from agents.reload import SourceWatcher
+from agents.schema import bring_up_to_date
 from myagent.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def prepare_database(registry: Registry) -> tuple[User, str | None]:
     Raises `CommandError` when the database cannot be used as it is.
     """
     try:
-        _migrate()
+        bring_up_to_date()
         user, password = ensure_local_user()
         sync_hosted_agents(registry)
     except (DatabaseError, sqlite3.Error) as error:
@@ -47,25 +45,6 @@ def prepare_database(registry: Registry) -> tuple[User, str | None]:
     finally:
         connections.close_all()  # this thread will run the server and must not touch the database again
     return user, password
-
-
-def _migrate() -> None:
-    """Migrate the embedded database; of any other one only ask that it is up to date."""
-    config = get_config()
-    if config.embedded_database:
-        # Two servers may share the folder and start at the same moment.
-        with lock(config.data_dir, "migrate"):
-            if _missing_migrations():
-                call_command("migrate", verbosity=0, interactive=False)
-    elif missing := _missing_migrations():
-        raise CommandError(
-            _("The database lacks %(count)d migrations. Run: python manage.py migrate") % {"count": missing}
-        )
-
-
-def _missing_migrations() -> int:
-    executor = MigrationExecutor(connection)
-    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def serve(

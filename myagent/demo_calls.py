@@ -81,7 +81,8 @@ def _values(about: object, root: Mapping[str, Any], depth: int = 4) -> Iterator[
     """The values in a property's schema, also behind `anyOf`, `items` and `$ref`."""
     if not isinstance(about, Mapping) or not depth:
         return
-    for value in [*(about.get("enum") or ()), *(about.get("examples") or ())]:
+    # pydantic writes a Literal of one value as `const`.
+    for value in [*(about.get("enum") or ()), *(about.get("examples") or ()), about.get("const")]:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, (str, int, float)) and not isinstance(item, bool) and str(item).strip():
                 yield item

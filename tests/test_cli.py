@@ -369,3 +369,13 @@ def test_agents_are_checked_listed_and_switched(folder):
     unknown = run([*MANAGE, "agents", "enable", "nobody"], folder)
     assert unknown.returncode == 1
     assert unknown.stderr == "❌ There is no agent 'nobody'. Known agents: hello-assistant\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["agents", "list"], 0), (["createtoken", "nobody"], 1), (["agents", "enable", "x"], 1)]
+)
+def test_commands_make_the_tables_that_they_need(folder, words, code):
+    """A person may ask before the server was started for the first time."""
+    result = run([*MANAGE, *words], folder)
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr and "no such table" not in result.stderr

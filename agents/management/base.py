@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
+from agents.schema import bring_up_to_date
 from myagent.i18n import LANGUAGES, use_language
 from myagent.i18n import gettext as _
 
@@ -25,8 +26,13 @@ class PlainCommand(BaseCommand):
         "--skip-checks",
     }
 
+    uses_tables = False
+    """Whether the command needs the tables; those of the embedded database are made when they are not there yet."""
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
+            if self.uses_tables:
+                bring_up_to_date()
             return super().execute(*args, **options)
         except SystemCheckError:
             raise

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from agents.exceptions import AgentFileError
 from agents.management.base import PlainCommand, speak_early
@@ -15,6 +15,8 @@ from myagent.i18n import gettext as _
 
 class Command(PlainCommand):
     """Lists, checks and switches agents."""
+
+    uses_tables = True
 
     def run_from_argv(self, argv: list[str]) -> None:
         speak_early(argv[2:])
@@ -39,7 +41,8 @@ class Command(PlainCommand):
                 self._switch(options["name"], enabled=action == "enable")
 
     def _list(self) -> None:
-        table = Table(_("name"), _("state"), _("tools"), _("model"), _("source"), _("loaded"))
+        names = Column(_("name"), no_wrap=True, overflow="fold")  # whole, since `enable` takes it
+        table = Table(names, _("state"), _("tools"), _("model"), _("source"), _("loaded"))
         for row in HostedAgent.objects.all():
             table.add_row(
                 row.name,

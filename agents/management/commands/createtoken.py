@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Command(PlainCommand):
     """Makes an access token."""
 
+    uses_tables = True
+
     def run_from_argv(self, argv: list[str]) -> None:
         speak_early(argv[2:])
         self.help = _("Make a token with which a program or page connects as a user. It is shown only once.")

@@ -1,0 +1,39 @@
+"""Bringing the database's tables up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from agents.conf import get_config
+from agents.data_folder import lock
+from myagent.i18n import gettext as _
+
+
+def bring_up_to_date() -> None:
+    """Migrate the embedded database; of any other one only ask that it is up to date.
+
+    Raises `CommandError` when it is not, or cannot be used.
+    """
+    config = get_config()
+    try:
+        if config.embedded_database:
+            # Two servers may share the folder and start at the same moment.
+            with lock(config.data_dir, "migrate"):
+                if _missing_migrations():
+                    call_command("migrate", verbosity=0, interactive=False)
+        elif missing := _missing_migrations():
+            raise CommandError(
+                _("The database lacks %(count)d migrations. Run: python manage.py migrate") % {"count": missing}
+            )
+    except (DatabaseError, sqlite3.Error) as error:
+        raise CommandError(_("The database cannot be used: %(error)s") % {"error": error}) from error
+
+
+def _missing_migrations() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
