@@ -223,9 +223,11 @@ class RunDriver:
     async def _record(self, entry: Entry) -> Any:
         """Commit an entry behind all that were submitted. Raises `Refused`, or why one of them was not stored."""
         outcome = await self._journal.submit(entry)
+        # As they are now: what calls that run side by side submit meanwhile is behind this entry.
+        before = tuple(self._unconfirmed)
         # Waited for and not awaited: a tool that is cancelled in here must not cancel what others wait for, too.
-        await asyncio.wait([*self._unconfirmed, outcome])
-        for earlier in self._unconfirmed:
+        await asyncio.wait([*before, outcome])
+        for earlier in before:
             earlier.result()
         return outcome.result()
 

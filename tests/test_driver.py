@@ -1,0 +1,63 @@
+"""How a driver waits for the journal, without a database: the rest of it is tested through a server."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from myagent import create_react_agent
+from myagent.testing import ScriptedLLM
+from sessions_app.batch import Refused
+from sessions_app.driver import Equipment, RunDriver
+from sessions_app.entries.base import RunRef
+from sessions_app.entries.runs import LogEvents
+
+
+class SlowJournal:
+    """Keeps the outcomes of what is submitted open until the test settles them."""
+
+    def __init__(self):
+        self.outcomes = []
+
+    async def submit(self, entry):
+        self.outcomes.append(asyncio.get_running_loop().create_future())
+        return self.outcomes[-1]
+
+
+@pytest.fixture
+def journal():
+    return SlowJournal()
+
+
+@pytest.fixture
+async def driver(journal):
+    equipment = Equipment(journal=journal, tool_loops=None, recent=None, delta_interval=0.04, max_output_bytes=1024)
+    agent = create_react_agent(name="a", description="d", tools=[])
+    return RunDriver(RunRef(uuid.uuid4(), uuid.uuid4(), 1), agent, ScriptedLLM([]), equipment)
+
+
+@pytest.fixture
+def entry(driver):
+    return LogEvents(**driver._mine, events=())
+
+
+async def test_a_commit_does_not_wait_for_what_others_submit_behind_it(driver, journal, entry):
+    recording = asyncio.create_task(driver._record(entry))
+    await asyncio.sleep(0)
+    # The result of a call that runs beside the one that asks.
+    await driver._submit(entry)
+    journal.outcomes[0].set_result("mine")
+    assert await recording == "mine"
+    assert not journal.outcomes[1].done()
+
+
+async def test_a_commit_says_that_something_before_it_was_refused(driver, journal, entry):
+    await driver._submit(entry)
+    recording = asyncio.create_task(driver._record(entry))
+    await asyncio.sleep(0)
+    journal.outcomes[1].set_result("mine")
+    journal.outcomes[0].set_exception(Refused("stale_run"))
+    with pytest.raises(Refused):
+        await recording
