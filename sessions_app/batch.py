@@ -15,11 +15,11 @@ from django.utils import timezone
 from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
-from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
 from sessions_app.rows import Columns, insert_rows, lock_rows, update_rows
 
 # Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
-_WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, ToolCall, Confirmation, Event)
+_WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, Summary, ToolCall, Confirmation, Event)
 
 
 class Refused(Exception):

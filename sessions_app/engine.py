@@ -21,6 +21,7 @@ from agents.tool_loops import ToolLoops
 from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.entries.requests import Acknowledge
+from sessions_app.housekeeping import Housekeeper
 from sessions_app.hub import Hub
 from sessions_app.journal import Committed, Journal, JournalClosed
 from sessions_app.owners import Owner
@@ -68,6 +69,7 @@ class Engine:
         self.journal = Journal(asyncio.get_running_loop(), self._committed)
         self.wakeups = Wakeups(self._grown_elsewhere)
         self.runner = Runner(journal=self.journal, tool_loops=self.tool_loops, config=config, owner=self.owner)
+        self.housekeeper = Housekeeper(self.journal, config)
         self.connections: set[Connection] = set()
         self._acknowledged: dict[uuid.UUID, int] = {}
         self._look = asyncio.Event()
@@ -89,6 +91,7 @@ class Engine:
             (1.0, self._heartbeats, never),
             (config.grants_seconds, self._check_grants, never),
             (FLUSH_SECONDS, self._flush_acknowledged, never),
+            (self.housekeeper.interval, self.housekeeper.tidy, never),
         ):
             self._tasks.append(asyncio.create_task(self._every(seconds, work, early), name=work.__name__))
 

@@ -107,6 +107,8 @@ class Run(models.Model):
     queued_at = models.DateTimeField(pgettext_lazy("moment", "queued"))
     started_at = models.DateTimeField(pgettext_lazy("moment", "started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    streamed_until = models.BigIntegerField(_("final answer with its pieces"), null=True, blank=True, editable=False)
+    """The number of the final answer for as long as the pieces in which it was streamed are in the log, too."""
 
     objects = RunQuerySet.as_manager()
 
@@ -118,7 +120,10 @@ class Run(models.Model):
                 fields=["session"], condition=Q(status__in=["running", "waiting"]), name="one_active_run_per_session"
             )
         ]
-        indexes = [models.Index(fields=["queued_at"], condition=Q(status="queued"), name="run_queue")]
+        indexes = [
+            models.Index(fields=["queued_at"], condition=Q(status="queued"), name="run_queue"),
+            models.Index(fields=["finished_at"], condition=Q(streamed_until__isnull=False), name="run_to_compact"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -182,6 +187,25 @@ class Message(models.Model):
             tool_calls=tuple(LibraryToolCall(**call) for call in self.tool_calls or ()),
             tool_call_id=self.tool_call_id or None,
         )
+
+
+class Summary(models.Model):
+    """What stands for the beginning of a history that is too long for the model; the messages themselves stay."""
+
+    session = models.ForeignKey(
+        Session, models.CASCADE, related_name="summaries", db_index=False, verbose_name=_("session")
+    )
+    upto_position = models.BigIntegerField(_("last message that is summarised"))
+    content = models.TextField(_("content"))
+    created_at = models.DateTimeField(_("created"))
+
+    class Meta:
+        verbose_name = _("summary")
+        verbose_name_plural = _("summaries")
+        constraints = [models.UniqueConstraint(fields=["session", "upto_position"], name="summary_once")]
+
+    def __str__(self) -> str:
+        return self.content[:60]
 
 
 class ToolCall(models.Model):

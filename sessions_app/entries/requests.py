@@ -28,10 +28,10 @@ from myagent.protocol.server_events import (
 )
 from sessions_app.batch import Batch, LockedRun, LockedSession, Refused
 from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import cancel_run
+from sessions_app.entries.closing import cancel_run, delete_rows
 from sessions_app.entries.ownership import Lease, take_run
 from sessions_app.entries.runs import settle
-from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+from sessions_app.models import Confirmation, Message, Run, Session
 
 TITLE_LENGTH = 60
 _MICROSECOND = timedelta(microseconds=1)
@@ -270,17 +270,7 @@ class DeleteSession(Entry):
         session = batch.session(self.session_id)
         runs = batch.unfinished(session.id)
         batch.flush()
-        of_run = Run.objects.filter(session_id=session.id)
-        # In this order and table by table, since Django's own cascade would load every event first.
-        for rows in (
-            Confirmation.objects.filter(run__in=of_run),
-            ToolCall.objects.filter(run__in=of_run),
-            Message.objects.filter(session_id=session.id),
-            Event.objects.filter(session_id=session.id),
-            of_run,
-            Session.objects.filter(pk=session.id),
-        ):
-            rows._raw_delete(rows.db)
+        delete_rows(session.id)
         batch.forget(session.id)
         return [run.id for run in runs]
 

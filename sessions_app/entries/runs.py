@@ -11,6 +11,7 @@ from myagent.events import ModelReplied, ToolFinished
 from myagent.llm import Usage
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.server_base import ServerEvent
+from myagent.protocol.server_events import PartialAnswer
 from sessions_app.batch import Batch, LockedRun, LockedSession
 from sessions_app.entries.base import RunEntry
 from sessions_app.entries.closing import close_run
@@ -209,6 +210,8 @@ class EndRun(RunEntry):
             **_usage_columns(self.usage),
         )
         batch.log(session, terminal)
+        if self.status is Run.Status.SUCCEEDED and any(isinstance(event, PartialAnswer) for event in rest):
+            batch.change_run(run, streamed_until=session.last_seq)
         batch.touch(session)
         return Ended(bool(batch.unfinished(session.id)), session.last_position)
 

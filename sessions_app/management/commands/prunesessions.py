@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from agents.management.base import PlainCommand, period, speak_early
+from myagent.i18n import gettext as _
+from sessions_app.batch import Refused
+from sessions_app.housekeeping import prunable, prunes
+from sessions_app.management.progress import committed
+from sessions_app.models import Session
+
+
+class Command(PlainCommand):
+    """Deletes conversations that nobody has touched for long."""
+
+    uses_tables = True
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        speak_early(argv[2:])
+        self.help = _(
+            "Delete conversations that were last active before a period, with all that is stored of them. Works beside "
+            "running servers; a conversation in which something goes on is left."
+        )
+        super().run_from_argv(argv)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--older-than", type=period, required=True, metavar="PERIOD", help=_("such as 12h, 30d or 8w")
+        )
+        parser.add_argument("--dry-run", action="store_true", help=_("say how many there are and delete nothing"))
+        parser.add_argument("--closed-only", action="store_true", help=_("only conversations that were closed"))
+        parser.add_argument("--agent", metavar="NAME", help=_("only conversations with this agent"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        agent = options["agent"]
+        if agent is not None and not Session.objects.filter(agent=agent).exists():
+            raise CommandError(_("There is no conversation with an agent %(name)r.") % {"name": agent})
+        before = timezone.now() - options["older_than"]
+        sessions = prunable(before, closed_only=options["closed_only"], agent=agent)
+        if options["dry_run"]:
+            self.stdout.write(_("%(count)d conversations would be deleted.") % {"count": len(sessions)})
+            return
+        outcomes = committed(prunes(sessions, before), total=len(sessions), out=self.stdout)
+        spared = sum(isinstance(outcome, Refused) for outcome in outcomes)
+        self.stdout.write(_("%(count)d conversations were deleted.") % {"count": len(sessions) - spared})
+        if spared:
+            self.stdout.write(_("%(count)d are in use again, or gone already.") % {"count": spared})

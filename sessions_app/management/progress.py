@@ -1,0 +1,40 @@
+"""Work on the stored conversations in many small transactions, beside running servers, with a progress bar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import OperationalError
+from rich.console import Console
+from rich.progress import Progress
+
+from myagent.i18n import gettext as _
+from sessions_app.entries.base import Entry
+from sessions_app.journal import commit
+
+PAUSE_SHARE = 0.5
+"""Of the time that the last transaction took: for so long others get the database to themselves."""
+
+
+def committed(batches: Iterable[Sequence[Entry]], *, total: int, out: Any) -> list[Any]:
+    """The outcomes of all entries, each batch committed by itself. Raises `CommandError` when the database does not
+    take one; what was committed before stays.
+    """
+    outcomes: list[Any] = []
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    # Only for people who watch: a file would get a line of bars.
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        for batch in batches:
+            began = time.monotonic()
+            try:
+                outcomes += commit(batch).outcomes
+            except OperationalError as error:
+                words = _("The database did not take it (%(error)s). What was done before stays; run it again.")
+                raise CommandError(words % {"error": error}) from error
+            progress.advance(task, len(batch))
+            time.sleep((time.monotonic() - began) * PAUSE_SHARE)
+    return outcomes
