@@ -127,7 +127,7 @@ class LapsedRun:
 
 def lapsed_runs(mine: Sequence[uuid.UUID], dead_owners: Sequence[str], agents: Iterable[str]) -> list[LapsedRun]:
     """The runs of these agents whose lease has run out or whose owner is known to be dead, without `mine`."""
-    nobodys = Run.objects.active().filter(Q(lease_until__lt=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
+    nobodys = Run.objects.active().filter(Q(lease_until__lte=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
     rows = nobodys.filter(session__agent__in=list(agents)).order_by("queued_at")
     return [LapsedRun(*row) for row in rows.values_list("session_id", "id", "epoch", "session__agent", "owner")]
 

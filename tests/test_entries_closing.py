@@ -3,9 +3,8 @@
 import pytest
 
 from myagent.protocol.server_events import StepResetMetadata, StepVoided
-from sessions_app.entries.ownership import AbandonRun
 from sessions_app.entries.requests import CancelRuns
-from sessions_app.entries.runs import LogEvents, StartCall
+from sessions_app.entries.runs import LogEvents
 from sessions_app.models import Confirmation, Message, ToolCall
 from tests.factories import (
     call_of,
@@ -15,7 +14,6 @@ from tests.factories import (
     deltas,
     events,
     history,
-    lapse,
     metadata,
     mine,
     names,
@@ -25,7 +23,6 @@ from tests.factories import (
     question,
     reply,
     result,
-    run_of,
     running,
 )
 
@@ -46,11 +43,6 @@ def cancel(session):
     return commit_one(CancelRuns(session_id=session))
 
 
-def abandon(ref):
-    lapse(ref)
-    commit_one(AbandonRun(session_id=ref.session_id, dead_run_id=ref.run_id, epoch=ref.epoch))
-
-
 def results(session):
     return [frame for frame in events(session) if frame["event"] == "agent.tool_result"]
 
@@ -67,16 +59,6 @@ def test_every_open_call_gets_a_result_after_a_cancel(session, ref):
     assert told[0] == told[2] != ""
     assert set(ToolCall.objects.values_list("status", flat=True)) == {"done"}
     assert names(session)[-1] == "agent.interrupted"
-
-
-def test_after_a_crash_only_a_started_call_is_in_doubt(session, ref):
-    calls = [call_of(0), call_of(1, waits=True), call_of(2, waits=True), call_of(3, waits=True)]
-    commit_one(reply(ref, *calls))
-    commit(question(ref, calls[2]), StartCall(**mine(ref), step_id=calls[3].step_id, arguments={}))
-    abandon(ref)
-    outcomes = list(ToolCall.objects.order_by("index").values_list("outcome", flat=True))
-    assert outcomes == ["unknown", "cancelled", "cancelled", "unknown"]
-    assert len([1 for role, _text in history(session) if role == "tool"]) == 4
 
 
 def test_a_cancel_and_the_results_it_overtakes_in_one_batch(session, ref):
@@ -153,14 +135,3 @@ def test_after_a_cancel_the_next_message_works(session, ref):
     cancel(session)
     running(session, "again")
     assert history(session)[-1] == ("user", "again")
-
-
-def test_an_abandoned_run_ends_with_one_error(session, ref):
-    commit_one(deltas(ref, partial(ref, "It is ")))
-    abandon(ref)
-    run = run_of(ref)
-    assert (run.status, run.error_code, run.epoch) == ("failed", "interrupted_by_restart", 2)
-    last = events(session)[-1]
-    assert last["event"] == "agent.error"
-    assert metadata(last, "code", "run_id") == ("interrupted_by_restart", str(ref.run_id))
-    assert history(session)[-1][1].startswith("It is \n")

@@ -1,4 +1,4 @@
-"""Claims, leases, and runs whose owner is gone."""
+"""Claims and leases; runs whose owner is gone are in `test_entries_recovery`."""
 
 from datetime import timedelta
 
@@ -7,9 +7,7 @@ from django.db import IntegrityError
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from sessions_app.batch import Refused
-from sessions_app.entries.ownership import AbandonRun, ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.requests import CancelRuns
+from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.models import Run
 from tests.factories import (
     LEASE,
@@ -20,14 +18,12 @@ from tests.factories import (
     history,
     lapse,
     message,
-    names,
     new_session,
     post,
     refusals,
     run_of,
     running,
     statuses,
-    thinking,
 )
 
 pytestmark = database
@@ -42,10 +38,6 @@ def session():
 
 def claim(session, lease=LEASE):
     return ClaimNext(session_id=session, lease=lease)
-
-
-def abandon(ref, **options):
-    return AbandonRun(session_id=ref.session_id, dead_run_id=ref.run_id, epoch=ref.epoch, **options)
 
 
 def test_a_claim_takes_what_waited_longest_and_gives_its_message_a_place(session):
@@ -123,37 +115,3 @@ def test_a_renewal_after_the_end_does_not_bring_a_run_back(session):
     commit(answer(ref), renewal(ref))
     run = run_of(ref)
     assert (run.status, run.lease_until) == ("succeeded", None)
-
-
-def test_a_run_is_abandoned_once(session):
-    ref = running(session)
-    post(session)
-    lapse(ref)
-    assert refusals(commit(abandon(ref), abandon(ref))) == [None, "stale_run"]
-    assert statuses(session) == ["failed", "queued"]
-    assert names(session).count("agent.error") == 1
-    with pytest.raises(Refused, match="stale_run"):
-        commit_one(thinking(ref))
-
-
-def test_a_run_whose_lease_was_renewed_meanwhile_is_not_abandoned(session):
-    ref = running(session)
-    lapse(ref)
-    commit_one(renewal(ref))
-    with pytest.raises(Refused, match="stale_run"):
-        commit_one(abandon(ref))
-    assert run_of(ref).status == "running"
-
-
-def test_a_run_of_an_owner_that_is_known_to_be_dead_is_abandoned_before_its_lease_runs_out(session):
-    ref = running(session)
-    commit_one(abandon(ref, dead_owners=(LEASE.owner,)))
-    assert run_of(ref).status == "failed"
-
-
-def test_a_run_that_ended_is_not_abandoned(session):
-    ref = running(session)
-    assert refusals(commit(CancelRuns(session_id=session), abandon(ref, dead_owners=(LEASE.owner,)))) == [
-        None,
-        "stale_run",
-    ]

@@ -142,9 +142,12 @@ def test_runs_that_nobody_works_on(session):
     ref, lapsed, mine = running(session), running(new_session()), running(new_session())
     of_dead = running(new_session(), lease=Lease("dead", 60))
     lapse(lapsed), lapse(mine)
-    found = {run_id for _session, run_id, _epoch in queries.lapsed_runs([mine.run_id], ["dead"])}
-    assert found == {lapsed.run_id, of_dead.run_id}
+    elsewhere = running(new_session(agent="elsewhere"))
+    lapse(elsewhere)
+    found = {run.id: run for run in queries.lapsed_runs([mine.run_id], ["dead"], ["tester"])}
+    assert set(found) == {lapsed.run_id, of_dead.run_id}
     assert ref.run_id not in found
+    assert found[of_dead.run_id] == queries.LapsedRun(of_dead.session_id, of_dead.run_id, 1, "tester", "dead")
     assert set(queries.active_owners()) == {LEASE.owner, "dead"}
 
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from myagent import create_react_agent, react, tool
+from myagent.checkpoint import START, Checkpoint, OpenCall
 from myagent.events import (
     ModelReplied,
     ReasoningDelta,
@@ -14,12 +15,13 @@ from myagent.events import (
     StepStarted,
     TextDelta,
     ToolFinished,
+    ToolStarted,
 )
 from myagent.exceptions import ContextOverflow, LLMAuthError, LLMUnavailable, StreamCut
-from myagent.host import RunContext
+from myagent.host import Decision, RunContext
 from myagent.llm import TextChunk, Usage
 from myagent.local_host import LocalHost
-from myagent.messages import Message
+from myagent.messages import Message, ToolCall
 from myagent.testing import Say, ScriptedLLM, call, cut
 from myagent.tool.terminate import Terminate
 
@@ -40,12 +42,12 @@ def context(**fields):
     return RunContext(session_id="s", run_id="r", agent="agent", **fields)
 
 
-def run(agent, llm, history=HI, host=None):
-    return react.run(agent, history, host=host or LocalHost(), context=context(), llm=llm)
+def run(agent, llm, history=HI, host=None, checkpoint=START):
+    return react.run(agent, history, host=host or LocalHost(), context=context(), llm=llm, checkpoint=checkpoint)
 
 
-async def collect(agent, llm, history=HI, host=None):
-    async with aclosing(run(agent, llm, history, host)) as stream:
+async def collect(agent, llm, history=HI, host=None, checkpoint=START):
+    async with aclosing(run(agent, llm, history, host, checkpoint)) as stream:
         return [event async for event in stream]
 
 
@@ -240,6 +242,192 @@ async def test_the_system_prompt_takes_its_part_of_the_window():
     llm = ScriptedLLM(["ok"])
     await collect(agent_with(system_prompt="y" * 3500, context_window=1200), llm, long_history())
     assert 2 < len(llm.requests[0].messages) < 8
+
+
+# --- going on ---
+
+
+SPENT = Usage(20, 10, 2)
+TEMPER = []
+
+
+@tool
+def report(word: str) -> str:
+    """Repeat a word."""
+    return f"said {word}"
+
+
+@tool(requires_confirmation=True)
+def risk(word: str) -> str:
+    """Repeat a word, if a person agrees."""
+    return f"dared {word}"
+
+
+@tool(requires_confirmation=lambda arguments: bool(TEMPER))
+def moody(word: str) -> str:
+    """Want a person's yes at times."""
+    return f"did {word}"
+
+
+class Person(LocalHost):
+    """Gives one answer to every question and remembers them."""
+
+    def __init__(self, decision=None):
+        self.decision = decision
+        self.asked = []
+
+    async def confirm(self, request):
+        assert self.decision is not None, "nobody is to be asked"
+        self.asked.append(request.call_step_id)
+        return self.decision
+
+
+def reply_of(*names):
+    """A reply that asks for these tools, each with its name and place as its word."""
+    calls = [
+        ToolCall(id=f"id{index}", name=name, arguments=f'{{"word": "{name}{index}"}}')
+        for index, name in enumerate(names)
+    ]
+    return Message.assistant("", calls)
+
+
+def known(index, text="known"):
+    return Message.tool(text, tool_call_id=f"id{index}")
+
+
+async def go_on(agent, script, history, step=1, host=None, **calls):
+    """The events after the checkpoint, and the model; `calls` are the open ones: c0 is that with index 0."""
+    open_calls = {int(name[1:]): call for name, call in calls.items()}
+    llm = ScriptedLLM(script)
+    checkpoint = Checkpoint(step=step, usage=SPENT, open_calls=open_calls)
+    return await collect(agent, llm, [*HI, *history], host or Person(), checkpoint), llm
+
+
+def said_by_tools(request):
+    return [message.text for message in request.messages if message.role == "tool"]
+
+
+async def test_open_calls_run_under_their_own_ids_and_the_model_is_not_asked_for_them_again():
+    events, llm = await go_on(
+        agent_with(report), ["ok"], [reply_of("report", "report")], c0=OpenCall(), c1=OpenCall(begun=True)
+    )
+    assert ModelReplied not in kinds(events)
+    finished = sorted((event.call.step_id, event.output) for event in events if isinstance(event, ToolFinished))
+    assert finished == [("r.1.0", "said report0"), ("r.1.1", "said report1")]
+    assert said_by_tools(llm.requests[0]) == ["said report0", "said report1"]
+    assert len(llm.requests) == 1
+    assert (events[-1].step, events[-1].usage.llm_calls) == (2, SPENT.llm_calls + 1)
+
+
+async def test_results_that_are_known_stay_in_their_places():
+    events, llm = await go_on(
+        agent_with(report), ["ok"], [reply_of("report", "report", "report"), known(1)], c0=OpenCall(), c2=OpenCall()
+    )
+    assert kinds(events).count(ToolFinished) == 2
+    assert said_by_tools(llm.requests[0]) == ["said report0", "known", "said report2"]
+    assert [message.tool_call_id for message in llm.requests[0].messages[-3:]] == ["id0", "id1", "id2"]
+
+
+async def test_with_all_results_the_next_step_begins():
+    events, llm = await go_on(agent_with(report), ["ok"], [reply_of("report"), known(0)])
+    assert kinds(events)[0] is StepStarted and events[0].step == 2
+    assert ToolFinished not in kinds(events)
+    assert said_by_tools(llm.requests[0]) == ["known"]
+
+
+async def test_a_start_is_reported_unless_it_is_on_record():
+    events, _ = await go_on(
+        agent_with(report), ["ok"], [reply_of("report", "report")], c0=OpenCall(), c1=OpenCall(begun=True)
+    )
+    (started,) = [event for event in events if isinstance(event, ToolStarted)]
+    assert (started.call.index, started.arguments) == (0, {"word": "report0"})
+    first = next(event for event in events if isinstance(event, ToolFinished) and event.call.index == 0)
+    assert events.index(started) < events.index(first)
+
+
+async def test_what_a_person_agreed_to_runs_unasked():
+    agreed = OpenCall(begun=True, agreed={"word": "edited"})
+    events, llm = await go_on(agent_with(risk), ["ok"], [reply_of("risk")], c0=agreed)
+    assert ToolStarted not in kinds(events), "its start is on record"
+    assert said_by_tools(llm.requests[0]) == ["dared edited"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "result"),
+    [
+        (Decision(confirmed=True), "dared risk0"),
+        (Decision(confirmed=True, args={"word": "edited"}), "dared edited"),
+        (Decision(confirmed=False), "Error: The user declined this call."),
+    ],
+)
+async def test_a_person_who_was_asked_decides(decision, result):
+    person = Person(decision)
+    _events, llm = await go_on(agent_with(risk), ["ok"], [reply_of("risk")], host=person, c0=OpenCall(asked=True))
+    assert person.asked == ["r.1.0"]
+    assert said_by_tools(llm.requests[0]) == [result]
+
+
+async def test_who_was_asked_decides_also_when_the_tool_would_not_ask_by_now():
+    person = Person(Decision(confirmed=False))
+    _events, llm = await go_on(agent_with(moody), ["ok"], [reply_of("moody")], host=person, c0=OpenCall(asked=True))
+    assert person.asked == ["r.1.0"]
+    assert "declined" in said_by_tools(llm.requests[0])[0]
+
+
+async def test_who_was_not_asked_yet_is_asked(monkeypatch):
+    monkeypatch.setattr("tests.test_react.TEMPER", ["bad"])
+    person = Person(Decision(confirmed=True))
+    _events, llm = await go_on(agent_with(moody), ["ok"], [reply_of("moody")], host=person, c0=OpenCall())
+    assert person.asked == ["r.1.0"]
+    assert said_by_tools(llm.requests[0]) == ["did moody0"]
+
+
+@pytest.mark.parametrize("call", [OpenCall(), OpenCall(asked=True), OpenCall(begun=True, agreed={"word": "x"})])
+async def test_a_tool_that_is_gone(call):
+    events, llm = await go_on(agent_with(report), ["ok"], [reply_of("removed")], c0=call)
+    (finished,) = [event for event in events if isinstance(event, ToolFinished)]
+    assert finished.status == "failed"
+    assert "no tool 'removed'" in said_by_tools(llm.requests[0])[0]
+    assert events[-1].text == "ok"
+
+
+@pytest.mark.parametrize("results", [[], [Message.tool("The work is done.", tool_call_id="id0")]])
+async def test_a_reply_that_ended_the_run_ends_it(results):
+    ending = Message.assistant(
+        "", [ToolCall(id="id0", name="terminate", arguments='{"status": "success", "answer": "42"}')]
+    )
+    calls = {} if results else {"c0": OpenCall(begun=True)}
+    events, llm = await go_on(agent_with(Terminate()), [], [ending, *results], **calls)
+    assert llm.requests == []
+    assert (events[-1].finish, events[-1].text, events[-1].step) == ("terminate", "42", 1)
+    assert events[-1].usage == SPENT
+
+
+async def test_steps_are_counted_on_to_the_limit():
+    events, llm = await go_on(
+        agent_with(report, max_steps=4), [call("report", word="x"), "So far."], [reply_of("report"), known(0)], step=3
+    )
+    assert [event.step for event in events if isinstance(event, StepStarted)] == [4, 5]
+    assert llm.requests[-1].tools == ()
+    assert (events[-1].finish, events[-1].step) == ("max_steps", 5)
+
+
+async def test_the_summing_up_is_asked_for_again():
+    events, llm = await go_on(agent_with(report, max_steps=3), ["So far."], [reply_of("report"), known(0)], step=3)
+    assert llm.requests[0].messages[-1] == Message.system(react.SUM_UP_PROMPT)
+    assert (events[-1].finish, events[-1].step) == ("max_steps", 4)
+
+
+async def test_what_was_asked_for_is_done_also_when_fewer_steps_are_allowed_by_now():
+    events, llm = await go_on(agent_with(report, max_steps=2), ["So far."], [reply_of("report")], step=4, c0=OpenCall())
+    assert said_by_tools(llm.requests[0]) == ["said report0"]
+    assert (events[-1].finish, events[-1].step) == ("max_steps", 5)
+
+
+async def test_before_the_first_reply_a_run_begins_anew():
+    events, llm = await go_on(agent_with(report), ["ok"], [], step=0)
+    assert (events[0], events[-1].step) == (StepStarted(step=1), 1)
+    assert events[-1].usage.llm_calls == SPENT.llm_calls + 1
 
 
 # --- whoever drives it ---

@@ -2,16 +2,21 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from agents.conf import Config
+from agents.registry import LoadedAgent, Registry, set_registry
+from myagent import create_react_agent, tool
+from myagent.checkpoint import START
 from sessions_app import queries
 from sessions_app import runner as module
 from sessions_app.batch import STALE_RUN, Refused
 from sessions_app.entries.base import RunRef
-from sessions_app.entries.ownership import AbandonRun, ClaimNext, ReleaseRuns, RenewLeases
+from sessions_app.entries.ownership import ClaimNext, ReleaseRuns, RenewLeases
+from sessions_app.entries.recovery import Recovered, RecoverRun
 from sessions_app.owners import Owner
 from sessions_app.runner import Runner
 
@@ -49,7 +54,9 @@ def make(journal, tmp_path):
 def work(runner, agent="a", *, is_waiting=False):
     """Let the runner believe that a run of this agent goes on here."""
     ref = RunRef(uuid.uuid4(), uuid.uuid4(), 1)
-    runner._drivers[ref.run_id] = SimpleNamespace(agent=SimpleNamespace(name=agent), is_waiting=is_waiting, ref=ref)
+    runner._drivers[ref.run_id] = SimpleNamespace(
+        agent=SimpleNamespace(name=agent), is_waiting=is_waiting, ref=ref, has_more=False
+    )
     return ref
 
 
@@ -105,13 +112,101 @@ async def test_leases_are_renewed_only_while_something_runs(make, journal):
     assert [type(entry) for entry in journal.entries] == [RenewLeases]
 
 
-async def test_a_sweep_ends_dead_runs_and_goes_on_after_one_that_was_taken(make, journal, found):
+@tool(idempotent=True)
+def look() -> str:
+    """Look."""
+    return ""
+
+
+@tool
+def act() -> str:
+    """Act."""
+    return ""
+
+
+@pytest.fixture
+def registry():
+    """The agent `a` is served here."""
+    loaded = LoadedAgent(
+        agent=create_react_agent(name="a", tools=[look, act]), source="a.py", loaded_at=datetime.now(UTC)
+    )
+    registry = Registry([loaded])
+    before = set_registry(registry)
+    yield registry
+    set_registry(before)
+
+
+def lapsed(agent="a", owner="dead"):
+    return queries.LapsedRun(uuid.uuid4(), uuid.uuid4(), 3, agent, owner)
+
+
+async def test_a_sweep_takes_dead_runs_over_and_goes_on_after_one_that_was_taken(make, journal, found, registry):
     runner = make()
     found["active_owners"] = ["dead"]
-    found["lapsed_runs"] = [(uuid.uuid4(), uuid.uuid4(), 3) for _ in range(2)]
-    journal.outcomes[AbandonRun] = Refused(STALE_RUN)
+    found["lapsed_runs"] = runs = [lapsed(), lapsed()]
+    journal.outcomes[RecoverRun] = Refused(STALE_RUN)
     await runner.sweep()
-    assert [(entry.epoch, tuple(entry.dead_owners)) for entry in journal.entries] == [(3, ("dead",))] * 2
+    assert [entry.dead_run_id for entry in journal.entries] == [run.id for run in runs]
+    assert {(entry.epoch, *entry.dead_owners, *entry.idempotent) for entry in journal.entries} == {(3, "dead", "look")}
+
+
+async def test_what_was_taken_over_goes_on_here(make, journal, found, registry, monkeypatch):
+    runner, launched = make(), []
+    monkeypatch.setattr(runner, "launch", lambda *args, **options: launched.append((*args, options)))
+    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
+    recovered = Recovered(ref=RunRef(uuid.uuid4(), uuid.uuid4(), 4), checkpoint=START)
+    journal.outcomes[RecoverRun] = recovered
+    await runner.sweep()
+    assert launched == [(recovered.ref, "a", {"recovered": recovered})]
+
+
+async def test_after_a_run_that_is_given_up_the_next_one_begins(make, journal, found, registry):
+    runner = make()
+    found["active_owners"], found["lapsed_runs"] = ["dead"], [run := lapsed()]
+    await runner.sweep()
+    await asyncio.gather(*runner._starting)
+    assert [(type(entry), entry.session_id) for entry in journal.entries] == [
+        (RecoverRun, run.session_id),
+        (ClaimNext, run.session_id),
+    ]
+
+
+async def test_dead_runs_wait_for_room(make, journal, found, registry):
+    runner = make(max_runs=1)
+    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
+    ref = work(runner)
+    await runner.sweep()
+    assert journal.entries == []
+    runner._ended(runner._drivers[ref.run_id])
+    assert runner.room.is_set()
+    await runner.sweep()
+    assert [type(entry) for entry in journal.entries][0] is RecoverRun
+
+
+async def test_only_dead_runs_of_agents_that_are_available_are_looked_for(make, found, registry, monkeypatch):
+    asked = []
+    monkeypatch.setattr(queries, "lapsed_runs", lambda mine, dead, agents: asked.append(tuple(agents)) or [])
+    runner = make()
+    await runner.sweep()
+    registry.set_disabled(["a"])
+    await runner.sweep()
+    assert asked == [("a",), ()]
+
+
+async def test_a_run_whose_agent_was_switched_off_meanwhile_is_left_alone(make, journal, found, registry):
+    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed(), lapsed("not here")]
+    registry.set_disabled(["a"])
+    await make().sweep()
+    assert journal.entries == []
+
+
+async def test_a_server_that_stops_takes_nothing_over(make, journal, found, registry):
+    runner = make()
+    await runner.drain(0)
+    journal.entries.clear()
+    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
+    await runner.sweep()
+    assert journal.entries == []
 
 
 async def test_a_sweep_begins_what_waits_while_there_is_room(make, journal, found):

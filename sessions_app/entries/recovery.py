@@ -67,7 +67,7 @@ class RecoverRun(Entry):
     def apply(self, batch: Batch) -> Recovered | None:
         session = batch.session(self.session_id)
         run = batch.owned_run(self.dead_run_id, self.epoch)
-        if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gte=Now()).exists():
+        if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gt=Now()).exists():
             raise Refused(STALE_RUN)
         batch.flush()
         if run.attempts >= MAX_ATTEMPTS:
