@@ -384,6 +384,7 @@ def test_an_agent_one_may_not_use_looks_like_none():
 # --- looks at open connections ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 def test_recheck_finds_what_was_revoked_in_one_query(django_assert_num_queries):
     now = timezone.now()
@@ -415,6 +416,7 @@ def test_recheck_finds_what_was_revoked_in_one_query(django_assert_num_queries):
     assert found == {expired[1], revoked[1], changed[1], eves[1], evil_cookie, gone}
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 def test_recheck_without_tokens(django_assert_num_queries):
     ann = User.objects.create_user("ann")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import sqlite3
 import urllib.request
 import uuid
@@ -14,6 +13,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.conftest import connected
+from tests.services import program
 
 SERVER = {"files": ("markup.py",), "options": ("--llm", "demo")}
 EVIL = "<script>alert('user')</script><img src=x onerror=\"alert('user')\">"
@@ -82,9 +82,7 @@ def paths(running_server):
 
 @pytest.fixture(scope="module")
 def browser(paths):
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    found = program(*BROWSERS)
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=SWITCHES) as browser:
         yield browser
 

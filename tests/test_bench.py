@@ -5,15 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-psutil = pytest.importorskip("psutil", reason="psutil comes with the extra bench: pip install -e '.[bench]'")
-for needed in ("fastapi", "uvicorn"):
-    pytest.importorskip(needed, reason=f"{needed} comes with the extra bench: pip install -e '.[bench]'")
+from tests.services import lacking
+
+for needed in ("fastapi", "psutil", "uvicorn"):
+    if find_spec(needed) is None:
+        lacking(f"{needed} comes with the extra bench: pip install -e '.[bench]'")
+
+import psutil  # noqa: E402
 
 from bench.__main__ import arguments, plan_from  # noqa: E402
 from bench.client import Idle, Load, Turn, WrongAnswer, conversation  # noqa: E402

@@ -105,6 +105,7 @@ def test_agents_are_loaded_from_files(tmp_path):
     assert registry.default.loaded_at.tzinfo is not None
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 def test_the_database_learns_what_is_served():
     registry = Registry([loaded("a", "one.py", description="Does things", tools=[dice])])
@@ -115,6 +116,7 @@ def test_the_database_learns_what_is_served():
     assert row.loaded_at is not None
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 def test_what_an_operator_decided_survives_the_next_start():
     registry = Registry([loaded("a"), loaded("b")])
@@ -127,6 +129,7 @@ def test_what_an_operator_decided_survives_the_next_start():
     assert again.names == ("b",)
 
 
+@pytest.mark.database
 @pytest.mark.django_db
 def test_switching_is_learnt_in_one_query(django_assert_num_queries):
     registry = Registry([loaded("a")])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.tool.base_tool import BaseTool, ToolResult
 from tests.markdown import ROOT, blocks
 from tests.model_server import ModelServer, text, tools
+from tests.services import program
 from tests.test_cli import environment, run, serving
 
 PAGE = "tests/seed/quick_start.txt"
@@ -237,14 +237,13 @@ def test_what_the_first_step_installs():
 # --- the JavaScript client --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_javascript_client_gets_an_answer(folder):
     line = "python -m myagent.cli.server my_agent.py --host 0.0.0.0 --port 8080 --llm demo"
     with serving_line(folder, line) as server:
         client = folder / "client.js"
         client.write_text(block("// 前端").replace("8080", str(server.port)), encoding="utf-8")
         # WebSocket is a global of node from 22 on; before, it has to be switched on.
-        node = ["node", "--experimental-websocket", "--no-warnings", str(client)]
+        node = [program("node"), "--experimental-websocket", "--no-warnings", str(client)]
         process = subprocess.Popen(node, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()

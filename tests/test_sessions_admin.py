@@ -20,8 +20,9 @@ from django.utils import timezone
 from sessions_app.admin.conversation import SHOWN
 from sessions_app.admin.sessions import RUNS_PER_PAGE
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+from tests.factories import database
 
-pytestmark = pytest.mark.django_db
+pytestmark = database
 KINDS = [Session, Run, Message, ToolCall, Confirmation, Event]
 EVIL = "<script>alert('evil')</script>"
 

@@ -18,8 +18,9 @@ from agents.local_user import ensure_local_user, issue_banner_token
 from agents.logs import RedactingFormatter, redact
 from agents.models import AccessToken, hash_token
 from myagent import i18n
+from tests.factories import database
 
-pytestmark = pytest.mark.django_db
+pytestmark = database
 
 
 @pytest.fixture(autouse=True)
