@@ -12,6 +12,7 @@ from django.db import DatabaseError, connections
 
 from agents.banner import Banner, show
 from agents.conf import Config
+from agents.file_limit import allow_connections
 from agents.hosted import sync_hosted_agents
 from agents.local_user import ensure_local_user, issue_banner_token
 from agents.registry import Registry
@@ -70,6 +71,7 @@ def serve(
         real_port = addresses[0][1]
         show(Banner(config=config, registry=registry, host=host, port=real_port, token=token, password=password))
 
+    allow_connections(config.max_connections)
     token = issue_banner_token(user)
     connections.close_all()
     server = AgentServer(

@@ -13,6 +13,7 @@ from myagent.i18n import gettext as _
 from myagent.protocol.codec import encode
 from myagent.protocol.cursor import Cursor, Delivery
 from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, SystemNotice
+from myagent.protocol.errors import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 from sessions_app import queries
 from sessions_app.batch import Growth, Logged
@@ -54,10 +55,13 @@ class _Replay:
 class Pump:
     """Lives on the event loop. `send` writes one frame and returns when the socket has room for more."""
 
-    def __init__(self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], *, max_attached: int = 1_000
+    ) -> None:
         self.connection_id = connection_id
         self._hub = hub
         self._send = send
+        self._max_attached = max_attached
         # A list, since an empty deque takes 0.6 KiB and most connections are idle; it is never long.
         self._queue: list[str | _Live | _Replay] = []
         self._buffered = 0
@@ -87,8 +91,15 @@ class Pump:
             await self._room.wait()
 
     def attach(self, session_id: uuid.UUID) -> None:
-        """Take note of what happens in a session; nothing is sent before `follow` or `replay` says from where."""
+        """Take note of what happens in a session; nothing is sent before `follow` or `replay` says from where.
+
+        Raises `ProtocolError` when this connection is attached to too many already.
+        """
         if session_id not in self._attached:
+            if len(self._attached) >= self._max_attached:
+                words = _("This connection follows %(limit)d sessions already. Open another connection for more.")
+                limit = self._max_attached
+                raise ProtocolError(ErrorCode.TOO_MANY_SESSIONS, words % {"limit": limit}, limit=limit)
             self._attached[session_id] = Attachment()
             self._hub.attach(session_id, self)
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from myagent.protocol.direct_events import SystemNotice
+from myagent.protocol.errors import ProtocolError
 from sessions_app import pump as module
 from sessions_app import queries
 from sessions_app.batch import Growth, Logged
@@ -452,3 +453,18 @@ async def _play(log, steps, start, replays):
     assert missing <= own, "an event is missing"
     notices = [frame for frame in client.notices if frame["event"] == "system.notice"]
     assert len(notices) == sent_directly + replays
+
+
+async def test_a_connection_follows_only_so_many_sessions():
+    pump = Pump(MINE, Hub(), Client().send, max_attached=2)
+    ids = [uuid.uuid4() for _ in range(3)]
+    for session_id in (*ids[:2], *ids[:2]):
+        pump.attach(session_id)
+    with pytest.raises(ProtocolError) as refused:
+        pump.attach(ids[2])
+    assert (refused.value.code, refused.value.data) == ("too_many_sessions", {"limit": 2})
+    assert pump.attached == tuple(ids[:2])
+    pump.detach(ids[0])
+    pump.attach(ids[2])
+    assert pump.attached == (ids[1], ids[2])
+    pump.close()
