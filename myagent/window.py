@@ -38,7 +38,7 @@ def fit(history: Sequence[Message], budget: int) -> list[Message]:
         return list(history)
     kept = len(history)
     spent = 0
-    for start, end in reversed(_exchanges(history)):
+    for start, end in reversed(exchanges(history)):
         spent += sum(estimate_tokens(message) for message in history[start:end])
         if spent > budget and kept < len(history):
             break
@@ -56,7 +56,8 @@ def _most_tokens(message: Message) -> int:
     )
 
 
-def _exchanges(history: Sequence[Message]) -> list[tuple[int, int]]:
+def exchanges(history: Sequence[Message]) -> list[tuple[int, int]]:
+    """Where each exchange of `history` begins and ends; what precedes the first message of the user is one, too."""
     starts = [index for index, message in enumerate(history) if message.role == "user"]
     if not starts or starts[0] != 0:
         starts.insert(0, 0)

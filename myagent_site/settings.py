@@ -20,6 +20,7 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = make_data_folder(Path(env.str("MYAGENT_DATA_DIR", default=".myagent")))
 
 SECRET_KEY = env.str("MYAGENT_SECRET_KEY", default="") or read_secret(DATA_DIR)
+SECRET_KEY_FALLBACKS: list[str] = env.list("MYAGENT_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = False
 
 # Without ALLOWED_HOSTS only this machine's own names are answered, whatever address the server listens on; the command

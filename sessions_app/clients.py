@@ -58,6 +58,18 @@ async def attach_if_usable(client: Client, session_id: uuid.UUID) -> queries.Ses
     return facts
 
 
+def check_cursor(client: Client, facts: queries.SessionFacts, after: int) -> None:
+    """Raise `ProtocolError` for a cursor beyond the log's end, from where the connection then follows it."""
+    if after > facts.last_seq:
+        client.pump.follow(facts.id, facts.agent, facts.last_seq)
+        raise ProtocolError(
+            ErrorCode.CURSOR_AHEAD,
+            _("The log of this session ends at %(last)d, before your cursor. Reconnect without one.")
+            % {"last": facts.last_seq},
+            last_seq=facts.last_seq,
+        )
+
+
 def parse_session_id(text: str) -> uuid.UUID:
     """The id that `text` spells. Raises `ProtocolError` when there can be no such session."""
     try:

@@ -21,7 +21,7 @@ from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
 from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
 from myagent.protocol.errors import CloseCode, ErrorCode, ProtocolError
 from myagent.protocol.vocabulary import PROTOCOL_VERSION
-from sessions_app import services
+from sessions_app import services, state_services
 from sessions_app.clients import Client, try_again
 from sessions_app.engine import Engine
 from sessions_app.pump import Pump
@@ -168,6 +168,10 @@ class AgentConsumer(AsyncConsumer):
                 await services.cancel(engine, client, event)
             case events.UserReconnect():
                 await services.reconnect(engine, client, event)
+            case events.UserReconnectWithState():
+                await state_services.reconnect_with_state(engine, client, event)
+            case events.UserRequestState():
+                await state_services.request_state(engine, client, event)
             case events.UserListSessions():
                 await services.list_sessions(engine, client, event)
             case events.UserUpdateSession():

@@ -20,7 +20,7 @@ from myagent.protocol.direct_events import (
 from myagent.protocol.errors import ErrorCode, ProtocolError
 from myagent.text import clean, clean_value
 from sessions_app import queries
-from sessions_app.clients import Client, attach, open_session, parse_session_id, record, usable_agent
+from sessions_app.clients import Client, attach, check_cursor, open_session, parse_session_id, record, usable_agent
 from sessions_app.engine import Engine
 from sessions_app.entries.requests import (
     AnswerConfirmation,
@@ -106,17 +106,9 @@ async def list_sessions(engine: Engine, client: Client, event: events.UserListSe
 
 async def reconnect(engine: Engine, client: Client, event: events.UserReconnect) -> None:
     """Attach, send again what lies behind the cursor, then go on live."""
-    session_id = parse_session_id(event.session_id)
-    facts = await attach(client, session_id)
-    if event.after > facts.last_seq:
-        client.pump.follow(session_id, facts.agent, facts.last_seq)
-        raise ProtocolError(
-            ErrorCode.CURSOR_AHEAD,
-            _("The log of this session ends at %(last)d, before your cursor. Reconnect without one.")
-            % {"last": facts.last_seq},
-            last_seq=facts.last_seq,
-        )
-    client.pump.replay(session_id, facts.agent, event.after, event.request_id)
+    facts = await attach(client, parse_session_id(event.session_id))
+    check_cursor(client, facts, event.after)
+    client.pump.replay(facts.id, facts.agent, event.after, event.request_id)
 
 
 async def acknowledge(engine: Engine, client: Client, event: events.UserAck) -> None:

@@ -99,12 +99,19 @@ REQUESTS = [
     ("user.update_session", {"session_id": HERE, "content": {"metadata": "x"}}, "bad_field"),
     ("user.update_session", {"session_id": NOBODY, "content": {"title": "x"}}, "session_not_found"),
     ("user.delete_session", {"session_id": NOBODY}, "session_not_found"),
+    ("user.request_state", {}, "missing_field"),
+    ("user.request_state", {"session_id": NOBODY}, "session_not_found"),
+    ("user.reconnect_with_state", {}, "missing_field"),
+    ("user.reconnect_with_state", {"session_id": HERE, "content": {"last_seq": 1}}, "missing_field"),
+    ("user.reconnect_with_state", {"signed_state": None}, "invalid_state"),
+    ("user.reconnect_with_state", {"signed_state": "text"}, "invalid_state"),
+    ("user.reconnect_with_state", {"content": {"signed_state": {"state": {}}}}, "invalid_state"),
     ("user.cancel", {"session_id": HERE, "metadata": "x"}, "bad_field"),
     *((name, {"session_id": HERE, "content": {}}, "not_supported") for name in (
         "user.solve_tasks", "user.cancel_task", "user.restart_task", "user.cancel_plan", "user.replan",
     )),
 ]  # fmt: skip
-NOT_OURS = {"bad_json", "bad_frame", "unknown_event", "missing_field", "bad_field"}
+NOT_OURS = {"bad_json", "bad_frame", "unknown_event", "missing_field", "bad_field", "invalid_state"}
 
 
 @pytest.mark.parametrize(("name", "fields", "code"), REQUESTS)

@@ -77,6 +77,12 @@ def test_the_secret_stays_the_same(tmp_path):
     assert settings_for(tmp_path, MYAGENT_SECRET_KEY="given")["SECRET_KEY"] == "given"
 
 
+def test_earlier_secrets_are_a_list(tmp_path):
+    assert settings_for(tmp_path)["SECRET_KEY_FALLBACKS"] == []
+    found = settings_for(tmp_path, MYAGENT_SECRET_KEY="new", MYAGENT_SECRET_KEY_FALLBACKS="old,older")
+    assert (found["SECRET_KEY"], found["SECRET_KEY_FALLBACKS"]) == ("new", ["old", "older"])
+
+
 def test_dotenv_counts_as_environment_and_the_environment_wins(tmp_path):
     dotenv = "MYAGENT_LANGUAGE=en\nMYAGENT_AGENTS=a.py,b.py\n"
     found = settings_for(tmp_path, dotenv)

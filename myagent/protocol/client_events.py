@@ -111,10 +111,10 @@ class UserReconnect(SessionEvent, CursorEvent):
 
 
 class UserReconnectWithState(CursorEvent):
-    """Continue a session from an exported state."""
+    """Continue a session from an exported state. What is no state is refused later, with the reason."""
 
     event: Literal["user.reconnect_with_state"] = "user.reconnect_with_state"
-    signed_state: Any = None
+    signed_state: Any
 
 
 class UserRequestState(SessionEvent):

@@ -108,6 +108,42 @@ class SessionDeleted(ServerEvent):
     content: str
 
 
+class StateExportedMetadata(Metadata):
+    """`state_size` is in bytes of `signed_state` as JSON, `current_step` the last one of the newest run."""
+
+    signed_state: dict[str, str]
+    state_size: int
+    message_count: int
+    current_step: int
+
+
+class StateExported(ServerEvent):
+    """A session for the client to keep; it goes on from there wherever the same secret is known."""
+
+    event: Literal["agent.state_exported"] = "agent.state_exported"
+    content: str
+    metadata: StateExportedMetadata
+
+
+class StateRestoredMetadata(Metadata):
+    """The session may be another one than that which was exported; `warnings` are sentences for people."""
+
+    original_session_id: str
+    restored_step: int
+    message_count: int
+    agent_name: str
+    connection_id: str
+    warnings: list[str]
+
+
+class StateRestored(ServerEvent):
+    """The conversation goes on in the session that this event names."""
+
+    event: Literal["agent.state_restored"] = "agent.state_restored"
+    content: str
+    metadata: StateRestoredMetadata
+
+
 class IdleMetadata(Metadata):
     reason: Literal["idle"] = "idle"
 

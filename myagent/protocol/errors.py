@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     NO_PENDING_CONFIRMATION = "no_pending_confirmation"
     NOT_SUPPORTED = "not_supported"
     INVALID_STATE = "invalid_state"
+    STATE_TOO_LARGE = "state_too_large"
     TRY_AGAIN = "try_again"
     INTERNAL_ERROR = "internal_error"
 
