@@ -8,6 +8,8 @@ from tests.conftest import connected
 from tests.flow import PARTIAL, ended, happens, only, turn, whole_log
 from tests.model_replies import text, tools
 
+pytestmark = pytest.mark.database
+
 
 async def cancelled(client, session_id, run_id):
     """Cancel; the frames up to the end of that run."""

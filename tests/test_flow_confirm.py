@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import connected
 from tests.flow import ended, only, refusal, whole_log
 
+pytestmark = pytest.mark.database
+
 
 @pytest.fixture
 def path(tmp_path):

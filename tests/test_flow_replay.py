@@ -230,4 +230,5 @@ async def test_acknowledgements_have_no_reply(client):
     assert [frame.event for frame in await client.until("system.sessions")] == ["system.sessions"]
 
 
+pytestmark = pytest.mark.database
 SERVER = {"settings": {"HEARTBEAT_SECONDS": 2}}

@@ -14,6 +14,8 @@ from tests.model_replies import text, tools
 from tests.model_server import ModelServer
 from tests.server import AgentServer
 
+pytestmark = pytest.mark.database
+
 
 @pytest.fixture
 def server(tmp_path, model: ModelServer):

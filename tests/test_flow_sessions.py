@@ -11,6 +11,7 @@ from tests.conftest import connected
 from tests.flow import happens, only, refusal, turn, whole_log
 from tests.model_replies import text
 
+pytestmark = pytest.mark.database
 SERVER = {"files": ("tools.py", "second.py")}
 
 

@@ -14,6 +14,7 @@ from tests.flow import ended, only, turn, whole_log
 from tests.model_replies import tools
 from tests.server import AgentServer
 
+pytestmark = pytest.mark.database
 SERVER = {"settings": {"HEARTBEAT_SECONDS": 1}}
 
 
