@@ -63,6 +63,8 @@ class AgentConsumer(AsyncConsumer):
             logger.error("No engine is running: serve with runagent, or with a server that speaks ASGI lifespan.")
             return await self._refuse(CloseCode.SERVER_FAULT, "no engine")
         self.engine = engine
+        if self._is_full():
+            return await self._refuse(CloseCode.OVER_LIMIT, "too many connections")
         try:
             self.grant = await authorize(self.scope, engine.config)
             agent = self._agent_of_path()
@@ -75,9 +77,18 @@ class AgentConsumer(AsyncConsumer):
         except (OperationalError, InterfaceError) as error:
             logger.warning("Nobody can be let in while the database does not answer (%s).", error)
             return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
+        # Again, for those who came at the same moment: all of them found room before the first was let in.
+        if self._is_full():
+            return await self._refuse(CloseCode.OVER_LIMIT, "too many connections")
         await self.send({"type": "websocket.accept"})
         self._begin(agent)
         return None
+
+    def _is_full(self) -> bool:
+        limit = self.engine.config.max_connections
+        if is_full := len(self.engine.connections) >= limit:
+            logger.warning("Refused a connection: %d are open already (MAX_CONNECTIONS).", limit)
+        return is_full
 
     def _agent_of_path(self) -> str:
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
@@ -95,7 +106,8 @@ class AgentConsumer(AsyncConsumer):
 
     def _begin(self, agent: str) -> None:
         connection_id = str(uuid.uuid4())
-        self.pump = Pump(connection_id, self.engine.hub, self._send_frame)
+        limit = self.engine.config.max_attached
+        self.pump = Pump(connection_id, self.engine.hub, self._send_frame, max_attached=limit)
         self.client = Client(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]

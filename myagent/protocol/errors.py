@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     SESSION_NOT_FOUND = "session_not_found"
     SESSION_CLOSED = "session_closed"
     SESSION_BUSY = "session_busy"
+    TOO_MANY_SESSIONS = "too_many_sessions"
     AGENT_NOT_FOUND = "agent_not_found"
     AGENT_UNAVAILABLE = "agent_unavailable"
     CURSOR_AHEAD = "cursor_ahead"
