@@ -23,6 +23,7 @@ from myagent.protocol import direct_events, errors, server_events
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.protocol.server_base import ServerEvent
 from myagent.tool.function_tool import OPTIONS
+from sessions_app.entries.recovery import POISONED
 from tests.markdown import ROOT, blocks
 from tests.test_cli import environment, run, serving
 
@@ -136,7 +137,7 @@ def run_errors(kind=exceptions.RunError) -> set[str]:
     return {kind.code}.union(*(run_errors(child) for child in kind.__subclasses__()))
 
 
-@pytest.mark.parametrize("code", sorted(run_errors() | {"interrupted_by_restart"}))
+@pytest.mark.parametrize("code", sorted(run_errors() | {POISONED}))
 def test_every_code_of_a_failed_run_is_explained(code):
     assert f"`{code}`" in section(PROTOCOL, "Error codes").partition("ends a run:")[2]
 
