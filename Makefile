@@ -7,6 +7,11 @@ BIN := $(VENV)/bin
 AGENT ?= examples/ws_weather_agent.py
 OPTIONS ?=
 PYTEST ?=
+# A server serves the tests of one file, so a file is run by one worker.
+PARALLEL ?= -n 2 --dist loadfile
+POSTGRES ?= 127.0.0.1
+FAULTS ?= --seconds 600
+DATABASES ?= sqlite postgres://postgres@127.0.0.1:5432/postgres
 STAMPS := $(VENV)/.stamps
 
 # Without a key the offline demo model answers, so that the first start needs nothing at all.
@@ -14,7 +19,7 @@ has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(expor
 LLM = $(if $(has_key),,--llm demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench venv format clean
+.PHONY: help run test faults check bench venv format clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
@@ -24,8 +29,18 @@ run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, OPTIONS)
 
 venv: $(STAMPS)/dev ## Make .venv with everything that development needs
 
-test: $(STAMPS)/dev ## Run the tests (PYTEST holds further options)
-	$(BIN)/python -m pytest $(PYTEST)
+test: $(STAMPS)/bench ## Run the tests, those that work on tables on PostgreSQL, too (PYTEST holds further options)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
+	@if $(BIN)/python -c 'import socket; socket.create_connection(("$(POSTGRES)", 5432), 5)' 2>/dev/null \
+			|| [ "$$MYAGENT_TEST_REQUIRE_SERVICES" = 1 ]; then \
+		set -x; DATABASE_URL=postgres://postgres@$(POSTGRES):5432/postgres \
+			$(BIN)/python -m pytest $(PARALLEL) -m database $(PYTEST); \
+	else \
+		echo 'PostgreSQL does not answer on $(POSTGRES): these tests ran on SQLite only.'; \
+	fi
+
+faults: $(STAMPS)/dev ## Kill, pause and cut a server under load, ten minutes on each of DATABASES (FAULTS holds options)
+	@for database in $(DATABASES); do $(BIN)/python -m tests.faults $(FAULTS) --database $$database || exit 1; done
 
 check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and translations
 	$(BIN)/ruff format --check .

@@ -1,0 +1,59 @@
+"""Disturb real servers for a while and check that nothing is lost, doubled or stuck.
+
+    python -m tests.faults --seconds 600 --seed 7 --database sqlite
+    python -m tests.faults --database postgres://postgres@127.0.0.1:5432/postgres
+
+The data folder and the logs are kept when something is wrong; PostgreSQL's tables are written there, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults.report import Report
+from tests.faults.supervisor import SQLITE, Round, Supervisor
+from tests.services import is_postgres
+
+
+def main() -> int:
+    """The command; returns its exit code."""
+    wanted = _arguments()
+    if wanted.database != SQLITE:
+        os.environ["DATABASE_URL"] = wanted.database  # in this server a database of the round's own is made
+    # Whoever asks the model is killed in the middle of its replies; its server has much to say about that.
+    logging.getLogger("aiohttp.server").disabled = True
+    folder = Path(tempfile.mkdtemp(prefix="myagent-faults-"))
+    repeat = f"python -m tests.faults --seconds {wanted.seconds:g} --seed {wanted.seed}"
+    repeat += f" --clients {wanted.clients} --database {wanted.database}"
+    sys.stdout.write(f"{repeat}\n")
+    sys.stdout.flush()
+    report = Report(repeat, folder)
+    Supervisor(wanted, folder, report).run()
+    sys.stdout.write(f"{report}\n")
+    if not report.problems:
+        shutil.rmtree(folder)
+    return 1 if report.problems else 0
+
+
+def _arguments() -> Round:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600, help="how long to disturb (%(default)s)")
+    parser.add_argument("--seed", type=int, default=None, help="chooses what happens (by chance)")
+    parser.add_argument("--clients", type=int, default=12, help="how many talk at the same time (%(default)s)")
+    parser.add_argument("--database", default=SQLITE, help="'sqlite' (default) or the postgres:// URL of a server")
+    given = parser.parse_args()
+    if given.database != SQLITE and not is_postgres(given.database):
+        parser.error(f"--database {given.database!r} is neither 'sqlite' nor the URL of a PostgreSQL.")
+    seed = secrets.randbelow(10**6) if given.seed is None else given.seed
+    return Round(seconds=given.seconds, seed=seed, clients=given.clients, database=given.database)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

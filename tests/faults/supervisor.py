@@ -1,0 +1,166 @@
+"""One round: starts real servers, has clients talk to them, disturbs them, lets all settle, and checks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.faults.audit import audit
+from tests.faults.chaos import Chaos, chooser
+from tests.faults.checker import check_all, effects_in
+from tests.faults.client import FaultClient
+from tests.faults.conversations import Conversations
+from tests.faults.cutter import Cutter
+from tests.faults.database import TABLES, Database, PostgreSQL, Row, SQLite
+from tests.faults.model import FaultyModel
+from tests.faults.report import Report
+from tests.faults.stored import Stored
+from tests.faults.view import View
+from tests.model_server import ModelServer
+from tests.server import AgentServer
+from tests.services import postgres_database
+
+LEASE_SECONDS = 3
+SERVERS = 2
+SETTLE_SECONDS = 90
+SQLITE = "sqlite"
+SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What a round is: how long it disturbs, in seconds, with how many clients, on which `database`."""
+
+    seconds: float
+    seed: int
+    clients: int
+    database: str
+
+
+class Supervisor:
+    """Runs one round in `folder` and fills `report`."""
+
+    def __init__(self, wanted: Round, folder: Path, report: Report) -> None:
+        self._wanted = wanted
+        self._folder = folder
+        self._report = report
+        self._model = FaultyModel(wanted.seed)
+        names = [f"c{number}" for number in range(wanted.clients)]
+        self._conversations = Conversations(names, self._random("followers"))
+        self._effects = folder / "effects.jsonl"
+        self._clients: list[FaultClient] = []
+        self._audits: list[View] = []
+
+    def run(self) -> None:
+        """All of it; afterwards the report has the counts and the problems."""
+        with ExitStack() as stack:
+            model = stack.enter_context(ModelServer(default=self._model))
+            if self._wanted.database == SQLITE:
+                environment, shares_folder = {}, True
+                database: Database = SQLite(self._folder / "data" / "myagent.sqlite3")
+            else:
+                url = stack.enter_context(postgres_database())
+                environment, shares_folder = {"DATABASE_URL": url}, False
+                database = PostgreSQL(url)
+            servers = [
+                self._server(model, self._folder if shares_folder else self._folder / str(number), environment)
+                for number in range(SERVERS)
+            ]
+            with self._logs_kept(servers):
+                for server in servers:
+                    stack.enter_context(server)
+                chaos = Chaos(self._wanted.seed, servers, database, self._model, lease_seconds=LEASE_SECONDS)
+                asyncio.run(self._drive(chaos, servers))
+                for server in servers:
+                    server.terminate()
+                    if (code := server.wait_exit()) != 0:
+                        self._report.problems.append(f"a server ended with {code}: {server.log[-2000:]}")
+            tables = {table: database.rows(table) for table in TABLES}
+        self._check(Stored(tables, chaos.disturbances))
+        self._count(tables, chaos)
+
+    def _random(self, actor: str) -> Random:
+        return Random(f"{self._wanted.seed}/{actor}")
+
+    def _server(self, model: ModelServer, folder: Path, environment: dict[str, str]) -> AgentServer:
+        folder.mkdir(exist_ok=True)
+        told: dict[str, str | None] = {**environment, "COUNTING_FILE": str(self._effects)}
+        return AgentServer(folder, "counting.py", model=model, settings=SETTINGS, environment=told)
+
+    @contextmanager
+    def _logs_kept(self, servers: list[AgentServer]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for number, server in enumerate(servers):
+                (self._folder / f"server-{number}.log").write_text(server.log)
+
+    # --- while it runs ---
+
+    async def _drive(self, chaos: Chaos, servers: list[AgentServer]) -> None:
+        async with Cutter(self._random("cutter"), chooser(chaos, self._random("targets"))) as cutter:
+            url = f"ws://127.0.0.1:{cutter.port}/"
+            names = [f"c{number}" for number in range(self._wanted.clients)]
+            self._clients = [FaultClient(name, url, self._random(name), self._conversations) for name in names]
+            talking = [asyncio.create_task(client.run(), name=client.name) for client in self._clients]
+            stop = asyncio.Event()
+            disturbing = asyncio.create_task(chaos.run(stop))
+            await asyncio.wait(
+                [*talking, disturbing], timeout=self._wanted.seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            stop.set()
+            await asyncio.gather(disturbing, return_exceptions=True)
+            self._conversations.is_settling, self._model.is_reliable, cutter.is_cutting = True, True, False
+            await asyncio.wait(talking, timeout=SETTLE_SECONDS)
+            for task in (*talking, disturbing):
+                await self._end(task)
+            for number, server in enumerate(servers):
+                self._audits.append(await audit(f"audit of server {number}", server.url, self._conversations.talks))
+            self._report.counts["connections cut by the proxy"] = cutter.cuts
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        if not task.done():
+            (client,) = [client for client in self._clients if client.name == task.get_name()]
+            self._report.problems.append(
+                f"{client.name} still waits {SETTLE_SECONDS} s after the last disturbance:"
+                f" for the end of the runs {client.missing}, for a reply to the messages {client.unanswered}"
+            )
+            task.cancel()
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            self._report.problems.append(f"{task.get_name()} failed: {outcome!r}")
+
+    # --- afterwards ---
+
+    def _check(self, stored: Stored) -> None:
+        views = [*(client.view for client in self._clients), *self._audits]
+        self._report.problems += self._model.problems
+        self._report.problems += check_all(
+            stored, self._conversations, views, self._model.asked, effects_in(self._effects)
+        )
+
+    def _count(self, tables: dict[str, list[Row]], chaos: Chaos) -> None:
+        counts = self._report.counts
+        counts += chaos.disturbances.counts
+        counts += self._conversations.counts
+        counts["events checked"] = sum(client.view.checked for client in self._clients)
+        counts["events stored"] = len(tables["event"])
+        counts["runs"] = len(tables["run"])
+        counts["runs that another process went on with"] = sum(row["attempts"] > 1 for row in tables["run"])
+        counts["steps shown anew"] = sum(row["name"] == "agent.step_reset" for row in tables["event"])
+        counts["tool calls"] = len(tables["toolcall"])
+        counts["tool calls with unknown result"] = sum(row["outcome"] == "unknown" for row in tables["toolcall"])
+        counts["effects of tools"] = effects_in(self._effects).total()
+        counts["model calls"] = len(self._model.asked)
+        counts["model calls failed"] = sum(bool(request.fault) for request in self._model.asked)
+        for row in tables["run"]:
+            counts[f"runs {row['status']} {row['error_code']}".strip()] += 1
+        for name, rows in tables.items():
+            self._report.keep(name, rows)
+        self._report.keep("model", self._model.asked)
+        self._report.keep("disturbances", chaos.disturbances.all)
+        self._report.keep("problems", self._report.problems)
