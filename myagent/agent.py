@@ -18,6 +18,7 @@ from myagent.messages import Content, Message
 from myagent.tool.collection import ToolCollection
 
 WhenBusy = Literal["queue", "reject", "interrupt"]
+Compact = Literal["cut", "summarize"]
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Use the tools you have when they help to answer."
 
 
@@ -26,8 +27,9 @@ class Agent:
     """The definition of an agent. It holds no conversation, so any number of sessions may share it.
 
     `max_steps` limits the model calls of one run that may use tools, `max_observe` the characters of a tool's output
-    that the model sees, `context_window` the tokens of history that it is sent. `llm` None stands for the endpoint
-    that the environment names.
+    that the model sees, `context_window` the tokens of history that it is sent (None: what the model itself says, or
+    100,000). What is older is left out, or with `compact="summarize"` summarised by the model. `llm` None stands for
+    the endpoint that the environment names.
     """
 
     name: str
@@ -39,7 +41,8 @@ class Agent:
     enable_tracing: bool = False
     llm: LLM | None = None
     max_observe: int | None = 50_000
-    context_window: int = 100_000
+    context_window: int | None = None
+    compact: Compact = "cut"
     when_busy: WhenBusy = "queue"
 
     def __post_init__(self) -> None:
@@ -49,12 +52,12 @@ class Agent:
             _check_text(option, getattr(self, option))
         if self.next_step_prompt is not None:
             _check_text("next_step_prompt", self.next_step_prompt)
-        for option in ("max_steps", "context_window"):
-            _check_count(option, getattr(self, option))
-        if self.max_observe is not None:
-            _check_count("max_observe", self.max_observe)
-        if self.when_busy not in get_args(WhenBusy):
-            raise AgentDefinitionError(f"when_busy={self.when_busy!r}: choose one of {', '.join(get_args(WhenBusy))}.")
+        _check_count("max_steps", self.max_steps)
+        for option in ("max_observe", "context_window"):
+            if getattr(self, option) is not None:
+                _check_count(option, getattr(self, option))
+        _check_choice("when_busy", self.when_busy, get_args(WhenBusy))
+        _check_choice("compact", self.compact, get_args(Compact))
 
     async def arun(
         self,
@@ -120,3 +123,8 @@ def _check_text(option: str, value: object, *, blank: bool = True) -> None:
 def _check_count(option: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise AgentDefinitionError(f"{option}={value!r}: {option} should be a whole number from 1.")
+
+
+def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise AgentDefinitionError(f"{option}={value!r}: choose one of {', '.join(choices)}.")

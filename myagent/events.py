@@ -47,6 +47,18 @@ class StepReset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySummarized:
+    """From now on `text` stands for the first `count` messages of the history, and for what was summarised before.
+
+    The history that later events of this run mean begins behind these messages. `usage` is the run's so far.
+    """
+
+    count: int
+    text: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedCall:
     """One tool call of a reply.
 
@@ -124,6 +136,7 @@ AgentEvent = (
     | ReasoningDelta
     | TextDelta
     | StepReset
+    | HistorySummarized
     | ModelReplied
     | ToolStarted
     | ToolProgress

@@ -52,7 +52,10 @@ ToolSchema = dict[str, Any]
 
 
 class LLM(Protocol):
-    """A language model that can call tools."""
+    """A language model that can call tools.
+
+    It may also have `context_window`, the tokens that it can be sent, for agents that do not say it themselves.
+    """
 
     @property
     def model(self) -> str:

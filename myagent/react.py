@@ -15,13 +15,23 @@ from typing import TYPE_CHECKING
 
 from myagent.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.checkpoint import START, Checkpoint
-from myagent.events import AgentEvent, ModelReplied, ReasoningDelta, RunFinished, StepReset, StepStarted, TextDelta
-from myagent.exceptions import ContextOverflow, LLMUnavailable, StreamCut
+from myagent.events import (
+    AgentEvent,
+    HistorySummarized,
+    ModelReplied,
+    ReasoningDelta,
+    RunFinished,
+    StepReset,
+    StepStarted,
+    TextDelta,
+)
+from myagent.exceptions import ContextOverflow, LLMError, LLMUnavailable, StreamCut
 from myagent.host import Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
 from myagent.messages import Message
 from myagent.prepared_calls import PreparedCall, prepare_calls, still_open
+from myagent.summary import as_messages, summarize
 from myagent.tool.terminate import Terminate
 from myagent.window import estimate_tokens, fit
 
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ATTEMPTS_PER_STEP = 3
+DEFAULT_CONTEXT_WINDOW = 100_000
+"""Tokens, where neither the agent nor the model says how many."""
 SUM_UP_PROMPT = (
     "You have reached the limit of steps, and tools are no longer available. "
     "Answer the user now with what you know, and say what is still missing."
@@ -44,16 +56,18 @@ async def run(
     host: Host,
     context: RunContext,
     llm: LLM,
+    summary: str = "",
     checkpoint: Checkpoint = START,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message), or go on from `checkpoint`.
 
+    `summary` stands for what came before the history.
     Of a tool's output at most `max_output_bytes` are reported; what the model sees of it, the agent limits.
 
     Raises `RunError` when the model cannot be asked; what was yielded until then holds.
     """
-    loop = _Loop(agent, history, llm, checkpoint.usage)
+    loop = _Loop(agent, history, llm, summary, checkpoint.usage)
     work = partial(run_calls, agent, host=host, context=context, max_output_bytes=max_output_bytes)
     said = loop.last_reply() if checkpoint.step else None
     # What was asked for has to be done, also where fewer steps are allowed by now.
@@ -112,14 +126,17 @@ def _farewell(step: int, message: Message, ending: PreparedCall, usage: Usage) -
 class _Loop:
     """The growing history of one run, and asking the model with it."""
 
-    def __init__(self, agent: Agent, history: Sequence[Message], llm: LLM, spent: Usage) -> None:
+    def __init__(self, agent: Agent, history: Sequence[Message], llm: LLM, summary: str, spent: Usage) -> None:
         self.agent = agent
         self.messages = list(history)
         self.llm = llm
         self.usage = spent
         self.reply: Reply
         self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
-        self._budget = agent.context_window - sum(map(estimate_tokens, self._system))
+        self._summary = as_messages(summary)
+        self._summarizes = agent.compact == "summarize"
+        window = agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW
+        self._budget = window - sum(map(estimate_tokens, self._system))
 
     @property
     def said(self) -> Message:
@@ -147,6 +164,10 @@ class _Loop:
         """Ask the model once; `said` is its whole message afterwards."""
         yield StepStarted(step=step)
         for attempt in range(1, ATTEMPTS_PER_STEP + 1):
+            if self._summarizes and len(self._fitting()) < len(self.messages):
+                async with aclosing(self._summarize()) as summarizing:
+                    async for event in summarizing:
+                        yield event
             shown = replied = False
             prompt, asked = self._prompt(note), time.monotonic()
             if logger.isEnabledFor(logging.DEBUG):
@@ -185,12 +206,37 @@ class _Loop:
         self.usage += reply.usage
         logger.debug("Step %d was answered after %.2f s: %s", step, seconds, reply)
 
+    async def _summarize(self) -> AsyncGenerator[AgentEvent]:
+        """Let a summary stand for so much of the history that the rest has room to grow; if that fails, it is cut."""
+        kept = fit(self.messages, self._room // 2)
+        count = len(self.messages) - len(kept)
+        earlier = self._summary[-1].text if self._summary else ""
+        try:
+            reply = await summarize(self.llm, earlier, self.messages[:count], self._budget)
+        except (StreamCut, LLMError) as error:
+            self._summarizes = False
+            self.usage += Usage(llm_calls=int(isinstance(error, StreamCut)))
+            logger.warning("%s wrote no summary (%s); older messages are left out.", self.llm.model, error)
+            return
+        self.usage += reply.usage
+        self.messages = kept
+        self._summary = as_messages(reply.message.text)
+        yield HistorySummarized(count=count, text=reply.message.text, usage=self.usage)
+
+    @property
+    def _room(self) -> int:
+        """Tokens that the messages may take."""
+        return self._budget - sum(map(estimate_tokens, self._summary))
+
+    def _fitting(self) -> list[Message]:
+        return fit(self.messages, self._room)
+
     def _prompt(self, note: str | None) -> list[Message]:
         notes = [text for text in (self.agent.next_step_prompt, note) if text]
-        return [*self._system, *fit(self.messages, self._budget), *map(Message.system, notes)]
+        return [*self._system, *self._summary, *self._fitting(), *map(Message.system, notes)]
 
     def _forget_half(self) -> bool:
         """Make do with half of what was sent; False when that would be the same again."""
-        sent = fit(self.messages, self._budget)
-        self._budget = sum(map(estimate_tokens, sent)) // 2
-        return len(fit(self.messages, self._budget)) < len(sent)
+        sent = self._fitting()
+        self._budget = sum(map(estimate_tokens, [*self._summary, *sent])) // 2
+        return len(self._fitting()) < len(sent)

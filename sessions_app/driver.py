@@ -18,6 +18,7 @@ from myagent.agent import Agent
 from myagent.checkpoint import START
 from myagent.events import (
     AgentEvent,
+    HistorySummarized,
     ModelReplied,
     ReasoningDelta,
     RunFinished,
@@ -49,6 +50,7 @@ from sessions_app.entries.runs import (
     LogEvents,
     StartCall,
     StoreReply,
+    StoreSummary,
 )
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.models import Run
@@ -154,6 +156,7 @@ class RunDriver:
             host=self,
             context=context,
             llm=self._llm,
+            summary=conversation.summary,
             checkpoint=self._checkpoint,
             max_output_bytes=self._max_output_bytes,
         )
@@ -168,7 +171,8 @@ class RunDriver:
             if known is not None:
                 known.messages.append(self._message)
                 return known
-        return await in_thread(queries.conversation, self.ref.session_id)
+        summarized = self.agent.compact == "summarize"
+        return await in_thread(queries.conversation, self.ref.session_id, summarized=summarized)
 
     async def _take(self, event: AgentEvent) -> None:
         match event:
@@ -183,6 +187,11 @@ class RunDriver:
             case StepReset(step=step):
                 self._deltas.begin(step)
                 await self._log(self._translate.step_reset(event))
+            case HistorySummarized():
+                self._usage = event.usage
+                after = self._conversation.starts_after
+                upto = await self._record(StoreSummary(**self._mine, summarized=event, after=after))
+                self._conversation.take_summary(event.text, event.count, upto)
             case ModelReplied():
                 self._usage = event.usage
                 self._keep_results()

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.codec import timestamp
-from sessions_app.models import Confirmation, Event, Message, Run, Session
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary
 
 REPLAY_PAGE = 200
 # SQLite takes 32,766 parameters in a statement, PostgreSQL plans long lists slowly.
@@ -74,16 +74,37 @@ class Conversation:
     messages: list[LibraryMessage]
     state: dict[str, Any]
     username: str | None
+    summary: str = ""
+    """Stands for the messages before these."""
+    starts_after: int = 0
+    """The position before that of the first message here."""
+
+    def take_summary(self, text: str, count: int, upto: int) -> None:
+        """Let a summary stand for the first `count` messages, of which the last has the position `upto`."""
+        del self.messages[:count]
+        self.summary, self.starts_after = text, upto
 
 
-def conversation(session_id: uuid.UUID) -> Conversation:
+def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversation:
+    """The stored conversation; with `summarized`, its newest summary stands for what that covers."""
     placed = Message.objects.filter(session_id=session_id, position__isnull=False).order_by("-position")
-    columns = ("role", "content", "parts", "tool_calls", "tool_call_id")
-    messages = [row.to_library() for row in placed.only(*columns)[:_HISTORY_LIMIT]][::-1]
-    while messages and messages[0].role == "tool":
-        messages.pop(0)  # the limit may have parted results from their call
+    summary = None
+    if summarized:
+        summary = Summary.objects.filter(session_id=session_id).order_by("-upto_position").first()
+    if summary is not None:
+        placed = placed.filter(position__gt=summary.upto_position)
+    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "position")
+    rows = list(placed.only(*columns)[:_HISTORY_LIMIT])[::-1]
+    while rows and rows[0].role == "tool":
+        rows.pop(0)  # the limit may have parted results from their call
     session = Session.objects.values("state", "user__username").get(pk=session_id)
-    return Conversation(messages, dict(session["state"] or {}), session["user__username"])
+    return Conversation(
+        [row.to_library() for row in rows],
+        dict(session["state"] or {}),
+        session["user__username"],
+        summary=summary.content if summary is not None else "",
+        starts_after=(rows[0].position or 1) - 1 if rows else 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def test_unknown_options_are_refused_with_those_that_are_known():
         create_react_agent(max_step=3, colour="red")
     text = str(error.value)
     assert "'colour', 'max_step'" in text
-    for option in ("max_steps", "next_step_prompt", "tools", "when_busy", "context_window"):
+    for option in ("max_steps", "next_step_prompt", "tools", "when_busy", "context_window", "compact"):
         assert option in text
 
 
@@ -64,6 +64,7 @@ def test_unknown_options_are_refused_with_those_that_are_known():
         ("name", ""), ("name", "  "), ("name", 5), ("system_prompt", None), ("system_prompt", 5), ("description", 5),
         ("next_step_prompt", 5), ("max_steps", 0), ("max_steps", -1), ("max_steps", 2.5), ("max_steps", True),
         ("max_steps", "3"), ("context_window", 0), ("max_observe", 0), ("max_observe", "x"), ("when_busy", "wait"),
+        ("compact", "forget"), ("compact", None), ("context_window", "x"),
         ("tools", None), ("tools", weather), ("tools", [Delete]), ("tools", [weather, weather]), ("tools", [5]),
     ],
 )  # fmt: skip

@@ -266,6 +266,7 @@ class Course:
         self.ref = None
         self.open = []
         self.position = 0
+        self.step = 0
 
     def play(self):
         for step in self.steps:
@@ -299,7 +300,8 @@ class Course:
         elif step == "call" and not self.open:
             self.flush()
             calls = [call_of(0), call_of(1, waits=True)]
-            (first,) = commit(reply(ref, *calls))
+            self.step += 1
+            (first,) = commit(reply(ref, *calls, step=self.step))
             if not isinstance(first, Refused):
                 self.position, self.open = first, calls
         elif step == "result" and self.open:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from myagent.events import ModelReplied, ToolFinished
+from myagent.events import HistorySummarized, ModelReplied, ToolFinished
 from myagent.llm import Usage
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.server_base import ServerEvent
@@ -15,7 +15,7 @@ from myagent.protocol.server_events import PartialAnswer
 from sessions_app.batch import Batch, LockedRun, LockedSession
 from sessions_app.entries.base import RunEntry
 from sessions_app.entries.closing import close_run
-from sessions_app.models import Confirmation, Message, Run, Session, ToolCall
+from sessions_app.models import Confirmation, Message, Run, Session, Summary, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,28 @@ class StoreReply(RunEntry):
         for event in self.events:
             batch.log(session, event)
         return position + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSummary(RunEntry):
+    """A summary of the messages behind the position `after`. Returns the position of the last one that it covers."""
+
+    summarized: HistorySummarized
+    after: int
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
+        batch.flush()
+        behind = Message.objects.filter(session_id=session.id, position__gt=self.after).order_by("position")
+        upto = behind.values_list("position", flat=True)[self.summarized.count - 1] or 0
+        batch.insert(
+            Summary,
+            session_id=session.id,
+            upto_position=upto,
+            content=self.summarized.text,
+            created_at=batch.now,
+        )
+        batch.change_run(run, **_usage_columns(self.summarized.usage))
+        return upto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
