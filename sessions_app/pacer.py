@@ -60,11 +60,12 @@ class DeltaPacer:
         return tuple(events)
 
     def finish(self, now: float) -> tuple[ServerEvent, ...]:
-        """The last events of this step; the text ends with `is_final` if there was any."""
+        """The last events of this step, told once; the text ends with `is_final` if there was any."""
         text, self._text = self._text, []
         events = self.take(now)
         if text or self._text_index:
             events = (*events, self._partial("".join(text), is_final=True))
+            self._text_index = 0
         return events
 
     def _partial(self, text: str, *, is_final: bool) -> PartialAnswer:

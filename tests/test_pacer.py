@@ -117,3 +117,14 @@ def test_no_piece_is_lost_and_indexes_have_no_gaps(course):
         assert [event.metadata.index for event in group] == list(range(len(group)))
     assert [event.metadata.is_final for event in said] == [False] * (len(said) - 1) + [True] * bool(said)
     assert len({event.step_id for event in said}) <= 1
+
+
+def test_a_step_is_finished_once():
+    """A run that ends with a call of `terminate` finishes its last step with the call, and again with the answer."""
+    pacer = DeltaPacer(RUN, epoch=1, interval=0.04)
+    pacer.add_text("Good")
+    pacer.take(1.0)
+    pacer.add_text("bye")
+    (last,) = pacer.finish(2.0)
+    assert (last.content, last.metadata.index, last.metadata.is_final) == ("bye", 1, True)
+    assert pacer.finish(3.0) == ()
