@@ -65,7 +65,7 @@ async def test_replay_after_compaction(server, client, model):
     await beside(grow_old, server)
     said = await beside(manage, server, "compactevents")
     kept = [frame for frame in before if frame.event != PARTIAL]
-    assert f"{len(before) - len(kept)} pieces of 2 answers" in said
+    assert f"Pieces removed: {len(before) - len(kept)}, of answers: 2" in said
     assert await whole_log(server, session_id) == kept
     finals = [frame for frame in kept if frame.ends_run]
     assert [frame.content for frame in finals] == [text_of(first), text_of(second)]
@@ -77,7 +77,7 @@ async def test_replay_after_compaction(server, client, model):
             assert [await other.wait_for(lambda frame: frame.seq is not None) for _ in wanted] == wanted
     ahead = {"event": "user.reconnect", "session_id": session_id, "last_seq": before[-1].seq + 1}
     assert (await refusal(client, ahead)).code == "cursor_ahead"
-    assert "0 pieces" in await beside(manage, server, "compactevents")
+    assert "Pieces removed: 0," in await beside(manage, server, "compactevents")
 
 
 async def test_what_is_live_goes_on_through_compaction(server, client, model):
@@ -128,12 +128,10 @@ async def test_pruning_beside_a_running_server(server, client, model):
     run = await client.say(busy, "count")
     await client.wait_for(PARTIAL)
     await beside(grow_old, server, old, busy)
-    assert "1 conversations would be" in await beside(
-        manage, server, "prunesessions", "--older-than", "30d", "--dry-run"
-    )
+    assert "would be deleted: 1\n" in await beside(manage, server, "prunesessions", "--older-than", "30d", "--dry-run")
     async with connected(server) as watcher:
         await watcher.reconnect(old)
-        assert "1 conversations were" in await beside(manage, server, "prunesessions", "--older-than", "30d")
+        assert "Conversations deleted: 1\n" in await beside(manage, server, "prunesessions", "--older-than", "30d")
         for connection in (client, watcher):
             assert (await connection.wait_for("agent.session_deleted")).session_id == old
         assert (await refusal(watcher, {"event": "user.reconnect", "session_id": old})).code == "session_not_found"

@@ -254,14 +254,14 @@ def test_prunesessions():
     commit_one(CloseSession(session_id=closed))
     grow_old(old, closed, others)
     everywhere = ["prunesessions", "--older-than", "30d"]
-    assert run_command(*everywhere, "--dry-run") == "3 conversations would be deleted.\n"
-    assert run_command(*everywhere, "--closed-only", "--dry-run") == "1 conversations would be deleted.\n"
+    assert run_command(*everywhere, "--dry-run") == "Conversations that would be deleted: 3\n"
+    assert run_command(*everywhere, "--closed-only", "--dry-run") == "Conversations that would be deleted: 1\n"
     assert Session.objects.count() == 4
-    assert run_command(*everywhere, "--closed-only") == "1 conversations were deleted.\n"
-    assert run_command(*everywhere, "--agent", "other") == "1 conversations were deleted.\n"
-    assert run_command("prunesessions", "--older-than", "8w") == "0 conversations were deleted.\n"
+    assert run_command(*everywhere, "--closed-only") == "Conversations deleted: 1\n"
+    assert run_command(*everywhere, "--agent", "other") == "Conversations deleted: 1\n"
+    assert run_command("prunesessions", "--older-than", "8w") == "Conversations deleted: 0\n"
     assert set(Session.objects.values_list("id", flat=True)) == {old, young}
-    assert run_command(*everywhere) == "1 conversations were deleted.\n"
+    assert run_command(*everywhere) == "Conversations deleted: 1\n"
     assert set(Session.objects.values_list("id", flat=True)) == {young}
 
 
@@ -274,7 +274,7 @@ def test_prunesessions_says_what_it_spared(monkeypatch, session):
 
     monkeypatch.setattr(progress, "commit", commit_late)
     said = run_command("prunesessions", "--older-than", "30d")
-    assert said == "0 conversations were deleted.\n1 are in use again, or gone already.\n"
+    assert said == "Conversations deleted: 0\nIn use again, or gone already: 1\n"
     assert Session.objects.filter(pk=session).exists()
 
 
@@ -304,10 +304,10 @@ def test_a_database_that_does_not_take_it_is_said_in_a_sentence(monkeypatch, ses
 
 def test_compactevents(session):
     streamed(running(session), "a", "b", "c")
-    assert run_command("compactevents") == "0 pieces of 0 answers were removed.\n"
+    assert run_command("compactevents") == "Pieces removed: 0, of answers: 0\n"
     Run.objects.update(finished_at=timezone.now() - timedelta(minutes=61))
-    assert run_command("compactevents", "--older-than", "2h") == "0 pieces of 0 answers were removed.\n"
-    assert run_command("compactevents") == "3 pieces of 1 answers were removed.\n"
+    assert run_command("compactevents", "--older-than", "2h") == "Pieces removed: 0, of answers: 0\n"
+    assert run_command("compactevents") == "Pieces removed: 3, of answers: 1\n"
     assert seqs(session, "agent.partial_answer") == []
 
 

@@ -40,4 +40,4 @@ class Command(PlainCommand):
         outcomes = committed(compactions(answers), total=len(answers), out=self.stdout)
         removed = sum(outcome for outcome in outcomes if not isinstance(outcome, Refused))
         facts = {"pieces": removed, "answers": len(answers)}
-        self.stdout.write(_("%(pieces)d pieces of %(answers)d answers were removed.") % facts)
+        self.stdout.write(_("Pieces removed: %(pieces)d, of answers: %(answers)d") % facts)

@@ -41,10 +41,10 @@ class Command(PlainCommand):
         before = timezone.now() - options["older_than"]
         sessions = prunable(before, closed_only=options["closed_only"], agent=agent)
         if options["dry_run"]:
-            self.stdout.write(_("%(count)d conversations would be deleted.") % {"count": len(sessions)})
+            self.stdout.write(_("Conversations that would be deleted: %(count)d") % {"count": len(sessions)})
             return
         outcomes = committed(prunes(sessions, before), total=len(sessions), out=self.stdout)
         spared = sum(isinstance(outcome, Refused) for outcome in outcomes)
-        self.stdout.write(_("%(count)d conversations were deleted.") % {"count": len(sessions) - spared})
+        self.stdout.write(_("Conversations deleted: %(count)d") % {"count": len(sessions) - spared})
         if spared:
-            self.stdout.write(_("%(count)d are in use again, or gone already.") % {"count": spared})
+            self.stdout.write(_("In use again, or gone already: %(count)d") % {"count": spared})
