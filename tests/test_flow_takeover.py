@@ -9,14 +9,15 @@ import pytest
 from tests.conftest import connected
 from tests.flow import PARTIAL, ended, happens, only, text_of, turn, whole_log
 from tests.model_replies import text, tools
-from tests.processes import KINDS, SQLITE, two_servers
+from tests.processes import KINDS, NEVER, SQLITE, lapse, two_servers
 
-LEASE_SECONDS = 2
+LEASE_SECONDS = 6
+"""Long enough for a busy machine to renew it, short enough to wait for its end."""
 
 
 def settings_for(kind):
     """On one folder the lock of the dead process tells, long before its lease could."""
-    return {"LEASE_SECONDS": 3600 if kind == SQLITE else LEASE_SECONDS}
+    return {"LEASE_SECONDS": NEVER if kind == SQLITE else LEASE_SECONDS}
 
 
 async def answered_again(server, session_id, run_id, answer):
@@ -58,15 +59,16 @@ async def test_killed_while_a_person_is_asked(kind, model, tmp_path):
     model.reset()
     path = tmp_path / "written"
     model.script(tools(("write", {"path": str(path), "text": "x"})))
-    with two_servers(kind, tmp_path, model, settings=settings_for(kind)) as (first, second):
+    with two_servers(kind, tmp_path, model, settings={"LEASE_SECONDS": NEVER}) as (first, second):
         async with connected(first) as here, connected(second) as there:
             session_id = await here.create_session()
             await there.reconnect(session_id)
             run = await here.say(session_id, "write")
             question = await there.wait_for("agent.user_confirm")
             await asyncio.to_thread(first.kill)
-            # At once, whether the other process has taken the run over by now or not.
+            # The answer is on record at once, whether the other process has taken the run over by now or not.
             await there.respond(session_id, question.step_id, True)
+            await asyncio.to_thread(lapse, second)
             assert (await there.wait_for(ended(run.run_id))).event == "agent.final_answer"
         log = await whole_log(second, session_id)
         assert only(log, "agent.user_confirm") == question
@@ -78,7 +80,7 @@ async def test_killed_while_a_person_is_asked(kind, model, tmp_path):
 async def test_killed_and_cancelled_before_anybody_took_over(kind, model, tmp_path):
     model.reset()
     model.script(text("one two three", hang=1))
-    with two_servers(kind, tmp_path, model, settings={"LEASE_SECONDS": 3600}) as (first, second):
+    with two_servers(kind, tmp_path, model, settings={"LEASE_SECONDS": NEVER}) as (first, second):
         async with connected(first) as here, connected(second) as there:
             session_id = await here.create_session()
             await there.reconnect(session_id)
@@ -96,7 +98,7 @@ async def test_killed_and_cancelled_before_anybody_took_over(kind, model, tmp_pa
 async def test_frozen_longer_than_its_lease(kind, model, tmp_path):
     model.reset()
     model.script(stale := text("never shown to anybody", hang=1), text("one two three"))
-    with two_servers(kind, tmp_path, model, settings={"LEASE_SECONDS": LEASE_SECONDS}) as (first, second):
+    with two_servers(kind, tmp_path, model, settings={"LEASE_SECONDS": NEVER}) as (first, second):
         async with connected(first) as here, connected(second) as there:
             session_id = await here.create_session()
             await there.reconnect(session_id)
@@ -104,6 +106,7 @@ async def test_frozen_longer_than_its_lease(kind, model, tmp_path):
             await there.wait_for(PARTIAL)
             first.pause()
             queued = await there.say(session_id, "go on")
+            await asyncio.to_thread(lapse, second)
             assert (await there.wait_for(ended(run.run_id))).content == "one two three"
             assert (await there.wait_for(ended(queued.run_id))).content == "You said: go on"
             before = await answered_again(second, session_id, run.run_id, "one two three")
