@@ -11,7 +11,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from agents.database import in_thread
 from agents.tool_loops import ToolLoops
 from myagent import react
 from myagent.agent import Agent
@@ -37,7 +36,6 @@ from myagent.messages import Message
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.tool.base_tool import BaseTool
-from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.delta_sender import DeltaSender
 from sessions_app.entries.base import Entry, RunRef
@@ -141,7 +139,9 @@ class RunDriver:
             self._deltas.stop()
 
     async def _drive(self) -> None:
-        conversation = self._conversation = await self._recall()
+        conversation = self._conversation = await self._recent.conversation(
+            self.ref, self._message, summarized=self.agent.compact == "summarize"
+        )
         context = RunContext(
             session_id=str(self.ref.session_id),
             run_id=str(self.ref.run_id),
@@ -163,16 +163,6 @@ class RunDriver:
         async with aclosing(run) as events:
             async for event in events:
                 await self._take(event)
-
-    async def _recall(self) -> Conversation:
-        """The conversation with the message to answer at its end."""
-        if self.ref.history_end is not None and self._message is not None:
-            known = self._recent.recall(self.ref.session_id, self.ref.history_end)
-            if known is not None:
-                known.messages.append(self._message)
-                return known
-        summarized = self.agent.compact == "summarize"
-        return await in_thread(queries.conversation, self.ref.session_id, summarized=summarized)
 
     async def _take(self, event: AgentEvent) -> None:
         match event:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict
 
+from agents.database import in_thread
 from myagent.messages import Message
+from sessions_app import queries
+from sessions_app.entries.base import RunRef
 from sessions_app.queries import Conversation
 
 MAX_CHARACTERS = 16_000_000
@@ -23,6 +26,18 @@ class RecentConversations:
         self._max_characters = max_characters
         self._characters = 0
         self._kept: OrderedDict[uuid.UUID, tuple[int, int, Conversation]] = OrderedDict()
+
+    async def conversation(self, ref: RunRef, message: Message | None, *, summarized: bool) -> Conversation:
+        """The conversation of a run with the message to answer at its end: remembered, or else read.
+
+        `message` is that message, where it is at hand; `summarized` has summaries stand for what they sum up.
+        """
+        if ref.history_end is not None and message is not None:
+            known = self.recall(ref.session_id, ref.history_end)
+            if known is not None:
+                known.messages.append(message)
+                return known
+        return await in_thread(queries.conversation, ref.session_id, summarized=summarized)
 
     def remember(self, session_id: uuid.UUID, history_end: int, conversation: Conversation) -> None:
         self._forget(session_id)
