@@ -51,6 +51,20 @@ def two_servers(
         yield servers[0], servers[1]
 
 
+NEVER = 3600
+"""A lease in seconds that ends with `lapse` only, however busy the machine is on which the tests run."""
+
+
+def lapse(server: AgentServer) -> None:
+    """Let the leases of all runs that share their data with `server` end a minute ago."""
+    server.manage(
+        "shell",
+        "-c",
+        "from datetime import timedelta; from django.utils import timezone; from sessions_app.models import Run;"
+        "Run.objects.active().update(lease_until=timezone.now() - timedelta(minutes=1))",
+    )
+
+
 def _shared(kind: str, stack: ExitStack) -> dict[str, str]:
     if kind == SQLITE:
         return {"DATABASE_URL": ""}
