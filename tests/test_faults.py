@@ -11,7 +11,7 @@ import pytest
 from tests.server import ROOT
 from tests.services import postgres_server
 
-SECONDS = 12
+SECONDS = 8
 TIMEOUT_SECONDS = 110
 
 

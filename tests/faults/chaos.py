@@ -12,7 +12,7 @@ from tests.faults.disturbances import Disturbances, Kind
 from tests.faults.model import FaultyModel
 from tests.server import AgentServer
 
-SERVER_ACTIONS = {"kill": 60, "kill twice": 10, "terminate": 15, "pause": 15}
+SERVER_ACTIONS = {"kill": 60, "kill twice": 10, "terminate": 10, "pause": 20}
 ALONE_SHARE = 0.75
 """How often a server is disturbed only while the other one works: a round without any server shows little."""
 
@@ -79,7 +79,7 @@ class Chaos:
                     await self._start(server)
             case "pause":
                 with self.disturbances.during(Kind.PAUSE, name):
-                    await self._freeze(server, self._lease_seconds * random.uniform(1, 2))
+                    await self._freeze(server, self._lease_seconds * random.uniform(1.2, 2.2))
 
     async def _kill(self, server: AgentServer) -> None:
         self.up[server] = False

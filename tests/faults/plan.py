@@ -34,7 +34,10 @@ class Plan:
         """A plan by chance: none to three steps with tools, then an answer."""
         steps = [_step_with_tools(token, number, random) for number in range(random.choice((0, 0, 1, 1, 2, 3)))]
         answer = Step(
-            words=random.randint(1, 60), delay=random.choice((0, 0, 0.01, 0.03)), reasoning=random.choice((0, 0, 3))
+            words=random.randint(1, 60),
+            # The last is for runs that are still going when a process wakes up that was taken for dead.
+            delay=random.choice((0, 0, 0.01, 0.03, 0.03, 0.2)),
+            reasoning=random.choice((0, 0, 3)),
         )
         return cls(token=token, steps=(*steps, answer))
 

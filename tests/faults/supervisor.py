@@ -26,7 +26,7 @@ from tests.services import postgres_database
 
 LEASE_SECONDS = 3
 SERVERS = 2
-SETTLE_SECONDS = 90
+SETTLE_SECONDS = 60
 SQLITE = "sqlite"
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1}
 
