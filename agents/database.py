@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+logger = logging.getLogger(__name__)
 
 THREADS = 4
+FIRST_BACK_OFF_SECONDS = 0.05
+LONGEST_BACK_OFF_SECONDS = 2.0
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -29,6 +34,21 @@ async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
     """
     call = partial(contextvars.copy_context().run, partial(_with_connections, partial(function, *args, **kwargs)))
     return await asyncio.get_running_loop().run_in_executor(_threads(), call)
+
+
+async def in_thread_patiently(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """`in_thread` for those who can wait for a database that is away, such as runs: tries until it answers.
+
+    `function` must only read, since nobody knows how far an attempt came.
+    """
+    back_off = FIRST_BACK_OFF_SECONDS
+    while True:
+        try:
+            return await in_thread(function, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The database cannot be read (%s); trying again in %.2f s.", error, back_off)
+        await asyncio.sleep(back_off)
+        back_off = min(back_off * 2, LONGEST_BACK_OFF_SECONDS)
 
 
 def _with_connections(call: Callable[[], _T]) -> _T:

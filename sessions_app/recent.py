@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict
 
-from agents.database import in_thread
+from agents.database import in_thread_patiently
 from myagent.messages import Message
 from sessions_app import queries
 from sessions_app.entries.base import RunRef
@@ -37,7 +37,7 @@ class RecentConversations:
             if known is not None:
                 known.messages.append(message)
                 return known
-        return await in_thread(queries.conversation, ref.session_id, summarized=summarized)
+        return await in_thread_patiently(queries.conversation, ref.session_id, summarized=summarized)
 
     def remember(self, session_id: uuid.UUID, history_end: int, conversation: Conversation) -> None:
         self._forget(session_id)

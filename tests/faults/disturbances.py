@@ -26,6 +26,8 @@ class Kind(StrEnum):
 
 INTERRUPTING = frozenset(Kind) - {Kind.MODEL_OUT}
 """What can take a run from its owner."""
+CRASHING = INTERRUPTING - {Kind.TERMINATE}
+"""What counts against a run that its process was working on; an orderly end does not."""
 REVIVING = frozenset({Kind.PAUSE, Kind.LOCK, Kind.CUT_DATABASE})
 """What can leave a run with two owners for a moment, of which one does not know it yet."""
 

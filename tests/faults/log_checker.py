@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 
 from myagent.client_frames import ServerFrame
+from tests.faults.disturbances import CRASHING
 from tests.faults.model import words_of
 from tests.faults.stored import ENDED, Stored, StoredRun
 
@@ -95,7 +96,7 @@ class LogChecker:
         kills = self._stored.disturbed(run)
         match end.code:
             case "poisoned":
-                excused = kills >= POISONED_AFTER
+                excused = self._stored.disturbed(run, CRASHING) >= POISONED_AFTER
             case code if code in MODEL_CODES:
                 excused = True  # the record of the model tells whether it failed
             case _:

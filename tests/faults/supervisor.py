@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ LEASE_SECONDS = 3
 SERVERS = 2
 SETTLE_SECONDS = 60
 SQLITE = "sqlite"
+_TRACEBACK = re.compile(r"^Traceback .*\n(?:[ ].*\n)+(\S.*)", re.MULTILINE)
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1}
 
 
@@ -98,6 +100,8 @@ class Supervisor:
         finally:
             for number, server in enumerate(servers):
                 (self._folder / f"server-{number}.log").write_text(server.log)
+                for error in _TRACEBACK.findall(server.log):
+                    self._report.counts[f"tracebacks in the servers' logs: {error[:100]}"] += 1
 
     # --- while it runs ---
 

@@ -1,0 +1,42 @@
+"""Reading from threads while the database is away."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.db import InterfaceError, OperationalError, ProgrammingError
+
+from agents.database import in_thread_patiently
+from sessions_app import queries
+from sessions_app.entries.base import RunRef
+from sessions_app.queries import Conversation
+from sessions_app.recent import RecentConversations
+
+
+def failing(*errors):
+    """A function that raises these, one at each call, and then answers."""
+    left = list(errors)
+
+    def read(*_args, **_kwargs):
+        if left:
+            raise left.pop(0)
+        return Conversation([], {}, "read")
+
+    return read
+
+
+async def test_what_can_wait_waits_for_a_database_that_is_away():
+    read = failing(OperationalError("server closed the connection"), InterfaceError("connection already closed"))
+    assert (await in_thread_patiently(read)).username == "read"
+
+
+async def test_a_mistake_is_not_waited_for():
+    with pytest.raises(ProgrammingError):
+        await in_thread_patiently(failing(ProgrammingError("no such column")))
+
+
+async def test_a_run_reads_its_history_when_the_database_is_back(monkeypatch):
+    monkeypatch.setattr(queries, "conversation", failing(OperationalError("server closed the connection")))
+    ref = RunRef(uuid.uuid4(), uuid.uuid4(), 1)
+    assert (await RecentConversations().conversation(ref, None, summarized=False)).username == "read"
