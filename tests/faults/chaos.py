@@ -60,10 +60,11 @@ class Chaos:
     async def _disturb_server(self, number: int, server: AgentServer) -> None:
         random = Random(f"{self._seed}/server {number}")
         name = f"server {number}"
+        action = "kill"  # comes first, so that even the shortest round has one
         while not await self._pause(random.uniform(0.2, 5)):
-            (action,) = random.choices(list(SERVER_ACTIONS), list(SERVER_ACTIONS.values()))
             async with self._turn if random.random() < ALONE_SHARE else nullcontext():
                 await self._disturb(server, name, action, random)
+            (action,) = random.choices(list(SERVER_ACTIONS), list(SERVER_ACTIONS.values()))
 
     async def _disturb(self, server: AgentServer, name: str, action: str, random: Random) -> None:
         match action:
