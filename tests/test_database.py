@@ -13,6 +13,9 @@ from sessions_app.entries.base import RunRef
 from sessions_app.queries import Conversation
 from sessions_app.recent import RecentConversations
 
+# A database thread looks at the connections that earlier tests left it before each call.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 
 def failing(*errors):
     """A function that raises these, one at each call, and then answers."""
