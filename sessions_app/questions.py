@@ -12,6 +12,7 @@ from myagent.exceptions import RunCancelled
 from myagent.host import ConfirmationRequest, Decision
 from sessions_app.batch import Refused
 from sessions_app.entries.base import Entry
+from sessions_app.entries.closing import SILENCE
 from sessions_app.entries.recovery import OpenQuestion
 from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.translate import Translator
@@ -89,4 +90,4 @@ class Questions:
             return question.result()
         # Somebody may have been quicker, here or in another process: the database decides.
         quicker = await self._record(LapseConfirmation(**self._mine, step_id=step_id))
-        return quicker or {"confirmed": False, "answered": False}
+        return quicker or SILENCE

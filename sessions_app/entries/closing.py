@@ -20,6 +20,9 @@ _TOLD: dict[str, str] = {
 }
 _BROKEN_OFF = "[broken off]"
 
+SILENCE = {"confirmed": False, "answered": False}
+"""The answer of a question that nobody answered: a no."""
+
 
 def close_run(
     batch: Batch, session: LockedSession, run: LockedRun, *, call_status: Literal["cancelled", "unknown"]
@@ -87,8 +90,7 @@ def close_call(
 
 def withdraw(batch: Batch, confirmation: Confirmation) -> None:
     """Nobody waits for this question any more: it counts as not answered."""
-    answer = {"confirmed": False, "answered": False}
-    batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now)
+    batch.change(Confirmation, confirmation.pk, answer=SILENCE, answered_at=batch.now)
 
 
 def _age_ms(batch: Batch, call: ToolCall) -> int:

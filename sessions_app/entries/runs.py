@@ -14,7 +14,7 @@ from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import PartialAnswer
 from sessions_app.batch import Batch, LockedRun, LockedSession
 from sessions_app.entries.base import RunEntry
-from sessions_app.entries.closing import close_run
+from sessions_app.entries.closing import SILENCE, close_run
 from sessions_app.models import Confirmation, Message, Run, Session, Summary, ToolCall
 
 
@@ -172,7 +172,7 @@ class LapseConfirmation(RunEntry):
         if confirmation.answer is not None:
             answer: dict[str, Any] = confirmation.answer
             return answer
-        settle(batch, run, confirmation, {"confirmed": False, "answered": False}, by="")
+        settle(batch, run, confirmation, SILENCE, by="")
         return None
 
 
@@ -180,7 +180,7 @@ def _withdraw_questions(batch: Batch, run: LockedRun, call_step_id: str) -> None
     """Close what a call asked and did not wait for to be answered."""
     batch.flush()
     for confirmation in Confirmation.objects.filter(tool_call_id=call_step_id, answer__isnull=True):
-        settle(batch, run, confirmation, {"confirmed": False, "answered": False}, by="")
+        settle(batch, run, confirmation, SILENCE, by="")
         batch.flush()
 
 
