@@ -8,7 +8,7 @@ from pathlib import Path
 
 from babel.messages import Catalog
 from babel.messages.extract import extract_python
-from babel.messages.mofile import write_mo
+from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
@@ -51,22 +51,23 @@ def stored() -> Catalog:
         return read_po(file, locale="zh_Hans_CN")
 
 
-def compiled(catalogue: Catalog) -> bytes:
+def compiled() -> Catalog:
     """The catalogue as gettext reads it."""
-    buffer = io.BytesIO()
-    write_mo(buffer, catalogue)
-    return buffer.getvalue()
+    with MO_FILE.open("rb") as file:
+        return read_mo(file)
 
 
 def update() -> None:
     """Take up new texts, drop those that are gone, compile."""
-    catalogue = stored()
-    catalogue.update(texts(), no_fuzzy_matching=True)
+    catalogue, found = stored(), texts()
+    found.creation_date = catalogue.creation_date  # so that a change has no line that every other change has, too
+    catalogue.update(found, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     PO_FILE.parent.mkdir(parents=True, exist_ok=True)
     with PO_FILE.open("wb") as file:
         write_po(file, catalogue, width=120, sort_output=True, no_location=True, omit_header=False)
-    MO_FILE.write_bytes(compiled(stored()))
+    with MO_FILE.open("wb") as file:
+        write_mo(file, stored())
 
 
 if __name__ == "__main__":

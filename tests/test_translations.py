@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from babel.messages import Catalog
 from django.utils import translation
 
 from agents.models import AccessToken, HostedAgent
@@ -35,8 +36,13 @@ def test_nothing_is_left_over():
     assert stored == {(message.context, message.id) for message in TEXTS}
 
 
+def words(of: Catalog) -> dict[object, object]:
+    return {(message.context, message.id): message.string for message in of if message.id}
+
+
 def test_the_compiled_catalogue_is_up_to_date():
-    assert catalogue.compiled(STORED) == catalogue.MO_FILE.read_bytes()
+    # The words and not the bytes: the header of the file names the version of the compiler.
+    assert words(catalogue.compiled()) == words(STORED)
 
 
 @pytest.mark.parametrize(
