@@ -76,6 +76,7 @@ async def echo(scope, receive, send):
         kind = "text" if "text" in message else "bytes"
         await send({"type": "websocket.send", kind: message[kind]})
     report("disconnect", code=message["code"], reason=message["reason"])
+    events["disconnected"].set()
 
 
 async def show_scope(scope, receive, send):
@@ -197,8 +198,9 @@ async def release(scope, receive, send):
 
 
 async def slow(scope, receive, send):
+    """Answers once a WebSocket has been closed."""
     report("working")
-    await events["work"].wait()
+    await events["disconnected"].wait()
     await respond(send, b"done")
 
 

@@ -116,7 +116,7 @@ async def test_no_more_connections_than_the_server_takes(server):
             async with connected(server):
                 pass
         assert (lost.value.close_code, lost.value.reason) == (4429, "too many connections")
-        assert "MAX_CONNECTIONS" in server.log
+        server.wait_log("MAX_CONNECTIONS")
         assert (await turn(clients[0], session_id, "hi"))[-1].content == "You said: hi"
         await clients[-1].close()
         await connect_patiently(server, stack)
