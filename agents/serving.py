@@ -6,8 +6,9 @@ import gc
 import logging
 import sqlite3
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 
@@ -29,8 +30,12 @@ LOGGERS = ("myagent", "agents", "sessions_app")
 
 def log_everything() -> None:
     """Let our own loggers tell all they know."""
+    configured: dict[str, Any] = settings.LOGGING
+    loggers = configured.setdefault("loggers", {})
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG)
+        # Building the ASGI application sets Django up once more, and that reads the settings again.
+        loggers.setdefault(name, {})["level"] = "DEBUG"
 
 
 def prepare_database(registry: Registry) -> tuple[User, str | None]:

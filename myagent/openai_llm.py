@@ -79,7 +79,6 @@ class OpenAILLM:
     async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Ask the model; see `myagent.llm.LLM.stream`."""
         endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
-        logger.debug("asking %s: %d messages, %d tools", endpoint.model, len(messages), len(tools))
         request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
         if tools:
             request["tools"] = list(tools)
@@ -95,9 +94,7 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        reply = builder.reply()
-        logger.debug("%s replied: %d calls, %s", endpoint.model, len(reply.message.tool_calls), reply.usage)
-        yield reply
+        yield builder.reply()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
@@ -124,6 +121,7 @@ class OpenAILLM:
                 if reports_usage:
                     asked.setdefault("stream_options", {"include_usage": True})
             try:
+                logger.debug("POST %s/chat/completions for %s", endpoint.shown.rstrip("/"), endpoint.model)
                 response = await _post(client, asked)
             except APIStatusError as error:
                 words = _refusal_words(error)

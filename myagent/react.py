@@ -30,6 +30,7 @@ from myagent.host import Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
 from myagent.messages import Message
+from myagent.model_lines import answer_line, question_line
 from myagent.prepared_calls import PreparedCall, prepare_calls, still_open
 from myagent.summary import as_messages, summarize
 from myagent.tool.terminate import Terminate
@@ -67,7 +68,7 @@ async def run(
 
     Raises `RunError` when the model cannot be asked; what was yielded until then holds.
     """
-    loop = _Loop(agent, history, llm, summary, checkpoint.usage)
+    loop = _Loop(agent, history, llm, summary, checkpoint.usage, run_id=context.run_id)
     work = partial(run_calls, agent, host=host, context=context, max_output_bytes=max_output_bytes)
     said = loop.last_reply() if checkpoint.step else None
     # What was asked for has to be done, also where fewer steps are allowed by now.
@@ -126,12 +127,15 @@ def _farewell(step: int, message: Message, ending: PreparedCall, usage: Usage) -
 class _Loop:
     """The growing history of one run, and asking the model with it."""
 
-    def __init__(self, agent: Agent, history: Sequence[Message], llm: LLM, summary: str, spent: Usage) -> None:
+    def __init__(
+        self, agent: Agent, history: Sequence[Message], llm: LLM, summary: str, spent: Usage, *, run_id: str
+    ) -> None:
         self.agent = agent
         self.messages = list(history)
         self.llm = llm
         self.usage = spent
         self.reply: Reply
+        self._run_id = run_id
         self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
         self._summary = as_messages(summary)
         self._summarizes = agent.compact == "summarize"
@@ -168,23 +172,23 @@ class _Loop:
                 async with aclosing(self._summarize()) as summarizing:
                     async for event in summarizing:
                         yield event
-            shown = replied = False
+            replied, first = False, None
             prompt, asked = self._prompt(note), time.monotonic()
             if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("Step %d asks %s with %d messages: %s", step, self.llm.model, len(prompt), prompt)
+                logger.debug(question_line(self._run_id, step, self.llm.model, prompt, tools))
             try:
                 async with aclosing(self.llm.stream(prompt, tools=tools)) as stream:
                     async for chunk in stream:
                         match chunk:
                             case TextChunk(text):
-                                shown = True
+                                first = first or time.monotonic() - asked
                                 yield TextDelta(step=step, text=text)
                             case ReasoningChunk(text):
-                                shown = True
+                                first = first or time.monotonic() - asked
                                 yield ReasoningDelta(step=step, text=text)
                             case Reply():
                                 replied = True
-                                self._take_reply(step, chunk, time.monotonic() - asked)
+                                self._take_reply(step, chunk, seconds=time.monotonic() - asked, first=first)
                 if not replied:
                     raise StreamCut("the stream ended without a reply")
                 return
@@ -195,16 +199,17 @@ class _Loop:
                         _("The model's answer broke off %(count)d times. Try again, or look at the model's server.")
                         % {"count": attempt}
                     ) from error
-                if shown:
+                if first is not None:
                     yield StepReset(step=step, reason=error.code)
             except ContextOverflow:
                 if attempt == ATTEMPTS_PER_STEP or not self._forget_half():
                     raise
 
-    def _take_reply(self, step: int, reply: Reply, seconds: float) -> None:
+    def _take_reply(self, step: int, reply: Reply, *, seconds: float, first: float | None) -> None:
         self.reply = reply
         self.usage += reply.usage
-        logger.debug("Step %d was answered after %.2f s: %s", step, seconds, reply)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(answer_line(self._run_id, step, self.llm.model, reply, seconds=seconds, first=first))
 
     async def _summarize(self) -> AsyncGenerator[AgentEvent]:
         """Let a summary stand for so much of the history that the rest has room to grow; if that fails, it is cut."""

@@ -179,7 +179,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "agents.logs.RedactingFormatter",
+            "()": "agents.logs.ConsoleFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         },
     },

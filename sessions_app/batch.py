@@ -17,6 +17,7 @@ from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
 from sessions_app.rows import Columns, insert_rows, lock_rows, update_rows
+from sessions_app.run_ends import RunEnd
 
 # Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
 _WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, Summary, ToolCall, Confirmation, Event)
@@ -93,6 +94,8 @@ class Batch:
         self.now = timezone.now()
         self.growths: dict[uuid.UUID, Growth] = {}
         self.deleted: list[uuid.UUID] = []
+        self.ended: list[RunEnd] = []
+        """The runs that others than their owners ended, who log the ends of their own."""
         self.sessions: dict[uuid.UUID, LockedSession] = {}
         self.runs: dict[uuid.UUID, LockedRun] = {}
         self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}

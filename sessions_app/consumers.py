@@ -24,9 +24,12 @@ from myagent.protocol.vocabulary import PROTOCOL_VERSION
 from sessions_app import services, state_services
 from sessions_app.clients import Client, try_again
 from sessions_app.engine import Engine
+from sessions_app.frame_lines import frame_line
 from sessions_app.pump import Pump
 
 logger = logging.getLogger(__name__)
+
+_SHORT_ID = 8
 
 
 class AgentConsumer(AsyncConsumer):
@@ -119,8 +122,12 @@ class AgentConsumer(AsyncConsumer):
         self.engine.connections.add(self)
 
     async def _send_frame(self, frame: str) -> None:
-        logger.debug("%s <- %s", self.client.connection_id, frame)
+        self._log_frame("->", frame)
         await self.send({"type": "websocket.send", "text": frame})
+
+    def _log_frame(self, arrow: str, frame: str | None) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s %s", self.client.connection_id[:_SHORT_ID], arrow, frame_line(frame))
 
     async def _pump_frames(self) -> None:
         try:
@@ -144,7 +151,7 @@ class AgentConsumer(AsyncConsumer):
             return
         await self.pump.room()
         text = message.get("text")
-        logger.debug("%s -> %s", self.client.connection_id, text)
+        self._log_frame("<-", text)
         event: ClientEvent | None = None
         try:
             event = parse_frame(message.get("bytes") or b"" if text is None else text)

@@ -56,6 +56,7 @@ from sessions_app.pacer import DeltaPacer
 from sessions_app.queries import Conversation
 from sessions_app.questions import Questions
 from sessions_app.recent import RecentConversations
+from sessions_app.run_ends import RunEnd, log_end
 from sessions_app.translate import Translator
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ class RunDriver:
         self._first_result = recovered.first_result
         self._step = recovered.checkpoint.step
         self._usage = recovered.checkpoint.usage
+        self._tool_calls = recovered.tool_calls
         self._begun = time.monotonic() - recovered.age
 
     @property
@@ -184,6 +186,7 @@ class RunDriver:
                 self._conversation.take_summary(event.text, event.count, upto)
             case ModelReplied():
                 self._usage = event.usage
+                self._tool_calls += len(event.calls)
                 self._keep_results()
                 entry = StoreReply(
                     **self._mine, reply=event, events=(*self._deltas.finish(), *self._translate.tool_calls(event))
@@ -271,23 +274,26 @@ class RunDriver:
             events=(*self._deltas.rest(), error),
         )
         try:
-            await self._end(entry, f"error {code}")
+            await self._end(entry, "error", code)
         except (Refused, JournalClosed) as refusal:
             logger.info("Run %s is not ours any more (%s).", self.ref.run_id, refusal)
 
-    async def _end(self, entry: EndRun, how: str) -> Ended:
+    async def _end(self, entry: EndRun, outcome: str, reason: str = "") -> Ended:
         ended: Ended = await self._record(entry)
         self.has_more = ended.has_more
-        logger.info(
-            "Run %s of %s: %s, %d steps, %d + %d tokens, %.1f s",
-            self.ref.run_id,
-            self.agent.name,
-            how,
-            entry.steps,
-            entry.usage.input_tokens,
-            entry.usage.output_tokens,
-            time.monotonic() - self._begun,
+        end = RunEnd(
+            session_id=self.ref.session_id,
+            run_id=self.ref.run_id,
+            agent=self.agent.name,
+            user=self._conversation.username,
+            outcome=outcome,
+            reason=reason,
+            steps=entry.steps,
+            tool_calls=self._tool_calls,
+            usage=entry.usage,
+            seconds=time.monotonic() - self._begun,
         )
+        log_end(end, model=self._llm.model)
         return ended
 
     # --- Host ---

@@ -15,7 +15,7 @@ from agents.access import Grant, recheck
 from agents.conf import Config
 from agents.database import in_thread
 from agents.hosted import refresh_disabled
-from agents.llms import close_models
+from agents.llms import close_models, model_name
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
 from sessions_app import queries
@@ -26,6 +26,7 @@ from sessions_app.hub import Hub
 from sessions_app.journal import Committed, Journal, JournalClosed
 from sessions_app.owners import Owner
 from sessions_app.pump import Pump
+from sessions_app.run_ends import log_end
 from sessions_app.runner import Runner
 from sessions_app.wakeups import Wakeups
 
@@ -117,6 +118,9 @@ class Engine:
     def _committed(self, committed: Committed) -> None:
         self.hub.grown(committed.growths)
         self.hub.deleted(committed.deleted)
+        for end in committed.ended:
+            loaded = get_registry().get(end.agent)
+            log_end(end, model=model_name(loaded.agent, self.config) if loaded else "")
         grown = {growth.session_id: growth.events[-1].seq for growth in committed.growths}
         gone = dict.fromkeys(committed.deleted, DELETED)
         if grown or gone:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from sessions_app.batch import Batch, Growth, Refused
 from sessions_app.entries.base import Entry
+from sessions_app.run_ends import RunEnd
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Committed:
     outcomes: list[Outcome | Refused]
     growths: list[Growth] = field(default_factory=list)
     deleted: list[Any] = field(default_factory=list)
+    ended: list[RunEnd] = field(default_factory=list)
 
 
 def commit(entries: Sequence[Entry]) -> Committed:
@@ -57,7 +59,7 @@ def _write(entries: Sequence[Entry], batch: Batch) -> Committed:
     _lock(entries, batch)
     outcomes = [_apply(entry, batch) for entry in entries]
     batch.flush()
-    return Committed(outcomes, list(batch.growths.values()), batch.deleted)
+    return Committed(outcomes, list(batch.growths.values()), batch.deleted, batch.ended)
 
 
 def _lock(entries: Sequence[Entry], batch: Batch) -> None:

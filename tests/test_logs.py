@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import re
 
 import pytest
 from django.conf import settings
 
-from agents.logs import as_warning, without_traceback
+from agents.logs import LONGEST_DETAIL, ConsoleFormatter, as_warning, wants_colour, without_traceback
 
 
 @pytest.fixture
@@ -42,3 +44,50 @@ def test_a_warning_without_an_exception():
 def test_that_redis_is_away_is_no_error():
     assert settings.LOGGING["loggers"]["channels_redis.pubsub"]["filters"] == ["as_warning"]
     assert settings.LOGGING["filters"]["as_warning"]["callback"] is as_warning
+
+
+# --- what a person sees -----------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def line(message, *, level=logging.DEBUG, stream=None):
+    record = logging.LogRecord("agents.a", level, "a.py", 1, message, (), None)
+    return ConsoleFormatter("%(levelname)s %(name)s: %(message)s", stream=stream or io.StringIO()).format(record)
+
+
+def test_details_are_cut_and_warnings_are_not():
+    long = "x" * (LONGEST_DETAIL + 5)
+    assert line(long) == f"DEBUG agents.a: {'x' * LONGEST_DETAIL}… (+5)"
+    assert line(long[:LONGEST_DETAIL]) == f"DEBUG agents.a: {'x' * LONGEST_DETAIL}"
+    assert line(long, level=logging.WARNING) == f"WARNING agents.a: {long}"
+
+
+def test_a_terminal_has_colours(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = line("-> user.message token=abc", level=logging.ERROR, stream=Terminal())
+    assert "\x1b[31mERROR  \x1b[0m" in shown
+    assert "\x1b[36muser.message\x1b[0m" in shown
+    assert re.sub(r"\x1b\[[\d;]*m", "", shown)[13:] == "ERROR   agents.a -> user.message token=***"
+    assert re.match(r"\d\d:\d\d:\d\d\.\d{3} ", re.sub(r"\x1b\[[\d;]*m", "", shown))
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", None)])
+def test_nobody_is_forced_to_see_colours(monkeypatch, name, value):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert wants_colour(Terminal()) and not wants_colour(io.StringIO())
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    assert not wants_colour(Terminal())
+    assert "\x1b" not in line("user.message", stream=Terminal())
+
+
+def test_the_server_logs_in_this_way():
+    assert settings.LOGGING["formatters"]["line"]["()"] == "agents.logs.ConsoleFormatter"

@@ -6,12 +6,15 @@ import uuid
 from typing import Any, Literal
 
 import orjson
+from django.db.models import Count
 
 from myagent.i18n import gettext as _
+from myagent.llm import Usage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
 from sessions_app.batch import Batch, LockedRun, LockedSession
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
+from sessions_app.run_ends import RunEnd
 
 # What the model is told of a call that has no result; the language is the model's, not the user's.
 _TOLD: dict[str, str] = {
@@ -140,16 +143,44 @@ def cancel_run(batch: Batch, session: LockedSession, run: LockedRun, reason: str
     close_run(batch, session, run, call_status="cancelled")
     metadata = InterruptedMetadata(run_id=str(run.id), reason=reason)
     interrupted = Interrupted(content=_("The run was cancelled."), metadata=metadata)
-    end_over_its_owner(batch, session, run, interrupted, status=Run.Status.CANCELLED)
+    end_over_its_owner(batch, session, run, interrupted, status=Run.Status.CANCELLED, reason=reason)
 
 
 def end_over_its_owner(
-    batch: Batch, session: LockedSession, run: LockedRun, terminal: ServerEvent, **columns: Any
+    batch: Batch,
+    session: LockedSession,
+    run: LockedRun,
+    terminal: ServerEvent,
+    *,
+    status: Run.Status,
+    reason: str,
+    **columns: Any,
 ) -> None:
     """End a closed run without asking who works on it: the raised epoch makes that a stale owner."""
-    batch.change_run(run, epoch=run.epoch + 1, owner="", lease_until=None, finished_at=batch.now, **columns)
+    outcome = "cancelled" if status is Run.Status.CANCELLED else "error"
+    batch.ended.append(end_of(batch, session, run, outcome, reason))
+    over = {"status": status, "epoch": run.epoch + 1, "owner": "", "lease_until": None, "finished_at": batch.now}
+    batch.change_run(run, **over, **columns)
     batch.touch(session)
     batch.log(session, terminal)
+
+
+def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, reason: str = "") -> RunEnd:
+    """The end of a run as its rows tell it, for the log; what is not on record of a step that goes on is left out."""
+    batch.flush()
+    row = Run.objects.select_related("session__user").annotate(calls=Count("tool_calls")).filter(pk=run.id).get()
+    return RunEnd(
+        session_id=session.id,
+        run_id=run.id,
+        agent=session.agent,
+        user=row.session.user.get_username() if row.session.user else None,
+        outcome=outcome,
+        reason=reason,
+        steps=row.steps,
+        tool_calls=row.calls,
+        usage=Usage(row.input_tokens, row.output_tokens, row.llm_calls),
+        seconds=(batch.now - row.started_at).total_seconds() if row.started_at else 0.0,
+    )
 
 
 def delete_rows(session_id: uuid.UUID) -> None:

@@ -36,7 +36,8 @@ class OpenQuestion:
 class Recovered:
     """A run that was taken over. `questions` are by the `step_id` of their call.
 
-    `first_result` is the place in the history of the first call's result, `age` how many seconds the run is old.
+    `first_result` is the place in the history of the first call's result, `age` how many seconds the run is old,
+    `tool_calls` how many it made.
     """
 
     ref: RunRef
@@ -44,6 +45,7 @@ class Recovered:
     first_result: int = 0
     questions: dict[str, OpenQuestion] = field(default_factory=dict)
     age: float = 0.0
+    tool_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class RecoverRun(Entry):
             first_result=calls[0].position - calls[0].index if calls else 0,
             questions=questions,
             age=(batch.now - (row.started_at or batch.now)).total_seconds(),
+            tool_calls=ToolCall.objects.filter(run_id=run.id).count(),
         )
 
     def _open_calls(self, batch: Batch, session: LockedSession, run: LockedRun) -> list[ToolCall]:
@@ -128,4 +131,4 @@ def _give_up(batch: Batch, session: LockedSession, run: LockedRun) -> None:
     content = _("The server stopped %(count)d times while it worked on this answer, so it was given up.")
     metadata = RunErrorMetadata(run_id=str(run.id), code=POISONED)
     error = RunFailed(content=content % {"count": run.attempts}, metadata=metadata)
-    end_over_its_owner(batch, session, run, error, status=Run.Status.FAILED, error_code=POISONED)
+    end_over_its_owner(batch, session, run, error, status=Run.Status.FAILED, reason=POISONED, error_code=POISONED)

@@ -28,7 +28,7 @@ from myagent.protocol.server_events import (
 )
 from sessions_app.batch import Batch, LockedRun, LockedSession, Refused
 from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import cancel_run, delete_rows
+from sessions_app.entries.closing import cancel_run, delete_rows, end_of
 from sessions_app.entries.ownership import Lease, take_run
 from sessions_app.entries.runs import settle
 from sessions_app.models import Confirmation, Message, Run, Session
@@ -269,6 +269,7 @@ class DeleteSession(Entry):
     def apply(self, batch: Batch) -> list[uuid.UUID]:
         session = batch.session(self.session_id)
         runs = batch.unfinished(session.id)
+        batch.ended += [end_of(batch, session, run, "deleted") for run in runs]
         batch.flush()
         delete_rows(session.id)
         batch.forget(session.id)

@@ -1,0 +1,39 @@
+"""What the log says of a call of the model when everything is logged: short enough to read as it goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from myagent.llm import Reply, ToolSchema
+from myagent.messages import Message
+
+_SHORT_ID = 8
+_QUOTE = 200
+
+
+def question_line(run_id: str, step: int, model: str, prompt: Sequence[Message], tools: Sequence[ToolSchema]) -> str:
+    """That the model is asked. Of the messages the newest is shown: all before it were shown when they came."""
+    newest = f"; the newest: {prompt[-1].role} {_quoted(prompt[-1].text)}" if prompt else ""
+    return f"{_place(run_id, step)}: asking {model} with {len(prompt)} messages and {len(tools)} tools{newest}"
+
+
+def answer_line(run_id: str, step: int, model: str, reply: Reply, *, seconds: float, first: float | None) -> str:
+    """What it answered, after how many seconds, and after how many its first word came (None: it showed no text)."""
+    began = f", the first words after {first:.2f} s" if first is not None else ""
+    said = [_quoted(reply.message.text)] if reply.message.text else []
+    said += [f"{call.name}({_shortened(call.arguments)})" for call in reply.message.tool_calls]
+    cost = f"{reply.usage.input_tokens} + {reply.usage.output_tokens} tokens"
+    words = ", ".join(said) or "nothing"
+    return f"{_place(run_id, step)}: {model} answered after {seconds:.2f} s ({cost}{began}): {words}"
+
+
+def _place(run_id: str, step: int) -> str:
+    return f"run={run_id[:_SHORT_ID]} step {step}"
+
+
+def _quoted(text: str) -> str:
+    return repr(_shortened(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _QUOTE else f"{text[:_QUOTE]}…"

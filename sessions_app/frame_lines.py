@@ -1,0 +1,47 @@
+"""Frames as the log shows them when everything is logged: what matters first, in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+_SHORT_ID = 8
+_ENVELOPE = ("event", "timestamp", "session_id", "step_id", "content", "metadata", "seq", "event_id")
+
+
+def frame_line(frame: str | bytes | None) -> str:
+    """A frame of either side: its event, session, number and run, what it says, what it says to programs, the rest.
+
+    What is no event is shown as it came.
+    """
+    try:
+        event = orjson.loads(frame or b"")
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            return _event_line(event)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deep to be written again
+        return repr(frame)
+    return repr(frame)
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    rest = {key: value for key, value in event.items() if key not in _ENVELOPE}
+    metadata = event.get("metadata")
+    run_id = None
+    if isinstance(metadata, dict):
+        run_id = metadata.get("run_id")
+        metadata = {key: value for key, value in metadata.items() if key != "run_id"}
+    parts = [_plain(event["event"]), _id("session", event.get("session_id")), _id("run", run_id)]
+    if "seq" in event:
+        parts.append(f"#{event['seq']}")
+    parts += [orjson.dumps(part).decode() for part in (event.get("content"), metadata, rest) if part]
+    return " ".join(filter(None, parts))
+
+
+def _id(name: str, value: object) -> str:
+    return f"{name}={_plain(value[:_SHORT_ID])}" if isinstance(value, str) else ""
+
+
+def _plain(text: str) -> str:
+    """`text` without what could forge a line of the log or steer a terminal."""
+    return text.encode("unicode_escape").decode()
