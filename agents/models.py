@@ -1,4 +1,4 @@
-"""Which agents are served, and who may connect with a token."""
+"""Which agents are served, and who may connect with a token. What may be spent is in `agents.budgets`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from agents.budgets import GroupBudget, Pace, Usage, UserBudget
+
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+__all__ = ["AccessToken", "GroupBudget", "HostedAgent", "Pace", "Usage", "UserBudget", "hash_token", "usable_at"]
 
 TOKEN_PREFIX = "mya_"
 SHOWN_CHARACTERS = 10
@@ -41,7 +45,7 @@ class HostedAgent(models.Model):
     model = models.CharField(_("model"), max_length=200, blank=True)
     enabled = models.BooleanField(_("enabled"), default=True, help_text=_("Off: nobody can use it any more."))
     groups = models.ManyToManyField(
-        Group, verbose_name=_("groups"), blank=True, help_text=_("Who may use it; none means everybody.")
+        Group, verbose_name=_("groups"), blank=True, help_text=_("Whose members may use it; none means everybody.")
     )
     max_runs = models.PositiveIntegerField(_("runs at once"), null=True, blank=True)
     tokens_per_day = models.PositiveBigIntegerField(_("model tokens per day"), null=True, blank=True)
@@ -55,6 +59,7 @@ class HostedAgent(models.Model):
         verbose_name = _("agent")
         verbose_name_plural = _("agents")
         ordering = ("name",)
+        permissions = [("use_agent", "Can use agents that are limited to groups")]
 
     def __str__(self) -> str:
         return self.name

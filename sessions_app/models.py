@@ -56,6 +56,10 @@ class Session(models.Model):
     class Meta:
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
+        permissions = [
+            ("view_any_session", "Can view the sessions of other users"),
+            ("export_session", "Can export sessions that may be viewed"),
+        ]
         indexes = [models.Index(fields=["user", "-active_at", "-id"], name="session_of_user")]
 
     def __str__(self) -> str:
@@ -115,6 +119,7 @@ class Run(models.Model):
     class Meta:
         verbose_name = _("run")
         verbose_name_plural = _("runs")
+        permissions = [("cancel_any_run", "Can cancel runs that may be viewed")]
         constraints = [
             models.UniqueConstraint(
                 fields=["session"], condition=Q(status__in=["running", "waiting"]), name="one_active_run_per_session"
