@@ -137,11 +137,12 @@ def startable_sessions(limit: int, agents: Iterable[str]) -> list[tuple[uuid.UUI
 
 @dataclass(frozen=True, slots=True)
 class LapsedRun:
-    """An active run that nobody works on."""
+    """An active run that nobody works on. `owner` is empty when its last one has let go of it in order."""
 
     session_id: uuid.UUID
     id: uuid.UUID
     epoch: int
+    attempts: int
     agent: str
     owner: str
 
@@ -150,12 +151,13 @@ def lapsed_runs(mine: Sequence[uuid.UUID], dead_owners: Sequence[str], agents: I
     """The runs of these agents whose lease has run out or whose owner is known to be dead, without `mine`."""
     nobodys = Run.objects.active().filter(Q(lease_until__lte=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
     rows = nobodys.filter(session__agent__in=list(agents)).order_by("queued_at")
-    return [LapsedRun(*row) for row in rows.values_list("session_id", "id", "epoch", "session__agent", "owner")]
+    columns = ("session_id", "id", "epoch", "attempts", "session__agent", "owner")
+    return [LapsedRun(*row) for row in rows.values_list(*columns)]
 
 
 def active_owners() -> list[str]:
     """Who says to work on something."""
-    return list(Run.objects.active().values_list("owner", flat=True).distinct())
+    return list(Run.objects.active().exclude(owner="").values_list("owner", flat=True).distinct())
 
 
 def sessions_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from sessions_app.batch import Refused
 from sessions_app.driver import Equipment, RunDriver
 from sessions_app.entries.base import RunRef
 from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.recovery import Recovered, RecoverRun
+from sessions_app.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.lease_trust import LeaseTrust
 from sessions_app.owners import Owner
@@ -29,6 +30,8 @@ from sessions_app.recent import RecentConversations
 logger = logging.getLogger(__name__)
 
 RELEASE_SECONDS = 5.0
+TRIAL_SECONDS = 60.0
+"""How long a run on its last attempt keeps others of its kind waiting."""
 
 NO_SESSION = uuid.UUID(int=0)
 """For entries that are of the process and of no session."""
@@ -53,6 +56,8 @@ class Runner:
         self._starting: set[asyncio.Task[None]] = set()
         self._draining = False
         self._was_full = False
+        self._on_trial: uuid.UUID | None = None
+        self._trial_ends = 0.0
         self._leases = LeaseTrust(config.lease_seconds)
         self.room = asyncio.Event()
         """Set when a place became free while runs waited for one."""
@@ -172,6 +177,10 @@ class Runner:
         loaded, lease = get_registry().available(run.agent), self.lease_for(run.agent)
         if loaded is None or lease is None:
             return
+        is_last = run.attempts + bool(run.owner) >= MAX_ATTEMPTS
+        if is_last and self._is_trying():
+            self._was_full = True
+            return
         entry = RecoverRun(
             session_id=run.session_id,
             dead_run_id=run.id,
@@ -190,7 +199,19 @@ class Runner:
             self._start_later(run.session_id, run.agent)
         else:
             logger.warning("Going on with run %s, whose process stopped.", run.id)
+            if is_last:
+                self._on_trial, self._trial_ends = run.id, time.monotonic() + TRIAL_SECONDS
             self.launch(recovered.ref, run.agent, recovered=recovered)
+
+    def _is_trying(self) -> bool:
+        """Whether a run is going that gets its last attempt here.
+
+        When a process stops, nobody knows which of its runs was the reason, and all of them are one attempt closer to
+        being given up. The last attempt is made with one of them at a time, so that it shows, and the others live.
+        """
+        driver = self._drivers.get(self._on_trial) if self._on_trial else None
+        is_over = driver is None or driver.is_waiting or time.monotonic() >= self._trial_ends
+        return not is_over
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, let runs end for so long, then let go of the rest so that others may go on with them."""

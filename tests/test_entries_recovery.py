@@ -452,6 +452,29 @@ def test_a_run_that_stopped_three_processes_is_given_up(session, ref):
     assert commit_one(ClaimNext(session_id=session, lease=HEIR)) is not None
 
 
+def test_a_run_that_waited_for_a_person_stopped_nothing(session, ref, asked):
+    heir = crash(ref, 2 * MAX_ATTEMPTS)
+    assert (run_of(ref).status, run_of(ref).attempts) == ("waiting", 1)
+    commit_one(respond(session, asked, {"confirmed": True}))
+    assert run_of(crash(heir, MAX_ATTEMPTS - 1)).attempts == MAX_ATTEMPTS
+
+
+def test_a_run_that_waited_for_a_person_beside_a_call_may_have(ref):
+    calls = [call_of(0, "begun"), call_of(1, waits=True)]
+    commit_one(reply(ref, *calls))
+    commit_one(question(ref, calls[1]))
+    crash(ref, 1)
+    assert (run_of(ref).status, run_of(ref).attempts) == ("waiting", 2)
+
+
+def test_an_orderly_end_takes_no_failed_attempt_back(session, ref):
+    last = crash(ref, MAX_ATTEMPTS - 1)
+    commit_one(ReleaseRuns(session_id=session, owner=HEIR.owner))
+    last = commit_one(takeover(last)).ref
+    assert run_of(ref).attempts == MAX_ATTEMPTS
+    assert recover(last) is None
+
+
 def test_what_is_open_when_a_run_is_given_up_is_closed(session, ref):
     last = crash(ref, MAX_ATTEMPTS - 1)
     calls = [call_of(0, "begun"), call_of(1, "asked", waits=True), call_of(2, "waiting", waits=True)]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
 
+from sessions_app.entries.recovery import MAX_ATTEMPTS
 from tests.conftest import connected
 from tests.flow import PARTIAL, ended, happens, only, text_of, turn, whole_log
 from tests.model_replies import text, tools
@@ -369,6 +372,39 @@ async def test_a_run_that_stops_its_process_three_times_is_given_up(start, model
             assert (await client.wait_for(ended(queued.run_id))).content == "You said: next"
     await story(server, session_id, run_id)
     assert len(model.requests) == 4
+
+
+async def test_a_run_that_stops_its_process_takes_no_other_with_it(start, model, monkeypatch):
+    """Two crashes take all that goes on with them; the third attempt of each is made alone."""
+    server = start()
+    words = ("0", "1", "die", "2", "3")
+    asked = Counter()
+    deadly = []
+
+    def reply(body):
+        (said,) = [message["content"] for message in body["messages"] if message["role"] == "user"]
+        asked[said] += 1
+        answer = tools(("die", {})) if said == "die" else text(said)
+        if asked[said] < MAX_ATTEMPTS:
+            answer.hang = 0
+            deadly.extend([answer] if said == "die" else [])
+            if len({asked[each] for each in words}) == 1:
+                deadly.pop().gate.open()
+        return answer
+
+    monkeypatch.setattr(model, "default", reply)
+    async with connected(server) as client:
+        runs = [await begin(client, each) for each in words]
+        for _ in range(MAX_ATTEMPTS):
+            assert await asyncio.to_thread(server.wait_exit) == -signal.SIGKILL
+            await asyncio.to_thread(server.start)
+        async with back(server, client) as client:
+            ends = {frame.run_id: frame for frame in [await client.wait_for(ended()) for _ in runs]}
+    told = [ends[run_id].code or ends[run_id].content for _session_id, run_id in runs]
+    assert told == ["0", "1", "poisoned", "2", "3"]
+    assert asked == dict.fromkeys(words, MAX_ATTEMPTS)
+    for session_id, run_id in runs:
+        await story(server, session_id, run_id)
 
 
 async def test_an_orderly_stop_is_no_crash(start, model):

@@ -147,7 +147,7 @@ def test_runs_that_nobody_works_on(session):
     found = {run.id: run for run in queries.lapsed_runs([mine.run_id], ["dead"], ["tester"])}
     assert set(found) == {lapsed.run_id, of_dead.run_id}
     assert ref.run_id not in found
-    assert found[of_dead.run_id] == queries.LapsedRun(of_dead.session_id, of_dead.run_id, 1, "tester", "dead")
+    assert found[of_dead.run_id] == queries.LapsedRun(of_dead.session_id, of_dead.run_id, 1, 1, "tester", "dead")
     assert set(queries.active_owners()) == {LEASE.owner, "dead"}
 
 

@@ -22,7 +22,7 @@ from sessions_app.runner import Runner
 
 
 class Journal:
-    """Notes what is recorded; `outcomes` says what becomes of the entries of a class."""
+    """Notes what is recorded; `outcomes` says what becomes of the entries of a class, or which function tells."""
 
     def __init__(self):
         self.entries = []
@@ -32,6 +32,8 @@ class Journal:
         self.entries.append(entry)
         await asyncio.sleep(0)
         outcome = self.outcomes.get(type(entry))
+        if callable(outcome):
+            return outcome(entry)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -51,9 +53,9 @@ def make(journal, tmp_path):
     return make
 
 
-def work(runner, agent="a", *, is_waiting=False):
+def work(runner, agent="a", *, is_waiting=False, ref=None):
     """Let the runner believe that a run of this agent goes on here."""
-    ref = RunRef(uuid.uuid4(), uuid.uuid4(), 1)
+    ref = ref or RunRef(uuid.uuid4(), uuid.uuid4(), 1)
     runner._drivers[ref.run_id] = SimpleNamespace(
         agent=SimpleNamespace(name=agent), is_waiting=is_waiting, ref=ref, has_more=False
     )
@@ -136,8 +138,8 @@ def registry():
     set_registry(before)
 
 
-def lapsed(agent="a", owner="dead"):
-    return queries.LapsedRun(uuid.uuid4(), uuid.uuid4(), 3, agent, owner)
+def lapsed(agent="a", owner="dead", attempts=1):
+    return queries.LapsedRun(uuid.uuid4(), uuid.uuid4(), 3, attempts, agent, owner)
 
 
 async def test_a_sweep_takes_dead_runs_over_and_goes_on_after_one_that_was_taken(make, journal, found, registry):
@@ -169,6 +171,73 @@ async def test_after_a_run_that_is_given_up_the_next_one_begins(make, journal, f
         (RecoverRun, run.session_id),
         (ClaimNext, run.session_id),
     ]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, in the test's hands."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+class Trials:
+    """A runner that finds runs of a process that stopped, each known by how many have stopped with it before."""
+
+    def __init__(self, make, journal, found, monkeypatch):
+        self.runner = make()
+        self.found = found
+        self.journal = journal
+        found["active_owners"] = ["dead"]
+        monkeypatch.setattr(self.runner, "launch", self.launch)
+
+    def launch(self, ref, agent, *, recovered):
+        work(self.runner, agent, ref=ref)
+
+    async def sweep(self, *runs):
+        """The runs that were taken over of these."""
+        self.journal.entries.clear()
+        self.journal.outcomes[RecoverRun] = lambda entry: Recovered(
+            ref=RunRef(entry.session_id, entry.dead_run_id, entry.epoch + 1), checkpoint=START
+        )
+        self.found["lapsed_runs"] = list(runs)
+        await self.runner.sweep()
+        return [entry.dead_run_id for entry in self.journal.entries if isinstance(entry, RecoverRun)]
+
+    def end(self, run):
+        self.runner._ended(self.runner._drivers[run.id])
+
+
+@pytest.fixture
+def trials(make, journal, found, registry, monkeypatch):
+    return Trials(make, journal, found, monkeypatch)
+
+
+async def test_last_attempts_are_made_one_by_one(trials):
+    last, other, second = lapsed(attempts=2), lapsed(attempts=2), lapsed(attempts=1)
+    assert await trials.sweep(last, other, second) == [last.id, second.id]
+    assert await trials.sweep(other) == []
+    trials.end(second)
+    assert await trials.sweep(other) == []
+    trials.end(last)
+    assert trials.runner.room.is_set(), "nobody has to wait for the next look"
+    assert await trials.sweep(other) == [other.id]
+
+
+async def test_a_run_that_was_let_go_of_in_order_is_on_the_attempt_that_it_was_on(trials):
+    assert len(await trials.sweep(*[lapsed(attempts=2, owner="") for _ in range(3)])) == 3
+    assert len(await trials.sweep(*[lapsed(attempts=3, owner="") for _ in range(3)])) == 1
+
+
+async def test_a_last_attempt_keeps_others_waiting_for_a_while_only(trials, clock):
+    runs = [lapsed(attempts=2) for _ in range(3)]
+    assert await trials.sweep(*runs) == [runs[0].id]
+    trials.runner._drivers[runs[0].id].is_waiting = True
+    assert await trials.sweep(*runs[1:]) == [runs[1].id]
+    clock.now += module.TRIAL_SECONDS - 1
+    assert await trials.sweep(runs[2]) == []
+    clock.now += 1
+    assert await trials.sweep(runs[2]) == [runs[2].id]
 
 
 async def test_dead_runs_wait_for_room(make, journal, found, registry):

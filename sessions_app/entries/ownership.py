@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from django.db.models import F
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Now
 
 from sessions_app.batch import Batch, LockedRun
 from sessions_app.entries.base import Entry, RunRef
@@ -25,7 +24,7 @@ class Lease:
     seconds: float
 
 
-def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True) -> None:
+def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True, attempts: int = 1) -> None:
     """Make the lease's owner the one who may write for `run`, which begins with that or goes on."""
     begun = {"started_at": batch.now} if begins else {}
     batch.change_run(
@@ -33,7 +32,7 @@ def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True)
         status=Run.Status.RUNNING,
         owner=lease.owner,
         epoch=run.epoch + 1,
-        attempts=run.attempts + 1,
+        attempts=attempts,
         lease_until=batch.database_now() + timedelta(seconds=lease.seconds),
         **begun,
     )
@@ -78,11 +77,12 @@ class RenewLeases(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRuns(Entry):
-    """Let go of all runs of this owner, so that others need not wait. `session_id` is not looked at."""
+    """Let go of all runs of this owner: others need not wait, and see that nothing went wrong.
+
+    `session_id` is not looked at.
+    """
 
     owner: str
 
     def apply(self, batch: Batch) -> int:
-        # An orderly end is no attempt that failed.
-        fewer = Greatest(F("attempts") - 1, 0)
-        return Run.objects.active().filter(owner=self.owner).update(lease_until=Now(), attempts=fewer)
+        return Run.objects.active().filter(owner=self.owner).update(lease_until=Now(), owner="")

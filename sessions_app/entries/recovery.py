@@ -20,6 +20,7 @@ from sessions_app.entries.ownership import Lease, take_run
 from sessions_app.models import Confirmation, Run, ToolCall
 
 MAX_ATTEMPTS = 3
+"""Processes that may stop while they work on one run."""
 POISONED = "poisoned"
 
 
@@ -72,16 +73,17 @@ class RecoverRun(Entry):
         if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gt=Now()).exists():
             raise Refused(STALE_RUN)
         batch.flush()
-        if run.attempts >= MAX_ATTEMPTS:
+        row = Run.objects.get(pk=run.id)
+        attempts = run.attempts + _may_have_stopped_its_process(row)
+        if attempts > MAX_ATTEMPTS:
             _give_up(batch, session, run)
             return None
-        row = Run.objects.get(pk=run.id)
         if step := unfinished_step(run, row.steps):
             metadata = StepResetMetadata(run_id=str(run.id), step=step, reason="restart")
             batch.log(session, StepVoided(metadata=metadata))
         calls = self._open_calls(batch, session, run)
         questions = _open_questions(batch, run, calls)
-        take_run(batch, run, self.lease, begins=False)
+        take_run(batch, run, self.lease, begins=False, attempts=attempts)
         if any(question.answer is None for question in questions.values()):
             batch.change_run(run, status=Run.Status.WAITING)
         usage = Usage(row.input_tokens, row.output_tokens, row.llm_calls)
@@ -104,6 +106,14 @@ class RecoverRun(Entry):
             else:
                 calls.append(call)
         return calls
+
+
+def _may_have_stopped_its_process(run: Run) -> bool:
+    """Not when its owner let go of it in order, nor when nothing of it was going but a question to a person."""
+    if not run.owner:
+        return False
+    is_idle = run.status == Run.Status.WAITING
+    return not is_idle or ToolCall.objects.filter(run_id=run.id, status=ToolCall.Status.STARTED).exists()
 
 
 def _as_it_is(call: ToolCall) -> OpenCall:

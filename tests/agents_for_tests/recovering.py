@@ -1,6 +1,8 @@
 """An agent whose tools tell how often they took effect, so that a test sees what a restart did to a call."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 from myagent import RunContext, create_react_agent, tool
@@ -75,6 +77,13 @@ async def ask_again(run: RunContext, question: str) -> str:
     return "yes" if await run.confirm(question) else "no"
 
 
+@tool
+def die() -> str:
+    """Takes its process with it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
 agent = create_react_agent(
-    name="recovering", tools=[once, again, again_after_yes, note, notes, write, hasty, ask, ask_again], max_steps=5
+    name="recovering", tools=[once, again, again_after_yes, note, notes, write, hasty, ask, ask_again, die], max_steps=5
 )
