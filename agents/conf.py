@@ -101,6 +101,10 @@ class Config:
     """Unhandled frames of one connection after which it is not read for a while."""
     inbound_bytes: int = 8 * MIB
     """Unhandled bytes of one connection after which it is not read for a while."""
+    outbound_frames: int = 256
+    """Unsent frames of one connection after which it is sent what comes from the database, when it reads again."""
+    outbound_characters: int = 256 * KIB
+    """Characters in unsent frames of one connection, likewise."""
     heartbeat_seconds: float = 25
     """Seconds between two heartbeats of a connection."""
     stall_seconds: float = 30

@@ -109,8 +109,7 @@ class AgentConsumer(AsyncConsumer):
 
     def _begin(self, agent: str) -> None:
         connection_id = str(uuid.uuid4())
-        limit = self.engine.config.max_attached
-        self.pump = Pump(connection_id, self.engine.hub, self._send_frame, max_attached=limit)
+        self.pump = Pump(connection_id, self.engine.hub, self._send_frame, self.engine.config)
         self.client = Client(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agents.database import in_thread
 from myagent.i18n import gettext as _
@@ -21,8 +22,21 @@ from sessions_app.hub import Hub
 
 logger = logging.getLogger(__name__)
 
-MAX_BUFFERED = 256
-MAX_BUFFERED_CHARACTERS = 256 * 1024
+
+class Limits(Protocol):
+    """What one connection may want; `agents.conf.Config` is one."""
+
+    @property
+    def max_attached(self) -> int:
+        """Sessions that it may follow at once."""
+
+    @property
+    def outbound_frames(self) -> int:
+        """Unsent frames after which nothing more is kept for it, and none of its requests is handled."""
+
+    @property
+    def outbound_characters(self) -> int:
+        """Characters of unsent frames, likewise."""
 
 
 @dataclass(slots=True)
@@ -55,13 +69,11 @@ class _Replay:
 class Pump:
     """Lives on the event loop. `send` writes one frame and returns when the socket has room for more."""
 
-    def __init__(
-        self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], *, max_attached: int = 1_000
-    ) -> None:
+    def __init__(self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: Limits) -> None:
         self.connection_id = connection_id
         self._hub = hub
         self._send = send
-        self._max_attached = max_attached
+        self._limits = limits
         # A list, since an empty deque takes 0.6 KiB and most connections are idle; it is never long.
         self._queue: list[str | _Live | _Replay] = []
         self._buffered = 0
@@ -82,7 +94,7 @@ class Pump:
             cursor = attachment.cursor
             if cursor is not None and not self._queue and last_seqs.get(session_id, 0) > cursor.last_seq:
                 attachment.is_behind = True
-        if len(self._queue) < MAX_BUFFERED:
+        if len(self._queue) < self._limits.outbound_frames:
             self._put(frame)
 
     async def room(self) -> None:
@@ -96,9 +108,8 @@ class Pump:
         Raises `ProtocolError` when this connection is attached to too many already.
         """
         if session_id not in self._attached:
-            if len(self._attached) >= self._max_attached:
+            if len(self._attached) >= (limit := self._limits.max_attached):
                 words = _("This connection follows %(limit)d sessions already. Open another connection for more.")
-                limit = self._max_attached
                 raise ProtocolError(ErrorCode.TOO_MANY_SESSIONS, words % {"limit": limit}, limit=limit)
             self._attached[session_id] = Attachment()
             self._hub.attach(session_id, self)
@@ -133,8 +144,7 @@ class Pump:
             size += len(logged.frame)
             if logged.origin == self.connection_id and logged.seq > sent:
                 attachment.own |= {logged.seq}
-        full = len(self._queue) >= MAX_BUFFERED or self._buffered + size > MAX_BUFFERED_CHARACTERS
-        if attachment.cursor is None or attachment.is_behind or (full and self._queue):
+        if attachment.cursor is None or attachment.is_behind or (self._queue and self._is_full(size)):
             attachment.is_behind = True
             self._wake()
             return
@@ -200,7 +210,7 @@ class Pump:
             case _Replay():
                 await self._send_replay(item)
         self._queue.pop(0)
-        if len(self._queue) < MAX_BUFFERED // 2:
+        if len(self._queue) < self._limits.outbound_frames // 2:
             self._make_room()
 
     async def _send_live(self, item: _Live) -> None:
@@ -256,6 +266,11 @@ class Pump:
             if len(page) < queries.REPLAY_PAGE:
                 return sent
 
+    def _is_full(self, more: int = 0) -> bool:
+        """Whether the client has too much unread for `more` characters."""
+        limits = self._limits
+        return len(self._queue) >= limits.outbound_frames or self._buffered + more > limits.outbound_characters
+
     def _make_room(self) -> None:
         if self._room is not None:
             self._room.set()
@@ -265,7 +280,7 @@ class Pump:
         self._queue.append(item)
         if isinstance(item, str):
             self._buffered += len(item)
-        if len(self._queue) >= MAX_BUFFERED or self._buffered > MAX_BUFFERED_CHARACTERS:
+        if self._is_full():
             self._room = self._room or asyncio.Event()
         self._wake()
 

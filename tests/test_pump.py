@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.conf import Config
 from myagent.protocol.direct_events import SystemNotice
 from myagent.protocol.errors import ProtocolError
 from sessions_app import pump as module
@@ -88,9 +89,9 @@ def log(monkeypatch):
 
 
 @asynccontextmanager
-async def pumping():
+async def pumping(**limits):
     hub, client = Hub(), Client()
-    pump = Pump(MINE, hub, client.send)
+    pump = Pump(MINE, hub, client.send, Config(**limits))
     task = asyncio.create_task(pump.run())
     try:
         yield hub, client, pump
@@ -304,7 +305,7 @@ async def test_what_send_raises_ends_the_pump():
     async def broken(frame):
         raise ConnectionError("gone")
 
-    pump = Pump(MINE, Hub(), broken)
+    pump = Pump(MINE, Hub(), broken, Config())
     pump.direct(SystemNotice(metadata={"action": "x"}))
     with pytest.raises(ConnectionError):
         await pump.run()
@@ -314,21 +315,20 @@ async def test_what_send_raises_ends_the_pump():
 
 
 async def test_what_a_slow_client_costs_is_bounded(log):
-    async with pumping() as (hub, client, pump):
+    async with pumping(outbound_frames=256) as (hub, client, pump):
         follow(pump)
         client.reading.clear()
         for _ in range(1000):
             hub.grown([log.add(10)])
             await asyncio.sleep(0)
-        assert len(pump._queue) <= module.MAX_BUFFERED + 10
+        assert len(pump._queue) <= 256 + 10
         client.reading.set()
         await settle(pump, client)
     assert client.seqs() == list(range(1, 10_001))
 
 
-async def test_large_frames_fill_the_buffer_sooner(log, monkeypatch):
-    monkeypatch.setattr(module, "MAX_BUFFERED_CHARACTERS", 500)
-    async with pumping() as (hub, client, pump):
+async def test_large_frames_fill_the_buffer_sooner(log):
+    async with pumping(outbound_characters=500) as (hub, client, pump):
         follow(pump)
         client.reading.clear()
         for _ in range(100):
@@ -344,7 +344,7 @@ async def test_one_slow_client_does_not_delay_another(log):
     async with pumping() as (hub, client, pump):
         slow = Client()
         slow.reading.clear()
-        other = Pump("other", hub, slow.send)
+        other = Pump("other", hub, slow.send, Config())
         task = asyncio.create_task(other.run())
         follow(pump), follow(other)
         hub.grown([log.add(5)])
@@ -356,9 +356,9 @@ async def test_one_slow_client_does_not_delay_another(log):
 
 
 async def test_requests_wait_until_the_client_reads_the_answers(log):
-    async with pumping() as (_hub, client, pump):
+    async with pumping(outbound_frames=20) as (_hub, client, pump):
         client.reading.clear()
-        for _ in range(module.MAX_BUFFERED):
+        for _ in range(20):
             pump.direct(SystemNotice(metadata={"action": "x"}))
         waiting = asyncio.create_task(pump.room())
         await asyncio.sleep(0)
@@ -378,14 +378,14 @@ async def test_a_heartbeat_makes_good_what_was_lost(log):
 
 
 async def test_a_client_that_is_far_behind_gets_no_heartbeats(log):
-    async with pumping() as (_hub, client, pump):
+    async with pumping(outbound_frames=20) as (_hub, client, pump):
         client.reading.clear()
-        for _ in range(module.MAX_BUFFERED):
+        for _ in range(20):
             pump.direct(SystemNotice(metadata={"action": "x"}))
         pump.heartbeat('{"event": "system.heartbeat"}', {})
         client.reading.set()
         await settle(pump, client)
-    assert len(client.frames) == module.MAX_BUFFERED
+    assert len(client.frames) == 20
 
 
 # --- any course of events ---
@@ -399,8 +399,7 @@ STEP = st.one_of(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=40), start=st.integers(0, 4), replays=st.booleans())
-def test_every_event_is_sent_once_and_in_order(log, monkeypatch, steps, start, replays):
-    monkeypatch.setattr(module, "MAX_BUFFERED", 4)
+def test_every_event_is_sent_once_and_in_order(log, steps, start, replays):
     log.frames.clear()
     asyncio.run(_play(log, steps, start, replays))
 
@@ -409,7 +408,7 @@ async def _play(log, steps, start, replays):
     """Commits are offered in order, but later, and some by another process are not offered at all."""
     log.add(4)
     offers, own, sent_directly = [], set(), 0
-    async with pumping() as (hub, client, pump):
+    async with pumping(outbound_frames=4) as (hub, client, pump):
         pump.attach(SESSION)
         if replays:
             pump.replay(SESSION, "agent", start, None)
@@ -456,7 +455,7 @@ async def _play(log, steps, start, replays):
 
 
 async def test_a_connection_follows_only_so_many_sessions():
-    pump = Pump(MINE, Hub(), Client().send, max_attached=2)
+    pump = Pump(MINE, Hub(), Client().send, Config(max_attached=2))
     ids = [uuid.uuid4() for _ in range(3)]
     for session_id in (*ids[:2], *ids[:2]):
         pump.attach(session_id)
