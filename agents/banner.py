@@ -51,7 +51,9 @@ class Banner:
 
     def warnings(self) -> list[str]:
         """What will not work as it stands, each thing once."""
-        found = [missing_setting(loaded.agent, self.config) for loaded in self.registry]
+        words = _("Not served: %(error)s")
+        found: list[str | None] = [words % {"error": failed.error} for failed in self.registry.failures]
+        found += [missing_setting(loaded.agent, self.config) for loaded in self.registry]
         found += [
             _("The agent %(name)s is switched off. Switch it on with: manage.py agents enable %(name)s")
             % {"name": loaded.name}

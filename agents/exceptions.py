@@ -2,18 +2,22 @@
 
 AgentFileError
 ├── AgentFileMissing      there is no such file or module
-├── NotAPythonFile        a folder, or a file of another kind
+├── NotAPythonFile        a file of another kind
+├── FolderWithoutAgents   no file in the folder defines an agent
 ├── AgentSyntaxError      Python cannot read the file
 ├── AgentImportFailed     the file's own code raised an exception
 ├── ModuleNameTaken       two modules of one name, or a name that a library has already
 ├── AgentVariableMissing  the file defines no `agent`
 ├── AgentWrongType        `agent` is something else than an agent
 ├── AgentNameInvalid      the agent's name cannot be part of a URL
-└── DuplicateAgent        two files define agents of one name
+├── DuplicateAgent        two files define agents of one name
+├── AgentRenamed          the file of a served agent now defines one of another name
+└── NoAgentLoaded         none of several files can be served
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from myagent.exceptions import MyAgentError
@@ -51,7 +55,7 @@ class AgentFileMissing(AgentFileError):
 
 
 class NotAPythonFile(AgentFileError):
-    """A folder, or a file of another kind."""
+    """A file of another kind."""
 
     code = "agent_file_not_python"
 
@@ -60,6 +64,19 @@ class NotAPythonFile(AgentFileError):
             _("%(file)s is not a Python file") % {"file": file},
             file=file,
             cure=_("Name a file that ends in .py and defines 'agent'."),
+        )
+
+
+class FolderWithoutAgents(AgentFileError):
+    """No file in the folder defines an agent."""
+
+    code = "agent_folder_empty"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            _("No agent file was found in the folder %(folder)s") % {"folder": folder},
+            file=folder,
+            cure=_("Put files in it that end in .py, do not begin with '_', and define 'agent'."),
         )
 
 
@@ -169,3 +186,27 @@ class DuplicateAgent(AgentFileError):
             file=second,
             cure=_("Give one of them another name."),
         )
+
+
+class AgentRenamed(AgentFileError):
+    """The file of a served agent now defines one of another name, which a reload cannot take up."""
+
+    code = "agent_renamed"
+
+    def __init__(self, file: str, old: str, new: str) -> None:
+        super().__init__(
+            _("The agent in %(file)s was named '%(old)s' and is now named '%(new)s'")
+            % {"file": file, "old": old, "new": new},
+            file=file,
+            cure=_("Sessions belong to a name: restart the server to serve it under the new one."),
+        )
+
+
+class NoAgentLoaded(AgentFileError):
+    """None of several files can be served; `errors` says of each why."""
+
+    code = "agent_none_loaded"
+
+    def __init__(self, errors: Sequence[AgentFileError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n\n".join(map(str, errors)), file=errors[0].file)

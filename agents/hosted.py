@@ -1,33 +1,125 @@
-"""What the database knows of the agents that are served."""
+"""What the database knows of the agents that are served, and what operators decided about them there."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from django.db import transaction
+from django.db.models import Q
+
+from agents.loading import is_module_name
 from agents.models import HostedAgent
-from agents.registry import LoadedAgent, Registry
+from agents.registry import FailedAgent, Limits, LoadedAgent, Registry
+from myagent.agent import Agent
+from myagent.i18n import gettext as _
+from myagent.text import clean, clean_value
+
+_LONGEST = {name: HostedAgent._meta.get_field(name).max_length or 0 for name in ("name", "source", "model")}
 
 
 def sync_hosted_agents(registry: Registry) -> None:
-    """Note in the database what this process has loaded, and learn from it which agents are switched off."""
+    """Note in the database what this process has loaded and what it could not, and learn what operators decided."""
     for loaded in registry:
+        note_loaded(loaded)
+    for failed in registry.failures:
+        note_failed(failed)
+    note_default(registry)
+    learn_decisions(registry)
+
+
+def note_loaded(loaded: LoadedAgent, *, answers: datetime | None = None) -> None:
+    """Note what was loaded. An error that is newer than the request which this `answers` is another process's."""
+    with transaction.atomic():
+        _name_unnamed(loaded)
         HostedAgent.objects.update_or_create(name=loaded.name, defaults=_description(loaded))
-    refresh_disabled(registry)
+        row = HostedAgent.objects.filter(name=loaded.name)
+        if answers is not None:
+            row = row.exclude(failed_at__gte=answers)
+        row.update(failed_at=None, error="")
 
 
-def refresh_disabled(registry: Registry) -> None:
-    """Learn from the database which agents are switched off. One query."""
-    registry.set_disabled(HostedAgent.objects.disabled().values_list("name", flat=True))
+def note_failed(failed: FailedAgent, *, goes_on: bool = False) -> None:
+    """Note why a source could not be loaded; `goes_on` tells that what it gave before is still served."""
+    error = clean(str(failed.error))
+    if goes_on:
+        error += "\n\n" + _("What was loaded before goes on.")
+    columns = {"failed_at": failed.failed_at, "error": error}
+    source = _short("source", failed.source)
+    with transaction.atomic():
+        if not HostedAgent.objects.filter(source=source).update(**columns):
+            HostedAgent.objects.get_or_create(name=_free_name(failed.source), defaults={"source": source, **columns})
+
+
+def note_default(registry: Registry) -> None:
+    """Note which agent is this server's default."""
+    mine = HostedAgent.objects.filter(name__in=[loaded.name for loaded in registry])
+    default = registry.default.name if registry.default is not None else None
+    mine.exclude(name=default).filter(is_default=True).update(is_default=False)
+    mine.filter(name=default, is_default=False).update(is_default=True)
+
+
+def learn_decisions(registry: Registry) -> dict[str, datetime]:
+    """Learn which agents are off, and their limits; returns when each source was last asked to load anew. One query."""
+    names = [loaded.name for loaded in registry]
+    failed = {_short("source", failure.source): failure.source for failure in registry.failures}
+    rows = HostedAgent.objects.filter(Q(name__in=names) | Q(source__in=failed))
+    disabled: list[str] = []
+    limits: dict[str, Limits] = {}
+    requests: dict[str, datetime] = {}
+    for row in rows.only("name", "source", "enabled", "max_runs", "max_steps", "reload_requested_at"):
+        loaded = registry.get(row.name)
+        if not row.enabled:
+            disabled.append(row.name)
+        limits[row.name] = Limits(max_runs=row.max_runs, max_steps=row.max_steps)
+        source = loaded.source if loaded is not None else failed.get(row.source)
+        if source is not None and row.reload_requested_at is not None:
+            requests[source] = row.reload_requested_at
+    registry.set_disabled(disabled)
+    registry.set_limits(limits)
+    return requests
+
+
+def tool_facts(agent: Agent) -> list[dict[str, Any]]:
+    """Name, description and parameters (a JSON schema) of an agent's tools, as models are told of them."""
+    return [clean_value(tool.schema()["function"]) for tool in agent.tools]
 
 
 def _description(loaded: LoadedAgent) -> dict[str, Any]:
     agent = loaded.agent
     return {
-        "description": agent.description,
-        "source": loaded.source,
-        "tools": [{"name": tool.name, "description": tool.description} for tool in agent.tools],
-        "model": agent.llm.model if agent.llm is not None else "",
+        "description": clean(agent.description),
+        "source": _short("source", loaded.source),
+        "tools": tool_facts(agent),
+        "model": _short("model", agent.llm.model) if agent.llm is not None else "",
         "loaded_at": loaded.loaded_at,
-        "failed_at": None,
-        "error": "",
     }
+
+
+# --- sources that could never be loaded have a row, too, and no name yet ---
+
+
+def _name_unnamed(loaded: LoadedAgent) -> None:
+    """Let the row of a source that could not be loaded until now have the agent's name, with what was decided there."""
+    unnamed = HostedAgent.objects.filter(source=_short("source", loaded.source), loaded_at=None)
+    unnamed = unnamed.exclude(name=loaded.name)
+    if (row := unnamed.first()) is not None and not HostedAgent.objects.filter(name=loaded.name).exists():
+        row.name = loaded.name
+        row.save(update_fields=["name"])
+    unnamed.delete()
+
+
+def _free_name(source: str) -> str:
+    """What stands for the name of an agent that nobody knows yet: that of its file, or of its module."""
+    name = source if is_module_name(source) else Path(source).expanduser().resolve().name
+    name = _short("name", name)
+    taken = set(HostedAgent.objects.values_list("name", flat=True))
+    number = 1
+    while (free := name if number == 1 else f"{name[: _LONGEST['name'] - 6]} ({number})") in taken:
+        number += 1
+    return free
+
+
+def _short(column: str, text: str) -> str:
+    return clean(str(text))[: _LONGEST[column]]

@@ -48,6 +48,9 @@ def _load_module(source: str) -> ModuleType:
 
 
 def _import_module(name: str) -> ModuleType:
+    # `python -m` has the current folder on the path and an installed command has not. Last, so that it hides nothing.
+    if not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.append(str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

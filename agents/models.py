@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -34,6 +36,10 @@ class HostedAgentQuerySet(models.QuerySet["HostedAgent"]):
         """Agents that an operator switched off."""
         return self.filter(enabled=False)
 
+    def request_reload(self) -> int:
+        """Ask all servers to load these agents anew, which they do within `grants_seconds`; returns how many."""
+        return self.update(reload_requested_at=timezone.now())
+
 
 class HostedAgent(models.Model):
     """An agent that a server loaded, and what an operator decided about it."""
@@ -47,13 +53,40 @@ class HostedAgent(models.Model):
     groups = models.ManyToManyField(
         Group, verbose_name=_("groups"), blank=True, help_text=_("Whose members may use it; none means everybody.")
     )
-    max_runs = models.PositiveIntegerField(_("runs at once"), null=True, blank=True)
+    max_runs = models.PositiveIntegerField(
+        _("runs at once"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("In all servers together; more wait. One that waits for a person takes no place."),
+    )
+    max_steps = models.PositiveIntegerField(
+        _("steps"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("How often a run may use tools, where that is less than its author allows."),
+    )
     tokens_per_day = models.PositiveBigIntegerField(_("model tokens per day"), null=True, blank=True)
     loaded_at = models.DateTimeField(_("loaded"), null=True, blank=True)
     failed_at = models.DateTimeField(pgettext_lazy("moment", "failed"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
+    is_default = models.BooleanField(
+        _("default"), default=False, editable=False, help_text=_("Whether it was the first one that its server was given.")
+    )
+    reload_requested_at = models.DateTimeField(
+        pgettext_lazy("moment", "reload requested"), null=True, blank=True, editable=False
+    )
 
     objects = HostedAgentQuerySet.as_manager()
+
+    class State(models.TextChoices):
+        ON = "on", _("on")
+        """It can be used."""
+        OFF = "off", _("off")
+        """An operator switched it off."""
+        FAILED = "failed", _("failed")
+        """It could not be loaded when that was last tried."""
 
     class Meta:
         verbose_name = _("agent")
@@ -63,6 +96,13 @@ class HostedAgent(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def state(self) -> State:
+        """Whether it can be used, as far as the database knows."""
+        if not self.enabled:
+            return self.State.OFF
+        return self.State.FAILED if self.error else self.State.ON
 
 
 def hash_token(plaintext: str) -> str:

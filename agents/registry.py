@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from agents.exceptions import AgentNameInvalid, DuplicateAgent
-from agents.loading import load_agent
+from agents.exceptions import (
+    AgentFileError,
+    AgentNameInvalid,
+    AgentRenamed,
+    AgentVariableMissing,
+    DuplicateAgent,
+    FolderWithoutAgents,
+    NoAgentLoaded,
+)
+from agents.loading import is_module_name, load_agent
+from agents.sources import agent_files, is_folder
 from myagent.agent import Agent
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedAgent:
-    """An agent, the file or module it came from as the operator named it, and when it was loaded (UTC)."""
+    """An agent, the file or module it came from as the operator named it, and when that was read (UTC).
+
+    `version` counts the times that this process loaded it anew with tools of its own.
+    """
 
     agent: Agent
     source: str
     loaded_at: datetime
+    version: int = 1
 
     @property
     def name(self) -> str:
         """The agent's name."""
         return self.agent.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedAgent:
+    """A file, folder or module that could not be loaded, why, and when that was tried (UTC)."""
+
+    source: str
+    error: AgentFileError
+    failed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an operator allows an agent; None is no limit. `max_runs` counts all processes together."""
+
+    max_runs: int | None = None
+    max_steps: int | None = None
+
+
+_NO_LIMITS = Limits()
 
 
 class Registry:
@@ -36,25 +73,85 @@ class Registry:
 
     def __init__(self, loaded: Iterable[LoadedAgent] = ()) -> None:
         self._agents: dict[str, LoadedAgent] = {}
+        self._failures: dict[str, FailedAgent] = {}
+        self._order: list[str] = []
         self._disabled: frozenset[str] = frozenset()
+        self._limits: Mapping[str, Limits] = {}
         for item in loaded:
             self.add(item)
 
     @classmethod
     def from_sources(cls, sources: Iterable[str]) -> Registry:
-        """Load files and modules. Raises `AgentFileError`."""
+        """Load files, the agent files in folders, and modules. What fails is among the `failures`.
+
+        Raises `AgentFileError` when nothing is left to be served.
+        """
         registry = cls()
         for source in sources:
-            registry.add(LoadedAgent(agent=load_agent(source), source=source, loaded_at=datetime.now(UTC)))
+            if is_folder(source):
+                registry._load_folder(source)
+            else:
+                registry._load(source)
+        errors = [failed.error for failed in registry.failures]
+        if errors and not registry:
+            raise errors[0] if len(errors) == 1 else NoAgentLoaded(errors)
+        for error in errors:
+            logger.debug("The others are served.", exc_info=error)
         return registry
 
-    def add(self, loaded: LoadedAgent) -> None:
-        """Serve one more agent. Raises `AgentNameInvalid`, `DuplicateAgent`."""
+    def _load_folder(self, folder: str) -> None:
+        try:
+            files = agent_files(folder)
+        except AgentFileError as error:
+            self.add_failure(FailedAgent(source=folder, error=error, failed_at=datetime.now(UTC)))
+            return
+        known = {_path(source) for source in self._order}
+        for file in files:
+            # One that was named before the folder, to be the default, is not loaded twice.
+            if _path(file) not in known:
+                self._load(file, is_named=False)
+        if not any(file in self._order or _path(file) in known for file in files):
+            self.add_failure(FailedAgent(source=folder, error=FolderWithoutAgents(folder), failed_at=datetime.now(UTC)))
+
+    def _load(self, source: str, *, is_named: bool = True) -> None:
+        now = datetime.now(UTC)
+        try:
+            self.add(LoadedAgent(agent=load_agent(source), source=source, loaded_at=now))
+        except AgentFileError as error:
+            if is_named or not isinstance(error, AgentVariableMissing):
+                self.add_failure(FailedAgent(source=source, error=error, failed_at=now))
+            else:
+                logger.debug("%s defines no 'agent' after all and is skipped.", source)
+
+    # --- what is served ---
+
+    def add(self, loaded: LoadedAgent) -> LoadedAgent | None:
+        """Serve `loaded`, in place of what its source gave before; returns that.
+
+        Raises `AgentNameInvalid`, `DuplicateAgent`, `AgentRenamed`; then nothing has changed.
+        """
         if not _NAME.fullmatch(loaded.name) or ".." in loaded.name:
             raise AgentNameInvalid(loaded.name, file=loaded.source)
-        if (other := self._agents.get(loaded.name)) is not None:
+        before = self.of_source(loaded.source)
+        if (other := self._agents.get(loaded.name)) is not None and other is not before:
             raise DuplicateAgent(loaded.name, other.source, loaded.source)
-        self._agents[loaded.name] = loaded
+        if before is not None and before.name != loaded.name:
+            raise AgentRenamed(loaded.source, before.name, loaded.name)
+        self._remember(loaded.source)
+        self._failures.pop(loaded.source, None)
+        agents = [*(item for item in self if item is not before), loaded]
+        agents.sort(key=lambda item: self._order.index(item.source))
+        self._agents = {item.name: item for item in agents}
+        return before
+
+    def add_failure(self, failed: FailedAgent) -> None:
+        """Remember that a source could not be loaded."""
+        self._remember(failed.source)
+        self._failures[failed.source] = failed
+
+    def _remember(self, source: str) -> None:
+        if source not in self._order:
+            self._order.append(source)
 
     def get(self, name: str) -> LoadedAgent | None:
         """The agent of that name, switched off or not."""
@@ -63,6 +160,10 @@ class Registry:
     def available(self, name: str) -> LoadedAgent | None:
         """The agent of that name, unless it is switched off."""
         return None if name in self._disabled else self._agents.get(name)
+
+    def of_source(self, source: str) -> LoadedAgent | None:
+        """The agent that came from this source, as the operator named it."""
+        return next((loaded for loaded in self if loaded.source == source), None)
 
     @property
     def default(self) -> LoadedAgent | None:
@@ -74,15 +175,35 @@ class Registry:
         """The names of the available agents, the default one first."""
         return tuple(name for name in self._agents if name not in self._disabled)
 
+    @property
+    def failures(self) -> tuple[FailedAgent, ...]:
+        """What could not be loaded, as it was given."""
+        return tuple(sorted(self._failures.values(), key=lambda failed: self._order.index(failed.source)))
+
+    # --- what operators decided ---
+
     def set_disabled(self, names: Iterable[str]) -> None:
         """Say which agents are switched off; all others are available."""
         self._disabled = frozenset(names)
 
+    def set_limits(self, limits: Mapping[str, Limits]) -> None:
+        """Say what agents are limited to, by name; all others are not."""
+        self._limits = limits
+
+    def limits(self, name: str) -> Limits:
+        """What the agent of that name is limited to."""
+        return self._limits.get(name, _NO_LIMITS)
+
     def __iter__(self) -> Iterator[LoadedAgent]:
-        return iter(self._agents.values())
+        return iter(tuple(self._agents.values()))
 
     def __len__(self) -> int:
         return len(self._agents)
+
+
+def _path(source: str) -> Path | None:
+    """The file that a source is; None for modules."""
+    return None if is_module_name(source) else Path(source).expanduser().resolve()
 
 
 _registry = Registry()

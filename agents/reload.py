@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agents.loading import is_module_name
 from agents.module_names import folders
+from agents.sources import is_folder
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +20,16 @@ Stamp = tuple[int, int]
 
 
 class SourceWatcher:
-    """Watches agent files, and the modules that were imported from their folders, by their times and sizes."""
+    """Watches agent files, and the modules that were imported from their folders, by their times and sizes.
+
+    Of a folder that was given as such every Python file counts, new ones as well.
+    """
 
     def __init__(self, sources: Sequence[str], *, poll_seconds: float = POLL_SECONDS) -> None:
         self.changed = False
-        self._files = {Path(source).absolute() for source in sources if not is_module_name(source)}
+        self._folders = {Path(source).absolute() for source in sources if is_folder(source)}
+        files = (Path(source).absolute() for source in sources if not is_module_name(source))
+        self._files = set(files) - self._folders
         self._poll_seconds = poll_seconds
         self._seen = self._stamps()
         self._stop = threading.Event()
@@ -47,6 +53,7 @@ class SourceWatcher:
         now = self._stamps()
         # A module that is new here was imported meanwhile, which is no change.
         changed = [file for file, stamp in self._seen.items() if now.get(file) != stamp]
+        changed += [file for file in now.keys() - self._seen.keys() if file.parent in self._folders]
         self._seen = now
         if not changed:
             return False
@@ -63,7 +70,8 @@ class SourceWatcher:
             on_change()
 
     def _stamps(self) -> dict[Path, Stamp | None]:
-        return {file: _stamp(file) for file in self._files | set(folders.modules().values())}
+        found = {file for folder in self._folders for file in folder.glob("*.py")}
+        return {file: _stamp(file) for file in self._files | found | set(folders.modules().values())}
 
 
 def _stamp(file: Path) -> Stamp | None:

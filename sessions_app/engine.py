@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from agents.access import Grant, recheck
 from agents.conf import Config
 from agents.database import in_thread
-from agents.hosted import refresh_disabled
+from agents.hosted import learn_decisions
 from agents.llms import close_models, model_name
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
@@ -162,7 +162,7 @@ class Engine:
             connection.heartbeat(last_seqs)
 
     async def _check_grants(self) -> None:
-        await in_thread(refresh_disabled, get_registry())
+        await in_thread(learn_decisions, get_registry())
         revoked = await in_thread(recheck, {connection.grant for connection in self.connections})
         for connection in [connection for connection in self.connections if connection.grant in revoked]:
             await connection.revoke()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -49,8 +50,12 @@ async def _start(config: Config) -> Engine:
     use_language(config.language)
     if len(get_registry()) == 0:
         # Another server than the command's: the settings name the agents.
-        set_registry(Registry.from_sources(config.agents))
-        await in_thread(sync_hosted_agents, get_registry())
+        # In a thread, as agent files are loaded outside an event loop.
+        registry = await asyncio.to_thread(Registry.from_sources, config.agents)
+        for failed in registry.failures:
+            logger.error("%s is not served: %s", failed.source, failed.error)
+        set_registry(registry)
+        await in_thread(sync_hosted_agents, registry)
     engine = Engine(config)
     await engine.start()
     return engine

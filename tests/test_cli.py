@@ -200,7 +200,8 @@ def test_debug_shows_the_traceback_too(folder):
     ("arguments", "code", "words"),
     [
         ([], 1, "❌ Name at least one agent file"),
-        (["my_agent.py", "other.py"], 1, "❌ Two agents are named 'hello-assistant': my_agent.py and other.py"),
+        (["nowhere.py", "empty"], 1, "❌ Agent file not found: nowhere.py"),
+        (["nowhere.py", "empty"], 1, "No agent file was found in the folder empty"),
         (["my_agent.py", "--port", "70000"], 2, "'70000' is not a port"),
         (["my_agent.py", "--llm", "other"], 2, "--llm"),
         (["my_agent.py", "--drain-seconds", "-1"], 2, "'-1' is not a number of seconds"),
@@ -209,7 +210,7 @@ def test_debug_shows_the_traceback_too(folder):
     ],
 )
 def test_bad_arguments(folder, arguments, code, words):
-    (folder / "other.py").write_text(AGENT.replace("NAME", "hello-assistant"))
+    (folder / "empty").mkdir()
     result = run([*MODULE, *arguments], folder)
     assert (result.returncode, result.stdout) == (code, "")
     assert words in result.stderr
@@ -299,6 +300,40 @@ def test_several_files(folder):
         banner = server.read_banner()
     assert "/ws/hello-assistant/" in banner
     assert "/ws/%E5%A4%A9%E6%B0%94%E5%8A%A9%E6%89%8B/" in banner
+
+
+def test_files_folders_and_modules_together_and_what_is_broken_stops_nothing(folder):
+    (folder / "team" / "bots").mkdir(parents=True)
+    (folder / "team" / "bots" / "shared.py").write_text("NAME = 'helped'")
+    (folder / "team" / "bots" / "__init__.py").write_text("raise SystemExit('not for the command')")
+    (folder / "team" / "bots" / "b.py").write_text("import shared\n" + AGENT.replace('"NAME"', "shared.NAME"))
+    (folder / "team" / "bots" / "a.py").write_text("x = = 1\n")
+    (folder / "team" / "bots" / "c.py").write_text(AGENT.replace("NAME", "hello-assistant"))
+    (folder / "package").mkdir()
+    (folder / "package" / "module.py").write_text(AGENT.replace("NAME", "dotted"))
+    command = ["sh", "-c", f'exec {SCRIPT[0]} server "$@"', "sh"]  # whose own folder is not the current one
+    with serving(folder, "my_agent.py", "team/bots/", "package.module", "--port", "0", command=command) as server:
+        banner = server.read_banner()
+        served = re.findall(r"Agent +(\S+)  \((\S+)\)", banner)
+        assert served == [
+            ("hello-assistant", "my_agent.py"),
+            ("helped", "team/bots/b.py"),
+            ("dotted", "package.module"),
+        ]
+        assert "⚠️  Not served: Syntax error in team/bots/a.py, line 1" in banner
+        assert "⚠️  Not served: Two agents are named 'hello-assistant': my_agent.py and team/bots/c.py" in banner
+        assert server.interrupt()[0] == 0
+    listed = run([*MANAGE, "agents", "list"], folder, COLUMNS="300").stdout
+    assert re.search(r"a\.py\W+failed\W.*team/bots/a\.py.*Syntax error", listed)
+    checked = run([*MANAGE, "agents", "check", "my_agent.py", "team/bots", "nowhere.py"], folder)
+    assert checked.returncode == 1
+    assert re.findall(r"✅ (\S+) in", checked.stdout) == ["hello-assistant", "helped"]
+    assert re.findall(r"❌ (.*)", checked.stderr)[-1] == "Agent file not found: nowhere.py"
+    # Mended and served under its own name, the row keeps what was decided about it.
+    run([*MANAGE, "agents", "disable", "a.py"], folder)
+    (folder / "team" / "bots" / "a.py").write_text(AGENT.replace("NAME", "mended"))
+    with serving(folder, "team/bots", "--port", "0") as server:
+        assert "The agent mended is switched off." in server.read_banner()
 
 
 def test_agents_from_the_environment(folder):

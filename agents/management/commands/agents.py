@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -13,62 +15,116 @@ from agents.registry import Registry
 from myagent.i18n import gettext as _
 
 
+WAIT_SECONDS = 60.0
+LOOK_SECONDS = 0.2
+
+
 class Command(PlainCommand):
-    """Lists, checks and switches agents."""
+    """Lists, checks, switches and reloads agents."""
 
     uses_tables = True
 
     def run_from_argv(self, argv: list[str]) -> None:
         speak_early(argv[2:])
-        self.help = _("List, check and switch agents.")
+        self.help = _("List, check, switch and reload agents.")
         super().run_from_argv(argv)
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         actions.add_parser("list", help=_("the agents that servers have loaded from this database"))
         check = actions.add_parser("check", help=_("load agent files without serving them"))
-        check.add_argument("files", nargs="+", metavar="FILE")
-        for action, words in (("enable", _("switch an agent on")), ("disable", _("switch an agent off"))):
-            actions.add_parser(action, help=words).add_argument("name", metavar="NAME")
+        check.add_argument("sources", nargs="+", metavar="FILE", help=_("file, folder of files, or dotted module"))
+        for action, words in (
+            ("enable", _("switch agents on")),
+            ("disable", _("switch agents off: no new runs, those that are going end")),
+            ("reload", _("let servers load agents anew from their files, without a restart")),
+        ):
+            parser_of = actions.add_parser(action, help=words)
+            parser_of.add_argument("names", nargs="+", metavar="NAME")
+        parser_of.add_argument("--wait", action="store_true", help=_("until a server has done it, and say how it went"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         match options["action"]:
             case "list":
                 self._list()
             case "check":
-                self._check(options["files"])
+                self._check(options["sources"])
+            case "reload":
+                self._reload(_known(options["names"]), wait=options["wait"])
             case action:
-                self._switch(options["name"], enabled=action == "enable")
+                self._switch(_known(options["names"]), enabled=action == "enable")
 
     def _list(self) -> None:
         names = Column(_("name"), no_wrap=True, overflow="fold")  # whole, since `enable` takes it
-        table = Table(names, _("state"), _("tools"), _("model"), _("source"), _("loaded"))
+        table = Table(names, _("state"), _("tools"), _("model"), _("source"), _("loaded"), _("error"))
         for row in HostedAgent.objects.all():
             table.add_row(
                 row.name,
-                _("on") if row.enabled else _("off"),
+                str(row.state.label),
                 ", ".join(tool["name"] for tool in row.tools),
                 row.model,
                 row.source,
                 row.loaded_at.isoformat(sep=" ", timespec="seconds") if row.loaded_at else "",
+                row.error,
             )
         Console(file=self.stdout, highlight=False, markup=False, emoji=False).print(table)  # type: ignore[arg-type]
 
-    def _check(self, files: list[str]) -> None:
+    def _check(self, sources: list[str]) -> None:
         try:
-            registry = Registry.from_sources(files)
+            registry = Registry.from_sources(sources)
         except AgentFileError as error:
             raise CommandError(str(error)) from error
         for loaded in registry:
             tools = ", ".join(tool.name for tool in loaded.agent.tools) or _("none")
             words = _("%(name)s in %(file)s is all right; tools: %(tools)s")
             self.stdout.write("✅ " + words % {"name": loaded.name, "file": loaded.source, "tools": tools})
+        if registry.failures:
+            raise CommandError("\n❌ ".join(str(failed.error) for failed in registry.failures))
 
-    def _switch(self, name: str, *, enabled: bool) -> None:
-        if not HostedAgent.objects.filter(name=name).update(enabled=enabled):
-            known = ", ".join(HostedAgent.objects.values_list("name", flat=True)) or _("none")
-            raise CommandError(
-                _("There is no agent %(name)r. Known agents: %(known)s") % {"name": name, "known": known}
-            )
+    def _switch(self, rows: list[HostedAgent], *, enabled: bool) -> None:
         words = _("%(name)s is switched on.") if enabled else _("%(name)s is switched off.")
-        self.stdout.write(words % {"name": name})
+        for row in rows:
+            row.enabled = enabled
+            row.save(update_fields=["enabled"])
+            self.stdout.write(words % {"name": row.name})
+
+    def _reload(self, rows: list[HostedAgent], *, wait: bool) -> None:
+        HostedAgent.objects.filter(pk__in=[row.pk for row in rows]).request_reload()
+        if not wait:
+            for row in rows:
+                words = _("Servers load %(name)s anew within seconds; 'agents list' shows how it went.")
+                self.stdout.write(words % {"name": row.name})
+            return
+        failed = [f"{row.name}: {row.error}" for row in self._answers(rows) if row.error]
+        if failed:
+            raise CommandError("\n❌ ".join(failed))
+
+    def _answers(self, rows: list[HostedAgent]) -> Iterator[HostedAgent]:
+        """The rows as they are once a server has done what was asked. Raises `CommandError` when none does."""
+        waiting = {row.pk: row for row in rows}
+        until = time.monotonic() + WAIT_SECONDS
+        while waiting:
+            for row in HostedAgent.objects.filter(pk__in=list(waiting)):
+                before = waiting[row.pk]
+                if (row.loaded_at, row.failed_at) == (before.loaded_at, before.failed_at):
+                    continue
+                del waiting[row.pk]
+                if not row.error:
+                    self.stdout.write("✅ " + _("%(name)s was loaded anew.") % {"name": row.name})
+                yield row
+            if waiting and time.monotonic() > until:
+                names = ", ".join(row.name for row in waiting.values())
+                words = _("No server has loaded %(names)s anew for %(seconds)d s. Is one running that serves it?")
+                raise CommandError(words % {"names": names, "seconds": WAIT_SECONDS})
+            time.sleep(LOOK_SECONDS)
+
+
+def _known(names: list[str]) -> list[HostedAgent]:
+    """The rows of these agents. Raises `CommandError` when one has none; then nothing is to be done to the others."""
+    rows = {row.name: row for row in HostedAgent.objects.filter(name__in=names)}
+    for name in names:
+        if name not in rows:
+            known = ", ".join(HostedAgent.objects.values_list("name", flat=True)) or _("none")
+            words = _("There is no agent %(name)r. Known agents: %(known)s")
+            raise CommandError(words % {"name": name, "known": known})
+    return list(rows.values())
