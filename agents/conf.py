@@ -53,7 +53,7 @@ class Config:
     """Every setting with its default. Checked when it is built; raises `ConfigError`."""
 
     agents: tuple[str, ...] = ()
-    """Agent files, or dotted names of modules; the first one is the default agent."""
+    """Agent files, folders of them, or dotted names of modules; the first one is the default agent."""
     llm: Literal["openai", "demo"] = "openai"
     """`openai`: each agent's own model, or the endpoint that the environment names; `demo`: the offline one for all."""
     language: Literal["zh-hans", "en"] = "zh-hans"

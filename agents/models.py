@@ -72,7 +72,10 @@ class HostedAgent(models.Model):
     failed_at = models.DateTimeField(pgettext_lazy("moment", "failed"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
     is_default = models.BooleanField(
-        _("default"), default=False, editable=False, help_text=_("Whether it was the first one that its server was given.")
+        _("default"),
+        default=False,
+        editable=False,
+        help_text=_("Whether it was the first one that its server was given."),
     )
     reload_requested_at = models.DateTimeField(
         pgettext_lazy("moment", "reload requested"), null=True, blank=True, editable=False

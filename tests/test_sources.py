@@ -40,7 +40,16 @@ def test_an_agent_file_defines_agent_which_is_told_without_running_it(folder, te
 
 
 def test_only_python_files_directly_in_the_folder_count_by_name(folder):
-    for name in ("b.py", "a.py", "_private.py", "__init__.py", ".hidden.py", "notes.txt", "sub/deeper.py", "a b'; --.py"):
+    for name in (
+        "b.py",
+        "a.py",
+        "_private.py",
+        "__init__.py",
+        ".hidden.py",
+        "notes.txt",
+        "sub/deeper.py",
+        "a b'; --.py",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("agent = 1")
     (folder / "folder.py").mkdir()

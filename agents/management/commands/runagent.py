@@ -30,7 +30,12 @@ class Command(PlainCommand):
         super().run_from_argv(argv)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("files", nargs="*", metavar="FILE", help=_("Python file that defines 'agent', folder of such files, or dotted module"))
+        parser.add_argument(
+            "files",
+            nargs="*",
+            metavar="FILE",
+            help=_("Python file that defines 'agent', folder of such files, or dotted module"),
+        )
         parser.add_argument(
             "--host", default=DEFAULT_HOST, help=_("name or address to listen on (default: %(default)s)")
         )
