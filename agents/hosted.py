@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import CharField, Q
 
 from agents.loading import is_module_name
 from agents.models import HostedAgent
@@ -16,7 +16,7 @@ from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.text import clean, clean_value
 
-_LONGEST = {name: HostedAgent._meta.get_field(name).max_length or 0 for name in ("name", "source", "model")}
+_LONGEST = {field.name: field.max_length or 0 for field in HostedAgent._meta.fields if isinstance(field, CharField)}
 
 
 def sync_hosted_agents(registry: Registry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import symtable
+from importlib.util import decode_source
 from pathlib import Path
 
 from agents.exceptions import FolderWithoutAgents
@@ -37,7 +38,7 @@ def _python_files(folder: str) -> list[Path]:
 def _defines_agent(path: Path) -> bool:
     """Whether the file assigns or defines `agent` at its top level; a name that is only imported is another file's."""
     try:
-        names = symtable.symtable(path.read_bytes(), str(path), "exec")
+        names = symtable.symtable(decode_source(path.read_bytes()), str(path), "exec")
         if names.lookup(VARIABLE).is_assigned():
             return True
     except KeyError:

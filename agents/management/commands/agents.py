@@ -14,7 +14,6 @@ from agents.models import HostedAgent
 from agents.registry import Registry
 from myagent.i18n import gettext as _
 
-
 WAIT_SECONDS = 60.0
 LOOK_SECONDS = 0.2
 
