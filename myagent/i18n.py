@@ -35,3 +35,18 @@ def _catalogue(code: str) -> _gettext.NullTranslations:
 def gettext(message: str) -> str:
     """`message` in this process's language."""
     return _catalogue(_language).gettext(message)
+
+
+def ngettext(singular: str, plural: str, count: int) -> str:
+    """One of the two in this process's language, as `count` wants it."""
+    return _catalogue(_language).ngettext(singular, plural, count)
+
+
+def gettext_noop(message: str) -> str:
+    """`message` as it is: marks a text for the catalogue that is looked up elsewhere."""
+    return message
+
+
+def ngettext_noop(singular: str, plural: str) -> tuple[str, str]:
+    """The same for a text that depends on a number."""
+    return singular, plural

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
 from agents.schema import bring_up_to_date
+from myagent.cli.words import HelpFormatter
 from myagent.i18n import LANGUAGES, use_language
 from myagent.i18n import gettext as _
 
@@ -23,11 +24,17 @@ class PlainCommand(BaseCommand):
 
     suppressed_base_arguments = {
         *("--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color"),
-        "--skip-checks",
     }
 
     uses_tables = False
     """Whether the command needs the tables; those of the embedded database are made when they are not there yet."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **{"formatter_class": HelpFormatter} | options)
+        for action in parser._actions:
+            if "--skip-checks" in action.option_strings:  # the one that Django adds without asking for the list above
+                action.help = argparse.SUPPRESS
+        return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

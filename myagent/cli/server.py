@@ -10,10 +10,13 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
 
+from myagent.cli.words import set_up_console
+
 
 def set_up() -> None:
     """Make Django ready, with the settings of this server unless others are named. Exits when they cannot be used."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myagent_site.settings")
+    set_up_console()
     try:
         django.setup()
     except (ImproperlyConfigured, OSError) as error:  # a data folder that cannot be made, a missing database driver
