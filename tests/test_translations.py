@@ -25,7 +25,9 @@ def name(text: object) -> str:
 @pytest.mark.parametrize("message", TEXTS, ids=lambda message: name(message.id))
 def test_is_translated(message):
     translated = STORED.get(message.id, message.context)
-    assert translated is not None and translated.string and all(translated.string), "run python -m tests.catalogue and translate what is new"
+    assert translated is not None and translated.string and all(translated.string), (
+        "run python -m tests.catalogue and translate what is new"
+    )
     assert not translated.fuzzy
     if isinstance(message.id, str):
         assert sorted(PLACEHOLDER.findall(message.id)) == sorted(PLACEHOLDER.findall(translated.string))
