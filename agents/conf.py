@@ -65,6 +65,9 @@ class Config:
     debug: bool = False
     """Whether everything is logged, and tracebacks are shown."""
 
+    telemetry: Literal["off", "otlp", "otlp-grpc", "console"] = "off"
+    """How the spans of traced agents leave, for where OpenTelemetry's own variables say; needs the extra `otel`."""
+
     require_auth: bool = False
     """Whether connections from this machine need credentials too."""
     allow_anonymous: bool = False

@@ -22,6 +22,7 @@ from myagent.protocol.vocabulary import ToolStatus
 from myagent.state import changed, snapshot
 from myagent.text import clean, shorten
 from myagent.tool.base_tool import BaseTool, ToolResult, to_result
+from myagent.tracing import UNTRACED, Trace
 
 if TYPE_CHECKING:
     from myagent.agent import Agent
@@ -40,13 +41,14 @@ async def run_calls(
     *,
     host: Host,
     context: RunContext,
+    trace: Trace = UNTRACED,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
 ) -> AsyncGenerator[AgentEvent]:
     """Run `calls` side by side and yield what they report as it happens; `results` gets their messages, in order."""
     reports: asyncio.Queue[_Report] = asyncio.Queue()
     tasks = [
         asyncio.create_task(
-            _Caller(agent, step, call, reports, host, context, max_output_bytes).run(), name=call.requested.name
+            _Caller(agent, step, call, reports, host, context, trace, max_output_bytes).run(), name=call.requested.name
         )
         for call in calls
     ]
@@ -97,6 +99,7 @@ class _Caller:
         reports: asyncio.Queue[_Report],
         host: Host,
         context: RunContext,
+        trace: Trace,
         max_output_bytes: int,
     ) -> None:
         self.agent = agent
@@ -104,6 +107,7 @@ class _Caller:
         self.call = call
         self.reports = reports
         self.host = host
+        self.trace = trace
         self.max_output_bytes = max_output_bytes
         self.context = replace(context, call_id=call.requested.call_id)
         self.context._loop = asyncio.get_running_loop()
@@ -132,7 +136,7 @@ class _Caller:
             return self._finished("failed", ToolResult(error=self.call.problem or "unknown tool"))
         before = snapshot(self.context.state)
         try:
-            result = to_result(await self._execute(tool, await self._agreed_arguments(tool)))
+            result = await self._traced(tool, await self._agreed_arguments(tool))
         except _Declined as error:
             return self._finished("declined", ToolResult(error=str(error)))
         except RunCancelled:
@@ -186,6 +190,13 @@ class _Caller:
             timeout=tool.confirm_timeout,
             starts_call=starts_call,
         )
+
+    async def _traced(self, tool: BaseTool, arguments: Mapping[str, Any]) -> ToolResult:
+        facts = {"step": self.step, "call": self.call.requested, "arguments": arguments}
+        with self.trace.span("tool", tool.name, **facts) as span, self.trace.inside(span):
+            result = to_result(await self._execute(tool, arguments))
+            span.take_result(result)
+            return result
 
     async def _execute(self, tool: BaseTool, arguments: Mapping[str, Any]) -> Any:
         async with asyncio.timeout(tool.timeout) as self._limit:

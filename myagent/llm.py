@@ -41,10 +41,17 @@ class ReasoningChunk:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a stream: the whole message, and what it cost. Always the last item, exactly once."""
+    """The end of a stream: the whole message, and what it cost. Always the last item, exactly once.
+
+    The rest is for traces, as far as it is known: `finish`, why the model stopped, in its own word; `model`, as the
+    endpoint names it; `retries`, how often the request was repeated before it went through.
+    """
 
     message: Message
     usage: Usage
+    finish: str = ""
+    model: str = ""
+    retries: int = 0
 
 
 Chunk = TextChunk | ReasoningChunk | Reply
@@ -54,7 +61,8 @@ ToolSchema = dict[str, Any]
 class LLM(Protocol):
     """A language model that can call tools.
 
-    It may also have `context_window`, the tokens that it can be sent, for agents that do not say it themselves.
+    It may also have `context_window`, the tokens that it can be sent, for agents that do not say it themselves, and for
+    traces `provider`, by the name that OpenTelemetry has for it, and `server`, the address and port that it asks.
     """
 
     @property

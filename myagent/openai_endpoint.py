@@ -93,6 +93,12 @@ class Endpoint:
         return _shown(self.url or DEFAULT_URL)
 
     @property
+    def server(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url or DEFAULT_URL)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
     def address(self) -> str | None:
         """The URL to connect to, without credentials; None is OpenAI's own."""
         return None if self.url is None else _without_credentials(self.url).geturl()

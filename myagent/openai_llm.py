@@ -44,6 +44,9 @@ class OpenAILLM:
     package asks again before it gives up on 429, 5xx or no connection, `extra` goes into every request as it is.
     """
 
+    provider = "openai"
+    """Whose protocol is spoken, for traces; many others speak it, too."""
+
     def __init__(
         self,
         model: str | None = None,
@@ -76,6 +79,11 @@ class OpenAILLM:
         """The model's name, for people."""
         return self._model or setting("LLM_MODEL") or DEFAULT_MODEL
 
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The address and port that are asked, once that is settled."""
+        return self._endpoint.server if self._endpoint is not None else None
+
     async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Ask the model; see `myagent.llm.LLM.stream`."""
         endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
@@ -94,7 +102,7 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        yield builder.reply()
+        yield builder.reply(retries=_retries_of(response))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
@@ -153,6 +161,12 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
         options={"headers": {"Content-Type": "application/json"}},
         stream=True,
     )
+
+
+def _retries_of(response: httpx2.Response) -> int:
+    """How often the package repeated the request; it says so in a header of its own."""
+    count = response.request.headers.get("x-stainless-retry-count", "")
+    return int(count) if count.isdigit() else 0
 
 
 def _refusal_words(error: APIStatusError) -> str:

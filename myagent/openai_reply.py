@@ -35,13 +35,14 @@ _LONGEST_ID = 200
 class ReplyBuilder:
     """Takes the decoded chunks of one answer; a body that was not streamed is taken as its only chunk."""
 
-    __slots__ = ("_by_index", "_calls", "_finish", "_text", "_usage")
+    __slots__ = ("_by_index", "_calls", "_finish", "_model", "_text", "_usage")
 
     def __init__(self) -> None:
         self._text: list[str] = []
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._finish: str | None = None
+        self._model = ""
         self._usage: Mapping[str, Any] = _EMPTY
 
     @property
@@ -66,9 +67,10 @@ class ReplyBuilder:
                 self._add_call(_mapping(part))
             if finish := choice.get("finish_reason"):
                 self._finish = str(finish)
+                self._model = _plain(chunk.get("model"))
 
-    def reply(self) -> Reply:
-        """The whole reply.
+    def reply(self, *, retries: int = 0) -> Reply:
+        """The whole reply; `retries` is passed on with it.
 
         Raises `StreamCut` when the model did not say that it was done, and `LLMRejected` when a filter stopped it or
         when it reached its length limit with nothing to show for it but half a tool call: running that would be
@@ -85,7 +87,7 @@ class ReplyBuilder:
                 _("The model reached its length limit before it had finished. Raise max_tokens or ask for less.")
             )
         usage = Usage(_count(self._usage, "prompt_tokens"), _count(self._usage, "completion_tokens"), 1)
-        return Reply(Message.assistant(text, calls), usage)
+        return Reply(Message.assistant(text, calls), usage, clean(self._finish), self._model, retries)
 
     def _add_call(self, part: Mapping[str, Any]) -> None:
         function = _mapping(part.get("function"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,7 +33,9 @@ from myagent.messages import Message
 from myagent.model_lines import answer_line, question_line
 from myagent.prepared_calls import PreparedCall, prepare_calls, still_open
 from myagent.summary import as_messages, summarize
+from myagent.telemetry import telemetry
 from myagent.tool.terminate import Terminate
+from myagent.tracing import UNTRACED, Trace, Watcher
 from myagent.window import estimate_tokens, fit
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ SUM_UP_PROMPT = (
 )
 
 
-async def run(
+def run(
     agent: Agent,
     history: Sequence[Message],
     *,
@@ -60,16 +62,43 @@ async def run(
     summary: str = "",
     checkpoint: Checkpoint = START,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
+    watchers: Sequence[Watcher] = (),
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message), or go on from `checkpoint`.
 
     `summary` stands for what came before the history.
     Of a tool's output at most `max_output_bytes` are reported; what the model sees of it, the agent limits.
+    When the agent is to be traced, `watchers` are told of its calls, and OpenTelemetry is where it is set up.
 
     Raises `RunError` when the model cannot be asked; what was yielded until then holds.
     """
-    loop = _Loop(agent, history, llm, summary, checkpoint.usage, run_id=context.run_id)
-    work = partial(run_calls, agent, host=host, context=context, max_output_bytes=max_output_bytes)
+    trace = Trace([*watchers, *telemetry(agent, context, llm)]) if agent.enable_tracing else UNTRACED
+    loop = _Loop(agent, history, llm, summary, checkpoint.usage, trace=trace, run_id=context.run_id)
+    work = partial(run_calls, agent, host=host, context=context, trace=trace, max_output_bytes=max_output_bytes)
+    steps = _run(agent, loop, work, checkpoint=checkpoint, host=host, context=context)
+    return _traced(agent, trace, history, steps) if agent.enable_tracing else steps
+
+
+async def _traced(
+    agent: Agent, trace: Trace, history: Sequence[Message], steps: AsyncGenerator[AgentEvent]
+) -> AsyncGenerator[AgentEvent]:
+    with trace.span("run", agent.name, messages=history[-1:]) as span:
+        async with aclosing(steps):
+            async for event in steps:
+                if isinstance(event, RunFinished):
+                    span.take_answer(event, trace.spent)
+                yield event
+
+
+async def _run(
+    agent: Agent,
+    loop: _Loop,
+    work: Callable[[int, Sequence[PreparedCall], list[Message]], AsyncGenerator[AgentEvent]],
+    *,
+    checkpoint: Checkpoint,
+    host: Host,
+    context: RunContext,
+) -> AsyncGenerator[AgentEvent]:
     said = loop.last_reply() if checkpoint.step else None
     # What was asked for has to be done, also where fewer steps are allowed by now.
     last = max(agent.max_steps, checkpoint.step)
@@ -128,12 +157,21 @@ class _Loop:
     """The growing history of one run, and asking the model with it."""
 
     def __init__(
-        self, agent: Agent, history: Sequence[Message], llm: LLM, summary: str, spent: Usage, *, run_id: str
+        self,
+        agent: Agent,
+        history: Sequence[Message],
+        llm: LLM,
+        summary: str,
+        spent: Usage,
+        *,
+        trace: Trace,
+        run_id: str,
     ) -> None:
         self.agent = agent
         self.messages = list(history)
         self.llm = llm
         self.usage = spent
+        self.trace = trace
         self.reply: Reply
         self._run_id = run_id
         self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
@@ -169,7 +207,7 @@ class _Loop:
         yield StepStarted(step=step)
         for attempt in range(1, ATTEMPTS_PER_STEP + 1):
             if self._summarizes and len(self._fitting()) < len(self.messages):
-                async with aclosing(self._summarize()) as summarizing:
+                async with aclosing(self._summarize(step)) as summarizing:
                     async for event in summarizing:
                         yield event
             replied, first = False, None
@@ -177,7 +215,8 @@ class _Loop:
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug(question_line(self._run_id, step, self.llm.model, prompt, tools))
             try:
-                async with aclosing(self.llm.stream(prompt, tools=tools)) as stream:
+                asking = self.trace.ask(self.llm, prompt, "reply", tools, step=step, attempt=attempt)
+                async with aclosing(asking) as stream:
                     async for chunk in stream:
                         match chunk:
                             case TextChunk(text):
@@ -211,13 +250,14 @@ class _Loop:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(answer_line(self._run_id, step, self.llm.model, reply, seconds=seconds, first=first))
 
-    async def _summarize(self) -> AsyncGenerator[AgentEvent]:
+    async def _summarize(self, step: int) -> AsyncGenerator[AgentEvent]:
         """Let a summary stand for so much of the history that the rest has room to grow; if that fails, it is cut."""
         kept = fit(self.messages, self._room // 2)
         count = len(self.messages) - len(kept)
         earlier = self._summary[-1].text if self._summary else ""
         try:
-            reply = await summarize(self.llm, earlier, self.messages[:count], self._budget)
+            told = self.messages[:count]
+            reply = await summarize(self.llm, earlier, told, self._budget, trace=self.trace, step=step)
         except (StreamCut, LLMError) as error:
             self._summarizes = False
             self.usage += Usage(llm_calls=int(isinstance(error, StreamCut)))

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from myagent.exceptions import StreamCut
 from myagent.llm import LLM, Reply
 from myagent.messages import Message
+from myagent.tracing import UNTRACED, Trace
 from myagent.window import estimate_tokens
 
 PROMPT = (
@@ -29,8 +30,10 @@ def as_messages(summary: str) -> list[Message]:
     return [Message.user(_ASKED), Message.assistant(summary)] if summary else []
 
 
-async def summarize(llm: LLM, earlier: str, messages: Sequence[Message], budget: int) -> Reply:
-    """Ask for a summary of `messages`, which come after what the summary `earlier` tells.
+async def summarize(
+    llm: LLM, earlier: str, messages: Sequence[Message], budget: int, *, trace: Trace = UNTRACED, step: int = 0
+) -> Reply:
+    """Ask for a summary of `messages`, which come after what the summary `earlier` tells; a part of `step`.
 
     `budget` are the tokens of the model's window. What does not fit into three quarters of it is left out, the oldest
     first; the summary is cut to a quarter. Raises `StreamCut`, also when the model says nothing, and `LLMError`.
@@ -40,7 +43,7 @@ async def summarize(llm: LLM, earlier: str, messages: Sequence[Message], budget:
     room = 3 * quarter - sum(estimate_tokens(Message.user(text)) for text in (PROMPT, *before))
     asked = [Message.system(PROMPT), Message.user("\n\n".join([*before, *_transcript(messages, room)]))]
     reply: Reply | None = None
-    async with aclosing(llm.stream(asked)) as stream:
+    async with aclosing(trace.ask(llm, asked, "summary", step=step)) as stream:
         async for chunk in stream:
             if isinstance(chunk, Reply):
                 reply = chunk

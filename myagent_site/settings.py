@@ -202,6 +202,24 @@ LOGGING = {
 }
 
 
+# --- OpenTelemetry, whose package reads the rest of its many variables itself -----------------------------------------
+
+
+def _telemetry() -> str:
+    """How spans leave, by OpenTelemetry's own variables."""
+    exporter = env.str("OTEL_TRACES_EXPORTER", default="").strip()
+    names = ("OTEL_EXPORTER_OTLP_TRACES_{}", "OTEL_EXPORTER_OTLP_{}")
+    endpoint, protocol = (
+        next(filter(None, (env.str(name.format(what), default="") for name in names)), "")
+        for what in ("ENDPOINT", "PROTOCOL")
+    )
+    if exporter == "console":
+        return "console"
+    if exporter == "otlp" or (endpoint and not exporter):
+        return "otlp-grpc" if protocol == "grpc" else "otlp"
+    return "off"
+
+
 # --- MyAgent: every key is a field of agents.conf.Config, in capitals -------------------------------------------------
 
 MYAGENT: dict[str, Any] = {
@@ -210,5 +228,6 @@ MYAGENT: dict[str, Any] = {
     "DATA_DIR": DATA_DIR,
     "EMBEDDED_DATABASE": not DATABASE_URL,
     "LANGUAGE": LANGUAGE_CODE,
+    "TELEMETRY": _telemetry(),
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
 }

@@ -15,12 +15,21 @@ from django.utils import timezone
 from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 from sessions_app.rows import Columns, insert_rows, lock_rows, update_rows
 from sessions_app.run_ends import RunEnd
 
 # Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
-_WRITE_ORDER: tuple[type[models.Model], ...] = (Session, Run, Message, Summary, ToolCall, Confirmation, Event)
+_WRITE_ORDER: tuple[type[models.Model], ...] = (
+    Session,
+    Run,
+    Message,
+    Summary,
+    ToolCall,
+    Confirmation,
+    Span,
+    Event,
+)
 
 
 class Refused(Exception):

@@ -57,6 +57,7 @@ from sessions_app.queries import Conversation
 from sessions_app.questions import Questions
 from sessions_app.recent import RecentConversations
 from sessions_app.run_ends import RunEnd, log_end
+from sessions_app.span_recorder import SpanRecorder
 from sessions_app.translate import Translator
 
 logger = logging.getLogger(__name__)
@@ -161,6 +162,7 @@ class RunDriver:
             summary=conversation.summary,
             checkpoint=self._checkpoint,
             max_output_bytes=self._max_output_bytes,
+            watchers=[SpanRecorder(self._journal, self._mine)],
         )
         async with aclosing(run) as events:
             async for event in events:

@@ -11,6 +11,7 @@ from agents.conf import Config, get_config
 from agents.database import in_thread
 from agents.hosted import sync_hosted_agents
 from agents.registry import Registry, get_registry, set_registry
+from agents.telemetry import start_telemetry, stop_telemetry
 from myagent.exceptions import MyAgentError
 from myagent.i18n import use_language
 from sessions_app.engine import Engine
@@ -42,6 +43,7 @@ async def lifespan(
         elif message["type"] == "lifespan.shutdown":
             if engine is not None:
                 await engine.stop()
+                await stop_telemetry(engine.config)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -56,6 +58,7 @@ async def _start(config: Config) -> Engine:
             logger.error("%s is not served: %s", failed.source, failed.error)
         set_registry(registry)
         await in_thread(sync_hosted_agents, registry)
+    start_telemetry(config)
     engine = Engine(config)
     await engine.start()
     return engine

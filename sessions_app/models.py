@@ -13,6 +13,9 @@ from django.utils.translation import pgettext_lazy
 
 from myagent.messages import Message as LibraryMessage
 from myagent.messages import ToolCall as LibraryToolCall
+from sessions_app.spans import Span
+
+__all__ = ["Confirmation", "Event", "Message", "Run", "Session", "Span", "Summary", "ToolCall"]
 
 
 class SessionQuerySet(models.QuerySet["Session"]):

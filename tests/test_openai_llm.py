@@ -87,7 +87,7 @@ async def test_a_streamed_text(server, llm):
     server.script(text("你好 world"))
     *chunks, reply = await ask(llm)
     assert list(joined(chunks)) == [TextChunk("你好 world")]
-    assert reply == Reply(Message.assistant("你好 world"), Usage(7, 4, 1))
+    assert reply == Reply(Message.assistant("你好 world"), Usage(7, 4, 1), finish="stop")
 
 
 async def test_the_request(server):
@@ -315,7 +315,7 @@ async def test_an_endpoint_that_does_not_stream(server, llm):
     assert await ask(llm) == [
         ReasoningChunk("hm"),
         TextChunk("whole"),
-        Reply(Message.assistant("whole"), Usage(7, 1, 1)),
+        Reply(Message.assistant("whole"), Usage(7, 1, 1), finish="stop"),
     ]
     assert [call.name for call in (await reply_of(llm, tools=[WEATHER])).message.tool_calls] == ["weather"]
     assert [request.body.get("stream") for request in server.requests] == [True, None, None]  # it remembers

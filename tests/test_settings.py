@@ -70,6 +70,23 @@ def test_an_empty_environment(tmp_path):
     assert database["CONN_MAX_AGE"] is None
 
 
+@pytest.mark.parametrize(
+    ("given", "telemetry"),
+    [
+        ({}, "off"),
+        ({"OTEL_SERVICE_NAME": "x"}, "off"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, "otlp"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, "otlp"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "otlp-grpc"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_TRACES_EXPORTER": "none"}, "off"),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, "otlp"),
+        ({"OTEL_TRACES_EXPORTER": "console"}, "console"),
+    ],
+)
+def test_opentelemetry_is_set_up_by_its_own_variables(tmp_path, given, telemetry):
+    assert settings_for(tmp_path, **given)["MYAGENT"]["TELEMETRY"] == telemetry
+
+
 def test_the_secret_stays_the_same(tmp_path):
     first = settings_for(tmp_path)["SECRET_KEY"]
     assert len(first) >= 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
@@ -13,7 +14,7 @@ from myagent.llm import Usage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
 from sessions_app.batch import Batch, LockedRun, LockedSession
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 from sessions_app.run_ends import RunEnd
 
 # What the model is told of a call that has no result; the language is the model's, not the user's.
@@ -40,6 +41,7 @@ def close_run(
         return
     batch.flush()
     _close_calls(batch, session, run, call_status)
+    close_spans(batch, run, interrupted_at=batch.now if call_status == "cancelled" else None)
     for confirmation in Confirmation.objects.filter(run_id=run.id, answer__isnull=True):
         withdraw(batch, confirmation)
     if text := _shown_text(run):
@@ -91,13 +93,24 @@ def close_call(
     )
 
 
+def close_spans(batch: Batch, run: LockedRun, *, interrupted_at: datetime | None) -> None:
+    """What was going on was broken off, at a moment that is known or not; an agent that is not traced has no spans."""
+    for span in Span.objects.filter(run_id=run.id, outcome=Span.Outcome.OPEN):
+        lasted = None if interrupted_at is None else _milliseconds(interrupted_at - span.started_at)
+        batch.change(Span, span.pk, outcome=Span.Outcome.INTERRUPTED, duration_ms=lasted)
+
+
 def withdraw(batch: Batch, confirmation: Confirmation) -> None:
     """Nobody waits for this question any more: it counts as not answered."""
     batch.change(Confirmation, confirmation.pk, answer=SILENCE, answered_at=batch.now)
 
 
 def _age_ms(batch: Batch, call: ToolCall) -> int:
-    return max(0, round((batch.now - call.asked_at).total_seconds() * 1000))
+    return _milliseconds(batch.now - call.asked_at)
+
+
+def _milliseconds(lasted: timedelta) -> int:
+    return max(0, round(lasted.total_seconds() * 1000))
 
 
 def _shown_text(run: LockedRun) -> str:
@@ -190,6 +203,7 @@ def delete_rows(session_id: uuid.UUID) -> None:
     for rows in (
         Confirmation.objects.filter(run__in=of_run),
         ToolCall.objects.filter(run__in=of_run),
+        Span.objects.filter(run__in=of_run),
         Message.objects.filter(session_id=session_id),
         Summary.objects.filter(session_id=session_id),
         Event.objects.filter(session_id=session_id),

@@ -15,7 +15,14 @@ from myagent.llm import Usage
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
 from sessions_app.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused
 from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import close_call, close_run, end_over_its_owner, unfinished_step, withdraw
+from sessions_app.entries.closing import (
+    close_call,
+    close_run,
+    close_spans,
+    end_over_its_owner,
+    unfinished_step,
+    withdraw,
+)
 from sessions_app.entries.ownership import Lease, take_run
 from sessions_app.models import Confirmation, Run, ToolCall
 
@@ -81,6 +88,7 @@ class RecoverRun(Entry):
         if step := unfinished_step(run, row.steps):
             metadata = StepResetMetadata(run_id=str(run.id), step=step, reason="restart")
             batch.log(session, StepVoided(metadata=metadata))
+        close_spans(batch, run, interrupted_at=None)
         calls = self._open_calls(batch, session, run)
         questions = _open_questions(batch, run, calls)
         take_run(batch, run, self.lease, begins=False, attempts=attempts)

@@ -1,0 +1,59 @@
+"""The table of what tracing saw."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+class Span(models.Model):
+    """One call of the model or of a tool in a run whose agent is traced; open until it is known how it went."""
+
+    class Kind(models.TextChoices):
+        REPLY = "reply", _("reply of the model")
+        """The model was asked for the next step."""
+        SUMMARY = "summary", _("summary by the model")
+        """The model was asked to summarise what is too long for it."""
+        TOOL = "tool", _("tool call")
+        """A tool's code ran."""
+
+    class Outcome(models.TextChoices):
+        OPEN = "open", _("going on")
+        """It goes on, or its process died and nobody has noticed yet."""
+        OK = "ok", _("succeeded")
+        """It brought what it should."""
+        FAILED = "failed", _("failed")
+        """`finish` and `error` say how."""
+        INTERRUPTED = "interrupted", _("broken off")
+        """Its run or its process was stopped meanwhile; without a duration, nobody knows when."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(
+        "sessions_app.Run", models.CASCADE, related_name="spans", db_index=False, verbose_name=_("run")
+    )
+    epoch = models.PositiveIntegerField(_("epoch"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    name = models.CharField(_("name"), max_length=200)
+    step = models.PositiveIntegerField(_("step"))
+    attempt = models.PositiveIntegerField(_("attempt"), default=1)
+    step_id = models.CharField(_("step id"), max_length=64, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome, default=Outcome.OPEN)
+    finish = models.CharField(_("finish"), max_length=64, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    started_at = models.DateTimeField(pgettext_lazy("moment", "started"))
+    duration_ms = models.PositiveBigIntegerField(_("duration (ms)"), null=True, blank=True)
+    first_token_ms = models.PositiveBigIntegerField(_("first token (ms)"), null=True, blank=True)
+    input_tokens = models.PositiveBigIntegerField(_("input tokens"), null=True, blank=True)
+    output_tokens = models.PositiveBigIntegerField(_("output tokens"), null=True, blank=True)
+    retries = models.PositiveIntegerField(_("repeated requests"), default=0)
+
+    class Meta:
+        verbose_name = _("span")
+        verbose_name_plural = _("spans")
+        indexes = [models.Index(fields=["run", "started_at"], name="span_of_run")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
