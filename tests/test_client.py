@@ -5,65 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from myagent.client import Client, ConnectionLost, RequestRefused, ServerFrame, connect
+from myagent.client import Client, ConnectionLost, HandshakeRefused, RequestRefused, ServerFrame, connect
 from myagent.protocol.codec import parse_frame
-
-GREETING = {"event": "system.connected", "metadata": {"connection_id": "c1", "agents": ["a", "b"]}}
-
-
-class Peer:
-    """The server's end of the connection."""
-
-    def __init__(self) -> None:
-        self.sockets: asyncio.Queue[ServerConnection] = asyncio.Queue()
-        self.done = asyncio.Event()
-
-    async def serve(self, socket: ServerConnection) -> None:
-        self.headers = socket.request.headers
-        self.socket = socket
-        await self.say(GREETING)
-        await self.done.wait()
-
-    async def say(self, *frames: dict[str, Any]) -> None:
-        for frame in frames:
-            await self.socket.send(orjson.dumps(frame).decode())
-
-    async def heard(self) -> dict[str, Any]:
-        return orjson.loads(await self.socket.recv())
-
-    async def answer(self, frame: dict[str, Any]) -> dict[str, Any]:
-        """Hear one request and reply to it with `frame`."""
-        heard = await self.heard()
-        known = {**frame.get("metadata", {}), "request_id": heard["metadata"]["request_id"]}
-        await self.say({**frame, "metadata": known})
-        return heard
+from tests.peer import Peer, accepted, listening, logged, replay_notice
 
 
 @asynccontextmanager
 async def pair(**options: Any) -> AsyncIterator[tuple[Client, Peer]]:
-    peer = Peer()
-    async with asyncio.timeout(20), serve(peer.serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with connect(f"ws://127.0.0.1:{port}/", **options) as client:
-            yield client, peer
-        peer.done.set()
-
-
-def logged(seq: int, event: str = "agent.thinking", session: str = "s") -> dict[str, Any]:
-    return {"event": event, "session_id": session, "seq": seq, "event_id": f"{session}-{seq}", "content": f"{seq}"}
+    async with listening() as peers, connect(peers.url, **options) as client:
+        yield client, await peers.next()
+        peers.finish()
 
 
 async def test_greeting_and_token():
     async with pair(token="mya_secret") as (client, peer):
         assert (client.connection_id, client.agents) == ("c1", ("a", "b"))
         assert peer.headers["Authorization"] == "Bearer mya_secret"
-        assert "secret" not in peer.socket.request.path
+        assert "secret" not in peer.path
 
 
 async def test_frames_are_typed_and_unknown_keys_ignored():
@@ -101,7 +66,7 @@ async def test_duplicates_are_dropped_per_session():
 async def test_cursors_of_an_earlier_connection():
     async with pair(cursors={"s": 4}) as (client, peer):
         reconnecting = asyncio.create_task(client.reconnect("s"))
-        notice = {"event": "system.notice", "metadata": {"replayed": 2, "last_seq": 6, "run_status": "idle"}}
+        notice = replay_notice(2, 6)
         heard = await peer.heard()
         assert (heard["event"], heard["session_id"], heard["last_seq"]) == ("user.reconnect", "s", 4)
         await peer.say(logged(4), logged(5), logged(6))
@@ -134,8 +99,7 @@ async def test_several_tasks_share_a_client():
         iterating = asyncio.create_task(iterate())
         saying = asyncio.create_task(client.say("s", "hello", message_id="m"))
         await peer.say(logged(1))
-        accepted = {"message_id": "m", "run_id": "r", "position": 2, "duplicate": True}
-        heard = await peer.answer({"event": "system.notice", "metadata": accepted})
+        heard = await peer.answer(accepted(position=2, duplicate=True))
         assert heard["content"] == "hello" and heard["metadata"]["message_id"] == "m"
         answer = await saying
         assert (answer.run_id, answer.position, answer.duplicate) == ("r", 2, True)
@@ -187,15 +151,48 @@ async def test_lost_connection():
 
 
 async def test_refused_connection():
-    async def refuse(socket: ServerConnection) -> None:
-        await socket.close(4401, "credentials_required")
-
-    async with serve(refuse, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening() as peers:
+        peers.refuse_with = 4401, "credentials_required"
         with pytest.raises(ConnectionLost) as raised:
-            async with connect(f"ws://127.0.0.1:{port}/"):
+            async with connect(peers.url):
                 raise AssertionError("must not connect")
         assert (raised.value.close_code, raised.value.reason) == (4401, "credentials_required")
+        assert raised.value.is_final
+
+
+@pytest.mark.parametrize(("status", "is_final"), [(403, True), (503, False)])
+async def test_refused_handshake(status, is_final):
+    def refuse(connection: ServerConnection, request: object) -> object:
+        return connection.respond(HTTPStatus(status), "no")
+
+    async with serve(lambda socket: None, "127.0.0.1", 0, process_request=refuse) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(HandshakeRefused, match=f"HTTP {status}") as raised:
+            async with connect(f"ws://127.0.0.1:{port}/"):
+                raise AssertionError("must not connect")
+    assert (raised.value.status, raised.value.is_final) == (status, is_final)
+
+
+@pytest.mark.parametrize("greeting", [["no", "object"], {"hello": "world"}], ids=["no object", "no event"])
+async def test_a_server_of_another_kind(greeting):
+    async with listening() as peers:
+        peers.greeting = greeting
+        with pytest.raises(HandshakeRefused, match="does not speak its protocol"):
+            async with connect(peers.url):
+                raise AssertionError("must not connect")
+
+
+async def test_a_url_of_another_kind():
+    with pytest.raises(ValueError, match="ftp"):
+        async with connect("ftp://localhost/"):
+            raise AssertionError("must not connect")
+
+
+async def test_a_proxy_is_for_other_machines(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("ws_proxy", "http://127.0.0.1:1")
+    async with pair() as (client, _peer):
+        assert client.connection_id == "c1"
 
 
 EVENTS = [
@@ -217,6 +214,56 @@ async def test_typed_events_say_the_same_on_the_wire(frame):
     async with pair() as (client, peer):
         await client.send(event)
         assert parse_frame(orjson.dumps(await peer.heard()).decode()) == event
+
+
+async def test_lists_of_sessions():
+    async with pair() as (client, peer):
+        listing = asyncio.create_task(client.list_sessions(query="q", limit=2))
+        row = {"session_id": "s", "agent": "a", "title": "t", "status": "closed", "last_seq": 4, "later": 1}
+        heard = await peer.answer({"event": "system.sessions", "metadata": {"sessions": [row], "next": "n"}})
+        assert heard["content"] == {"query": "q", "limit": 2}
+        page = await listing
+        assert page.next == "n"
+        (session,) = page.sessions
+        assert (session.session_id, session.title, session.status, session.last_seq) == ("s", "t", "closed", 4)
+
+
+@pytest.mark.parametrize(
+    ("ask", "sent", "reply"),
+    [
+        (lambda client: client.update_session("s", title="t"), {"title": "t"}, "agent.session_updated"),
+        (lambda client: client.close_session("s"), None, "agent.session_end"),
+        (lambda client: client.delete_session("s"), None, "agent.session_deleted"),
+    ],
+)
+async def test_requests_that_an_event_of_the_session_answers(ask, sent, reply):
+    async with pair() as (client, peer):
+        asking = asyncio.create_task(ask(client))
+        heard = await peer.heard()
+        assert (heard["session_id"], heard.get("content")) == ("s", sent)
+        await peer.say(logged(1, reply, session="another"), logged(2, reply))
+        await asking
+        assert [frame.session_id for frame in client._unread] == ["another"]
+        asking = asyncio.create_task(ask(client))
+        await peer.answer({"event": "agent.error", "metadata": {"code": "session_not_found"}})
+        with pytest.raises(RequestRefused):
+            await asking
+
+
+async def test_export_and_restore():
+    async with pair() as (client, peer):
+        exporting = asyncio.create_task(client.export_state("s"))
+        known = {"signed_state": {"state": "…"}, "state_size": 9, "message_count": 4, "current_step": 2}
+        await peer.answer({"event": "agent.state_exported", "metadata": known})
+        state = await exporting
+        assert (state.message_count, state.current_step) == (4, 2)
+        restoring = asyncio.create_task(client.restore(state.signed_state, last_seq=7))
+        known = {"original_session_id": "s", "restored_step": 2, "message_count": 4, "agent_name": "a"}
+        known |= {"connection_id": "c", "warnings": ["w"]}
+        heard = await peer.answer({"event": "agent.state_restored", "session_id": "t", "metadata": known})
+        assert heard["content"] == {"signed_state": {"state": "…"}, "last_seq": 7}
+        restored = await restoring
+        assert (restored.session_id, restored.original_session_id, restored.warnings) == ("t", "s", ("w",))
 
 
 async def test_small_requests():

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 from tests.faults.checker import check_all
 from tests.faults.conversations import Conversations
 from tests.faults.disturbances import Disturbances, Kind

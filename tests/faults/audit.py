@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from websockets.asyncio.client import connect as open_websocket
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 from tests.faults.view import Attachment, View
 
 REPLAY_SECONDS = 30.0

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import WebSocketException
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 from tests.faults.conversations import Conversations, Talk
 from tests.faults.plan import Plan
 from tests.faults.view import Attachment, View

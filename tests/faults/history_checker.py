@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from itertools import groupby
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 from tests.faults.database import Row
 from tests.faults.log_checker import wrong_words
 from tests.faults.stored import Stored, StoredRun

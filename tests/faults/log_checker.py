@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 from tests.faults.disturbances import CRASHING
 from tests.faults.model import words_of
 from tests.faults.stored import ENDED, Stored, StoredRun

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 from tests.faults.database import Row
 from tests.faults.disturbances import INTERRUPTING, Disturbances, Kind
 from tests.faults.plan import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from myagent.client_frames import ServerFrame
+from myagent.client import ServerFrame
 
 OWN_EVENTS = ("user.message", "user.response")
 """Not sent live to the connection that caused them."""

@@ -1,9 +1,4 @@
-"""What a client receives, and what can go wrong between it and the server.
-
-ClientError
-├── ConnectionLost    the connection is gone; its close code says why
-└── RequestRefused    the server does not do what it was asked
-"""
+"""What a client receives."""
 
 from __future__ import annotations
 
@@ -13,7 +8,8 @@ from typing import Any, Self
 
 import orjson
 
-from myagent.exceptions import MyAgentError
+from myagent.client.typed import typed
+from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import TERMINAL_EVENTS
 
 
@@ -29,12 +25,28 @@ class ServerFrame:
     seq: int | None = None
     event_id: str | None = None
     timestamp: str = ""
+    raw: str = field(default="", repr=False, compare=False)
+    """The frame as it came, with the keys that this version does not know."""
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
-        """The event in a WebSocket frame; keys that this version does not know are left out."""
+        """The event in a WebSocket frame; keys that this version does not know are in `raw` only.
+
+        Raises `ValueError` for what is no frame of a MyAgent server.
+        """
         frame = orjson.loads(text)
-        return cls(**{key: value for key, value in frame.items() if key in cls.__slots__})
+        if not isinstance(frame, dict) or not isinstance(frame.get("event"), str):
+            raise ValueError("a frame of the server is a JSON object with an event")
+        known = {key: value for key, value in frame.items() if key in _KEYS}
+        return cls(**known, raw=text if isinstance(text, str) else text.decode())
+
+    def typed(self) -> ServerEvent:
+        """The event as its class in `myagent.protocol`, or an `UnknownEvent`; never fails.
+
+        What this version does not know (keys, words such as the status of a tool) is left out or kept as it is, so
+        programs go on working with later servers.
+        """
+        return typed(self.event, self.step_id, self.content, self.metadata, is_logged=self.seq is not None)
 
     @property
     def code(self) -> str | None:
@@ -57,34 +69,10 @@ class ServerFrame:
         return self.event.endswith(".error") and self.run_id is None
 
 
+_KEYS = frozenset(ServerFrame.__slots__) - {"raw"}
+
 Match = str | Callable[[ServerFrame], bool]
 """The name of an event, or a function that tells whether a frame is the wanted one."""
-
-
-class ClientError(MyAgentError):
-    """Base of what goes wrong between client and server. Do not raise it directly."""
-
-    code = "client_error"
-
-
-class ConnectionLost(ClientError):
-    """The connection is gone. `close_code` is the WebSocket's (1006 when there was no close frame)."""
-
-    code = "connection_lost"
-
-    def __init__(self, close_code: int, reason: str) -> None:
-        self.close_code = close_code
-        self.reason = reason
-        super().__init__(f"The connection was closed with code {close_code} ({reason or 'no reason given'}).")
-
-
-class RequestRefused(ClientError):
-    """The server refused a request; `code` is the refusal's, `frame` all of it."""
-
-    def __init__(self, frame: ServerFrame) -> None:
-        self.code = frame.code or "error"
-        self.frame = frame
-        super().__init__(f"{frame.content} ({self.code})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A client of the protocol, for asyncio.
+"""One connection to a server.
 
     async with connect("ws://localhost:8080/", token="mya_…") as client:
         session_id = await client.create_session()
@@ -12,52 +12,27 @@ hands what an earlier connection knew to a new one. Events that come twice are d
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
-from myagent.client_frames import (
-    Accepted,
-    ClientError,
-    ConnectionLost,
-    Match,
-    Replayed,
-    RequestRefused,
-    ServerFrame,
-    predicate,
-)
+from myagent.client.errors import ConnectionLost, HandshakeRefused, RequestRefused
+from myagent.client.frames import Accepted, Match, Replayed, ServerFrame, predicate
+from myagent.client.sessions import SessionRequests
+from myagent.client.wire import Content, accepted, answers, message, new_id, response, wire
 from myagent.protocol.client_base import ClientEvent
-from myagent.protocol.client_events import UserCreateSession, UserResponse, UserUpdateSession
-
-__all__ = [
-    "Accepted",
-    "Client",
-    "ClientError",
-    "ConnectionLost",
-    "Match",
-    "Replayed",
-    "RequestRefused",
-    "ServerFrame",
-    "connect",
-]
 
 MAX_FRAME_BYTES = 32 * 2**20
 OPEN_SECONDS = 30.0
-
-# What these events say stands in their `content`; the fields of all others are at top level.
-_IN_CONTENT: dict[type[ClientEvent], dict[str, str]] = {
-    UserCreateSession: {"agent": "agent", "title": "title", "session_metadata": "metadata"},
-    UserUpdateSession: {"title": "title", "session_metadata": "metadata"},
-    UserResponse: {"confirmed": "confirmed", "args": "args", "tasks": "tasks", "reason": "reason"},
-}
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +41,7 @@ class _Waiter:
     frame: asyncio.Future[ServerFrame]
 
 
-class Client:
+class Client(SessionRequests):
     """An open connection; made by `connect`. Iterate over it to get every frame until the connection ends.
 
     Each frame is handed out once: to the one who waits for it (`wait_for`, `request`), else to the iteration. Several
@@ -83,29 +58,19 @@ class Client:
         self._waiters: list[_Waiter] = []
         self._reading = asyncio.Lock()
 
+    def greet(self, greeting: ServerFrame) -> None:
+        """Take note of what the server says first."""
+        self.connection_id = greeting.metadata.get("connection_id", "")
+        self.agents = tuple(greeting.metadata.get("agents", ()))
+
     # --- conversations ---
 
-    async def create_session(
-        self, agent: str | None = None, *, title: str = "", metadata: Mapping[str, Any] | None = None
-    ) -> str:
-        """Begin a conversation and return its id; `agent` None is the default one. Raises `RequestRefused`."""
-        content = {"agent": agent, "title": title, "metadata": dict(metadata or {})}
-        return str((await self.request({"event": "user.create_session", "content": content})).session_id)
-
-    async def say(self, session_id: str, text: str, message_id: str | None = None) -> Accepted:
+    async def say(self, session_id: str, content: Content, message_id: str | None = None) -> Accepted:
         """Send a message and return once the server has stored it; the answer comes as events.
 
         Sending the same `message_id` again is safe: the server takes it once. Raises `RequestRefused`.
         """
-        event: dict[str, Any] = {"event": "user.message", "session_id": session_id, "content": text}
-        event["metadata"] = {"message_id": message_id or uuid.uuid4().hex}
-        known = (await self.request(event)).metadata
-        return Accepted(
-            message_id=known["message_id"],
-            run_id=known["run_id"],
-            position=known["position"],
-            duplicate=known.get("duplicate", False),
-        )
+        return accepted(await self.request(message(session_id, content, message_id)))
 
     async def respond(
         self,
@@ -117,9 +82,7 @@ class Client:
         reason: str | None = None,
     ) -> None:
         """Answer an `agent.user_confirm`; `args` replaces the arguments of the call. A refusal comes as an event."""
-        answer = {"confirmed": confirmed, "args": args, "reason": reason}
-        content = {key: value for key, value in answer.items() if value is not None}
-        await self.send({"event": "user.response", "session_id": session_id, "step_id": step_id, "content": content})
+        await self.send(response(session_id, step_id, confirmed, args=args, reason=reason))
 
     async def cancel(self, session_id: str) -> None:
         """Stop what goes on in a session; `agent.interrupted` follows."""
@@ -142,19 +105,23 @@ class Client:
 
     async def send(self, event: ClientEvent | Mapping[str, Any]) -> None:
         """Send one event. Raises `ConnectionLost`."""
-        frame = _wire(event) if isinstance(event, ClientEvent) else event
         try:
-            await self._socket.send(orjson.dumps(frame).decode())
+            await self._socket.send(orjson.dumps(wire(event)).decode())
         except ConnectionClosed as closed:
             raise _lost(closed) from closed
 
-    async def request(self, event: ClientEvent | Mapping[str, Any]) -> ServerFrame:
-        """Send an event and return the server's reply to it. Raises `RequestRefused`, `ConnectionLost`."""
-        request_id = uuid.uuid4().hex
-        frame = dict(_wire(event) if isinstance(event, ClientEvent) else event)
+    async def request(
+        self, event: ClientEvent | Mapping[str, Any], *, answered_by: Callable[[ServerFrame], bool] | None = None
+    ) -> ServerFrame:
+        """Send an event and return the server's reply to it, or the first frame that `answered_by` takes for one.
+
+        Raises `RequestRefused`, `ConnectionLost`.
+        """
+        request_id = new_id()
+        frame = wire(event)
         frame["metadata"] = {**frame.get("metadata", {}), "request_id": request_id}
         await self.send(frame)
-        reply = await self.wait_for(lambda answer: answer.metadata.get("request_id") == request_id)
+        reply = await self.wait_for(lambda answer: answers(answer, request_id, answered_by))
         if reply.is_refusal:
             raise RequestRefused(reply)
         return reply
@@ -188,9 +155,9 @@ class Client:
 
     async def until(self, match: Match) -> list[ServerFrame]:
         """Every frame up to and with the first that matches. Raises `ConnectionLost`."""
-        matches, frames = predicate(match), [await self.wait_for(_any)]
+        matches, frames = predicate(match), [await self.wait_for(any_frame)]
         while not matches(frames[-1]):
-            frames.append(await self.wait_for(_any))
+            frames.append(await self.wait_for(any_frame))
         return frames
 
     def __aiter__(self) -> AsyncIterator[ServerFrame]:
@@ -199,7 +166,7 @@ class Client:
     async def _frames(self) -> AsyncIterator[ServerFrame]:
         while True:
             try:
-                frame = await self.wait_for(_any)
+                frame = await self.wait_for(any_frame)
             except ConnectionLost:
                 return
             yield frame
@@ -226,11 +193,15 @@ class Client:
         """End the connection; runs go on without it. Frames that nobody has read are dropped."""
         closing = asyncio.create_task(self._socket.close())
         # Reading pauses while frames wait for a reader, and the server's answer to the close is behind them.
-        async with self._reading:
-            with suppress(ConnectionClosed):
-                while True:
-                    await self._socket.recv()
-        await closing
+        try:
+            async with self._reading:
+                with suppress(ConnectionClosed):
+                    while True:
+                        await self._socket.recv()
+            await closing
+        except asyncio.CancelledError:
+            self._socket.transport.abort()  # whoever leaves in a hurry does not wait for the server's answer
+            raise
 
 
 @asynccontextmanager
@@ -240,33 +211,47 @@ async def connect(
     """Connect to a server, or to one of its agents at `…/ws/<agent>/`; the connection ends with the block.
 
     `cursors` are those of an earlier `Client`. Raises `OSError` when nobody listens, `ConnectionLost` when the server
-    does not let this client in.
+    does not let this client in, `HandshakeRefused` when no WebSocket of MyAgent is opened there, and `ValueError` for
+    what is no WebSocket URL.
     """
     # A header and not the query: URLs end up in logs.
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with open_websocket(
-        url, additional_headers=headers, max_size=MAX_FRAME_BYTES, open_timeout=OPEN_SECONDS
-    ) as socket:
-        client = Client(socket, cursors)
-        greeting = await client.wait_for("system.connected")
-        client.connection_id = greeting.metadata["connection_id"]
-        client.agents = tuple(greeting.metadata["agents"])
-        try:
-            yield client
-        finally:
-            await client.close()
+    client = Client(await _open(url, headers), cursors)
+    try:
+        client.greet(await _greeting(client))
+        yield client
+    finally:
+        await client.close()
 
 
-def _wire(event: ClientEvent) -> dict[str, Any]:
-    """`event` as its frame has it."""
-    fields = event.model_dump(exclude_none=True)
-    if (inside := _IN_CONTENT.get(type(event))) is None:
-        return fields
-    content = {name: fields.pop(key) for key, name in inside.items() if key in fields}
-    return {**fields, "content": content}
+async def _open(url: str, headers: Mapping[str, str]) -> ClientConnection:
+    try:
+        return await open_websocket(
+            url,
+            additional_headers=headers,
+            max_size=MAX_FRAME_BYTES,
+            open_timeout=OPEN_SECONDS,
+            # What HTTP_PROXY names is there for other machines.
+            proxy=None if urlsplit(url).hostname in LOOPBACK else True,
+        )
+    except InvalidStatus as refused:
+        status = refused.response.status_code
+        raise HandshakeRefused(status, f"HTTP {status}") from refused
+    except InvalidURI as invalid:
+        raise ValueError(str(invalid)) from invalid
+    except (InvalidHandshake, InvalidProxy) as refused:
+        raise HandshakeRefused(None, str(refused)) from refused
 
 
-def _any(frame: ServerFrame) -> bool:
+async def _greeting(client: Client) -> ServerFrame:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            return await client.wait_for("system.connected")
+    except (ValueError, TimeoutError) as error:
+        raise HandshakeRefused(None, "what answers does not speak its protocol") from error
+
+
+def any_frame(frame: ServerFrame) -> bool:
     return True
 
 

@@ -1,0 +1,136 @@
+"""What can be asked of a server about sessions, over whatever kind of connection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from myagent.client.frames import ServerFrame
+from myagent.protocol.client_base import ClientEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """One session in a list. `run_status` is `idle` or that of its newest run; times are ISO 8601 in UTC."""
+
+    session_id: str
+    agent: str
+    title: str = ""
+    status: str = "open"
+    last_seq: int = 0
+    run_status: str = "idle"
+    created_at: str = ""
+    active_at: str = ""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """A row of `system.sessions`; keys that this version does not know are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in row.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage:
+    """Some of the caller's sessions, newest first; `next` is the `before` of the page behind it, None on the last."""
+
+    sessions: tuple[SessionInfo, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedState:
+    """A session to keep outside of the server; `signed_state` is to be handed back as it is."""
+
+    signed_state: dict[str, Any]
+    message_count: int
+    current_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredSession:
+    """The session in which an exported conversation goes on; `warnings` are sentences for people."""
+
+    session_id: str
+    original_session_id: str
+    message_count: int
+    restored_step: int
+    agent_name: str
+    warnings: tuple[str, ...]
+
+
+class SessionRequests(ABC):
+    """Requests about sessions. All raise `RequestRefused`, and `ConnectionLost` when there is no connection."""
+
+    @abstractmethod
+    async def request(
+        self, event: ClientEvent | Mapping[str, Any], *, answered_by: Callable[[ServerFrame], bool] | None = None
+    ) -> ServerFrame:
+        """Send an event and return the server's reply to it, or the first frame that `answered_by` takes for one."""
+
+    async def create_session(
+        self, agent: str | None = None, *, title: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> str:
+        """Begin a conversation and return its id; `agent` None is the default one."""
+        content = {"agent": agent, "title": title, "metadata": dict(metadata or {})}
+        return str((await self.request({"event": "user.create_session", "content": content})).session_id)
+
+    async def list_sessions(
+        self, *, agent: str | None = None, query: str | None = None, before: str | None = None, limit: int = 20
+    ) -> SessionPage:
+        """One's own sessions, the most recently active first; `query` is words of their titles or messages."""
+        wanted = {"agent": agent, "query": query, "before": before, "limit": limit}
+        content = {key: value for key, value in wanted.items() if value is not None}
+        known = (await self.request({"event": "user.list_sessions", "content": content})).metadata
+        return SessionPage(sessions=tuple(map(SessionInfo.read, known["sessions"])), next=known.get("next"))
+
+    async def update_session(
+        self, session_id: str, *, title: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Change the title, the metadata or both; what is given replaces what was there."""
+        content = {"title": title, "metadata": metadata}
+        content = {key: value for key, value in content.items() if value is not None}
+        event = {"event": "user.update_session", "session_id": session_id, "content": content}
+        await self.request(event, answered_by=_is("agent.session_updated", session_id))
+
+    async def close_session(self, session_id: str) -> None:
+        """End a conversation: nothing more can be said in it, everything stays readable."""
+        event = {"event": "user.close_session", "session_id": session_id}
+        await self.request(event, answered_by=_is("agent.session_end", session_id))
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a conversation and all that is stored of it."""
+        event = {"event": "user.delete_session", "session_id": session_id}
+        await self.request(event, answered_by=_is("agent.session_deleted", session_id))
+
+    async def export_state(self, session_id: str) -> ExportedState:
+        """The session in a form to keep, for `restore` within 7 days, here or at another server of the same secret."""
+        known = (await self.request({"event": "user.request_state", "session_id": session_id})).metadata
+        return ExportedState(
+            signed_state=dict(known["signed_state"]),
+            message_count=known["message_count"],
+            current_step=known["current_step"],
+        )
+
+    async def restore(self, signed_state: Mapping[str, Any], *, last_seq: int = 0) -> RestoredSession:
+        """Go on from an exported state, in the same session where that is here, else in a new one that is like it.
+
+        The events behind `last_seq`, of a new session all, are sent again, as by a reconnect. Where the session is not
+        here each restore makes a new one, also one that is repeated because its answer was lost.
+        """
+        content = {"signed_state": dict(signed_state), "last_seq": last_seq}
+        reply = await self.request({"event": "user.reconnect_with_state", "content": content})
+        known = reply.metadata
+        return RestoredSession(
+            session_id=str(reply.session_id),
+            original_session_id=known["original_session_id"],
+            message_count=known["message_count"],
+            restored_step=known["restored_step"],
+            agent_name=known["agent_name"],
+            warnings=tuple(known.get("warnings", ())),
+        )
+
+
+def _is(event: str, session_id: str) -> Callable[[ServerFrame], bool]:
+    return lambda frame: frame.event == event and frame.session_id == session_id
