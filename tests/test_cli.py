@@ -150,7 +150,7 @@ def test_help_of_the_server_names_every_option(folder, command, prog):
 def test_unknown_commands_are_told_the_known_ones(folder):
     result = run([*SCRIPT, "serve"], folder)
     assert result.returncode == 2
-    assert "❌ Unknown command 'serve'. Known commands: server" in result.stderr
+    assert "❌ Unknown command 'serve'. Known commands: new, check" in result.stderr
 
 
 def test_no_command_shows_the_usage(folder):

@@ -19,6 +19,7 @@ import pytest
 from agents.conf import Config
 from agents.loading import load_agent
 from myagent import Agent, BaseTool, exceptions
+from myagent.cli.main import COMMANDS
 from myagent.protocol import direct_events, errors, server_events
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.protocol.server_base import ServerEvent
@@ -192,11 +193,19 @@ def test_every_variable_is_documented(name):
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
-def test_every_option_of_the_command_is_in_the_readme(readme, tmp_path):
-    told = run([sys.executable, "-m", "myagent.cli.server", "--help"], tmp_path).stdout
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_the_command_is_in_the_readme(readme, command, tmp_path):
+    told = run([sys.executable, "-m", "myagent.cli.main", command, "--help"], tmp_path).stdout
     options = set(re.findall(r"^  (--[a-z-]+)", told, re.MULTILINE)) - {"--skip-checks"}
-    assert "--port" in options
+    assert "--language" in options
     assert {option for option in options if f"| `{option}" not in page(readme)} == set()
+
+
+def test_every_finding_of_the_check_is_documented():
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "myagent" / "inspection").glob("*.py"))
+    codes = set(re.findall(r'code="(\w+)"', sources)) | set(re.findall(r'_finding\(\s*"(\w+)"', sources))
+    assert {"no_description", "blocking_call", "parameter_unfillable"} <= codes
+    assert {code for code in codes if f"`{code}`" not in section("docs/agents.md", "Checking")} == set()
 
 
 @pytest.mark.parametrize("name", sorted(field.name for field in dataclasses.fields(Agent)))

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
 from agents.schema import bring_up_to_date
+from myagent.cli.language import asked_language
 from myagent.cli.words import HelpFormatter
 from myagent.i18n import LANGUAGES, use_language
 from myagent.i18n import gettext as _
@@ -54,13 +55,7 @@ class PlainCommand(BaseCommand):
 
 def speak_early(argv: list[str]) -> None:
     """Obey `--language` before the parser is built, so that the help has that language too."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--language", choices=LANGUAGES)
-    try:
-        language = parser.parse_known_args(argv)[0].language
-    except argparse.ArgumentError:
-        return  # the real parser reports it
-    if language is not None:
+    if (language := asked_language(argv)) is not None:
         use_language(language)
 
 

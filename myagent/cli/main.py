@@ -6,23 +6,24 @@ import sys
 from collections.abc import Sequence
 
 from myagent import __version__
-from myagent.cli.server import serve, set_up
+from myagent.cli.language import speak
+from myagent.cli.new import new
 from myagent.i18n import gettext as _
 
 PROG = "myagent-ws"
-COMMANDS = ("server",)
+COMMANDS = ("new", "check", "server")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name; returns the exit code."""
-    first, *rest = [*(sys.argv[1:] if arguments is None else arguments), ""]
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    first, rest = (given[0], given[1:]) if given else ("", [])
     if first in COMMANDS:
-        serve(rest[:-1], prog=(PROG, first))
-        return 0
+        return _run(first, rest)
     if first == "--version":
         sys.stdout.write(f"{PROG} {__version__}\n")
         return 0
-    set_up()  # for the language
+    speak(rest)
     if first in ("-h", "--help", "help"):
         sys.stdout.write(usage())
         return 0
@@ -34,16 +35,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
+def _run(command: str, arguments: Sequence[str]) -> int:
+    if command == "new":
+        return new(arguments, prog=f"{PROG} {command}")
+    # Django takes half a second, which the commands above do not need.
+    from myagent.cli.check import check
+    from myagent.cli.server import serve
+
+    hand_over = check if command == "check" else serve
+    hand_over(arguments, prog=(PROG, command))
+    return 0
+
+
 def usage() -> str:
     """The help of the command as a whole."""
-    server = _("serve agent files over WebSocket")
+    commands = {
+        "new FILE": _("write an agent file to begin with"),
+        "check FILE…": _("say what is in agent files and what looks wrong, without serving them"),
+        "server FILE…": _("serve agent files over WebSocket"),
+    }
     return "\n".join(
         [
             _("usage: %(prog)s COMMAND [options]") % {"prog": PROG},
             "",
             _("Serve LLM agents that are written as plain Python files."),
             "",
-            f"  server FILE…   {server}",
+            *(f"  {command:<14} {words}" for command, words in commands.items()),
             "",
             _("The options of a command: %(prog)s COMMAND --help") % {"prog": PROG},
             "",

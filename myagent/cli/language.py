@@ -1,0 +1,34 @@
+"""The language of a command, known before its parser is built, so that the help has it too."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, use_language
+from myagent.openai_endpoint import setting
+
+
+def asked_language(arguments: Sequence[str]) -> str | None:
+    """What `--language` says among the arguments, or None; a language that does not exist is the parser's to refuse."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--language", choices=LANGUAGES)
+    try:
+        language: str | None = parser.parse_known_args(arguments)[0].language
+    except argparse.ArgumentError:
+        return None
+    return language
+
+
+def speak(arguments: Sequence[str]) -> str:
+    """Use the language of `--language`, else of `MYAGENT_LANGUAGE`, else Chinese, and return it; needs no Django.
+
+    Exits when the environment names a language that does not exist.
+    """
+    language = asked_language(arguments) or setting("MYAGENT_LANGUAGE") or DEFAULT_LANGUAGE
+    try:
+        use_language(language)
+    except ValueError as error:
+        sys.exit(f"❌ MYAGENT_LANGUAGE: {error}")
+    return language

@@ -1,0 +1,86 @@
+"""What is wrong with an agent as a whole, and with each of its tools."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from myagent.agent import Agent
+from myagent.i18n import gettext as _
+from myagent.inspection.code import asks_by_itself, inspect_code
+from myagent.inspection.finding import Finding, Place, Severity
+from myagent.inspection.parameters import inspect_parameters
+from myagent.inspection.sources import place_of
+from myagent.tool.base_tool import BaseTool
+
+_DANGEROUS = frozenset(
+    {
+        *("delete", "drop", "destroy", "erase", "wipe", "purge", "truncate", "uninstall"),
+        *("kill", "shutdown", "reboot", "transfer", "pay", "refund"),
+    }
+)
+
+
+def inspect_agent(agent: Agent, file: str = "") -> list[Finding]:
+    """Everything that is found, in the order of the tools; `file` is where the agent was loaded from."""
+    found = [*_inspect_prompt(agent)]
+    for tool in agent.tools:
+        found += _inspect_tool(tool)
+    return [
+        replace(item, agent=agent.name, place=_shortened(item.place) if item.place.file else Place(file))
+        for item in found
+    ]
+
+
+def _inspect_prompt(agent: Agent) -> Iterator[Finding]:
+    if not agent.system_prompt.strip():
+        yield Finding(
+            code="no_system_prompt",
+            severity=Severity.WARNING,
+            problem=_("The system prompt is empty: the model is not told what it is for."),
+            cure=_('Give the agent a system_prompt="…".'),
+        )
+
+
+def _inspect_tool(tool: BaseTool) -> Iterator[Finding]:
+    place = place_of(tool)
+    if not tool.schema()["function"]["description"].strip():
+        yield Finding(
+            code="no_description",
+            severity=Severity.WARNING,
+            problem=_("The tool '%(tool)s' has no description: the model has only its name to decide by.")
+            % {"tool": tool.name},
+            cure=_("Say what it does in its docstring, or in `description`."),
+            place=place,
+            tool=tool.name,
+        )
+    for finding in inspect_parameters(tool):
+        yield replace(finding, place=place)
+    yield from inspect_code(tool)
+    if _looks_dangerous(tool):
+        yield Finding(
+            code="dangerous_tool",
+            severity=Severity.WARNING,
+            problem=_("The tool '%(tool)s' sounds as if it could not be undone, and nobody is asked before it runs.")
+            % {"tool": tool.name},
+            cure=_("Set requires_confirmation=True, or a function of the arguments."),
+            place=place,
+            tool=tool.name,
+        )
+
+
+def _looks_dangerous(tool: BaseTool) -> bool:
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", tool.name)]
+    if not (words and words[0] in _DANGEROUS):
+        return False
+    has_rule = type(tool).needs_confirmation is not BaseTool.needs_confirmation
+    return not (tool.requires_confirmation or has_rule or asks_by_itself(tool))
+
+
+def _shortened(place: Place) -> Place:
+    """The place with its path from the current folder, where it lies in there."""
+    path = Path(place.file)
+    cwd = Path.cwd()
+    return replace(place, file=str(path.relative_to(cwd))) if path.is_relative_to(cwd) else place
