@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agents.conf import Config
-from agents.exceptions import AgentFileError
+from agents.exceptions import AgentFileError, NoAgentLoaded
 from agents.llms import model_name
-from agents.loading import load_agent
 from agents.registry import LoadedAgent, Registry
 from myagent.inspection.agents import inspect_agent
 from myagent.inspection.finding import Finding, Place, Severity
@@ -42,26 +40,29 @@ class Report:
 
 
 def check_sources(sources: Iterable[str], *, ignore: Collection[str] = ()) -> Report:
-    """Load each file or module and look at what it defines; findings with the codes in `ignore` are left out.
+    """Load files, folders and modules, and look at what they define; warnings with the codes in `ignore` are left out.
 
-    A file that cannot be loaded is a finding itself.
+    What cannot be loaded is a finding itself.
     """
-    registry = Registry()
-    findings: list[Finding] = []
-    for source in sources:
-        try:
-            loaded = LoadedAgent(agent=load_agent(source), source=source, loaded_at=datetime.now(UTC))
-            registry.add(loaded)
-        except AgentFileError as error:
-            place = Place(error.file, error.line)
-            findings.append(_finding(error, place))
-        else:
-            findings += inspect_agent(loaded.agent, source)
+    loaded: tuple[LoadedAgent, ...] = ()
+    try:
+        registry = Registry.from_sources(sources)
+    except NoAgentLoaded as error:
+        failures = error.errors
+    except AgentFileError as error:
+        failures = (error,)
+    else:
+        loaded = tuple(registry)
+        failures = tuple(failed.error for failed in registry.failures)
+    findings = [_failure(error) for error in failures]
+    for item in loaded:
+        findings += inspect_agent(item.agent, item.source)
     kept = [item for item in findings if item.severity is Severity.ERROR or item.code not in ignore]
-    return Report(agents=tuple(registry), findings=tuple(kept))
+    return Report(agents=loaded, findings=tuple(kept))
 
 
-def _finding(error: AgentFileError, place: Place) -> Finding:
+def _failure(error: AgentFileError) -> Finding:
+    place = Place(error.file, error.line)
     return Finding(code=error.code, severity=Severity.ERROR, problem=error.problem, cure=error.cure, place=place)
 
 

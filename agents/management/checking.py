@@ -23,7 +23,7 @@ from myagent.i18n import use_language
 
 def add_check_arguments(parser: CommandParser) -> None:
     """The arguments of a check."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help=_("Python file that defines 'agent'"))
+    parser.add_argument("sources", nargs="+", metavar="FILE", help=_("file, folder of files, or dotted module"))
     parser.add_argument("--strict", action="store_true", help=_("fail on warnings too"))
     parser.add_argument(
         "--ignore",
@@ -42,7 +42,7 @@ def add_check_arguments(parser: CommandParser) -> None:
 def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
     """Do what the options say. Exits with 1 when something is wrong; it was told then."""
     config = _configured(options)
-    report = check_sources(options["files"], ignore=options["ignore"])
+    report = check_sources(options["sources"], ignore=options["ignore"])
     stdout.ending = ""  # pieces of an answer are no lines
     # What is printed for people goes elsewhere when a program reads.
     output: Any = sys.stderr if options["json"] else stdout

@@ -8,10 +8,9 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Column, Table
 
-from agents.exceptions import AgentFileError
 from agents.management.base import PlainCommand, speak_early
+from agents.management.checking import add_check_arguments, check
 from agents.models import HostedAgent
-from agents.registry import Registry
 from myagent.i18n import gettext as _
 
 WAIT_SECONDS = 60.0
@@ -31,8 +30,7 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         actions.add_parser("list", help=_("the agents that servers have loaded from this database"))
-        check = actions.add_parser("check", help=_("load agent files without serving them"))
-        check.add_argument("sources", nargs="+", metavar="FILE", help=_("file, folder of files, or dotted module"))
+        add_check_arguments(actions.add_parser("check", help=_("load agent files without serving them")))
         for action, words in (
             ("enable", _("switch agents on")),
             ("disable", _("switch agents off: no new runs, those that are going end")),
@@ -47,7 +45,7 @@ class Command(PlainCommand):
             case "list":
                 self._list()
             case "check":
-                self._check(options["sources"])
+                check(options, self.stdout)
             case "reload":
                 self._reload(_known(options["names"]), wait=options["wait"])
             case action:
@@ -67,18 +65,6 @@ class Command(PlainCommand):
                 row.error,
             )
         Console(file=self.stdout, highlight=False, markup=False, emoji=False).print(table)  # type: ignore[arg-type]
-
-    def _check(self, sources: list[str]) -> None:
-        try:
-            registry = Registry.from_sources(sources)
-        except AgentFileError as error:
-            raise CommandError(str(error)) from error
-        for loaded in registry:
-            tools = ", ".join(tool.name for tool in loaded.agent.tools) or _("none")
-            words = _("%(name)s in %(file)s is all right; tools: %(tools)s")
-            self.stdout.write("✅ " + words % {"name": loaded.name, "file": loaded.source, "tools": tools})
-        if registry.failures:
-            raise CommandError("\n❌ ".join(str(failed.error) for failed in registry.failures))
 
     def _switch(self, rows: list[HostedAgent], *, enabled: bool) -> None:
         words = _("%(name)s is switched on.") if enabled else _("%(name)s is switched off.")
