@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from myagent.cli.words import set_up_console
 from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, use_language
 from myagent.openai_endpoint import setting
 
@@ -22,10 +23,11 @@ def asked_language(arguments: Sequence[str]) -> str | None:
 
 
 def speak(arguments: Sequence[str]) -> str:
-    """Use the language of `--language`, else of `MYAGENT_LANGUAGE`, else Chinese, and return it; needs no Django.
+    """Use the language of `--language`, else of `MYAGENT_LANGUAGE`, else Chinese, and return it.
 
-    Exits when the environment names a language that does not exist.
+    For commands that need no Django. Exits when the environment names a language that does not exist.
     """
+    set_up_console()
     language = asked_language(arguments) or setting("MYAGENT_LANGUAGE") or DEFAULT_LANGUAGE
     try:
         use_language(language)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from myagent.cli.language import speak
+from myagent.cli.words import HelpFormatter
 from myagent.exceptions import MyAgentError
 from myagent.i18n import LANGUAGES
 from myagent.i18n import gettext as _
@@ -27,7 +28,8 @@ class CannotWrite(MyAgentError):
 def new(arguments: Sequence[str], *, prog: str) -> int:
     """Write the file that the arguments name, and say what to do next; returns the exit code."""
     language = speak(arguments)
-    parser = argparse.ArgumentParser(prog=prog, description=_("Write an agent file with comments that runs at once."))
+    description = _("Write an agent file with comments that runs at once.")
+    parser = argparse.ArgumentParser(prog=prog, description=description, formatter_class=HelpFormatter)
     parser.add_argument("file", metavar="FILE", help=_("the file to write, for example my_agent.py"))
     parser.add_argument("--language", choices=LANGUAGES, help=_("language of the comments and of what is said"))
     options = parser.parse_args(arguments)
