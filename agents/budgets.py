@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
@@ -12,6 +11,8 @@ from django.contrib.auth.models import Group
 from django.db import connection, models
 from django.db.models import Q, Sum
 from django.utils.translation import gettext_lazy as _
+
+from myagent.llm import Usage as Tokens
 
 _ADDED = ("input_tokens", "output_tokens", "llm_calls")
 
@@ -60,23 +61,6 @@ class GroupBudget(models.Model):
         return str(self.group)
 
 
-@dataclass(slots=True)
-class Spent:
-    """What calls of models took."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    llm_calls: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """Both ways."""
-        return self.input_tokens + self.output_tokens
-
-    def __bool__(self) -> bool:
-        return bool(self.input_tokens or self.output_tokens or self.llm_calls)
-
-
 Spender = tuple[int | None, str]
 """A user, None for those without a name, and an agent."""
 
@@ -92,7 +76,7 @@ class UsageQuerySet(models.QuerySet["Usage"]):
         """All tokens of these rows."""
         return self.aggregate(tokens=TOKENS)["tokens"] or 0
 
-    def add(self, day: date, spent: Mapping[Spender, Spent]) -> None:
+    def add(self, day: date, spent: Mapping[Spender, Tokens]) -> None:
         """Add to what was used on that day, also beside other processes that do. Within the caller's transaction.
 
         The rows stay locked until that ends, on databases that lock rows: they are taken in one order everywhere.
@@ -105,11 +89,11 @@ class UsageQuerySet(models.QuerySet["Usage"]):
                     cursor.executemany(_upsert(self.model, condition), rows)
 
 
-def _in_order(spent: Mapping[Spender, Spent]) -> Iterable[Spender]:
+def _in_order(spent: Mapping[Spender, Tokens]) -> Iterable[Spender]:
     return sorted(spent, key=lambda spender: (spender[0] is not None, spender[0] or 0, spender[1]))
 
 
-def _values(spent: Spent) -> list[int]:
+def _values(spent: Tokens) -> list[int]:
     return [getattr(spent, name) for name in _ADDED]
 
 

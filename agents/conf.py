@@ -80,6 +80,17 @@ class Config:
     """The concrete name or address given as `--host`; accepted as `Host` beside the others."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose forwarding headers count; not empty turns the local rule off."""
+    user_tokens_per_day: int | None = None
+    """Tokens of the model that one user may use in a day; those without a name are one user."""
+    group_tokens_per_day: int | None = None
+    """Tokens of the model that the members of one group may use in a day, all together."""
+    agent_tokens_per_day: int | None = None
+    """Tokens of the model that one agent may use in a day, for all users together."""
+    user_max_runs: int | None = None
+    """Sessions of one user in which an answer may be under way at once."""
+    user_messages_per_minute: int | None = None
+    """Messages that one user may send in a minute."""
+
     grants_seconds: float = 2
     """Seconds between two looks at whether open connections are still allowed."""
 

@@ -20,6 +20,10 @@ MyAgentError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 
 class MyAgentError(Exception):
     """Base of everything raised here on purpose. Do not raise it directly.
@@ -55,9 +59,13 @@ class ToolFailed(ToolError):
 
 
 class RunError(MyAgentError):
-    """Ends a run; its words are shown to the user, so they hold no secret and no traceback."""
+    """Ends a run; its words are shown to the user, so they hold no secret and no traceback.
+
+    `details` go into the metadata of `agent.error`.
+    """
 
     code = "run_failed"
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 class LLMError(RunError):

@@ -12,6 +12,8 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
+from agents.budgets import Pace, Spender, Usage
+from myagent.llm import Usage as Tokens
 from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.errors import ErrorCode
 from myagent.protocol.server_base import ServerEvent
@@ -68,6 +70,10 @@ class LockedRun:
     epoch: int
     attempts: int
     queued_at: datetime
+    steps: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    llm_calls: int = 0
 
     @property
     def is_active(self) -> bool:
@@ -108,7 +114,9 @@ class Batch:
         self.sessions: dict[uuid.UUID, LockedSession] = {}
         self.runs: dict[uuid.UUID, LockedRun] = {}
         self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
+        self.paces: dict[int, datetime] = {}
         self._taken: dict[uuid.UUID, LockedRun] = {}
+        self._spent: dict[Spender, Tokens] = defaultdict(Tokens)
         self._stamp = timestamp(self.now)
         self._database_now: datetime | None = None
         self._inserts: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
@@ -132,6 +140,13 @@ class Batch:
         )
         for session_id, client_id, run_id in known.values_list("session_id", "client_id", "run_id"):
             self.client_ids[session_id, client_id or ""] = run_id
+
+    def lock_paces(self, user_ids: Iterable[int]) -> None:
+        """Behind sessions and runs, and in the order of their ids, too."""
+        ids = sorted(user_ids)
+        Pace.objects.bulk_create([Pace(user_id=user_id, due_at=self.now) for user_id in ids], ignore_conflicts=True)
+        locked = Pace.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+        self.paces.update(locked.values_list("pk", "due_at"))
 
     # --- what entries ask ---
 
@@ -177,6 +192,17 @@ class Batch:
                 setattr(run, name, value)
         self.change(Run, run.id, **columns)
 
+    def charge(self, session: LockedSession, run: LockedRun, usage: Tokens) -> None:
+        """Note what a run has used so far. What is new of it, and nothing twice, counts as use of this day."""
+        self._spent[session.user_id, session.agent] += Tokens(
+            usage.input_tokens - run.input_tokens,
+            usage.output_tokens - run.output_tokens,
+            usage.llm_calls - run.llm_calls,
+        )
+        self.change_run(
+            run, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, llm_calls=usage.llm_calls
+        )
+
     def touch(self, session: LockedSession) -> None:
         """Something happened that people would call activity; it orders their lists, so not every delta counts."""
         self.change(Session, session.id, active_at=self.now)
@@ -219,6 +245,12 @@ class Batch:
         for model in _WRITE_ORDER:
             if changes := self._changes.pop(model, None):
                 update_rows(model, changes)
+
+    def close(self) -> None:
+        """Write all that is left; last of all what was used, whose rows others wait for until the commit."""
+        self.flush()
+        if spent := {spender: tokens for spender, tokens in self._spent.items() if tokens != Tokens()}:
+            Usage.objects.add(timezone.localdate(self.now), spent)
 
     def forget(self, session_id: uuid.UUID) -> None:
         """The session was deleted: nothing of it is announced, and later entries do not find it."""

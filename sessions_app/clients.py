@@ -6,7 +6,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
+
 from agents.access import Grant
+from agents.allowances import BudgetExceeded, end_of_day
 from agents.database import in_thread
 from agents.registry import LoadedAgent, get_registry
 from myagent.i18n import gettext as _
@@ -126,8 +129,24 @@ def _refusal(refusal: Refused) -> ProtocolError:
         case ErrorCode.SESSION_BUSY:
             message = _("%(limit)d messages are waiting already. Wait for answers, or cancel.") % refusal.data
             return ProtocolError(ErrorCode.SESSION_BUSY, message)
+        case ErrorCode.BUDGET_EXCEEDED:
+            exceeded = BudgetExceeded(refusal.data["level"], end_of_day(timezone.now()))
+            return ProtocolError(ErrorCode.BUDGET_EXCEEDED, str(exceeded), **exceeded.details)
+        case ErrorCode.TOO_MANY_RUNS:
+            message = _("You have %(limit)d answers under way in other sessions already. Wait for one, or cancel it.")
+            return ProtocolError(ErrorCode.TOO_MANY_RUNS, message % refusal.data, limit=refusal.data["limit"])
+        case ErrorCode.TOO_MANY_MESSAGES:
+            return _too_many_messages(refusal.data["limit"], refusal.data["retry_after"])
         case ErrorCode.NO_PENDING_CONFIRMATION:
             message = _("No confirmation with this step_id is waiting for an answer.")
             return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
         case _:
             return not_found()
+
+
+def _too_many_messages(limit: int, retry_after: int | None) -> ProtocolError:
+    if retry_after is None:
+        return ProtocolError(ErrorCode.TOO_MANY_MESSAGES, _("You may not send messages."), limit=limit)
+    message = _("You may send %(limit)d messages in a minute. Please try again in %(seconds)d s.")
+    words = message % {"limit": limit, "seconds": retry_after}
+    return ProtocolError(ErrorCode.TOO_MANY_MESSAGES, words, limit=limit, retry_after=retry_after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from datetime import datetime
 from typing import Any
 
 from channels.consumer import AsyncConsumer, get_handler_name
@@ -39,6 +40,7 @@ class AgentConsumer(AsyncConsumer):
     client: Client
     grant: Grant
     pump: Pump
+    told_until: datetime | None = None
     _pumping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

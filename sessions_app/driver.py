@@ -134,7 +134,7 @@ class RunDriver:
         except (Refused, JournalClosed, RunCancelled) as error:
             logger.info("Run %s is not ours any more (%s).", self.ref.run_id, error)
         except RunError as error:
-            await self._fail(error.code, str(error))
+            await self._fail(error.code, str(error), **error.details)
         except Exception:
             logger.exception("Run %s of agent %r failed.", self.ref.run_id, self.agent.name)
             await self._fail(ErrorCode.INTERNAL_ERROR, _("The server made a mistake; its log has the details."))
@@ -263,9 +263,9 @@ class RunDriver:
         if not self._checkpoint.step:  # else results stand here in another order than in the database
             self._recent.remember(self.ref.session_id, ended.history_end, self._conversation)
 
-    async def _fail(self, code: str, message: str) -> None:
+    async def _fail(self, code: str, message: str, **details: Any) -> None:
         self._unconfirmed.clear()
-        error = self._translate.error(code, message)
+        error = self._translate.error(code, message, **details)
         entry = EndRun(
             **self._mine,
             status=Run.Status.FAILED,

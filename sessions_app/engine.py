@@ -7,11 +7,10 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
 
 from django.db import InterfaceError, OperationalError
 
-from agents.access import Grant, recheck
+from agents.allowances import Allowances
 from agents.conf import Config
 from agents.database import in_thread
 from agents.hosted import learn_decisions
@@ -25,10 +24,10 @@ from sessions_app.housekeeping import Housekeeper
 from sessions_app.hub import Hub
 from sessions_app.journal import Committed, Journal, JournalClosed
 from sessions_app.owners import Owner
-from sessions_app.pump import Pump
 from sessions_app.run_ends import log_end
 from sessions_app.runner import Runner
 from sessions_app.wakeups import Wakeups
+from sessions_app.watch import Connection, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -38,25 +37,6 @@ POLL_ALONE_SECONDS = 0.2
 FLUSH_SECONDS = 2.0
 DELETED = -1
 """Stands for the `last_seq` of a session that is gone."""
-
-
-class Connection(Protocol):
-    """An open connection, as the engine sees it."""
-
-    grant: Grant
-    pump: Pump
-
-    def heartbeat_is_due(self, now: float) -> bool:
-        """Whether it is time for a heartbeat; `now` by the loop's clock."""
-        ...
-
-    def heartbeat(self, last_seqs: dict[uuid.UUID, int]) -> None:
-        """Send one."""
-        ...
-
-    async def revoke(self) -> None:
-        """Close it: what let it in holds no longer."""
-        ...
 
 
 class Engine:
@@ -69,9 +49,17 @@ class Engine:
         self.tool_loops = ToolLoops()
         self.journal = Journal(asyncio.get_running_loop(), self._committed)
         self.wakeups = Wakeups(self._grown_elsewhere)
-        self.runner = Runner(journal=self.journal, tool_loops=self.tool_loops, config=config, owner=self.owner)
+        self.allowances = Allowances(config)
+        self.runner = Runner(
+            journal=self.journal,
+            tool_loops=self.tool_loops,
+            allowances=self.allowances,
+            config=config,
+            owner=self.owner,
+        )
         self.housekeeper = Housekeeper(self.journal, config)
         self.connections: set[Connection] = set()
+        self.watch = Watch(self.allowances, self.connections)
         self._acknowledged: dict[uuid.UUID, int] = {}
         self._look = asyncio.Event()
         self._woken = False
@@ -83,6 +71,7 @@ class Engine:
         self.owner.acquire()
         self.journal.start()
         self.wakeups.start()
+        await self.watch.look()
         await self.runner.sweep()
         config, never = self.config, asyncio.Event()
         for seconds, work, early in (
@@ -163,9 +152,7 @@ class Engine:
 
     async def _check_grants(self) -> None:
         await in_thread(learn_decisions, get_registry())
-        revoked = await in_thread(recheck, {connection.grant for connection in self.connections})
-        for connection in [connection for connection in self.connections if connection.grant in revoked]:
-            await connection.revoke()
+        await self.watch.look()
 
     async def _flush_acknowledged(self) -> None:
         acknowledged, self._acknowledged = self._acknowledged, {}

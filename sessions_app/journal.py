@@ -58,7 +58,7 @@ def commit(entries: Sequence[Entry]) -> Committed:
 def _write(entries: Sequence[Entry], batch: Batch) -> Committed:
     _lock(entries, batch)
     outcomes = [_apply(entry, batch) for entry in entries]
-    batch.flush()
+    batch.close()
     return Committed(outcomes, list(batch.growths.values()), batch.deleted, batch.ended)
 
 
@@ -68,6 +68,8 @@ def _lock(entries: Sequence[Entry], batch: Batch) -> None:
     unfinished_of = [entry.session_id for entry in entries if entry.needs_unfinished]
     if run_ids or unfinished_of:
         batch.lock_runs(run_ids, unfinished_of)
+    if paced := {user_id for entry in entries if (user_id := entry.paced_user) is not None}:
+        batch.lock_paces(paced)
     if pairs := [(entry.session_id, name) for entry in entries if (name := entry.client_id) is not None]:
         batch.find_client_ids(pairs)
 

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from agents.allowances import Allowances
 from agents.conf import Config
 from agents.database import in_thread
 from agents.llms import llm_of
+from agents.metered_llm import MeteredLLM
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
 from myagent.messages import Message
@@ -40,8 +42,11 @@ NO_SESSION = uuid.UUID(int=0)
 class Runner:
     """Lives on the event loop."""
 
-    def __init__(self, *, journal: Journal, tool_loops: ToolLoops, config: Config, owner: Owner) -> None:
+    def __init__(
+        self, *, journal: Journal, tool_loops: ToolLoops, allowances: Allowances, config: Config, owner: Owner
+    ) -> None:
         self._journal = journal
+        self._allowances = allowances
         self._config = config
         self._owner = owner
         self._equipment = Equipment(
@@ -85,7 +90,7 @@ class Runner:
         if loaded is None:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
-        llm = llm_of(loaded.agent, self._config)
+        llm = MeteredLLM(llm_of(loaded.agent, self._config), self._allowances, ref.user_id, agent)
         driver = RunDriver(ref, loaded.agent, llm, self._equipment, message=message, recovered=recovered)
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")

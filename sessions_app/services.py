@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from agents.allowances import Allowance
 from agents.database import in_thread
 from agents.registry import get_registry
 from myagent.i18n import gettext as _
@@ -141,12 +142,20 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
             lease=engine.runner.lease_for(agent.name),
             when_busy=agent.agent.when_busy,
             max_queued=engine.config.max_queued,
+            allowance=await _allowance(engine, client, agent.name),
         ),
     )
     _notify_accepted(client, event, posted)
     engine.runner.stop_runs(posted.ended)
     if posted.lease is not None:
         engine.runner.launch(posted.lease, agent.name, message=message)
+
+
+async def _allowance(engine: Engine, client: Client, agent: str) -> Allowance | None:
+    """What the client may do with the agent, None while nothing is limited."""
+    if not engine.allowances.may_limit(agent):
+        return None
+    return await in_thread(engine.allowances.of, client.grant.user_id, agent)
 
 
 def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from myagent.events import ModelReplied, RequestedCall, RunFinished, StepReset, StepStarted, ToolFinished, ToolProgress
 from myagent.host import ConfirmationRequest
@@ -89,5 +90,5 @@ class Translator:
         )
         return FinalAnswer(content=event.text, metadata=metadata)
 
-    def error(self, code: str, message: str) -> RunFailed:
-        return RunFailed(content=message, metadata=RunErrorMetadata(run_id=self.run_id, code=code))
+    def error(self, code: str, message: str, **details: Any) -> RunFailed:
+        return RunFailed(content=message, metadata=RunErrorMetadata(run_id=self.run_id, code=code, **details))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from agents.allowances import Allowances
 from agents.conf import Config
 from agents.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent, tool
@@ -48,7 +49,13 @@ def journal():
 def make(journal, tmp_path):
     def make(**options):
         config = Config(data_dir=tmp_path, **options)
-        return Runner(journal=journal, tool_loops=None, config=config, owner=Owner(tmp_path))
+        return Runner(
+            journal=journal,
+            tool_loops=None,
+            allowances=Allowances(config),
+            config=config,
+            owner=Owner(tmp_path),
+        )
 
     return make
 

@@ -65,7 +65,9 @@ class RequestRefused(ServerEvent):
 
 
 class NoticeMetadata(Metadata):
-    """`accepted` has the message's ids and place, `replay` what was sent again; the rest belongs to plans."""
+    """`accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens
+    is used; the rest belongs to plans.
+    """
 
     action: str
     message_id: str | None = None
@@ -75,6 +77,9 @@ class NoticeMetadata(Metadata):
     replayed: int | None = None
     last_seq: int | None = None
     run_status: str | None = None
+    percent: int | None = None
+    scope: Literal["user", "group", "agent"] | None = None
+    free_at: str | None = None
     task_id: str | None = None
     ok: bool | None = None
     mode: str | None = None

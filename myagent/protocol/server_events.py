@@ -183,7 +183,11 @@ class Interrupted(ServerEvent):
 
 
 class RunErrorMetadata(RunMetadata):
+    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only."""
+
     code: str
+    scope: Literal["user", "group", "agent"] | None = None
+    free_at: str | None = None
 
 
 class RunFailed(ServerEvent):

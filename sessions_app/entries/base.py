@@ -31,6 +31,11 @@ class Entry(ABC):
         """The client's message id that must be looked up."""
         return None
 
+    @property
+    def paced_user(self) -> int | None:
+        """The user whose requests have to come one after the other, in whichever process."""
+        return None
+
     @abstractmethod
     def apply(self, batch: Batch) -> Any:
         """Decide and write; returns what the caller wants to know. Raises `Refused`."""
@@ -40,12 +45,14 @@ class Entry(ABC):
 class RunRef:
     """Which run, and by which right: `epoch` is the owner's, a newer one means that the run is somebody else's now.
 
+    `user_id` is whose session it is, None for nobody's;
     `history_end` is the position of the last message before the run's own one, where that is known.
     """
 
     session_id: uuid.UUID
     run_id: uuid.UUID
     epoch: int
+    user_id: int | None = None
     history_end: int | None = None
 
 

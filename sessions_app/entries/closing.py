@@ -14,6 +14,7 @@ from myagent.llm import Usage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
 from sessions_app.batch import Batch, LockedRun, LockedSession
+from sessions_app.entries.broken_off import charge_broken_off
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 from sessions_app.run_ends import RunEnd
 
@@ -153,6 +154,7 @@ def place_messages(batch: Batch, session: LockedSession, run_id: uuid.UUID) -> N
 
 def cancel_run(batch: Batch, session: LockedSession, run: LockedRun, reason: str) -> None:
     """End a run by a user's wish, whoever owns it."""
+    charge_broken_off(batch, session, run)
     close_run(batch, session, run, call_status="cancelled")
     metadata = InterruptedMetadata(run_id=str(run.id), reason=reason)
     interrupted = Interrupted(content=_("The run was cancelled."), metadata=metadata)

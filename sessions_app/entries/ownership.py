@@ -54,7 +54,7 @@ class ClaimNext(Entry):
         run = waiting[0]
         place_messages(batch, session, run.id)
         take_run(batch, run, self.lease)
-        return RunRef(session.id, run.id, run.epoch)
+        return RunRef(session.id, run.id, run.epoch, session.user_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ class RecoverRun(Entry):
         usage = Usage(row.input_tokens, row.output_tokens, row.llm_calls)
         open_calls = {call.index: _as_it_is(call) for call in calls}
         return Recovered(
-            ref=RunRef(session.id, run.id, run.epoch),
+            ref=RunRef(session.id, run.id, run.epoch, session.user_id),
             checkpoint=Checkpoint(step=row.steps, usage=usage, open_calls=open_calls),
             first_result=calls[0].position - calls[0].index if calls else 0,
             questions=questions,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.db.models import F
 from django.db.models.functions import Greatest
 
+from agents.allowances import Allowance
 from myagent.agent import WhenBusy
 from myagent.i18n import gettext as _
 from myagent.messages import Message as LibraryMessage
@@ -27,7 +28,9 @@ from myagent.protocol.server_events import (
     UserSaid,
 )
 from sessions_app.batch import Batch, LockedRun, LockedSession, Refused
+from sessions_app.entries.allowed import check_allowance
 from sessions_app.entries.base import Entry, RunRef
+from sessions_app.entries.broken_off import charge_broken_off
 from sessions_app.entries.closing import cancel_run, delete_rows, end_of
 from sessions_app.entries.ownership import Lease, take_run
 from sessions_app.entries.runs import settle
@@ -85,7 +88,8 @@ class Posted:
 class PostMessage(Entry):
     """A user's message and its run; begins at once when nothing is going on and the caller has room for a run.
 
-    Refused with `session_closed`, or `session_busy` when the queue is full or the agent takes no queue.
+    Refused with `session_closed`, with `session_busy` when the queue is full or the agent takes no queue, and with
+    `budget_exceeded`, `too_many_runs` or `too_many_messages` when that is more than `allowance` allows.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -97,10 +101,15 @@ class PostMessage(Entry):
     lease: Lease | None
     when_busy: WhenBusy = "queue"
     max_queued: int = 10
+    allowance: Allowance | None = None
 
     @property
     def client_id(self) -> str | None:
         return self.message_id
+
+    @property
+    def paced_user(self) -> int | None:
+        return self.allowance.user_id if self.allowance is not None and self.allowance.is_paced else None
 
     def apply(self, batch: Batch) -> Posted:
         session = batch.session(self.session_id)
@@ -110,6 +119,8 @@ class PostMessage(Entry):
             raise Refused(ErrorCode.SESSION_CLOSED)
         before = batch.unfinished(session.id)
         self._check_room(before)
+        if self.allowance is not None:
+            check_allowance(batch, self.allowance, session, begins=not before)
         ended: tuple[uuid.UUID, ...] = ()
         if self.when_busy == "interrupt":
             for other in before:
@@ -128,7 +139,9 @@ class PostMessage(Entry):
         )
         batch.log(session, said, origin=self.origin)
         batch.touch(session)
-        ref = RunRef(session.id, run.id, run.epoch, session.last_position - 1) if starts else None
+        ref: RunRef | None = None
+        if starts:
+            ref = RunRef(session.id, run.id, run.epoch, session.user_id, history_end=session.last_position - 1)
         return Posted(run.id, message_id, _place([*before, run], run.id), ref, ended=ended)
 
     def _duplicate(self, batch: Batch, session: LockedSession, run_id: uuid.UUID) -> Posted:
@@ -269,6 +282,8 @@ class DeleteSession(Entry):
     def apply(self, batch: Batch) -> list[uuid.UUID]:
         session = batch.session(self.session_id)
         runs = batch.unfinished(session.id)
+        for run in runs:
+            charge_broken_off(batch, session, run)
         batch.ended += [end_of(batch, session, run, "deleted") for run in runs]
         batch.flush()
         delete_rows(session.id)

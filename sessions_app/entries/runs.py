@@ -64,7 +64,8 @@ class StoreReply(RunEntry):
                 status=ToolCall.Status.ASKED if call.waits else ToolCall.Status.STARTED,
                 asked_at=batch.now,
             )
-        batch.change_run(run, steps=reply.step, **_usage_columns(reply.usage))
+        batch.change_run(run, steps=reply.step)
+        batch.charge(session, run, reply.usage)
         for event in self.events:
             batch.log(session, event)
         return position + 1
@@ -88,7 +89,7 @@ class StoreSummary(RunEntry):
             content=self.summarized.text,
             created_at=batch.now,
         )
-        batch.change_run(run, **_usage_columns(self.summarized.usage))
+        batch.charge(session, run, self.summarized.usage)
         return upto
 
 
@@ -229,8 +230,8 @@ class EndRun(RunEntry):
             finished_at=batch.now,
             steps=self.steps,
             error_code=self.error_code,
-            **_usage_columns(self.usage),
         )
+        batch.charge(session, run, self.usage)
         batch.log(session, terminal)
         if self.status is Run.Status.SUCCEEDED and any(isinstance(event, PartialAnswer) for event in rest):
             batch.change_run(run, streamed_until=session.last_seq)
@@ -247,11 +248,3 @@ def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, posit
         created_at=batch.now,
         **Message.fields_of(message),
     )
-
-
-def _usage_columns(usage: Usage) -> dict[str, int]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "llm_calls": usage.llm_calls,
-    }
