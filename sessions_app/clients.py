@@ -133,7 +133,9 @@ def _refusal(refusal: Refused) -> ProtocolError:
             exceeded = BudgetExceeded(refusal.data["level"], end_of_day(timezone.now()))
             return ProtocolError(ErrorCode.BUDGET_EXCEEDED, str(exceeded), **exceeded.details)
         case ErrorCode.TOO_MANY_RUNS:
-            message = _("You have %(limit)d answers under way in other sessions already. Wait for one, or cancel it.")
+            message = _(
+                "Answers are under way in other sessions; no more than %(limit)d at once are allowed. Wait, or cancel."
+            )
             return ProtocolError(ErrorCode.TOO_MANY_RUNS, message % refusal.data, limit=refusal.data["limit"])
         case ErrorCode.TOO_MANY_MESSAGES:
             return _too_many_messages(refusal.data["limit"], refusal.data["retry_after"])
@@ -147,6 +149,6 @@ def _refusal(refusal: Refused) -> ProtocolError:
 def _too_many_messages(limit: int, retry_after: int | None) -> ProtocolError:
     if retry_after is None:
         return ProtocolError(ErrorCode.TOO_MANY_MESSAGES, _("You may not send messages."), limit=limit)
-    message = _("You may send %(limit)d messages in a minute. Please try again in %(seconds)d s.")
+    message = _("Too many messages: at most %(limit)d a minute are allowed. Please try again in %(seconds)d s.")
     words = message % {"limit": limit, "seconds": retry_after}
     return ProtocolError(ErrorCode.TOO_MANY_MESSAGES, words, limit=limit, retry_after=retry_after)
