@@ -1,19 +1,40 @@
 #!/usr/bin/env python
 """Django's command line for this project."""
 
+import importlib.util
 import os
 import sys
 
-from django.core.management import execute_from_command_line
 
-from myagent.cli.words import set_up_console
+def check_python() -> None:
+    """Say what is missing, in words that need nothing which may be missing."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - who starts this may have another Python than pip would allow
+        sys.exit("❌ 需要 Python 3.11 或更新的版本。\n   Python 3.11 or newer is needed.")
+    if importlib.util.find_spec("django") is None:
+        sys.exit(
+            "❌ 未安装依赖。请先运行 pip install -r requirements-ws.txt，或使用 .venv/bin/python。\n"
+            "   The packages are not installed. Run pip install -r requirements-ws.txt first, or use .venv/bin/python."
+        )
 
 
 def main() -> None:
     """Run the management command that the arguments name."""
+    check_python()
+    # Only now: these need what was looked for above.
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+
+    from myagent.cli.server import settings_trouble
+    from myagent.cli.words import set_up_console
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myagent_site.settings")
     set_up_console()
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, ModuleNotFoundError) as error:
+        if words := settings_trouble(error):
+            sys.exit(words)
+        raise
 
 
 if __name__ == "__main__":

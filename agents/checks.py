@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning
 
 from agents.conf import Config, ConfigError, UnknownKey, WrongType, get_config
+from myagent.i18n import gettext as _
 
 _IDS: dict[type[ConfigError], str] = {UnknownKey: "agents.E001", WrongType: "agents.E002"}
 _WRONG_VALUE = "agents.E003"
@@ -19,8 +20,7 @@ def check_config(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
     try:
         config = get_config()
     except ConfigError as error:
-        message = f"MYAGENT[{error.key!r}] {error.problem}"
-        return [Error(message, hint=error.hint, id=_IDS.get(type(error), _WRONG_VALUE))]
+        return [Error(error.what, hint=error.hint, id=_IDS.get(type(error), _WRONG_VALUE))]
     return _doubts(config)
 
 
@@ -29,16 +29,16 @@ def _doubts(config: Config) -> list[CheckMessage]:
     if config.allow_anonymous and config.require_auth:
         doubts.append(
             Warning(
-                "REQUIRE_AUTH has no effect together with ALLOW_ANONYMOUS.",
-                hint="Leave one of them out.",
+                _("REQUIRE_AUTH has no effect together with ALLOW_ANONYMOUS."),
+                hint=_("Leave one of them out."),
                 id="agents.W001",
             )
         )
     if config.inbound_bytes < config.max_frame_bytes:
         doubts.append(
             Warning(
-                "INBOUND_BYTES is smaller than MAX_FRAME_BYTES: one large frame stops the reading of its connection.",
-                hint="Let INBOUND_BYTES be at least MAX_FRAME_BYTES.",
+                _("INBOUND_BYTES is smaller than MAX_FRAME_BYTES: one large frame stops its connection."),
+                hint=_("Let INBOUND_BYTES be at least MAX_FRAME_BYTES."),
                 id="agents.W002",
             )
         )

@@ -20,9 +20,19 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from agents.hosts import Network, parse_network, split_origin
+from myagent.i18n import gettext as _
 
 KIB = 1024
 MIB = 1024 * KIB
+_ALSO_SET_BY = {
+    "AGENTS": "MYAGENT_AGENTS",
+    "ALLOW_ORIGINS": "--allow-origin",
+    "ALLOWED_HOSTS": "ALLOWED_HOSTS",
+    "DATA_DIR": "MYAGENT_DATA_DIR",
+    "LANGUAGE": "MYAGENT_LANGUAGE",
+    "TRUSTED_PROXIES": "MYAGENT_TRUSTED_PROXIES",
+}
+"""Where else than in the dict a value may come from: a variable of the environment or an option of the command."""
 _MAY_BE_ZERO = frozenset({"drain_seconds", "max_queued", "delta_interval_ms"})
 
 
@@ -33,7 +43,13 @@ class ConfigError(ImproperlyConfigured):
         self.key = key
         self.problem = problem
         self.hint = hint
-        super().__init__(f"MYAGENT[{key!r}] {problem} {hint}")
+        super().__init__(f"{self.what}\n   {hint}")
+
+    @property
+    def what(self) -> str:
+        """What is wrong: the setting by its name, and how it may have been set, and the problem."""
+        also = f" ({_ALSO_SET_BY[self.key]})" if self.key in _ALSO_SET_BY else ""
+        return f"MYAGENT[{self.key!r}]{also} {self.problem}"
 
 
 class UnknownKey(ConfigError):
@@ -159,7 +175,7 @@ def build(values: Mapping[str, Any]) -> Config:
         name = key.lower() if key.isupper() else None
         if name not in _TYPES:
             known = ", ".join(field.upper() for field in _TYPES)
-            raise UnknownKey(key, "is not a setting.", f"Known are: {known}.")
+            raise UnknownKey(key, _("is not a setting."), _("Known are: %(known)s.") % {"known": known})
         fields[name] = _converted(key, value, _TYPES[name])
     return Config(**fields)
 
@@ -173,38 +189,45 @@ def _converted(key: str, value: Any, wanted: Any) -> Any:
         return _converted(key, value, next(option for option in options if option is not type(None)))
     if origin is Literal:
         if value not in options:
-            raise WrongValue(key, f"is {value!r}.", f"Choose one of {', '.join(map(repr, options))}.")
+            raise WrongValue(key, _is(value), _("Choose one of: %(known)s") % {"known": ", ".join(map(repr, options))})
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise WrongType(key, f"is {value!r}.", "Write a list of texts.")
+            raise WrongType(key, _is(value), _("Write a list of texts."))
         return tuple(value)
     if wanted is Path and isinstance(value, str):
         return Path(value)
     accepted = int | float if wanted is float else wanted
     if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        raise WrongType(key, f"is {value!r}.", f"Write a value of type {wanted.__name__}.")
+        raise WrongType(key, _is(value), _("Write a value of type %(type)s.") % {"type": wanted.__name__})
     return value
+
+
+def _is(value: object) -> str:
+    return _("is %(value)r.") % {"value": value}
+
+
+def _holds(value: object) -> str:
+    return _("holds %(value)r.") % {"value": value}
 
 
 def _check_number(name: str, value: float) -> None:
     least = 0 if name in _MAY_BE_ZERO else 1 if isinstance(value, int) else 0.001
     if not least <= value < float("inf"):
-        raise WrongValue(name.upper(), f"is {value!r}.", f"Write a number that is at least {least}.")
+        raise WrongValue(name.upper(), _is(value), _("Write a number that is at least %(least)s.") % {"least": least})
 
 
 def _check_origin(origin: str) -> None:
     if origin != "null" and (split_origin(origin) is None or origin.endswith("/")):
-        raise WrongValue(
-            "ALLOW_ORIGINS", f"holds {origin!r}.", "Write scheme, host and port, such as https://app.example, or null."
-        )
+        hint = _("Write scheme, host and port, such as https://app.example, or null.")
+        raise WrongValue("ALLOW_ORIGINS", _holds(origin), hint)
 
 
 def _check_proxy(proxy: str) -> None:
     try:
         parse_network(proxy)
     except ValueError as error:
-        raise WrongValue("TRUSTED_PROXIES", f"holds {proxy!r}.", "Write addresses or networks (10.0.0.0/8).") from error
+        raise WrongValue("TRUSTED_PROXIES", _holds(proxy), _("Write addresses or networks (10.0.0.0/8).")) from error
 
 
 _config: Config | None = None

@@ -18,6 +18,7 @@ AgentFileError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from myagent.exceptions import MyAgentError
@@ -50,8 +51,16 @@ class AgentFileMissing(AgentFileError):
         super().__init__(
             _("Agent file not found: %(file)s") % {"file": file},
             file=file,
-            cure=_("Check the path; the current folder is %(folder)s") % {"folder": Path.cwd()},
+            cure=_closest(file) or _("Check the path; the current folder is %(folder)s") % {"folder": Path.cwd()},
         )
+
+
+def _closest(file: str) -> str:
+    """A question that names the file that may have been meant; empty when none is like it."""
+    folder = Path(file).expanduser().parent
+    names = [path.name for path in folder.glob("*.py")] if folder.is_dir() else []
+    found = get_close_matches(Path(file).name, names, n=1)
+    return _("Did you mean %(file)s?") % {"file": folder / found[0]} if found else ""
 
 
 class NotAPythonFile(AgentFileError):

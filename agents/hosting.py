@@ -28,7 +28,7 @@ from agents.access_log import AccessLog
 from agents.flow import HostingLimits, Message
 from agents.http_protocol import AgentHTTPFactory, AgentRequest
 from agents.lifespan import Application, Lifespan, Receive, Scope, Send, StartupFailed
-from agents.listening import BACKLOG, bind
+from agents.listening import BACKLOG, bind, trouble
 from agents.stop_signals import StopSignals
 from agents.websocket_factory import websocket_factory
 from agents.websocket_protocol import AgentWebSocket
@@ -132,7 +132,7 @@ class AgentServer(daphne.server.Server):
         except (OSError, OverflowError, StartupFailed) as error:
             if self._ports:
                 raise
-            self.failure = str(error)
+            self.failure = trouble(error, *self._address)
         finally:
             await _cancel_leftovers()
             reactor.stop()

@@ -6,9 +6,19 @@ import errno
 import os
 import socket
 
+from myagent.i18n import gettext as _
+from myagent.i18n import gettext_noop
+
 BACKLOG = 1024
 _ATTEMPTS_AT_A_FREE_PORT = 10
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+_CURES = {
+    errno.EADDRINUSE: gettext_noop("Choose another port with --port, or stop the program that listens on %(port)s."),
+    errno.EADDRNOTAVAIL: gettext_noop("%(host)s is no address of this machine. Use localhost, or 0.0.0.0 for all."),
+    errno.EACCES: gettext_noop("Ports below 1024 are for the system. Choose another port with --port, such as 8080."),
+}
+_UNKNOWN_NAME = gettext_noop("%(host)s is no name that this machine knows. Use localhost, or 0.0.0.0 for all.")
 
 _Address = tuple[socket.AddressFamily, str]
 
@@ -31,10 +41,19 @@ def bind(host: str, port: int) -> list[socket.socket]:
     raise AssertionError("unreachable")
 
 
+def trouble(error: Exception, host: str, port: int) -> str:
+    """What `bind` said, in the system's words, and on a second line what to do about it."""
+    cure = _UNKNOWN_NAME if isinstance(error, socket.gaierror) else _CURES.get(getattr(error, "errno", None) or 0)
+    return f"{error}\n   {_(cure) % {'host': host, 'port': port}}" if cure else str(error)
+
+
 def _addresses(host: str) -> list[_Address]:
     if host == "localhost":
         return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
-    found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError as error:  # what cannot be a name at all, such as "a..b"
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 

@@ -128,7 +128,8 @@ def _cure(error: BaseException) -> str:
             "process. Define the agent with myagent instead."
         )
     if isinstance(error, ModuleNotFoundError):
-        return _("Install the package in this environment, or put the module beside the agent file.")
+        words = _("Install it in this environment (pip install %(package)s), or put the module beside the agent file.")
+        return words % {"package": (error.name or "").partition(".")[0]}
     if isinstance(error, RuntimeError) and "event loop" in text:
         return _("Agent files are loaded outside an event loop: make such objects inside a tool, at its first call.")
     if isinstance(error, SystemExit):

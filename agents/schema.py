@@ -11,6 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from agents.conf import get_config
 from agents.data_folder import lock
+from agents.database_trouble import require_answer, unusable
 from myagent.i18n import gettext as _
 
 
@@ -20,6 +21,7 @@ def bring_up_to_date() -> None:
     Raises `CommandError` when it is not, or cannot be used.
     """
     config = get_config()
+    require_answer()
     try:
         if config.embedded_database:
             # Two servers may share the folder and start at the same moment.
@@ -31,7 +33,7 @@ def bring_up_to_date() -> None:
                 _("The database lacks %(count)d migrations. Run: python manage.py migrate") % {"count": missing}
             )
     except (DatabaseError, sqlite3.Error) as error:
-        raise CommandError(_("The database cannot be used: %(error)s") % {"error": error}) from error
+        raise unusable(error) from error
 
 
 def _missing_migrations() -> int:

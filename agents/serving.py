@@ -9,18 +9,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.management.base import CommandError
 from django.db import DatabaseError, connections
 
 from agents.banner import Banner, show
 from agents.conf import Config
+from agents.database_trouble import unusable
 from agents.file_limit import allow_connections
 from agents.hosted import sync_hosted_agents
 from agents.local_user import ensure_local_user, issue_banner_token
 from agents.registry import Registry
 from agents.reload import SourceWatcher
 from agents.schema import bring_up_to_date
-from myagent.i18n import gettext as _
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -48,7 +47,7 @@ def prepare_database(registry: Registry) -> tuple[User, str | None]:
         user, password = ensure_local_user()
         sync_hosted_agents(registry)
     except (DatabaseError, sqlite3.Error) as error:
-        raise CommandError(_("The database cannot be used: %(error)s") % {"error": error}) from error
+        raise unusable(error) from error
     finally:
         connections.close_all()  # this thread will run the server and must not touch the database again
     return user, password

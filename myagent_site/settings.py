@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import environ
 from django.utils.translation import gettext_lazy as _
 from dotenv import load_dotenv
 
-from agents.data_folder import DATABASE_FILE, make_data_folder, read_secret
+from agents.data_folder import DATABASE_FILE
 from agents.logs import as_warning, without_traceback
+from myagent_site import environment
 
 load_dotenv(Path.cwd() / ".env")
 env = environ.Env()
 
-PROJECT_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = make_data_folder(Path(env.str("MYAGENT_DATA_DIR", default=".myagent")))
+# First, so that whatever is wrong with the rest is told in this language.
+LANGUAGE_CODE = environment.language(env.str("MYAGENT_LANGUAGE", default=""))
 
-SECRET_KEY = env.str("MYAGENT_SECRET_KEY", default="") or read_secret(DATA_DIR)
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = environment.data_folder(env.str("MYAGENT_DATA_DIR", default=".myagent"))
+
+SECRET_KEY = env.str("MYAGENT_SECRET_KEY", default="") or environment.secret(DATA_DIR)
 SECRET_KEY_FALLBACKS: list[str] = env.list("MYAGENT_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = False
 
@@ -74,59 +77,13 @@ TEMPLATES = [
 
 # --- database -------------------------------------------------------------------------------------------------------
 
-
-def _sqlite(database: dict[str, Any]) -> dict[str, Any]:
-    """SQLite that several processes may write: no upgrade of read locks, commits that survive a power cut."""
-    options = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 5,
-        "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-            # 16 MiB each: the indexes of many sessions are many pages, and a checkpoint writes each only once.
-            "PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-16384;"
-        ),
-        **database.get("OPTIONS", {}),
-    }
-    return {**database, "OPTIONS": options, "CONN_MAX_AGE": None}
-
-
-def _postgresql(database: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL through psycopg's pool, since persistent connections leak under ASGI (Django ticket 33497)."""
-    options = {
-        # While the server is away requests are told so soon, and each of the next ones tries again; by its defaults the
-        # pool would let them wait for half a minute and, later on, look for the server every few minutes only.
-        "pool": {"min_size": 1, "max_size": 16, "timeout": 3, "reconnect_timeout": 2},
-        "connect_timeout": 5,
-        **database.get("OPTIONS", {}),
-    }
-    # A socket's folder is a percent-encoded host in libpq's URLs; environ leaves it encoded.
-    return {
-        **database,
-        "HOST": unquote(database["HOST"]),
-        "OPTIONS": options,
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # a restart of the server leaves broken connections in the pool
-    }
-
-
-def _database(url: str) -> dict[str, Any]:
-    if not url:
-        return _sqlite({"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / DATABASE_FILE)})
-    database: dict[str, Any] = environ.Env.db_url_config(url)
-    if database["ENGINE"].endswith("sqlite3"):
-        return _sqlite(database)
-    if database["ENGINE"].endswith("postgresql"):
-        return _postgresql(database)
-    return database
-
-
 DATABASE_URL = env.str("DATABASE_URL", default="")
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": environment.database(DATABASE_URL, DATA_DIR / DATABASE_FILE)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Only hints travel through the layer (a log grew); the core layer loses its consumers with redis-py 8
 # (django/channels_redis#422), the pub/sub layer does not.
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = environment.redis(env.str("REDIS_URL", default=""))
 CHANNEL_LAYERS: dict[str, Any] = (
     {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
     if REDIS_URL
@@ -136,12 +93,11 @@ CHANNEL_LAYERS: dict[str, Any] = (
 
 # --- language and time ----------------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = env.str("MYAGENT_LANGUAGE", default="") or "zh-hans"
 LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 LOCALE_PATHS = [PROJECT_DIR / "myagent" / "locale"]
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE = env.str("TZ", default="") or "UTC"
+TIME_ZONE = environment.time_zone(env.str("TZ", default=""))
 
 
 # --- web ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 GROUP = "myagent.wakeups"
 MESSAGE_TYPE = "myagent.grown"
 RETRY_SECONDS = 1.0
+COMPLAINT_SECONDS = 60.0
+"""Between two warnings of one kind while the layer is away; what is lost is little, and each second the same."""
+_NOT_TOLD = "Other processes could not be told of news (%s); they will find out by themselves. Check REDIS_URL."
+_NOT_HEARD = "News of other processes cannot be heard (%s); looking for them instead. Check REDIS_URL."
 
 
 class Wakeups:
@@ -31,6 +36,7 @@ class Wakeups:
         self._pending: dict[uuid.UUID, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._something = asyncio.Event()
+        self._complained: dict[str, float] = {}
 
     @property
     def is_available(self) -> bool:
@@ -63,9 +69,7 @@ class Wakeups:
             try:
                 await self._layer.group_send(GROUP, {"type": MESSAGE_TYPE, "from": self._name, "grown": grown})
             except Exception as error:  # noqa: BLE001 - whatever the layer's backend raises, polling makes it good
-                logger.warning(
-                    "Other processes could not be told of news (%s); they will find out by themselves.", error
-                )
+                self._complain(_NOT_TOLD, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _receive(self) -> None:
@@ -76,8 +80,15 @@ class Wakeups:
                 while True:
                     self._take(await self._layer.receive(channel))
             except Exception as error:  # noqa: BLE001 - see _send
-                logger.warning("News of other processes cannot be heard (%s); looking for them instead.", error)
+                self._complain(_NOT_HEARD, error)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def _complain(self, words: str, error: Exception) -> None:
+        now = time.monotonic()
+        is_due = now >= self._complained.get(words, -COMPLAINT_SECONDS) + COMPLAINT_SECONDS
+        if is_due:
+            self._complained[words] = now
+        logger.log(logging.WARNING if is_due else logging.DEBUG, words, error)
 
     def _take(self, message: dict[str, Any]) -> None:
         if message.get("from") != self._name:

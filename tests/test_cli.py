@@ -153,6 +153,12 @@ def test_unknown_commands_are_told_the_known_ones(folder):
     assert "❌ Unknown command 'serve'. Known commands: new, check" in result.stderr
 
 
+def test_a_file_for_a_command_is_told_what_was_meant(folder):
+    result = run([*SCRIPT, "my_agent.py"], folder)
+    assert result.returncode == 2
+    assert "   Did you mean: myagent-ws server my_agent.py\n" in result.stderr
+
+
 def test_no_command_shows_the_usage(folder):
     result = run(SCRIPT, folder)
     assert result.returncode == 2
@@ -206,7 +212,11 @@ def test_debug_shows_the_traceback_too(folder):
         (["my_agent.py", "--llm", "other"], 2, "--llm"),
         (["my_agent.py", "--drain-seconds", "-1"], 2, "'-1' is not a number of seconds"),
         (["my_agent.py", "--bogus"], 2, "unrecognized arguments: --bogus"),
-        (["my_agent.py", "--allow-origin", "app.example"], 1, "❌ MYAGENT['ALLOW_ORIGINS'] holds 'app.example'"),
+        (
+            ["my_agent.py", "--allow-origin", "app.example"],
+            1,
+            "❌ MYAGENT['ALLOW_ORIGINS'] (--allow-origin) holds 'app.example'",
+        ),
     ],
 )
 def test_bad_arguments(folder, arguments, code, words):
@@ -224,7 +234,8 @@ def test_a_taken_port(folder):
         arguments = ["my_agent.py", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1])]
         result = run([*MODULE, *arguments], folder)
     assert result.returncode == 1
-    assert re.search(r"^❌ Server error: \[Errno \d+\] Address already in use$", result.stderr, re.MULTILINE)
+    told = r"^❌ Server error: \[Errno \d+\] Address already in use\n   Choose another port with --port"
+    assert re.search(told, result.stderr, re.MULTILINE)
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
 
@@ -240,8 +251,44 @@ def test_a_data_folder_that_cannot_be_made(folder):
 def test_settings_that_cannot_be_used(folder):
     result = run([*MODULE, "my_agent.py", "--language", "en"], folder, MYAGENT_LANGUAGE="fr")
     assert result.returncode == 1
-    assert "agents.E003" in result.stderr
+    assert result.stderr.splitlines()[0].startswith("❌ MYAGENT_LANGUAGE ")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "words"),
+    [
+        ([*MANAGE, "agents", "list"], {"DATABASE_URL": "nonsense"}, ["❌ DATABASE_URL is no address", "postgres://"]),
+        ([*MODULE, "my_agent.py"], {"DJANGO_SETTINGS_MODULE": "nosuch.x"}, ["❌ There is no module nosuch.x", "unset"]),
+        ([*MANAGE, "agents", "list"], {"DJANGO_SETTINGS_MODULE": "nosuch.x"}, ["❌ There is no module nosuch.x"]),
+        (
+            [*MODULE, "my_agent.py"],
+            {"DATABASE_URL": "postgres://ann:secret@127.0.0.1:1/team"},
+            ["❌ The database cannot be used: ", "refused", "\n   Check that PostgreSQL runs"],
+        ),
+    ],
+)
+def test_a_wrong_environment_is_told_with_its_cure(folder, command, variables, words):
+    result = run(command, folder, **variables)
+    assert result.returncode == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    for unwanted in ("Traceback", "WARNING", "secret"):
+        assert unwanted not in result.stderr
+
+
+def test_a_settings_module_that_lacks_a_package_shows_where(folder):
+    (folder / "own_settings.py").write_text("import nosuchpackage\n")
+    result = run([*MODULE, "my_agent.py"], folder, DJANGO_SETTINGS_MODULE="own_settings")
+    assert "No module named 'nosuchpackage'" in result.stderr
+    assert "own_settings.py" in result.stderr
+
+
+def test_a_folder_that_is_no_database(folder):
+    (folder / "data").mkdir()
+    (folder / "data" / "myagent.sqlite3").write_text("no database, and long enough to be taken for one" * 10)
+    result = run([*MODULE, "my_agent.py"], folder)
+    assert result.returncode == 1
+    assert re.match(r"❌ The database cannot be used: .+\n   \S+myagent.sqlite3 is damaged", result.stderr)
 
 
 def test_the_help_speaks_the_language_asked_for(folder):

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from agents import listening
-from agents.listening import bind
+from agents.listening import bind, trouble
+from myagent import i18n
 
 
 @pytest.fixture
@@ -90,3 +91,28 @@ def test_a_bound_socket_does_not_listen_yet(bound):
     ((host, port),) = bound("127.0.0.1", 0)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, port))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EADDRINUSE, "Address already in use"), "stop the program that listens on 8080"),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign"), "10.9.8.7 is no address of this machine"),
+        (OSError(errno.EACCES, "Permission denied"), "such as 8080"),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), "10.9.8.7 is no name"),
+    ],
+)
+def test_what_can_go_wrong_has_its_cure(error, words, monkeypatch):
+    monkeypatch.setattr(i18n, "_language", "en")
+    said, cure = trouble(error, "10.9.8.7", 8080).splitlines()
+    assert said == str(error)
+    assert words in cure
+
+
+def test_what_nobody_foresaw_is_told_as_it_is():
+    assert trouble(OSError(errno.ENOMEM, "no memory"), "h", 1) == "[Errno 12] no memory"
+
+
+def test_what_can_be_no_name_is_an_unknown_name():
+    with pytest.raises(socket.gaierror):
+        bind("a..b", 0)

@@ -52,6 +52,18 @@ def write(tmp_path):
     return writer
 
 
+def test_a_file_that_is_not_there_may_be_one_of_another_name(write, tmp_path):
+    write("my_agent.py", AGENT.format(name="a"))
+    assert "Did you mean" in fails(str(tmp_path / "my_agnet.py"), AgentFileMissing).cure
+    assert "my_agent.py?" in fails(str(tmp_path / "my_agnet.py"), AgentFileMissing).cure
+    assert "current folder" in fails(str(tmp_path / "zzz.py"), AgentFileMissing).cure
+    assert "current folder" in fails(str(tmp_path / "nowhere" / "my_agent.py"), AgentFileMissing).cure
+
+
+def test_a_missing_package_is_named_in_the_cure(write):
+    assert "(pip install nosuch)" in fails(write("a.py", "import nosuch.part"), AgentImportFailed).cure
+
+
 def fails(source, expected):
     with pytest.raises(expected) as caught:
         load_agent(source)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
@@ -19,6 +20,8 @@ from django.utils import timezone
 from agents.data_folder import lock, make_data_folder, read_secret
 from agents.middleware import TrustedProxies
 from agents.models import AccessToken, HostedAgent
+from myagent import i18n
+from myagent_site import environment
 
 
 @pytest.fixture
@@ -142,6 +145,61 @@ def test_hosts_and_proxies(tmp_path):
     assert found["ALLOWED_HOSTS"] == found["MYAGENT"]["ALLOWED_HOSTS"] == ["a.example", "b.example"]
     assert found["MYAGENT"]["TRUSTED_PROXIES"] == ["10.0.0.0/8"]
     assert found["USE_X_FORWARDED_HOST"] is True
+
+
+@pytest.fixture
+def in_english(monkeypatch):
+    monkeypatch.setattr(i18n, "_language", "en")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "foo://x", "mysql://u:p@h/x", "postgres://h:port/x", ":", "5"])
+def test_what_is_no_database_is_told_what_one_looks_like(in_english, url):
+    with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL .*postgres://user:password@localhost:5432/myagent"):
+        environment.database(url, Path("x"))
+
+
+def test_postgresql_without_its_driver(in_english, monkeypatch):
+    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    with pytest.raises(ImproperlyConfigured, match="pip install 'psycopg"):
+        environment.database("postgres://h/x", Path("x"))
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://r.example", "r.example:6379"])
+def test_what_is_no_redis_is_told_what_one_looks_like(in_english, url):
+    with pytest.raises(ImproperlyConfigured, match=r"REDIS_URL .*redis://localhost:6379/0"):
+        environment.redis(url)
+
+
+@pytest.mark.parametrize("url", ["", "redis://r:6379/0", "rediss://u:p@r/1", "unix:///run/redis.sock"])
+def test_a_redis_is_left_as_it_is(url):
+    assert environment.redis(url) == url
+
+
+@pytest.mark.parametrize(("name", "zone"), [("", "UTC"), ("Asia/Shanghai", "Asia/Shanghai"), ("UTC", "UTC")])
+def test_a_time_zone(name, zone):
+    assert environment.time_zone(name) == zone
+
+
+@pytest.mark.parametrize("name", ["Nowhere/City", "America", "../x", "CST-8"])
+def test_what_is_no_time_zone_is_told_what_one_looks_like(in_english, name):
+    with pytest.raises(ImproperlyConfigured, match="Asia/Shanghai"):
+        environment.time_zone(name)
+
+
+def test_an_unknown_language_is_told_the_known_ones(monkeypatch):
+    monkeypatch.setattr(i18n, "_language", "en")
+    with pytest.raises(ImproperlyConfigured, match="'fr'.*zh-hans, en"):
+        environment.language("fr")
+    assert i18n._language == "en"
+
+
+def test_a_data_folder_that_cannot_be_made_or_read(in_english, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ImproperlyConfigured, match=r"file cannot be made: .+\n   .*MYAGENT_DATA_DIR"):
+        environment.data_folder(str(tmp_path / "file"))
+    (tmp_path / "secret").mkdir()
+    with pytest.raises(ImproperlyConfigured, match=r"The secret .+ cannot be read .+\n   .*MYAGENT_DATA_DIR"):
+        environment.secret(tmp_path)
 
 
 # --- the data folder --------------------------------------------------------------------------------------------------

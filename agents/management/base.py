@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
+from agents.conf import ConfigError, get_config
 from agents.schema import bring_up_to_date
 from myagent.cli.language import asked_language
 from myagent.cli.words import HelpFormatter
@@ -39,6 +40,7 @@ class PlainCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
+            self.check_settings()
             if self.uses_tables:
                 bring_up_to_date()
             return super().execute(*args, **options)
@@ -51,6 +53,14 @@ class PlainCommand(BaseCommand):
                 self.stderr.write(traceback.format_exc(), lambda text: text)
             self.stderr.write(f"❌ {error}", lambda text: text)
             sys.exit(error.returncode)
+
+    @staticmethod
+    def check_settings() -> None:
+        """Raise `CommandError` for what Django's own checks would tell in many more words."""
+        try:
+            get_config()
+        except ConfigError as error:
+            raise CommandError(str(error)) from error
 
 
 def speak_early(argv: list[str]) -> None:

@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = ", ".join(COMMANDS)
         words = _("Unknown command %(command)r. Known commands: %(known)s") % {"command": first, "known": known}
         sys.stderr.write(f"❌ {words}\n")
+        if first.endswith(".py"):
+            meant = _("Did you mean: %(command)s") % {"command": f"{PROG} server {first}"}
+            sys.stderr.write(f"   {meant}\n")
     sys.stderr.write(usage())
     return 2
 

@@ -11,6 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
 
 from myagent.cli.words import set_up_console
+from myagent.i18n import LANGUAGES, use_language
+from myagent.i18n import gettext as _
 
 
 def set_up() -> None:
@@ -19,8 +21,25 @@ def set_up() -> None:
     set_up_console()
     try:
         django.setup()
-    except (ImproperlyConfigured, OSError) as error:  # a data folder that cannot be made, a missing database driver
-        sys.exit(f"❌ {error}")
+    except Exception as error:
+        if words := settings_trouble(error):
+            sys.exit(words)
+        raise
+
+
+def settings_trouble(error: Exception) -> str | None:
+    """What to tell whoever started a program whose settings raised `error`; None when that is no mistake of theirs."""
+    if isinstance(error, ImproperlyConfigured | OSError):
+        return f"❌ {error}"
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+        # Without settings nobody has said the language yet.
+        if (language := os.environ.get("MYAGENT_LANGUAGE")) in LANGUAGES:
+            use_language(language)
+        words = _("There is no module %(module)s, which DJANGO_SETTINGS_MODULE names as the settings.")
+        cure = _("Check the name, and that its folder is the current one or in PYTHONPATH; or unset the variable.")
+        return f"❌ {words % {'module': module}}\n   {cure}"
+    return None
 
 
 def serve(arguments: Sequence[str], *, prog: tuple[str, str] = ("python -m", "myagent.cli.server")) -> None:

@@ -37,7 +37,9 @@ class Command(PlainCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         agent = options["agent"]
         if agent is not None and not Session.objects.filter(agent=agent).exists():
-            raise CommandError(_("There is no conversation with an agent %(name)r.") % {"name": agent})
+            known = ", ".join(Session.objects.order_by("agent").values_list("agent", flat=True).distinct()) or _("none")
+            words = _("There is no conversation with an agent %(name)r. There are conversations with: %(known)s")
+            raise CommandError(words % {"name": agent, "known": known})
         before = timezone.now() - options["older_than"]
         sessions = prunable(before, closed_only=options["closed_only"], agent=agent)
         if options["dry_run"]:

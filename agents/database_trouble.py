@@ -1,0 +1,56 @@
+"""A database that cannot be used, in words that say what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import connection
+
+from myagent.i18n import gettext as _
+from myagent.i18n import gettext_noop
+
+# What drivers say, and what helps. The first that fits counts.
+_CURES = (
+    (r"(database|role) \S+ does not exist", gettext_noop("Make it in PostgreSQL, or correct DATABASE_URL.")),
+    (r"authentication|no password|pg_hba", gettext_noop("Check the user and the password in DATABASE_URL.")),
+    (
+        r"resolve|translate host|refused|time(d )?out|no route|unreachable|starting up|server closed",
+        gettext_noop("Check that PostgreSQL runs, and host and port in DATABASE_URL."),
+    ),
+    (
+        r"not a database|malformed",
+        gettext_noop("%(name)s is damaged or no database. Move it away to begin anew, or put a backup in its place."),
+    ),
+    (
+        r"readonly|unable to open|permission|disk i/o",
+        gettext_noop("This user needs the right to write %(name)s and the folder that it is in."),
+    ),
+    (r"locked", gettext_noop("Another program holds %(name)s. Wait for it, or end it, and try again.")),
+    (r"is full", gettext_noop("Make room on the disk that holds %(name)s.")),
+)
+
+
+def unusable(error: Exception) -> CommandError:
+    """What a command raises because of `error`, which came from the database."""
+    said = " ".join(str(error).split())
+    words = _("The database cannot be used: %(error)s") % {"error": said}
+    cures = [cure for pattern, cure in _CURES if re.search(pattern, said, re.IGNORECASE)]
+    if not cures:
+        return CommandError(words)
+    return CommandError(f"{words}\n   {_(cures[0]) % {'name': connection.settings_dict['NAME']}}")
+
+
+def require_answer() -> None:
+    """Ask a PostgreSQL once, by a connection of its own, whether it lets us in. Raises `CommandError`.
+
+    The pool, which is used from then on, would try for seconds, log each attempt, and keep the reason to itself.
+    """
+    if connection.vendor != "postgresql":
+        return
+    driver: Any = connection.Database  # type: ignore[attr-defined] # psycopg; every backend has its own
+    try:
+        driver.connect(**connection.get_connection_params()).close()
+    except driver.Error as error:
+        raise unusable(error) from error

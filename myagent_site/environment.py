@@ -1,0 +1,124 @@
+"""What single variables of the environment become. Each raises `ImproperlyConfigured`, whose words name the variable
+and what to write instead.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from agents.data_folder import make_data_folder, read_secret
+from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, use_language
+from myagent.i18n import gettext as _
+
+_DATABASE_EXAMPLE = "postgres://user:password@localhost:5432/myagent"
+
+
+def language(code: str) -> str:
+    """The language of what the server says, and from now on of this process."""
+    code = code or DEFAULT_LANGUAGE
+    if code not in LANGUAGES:
+        words = _("MYAGENT_LANGUAGE is %(code)r. Choose one of: %(known)s")
+        raise ImproperlyConfigured(words % {"code": code, "known": ", ".join(LANGUAGES)})
+    use_language(code)
+    return code
+
+
+def data_folder(path: str) -> Path:
+    """The data folder, made unless it is there."""
+    try:
+        return make_data_folder(Path(path))
+    except OSError as error:
+        words = _("The data folder %(folder)s cannot be made: %(error)s\n   Name another one in MYAGENT_DATA_DIR.")
+        raise ImproperlyConfigured(words % {"folder": path, "error": error.strerror or error}) from error
+
+
+def secret(folder: Path) -> str:
+    """The secret that is kept in the data folder."""
+    try:
+        return read_secret(folder)
+    except OSError as error:
+        words = _(
+            "The secret in the data folder %(folder)s cannot be read or made: %(error)s\n"
+            "   Give this user the right to write there, or name another folder in MYAGENT_DATA_DIR."
+        )
+        raise ImproperlyConfigured(words % {"folder": folder, "error": error.strerror or error}) from error
+
+
+def database(url: str, file: Path) -> dict[str, Any]:
+    """Django's settings of the database at `url`; without one, of the embedded SQLite in `file`."""
+    if not url:
+        return _sqlite({"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)})
+    engine = environ.Env.DB_SCHEMES.get(url.partition(":")[0], "").rpartition(".")[2]
+    with suppress(ValueError):  # a port that is no number
+        if engine == "sqlite3":
+            return _sqlite(environ.Env.db_url_config(url))
+        if engine == "postgresql":
+            return _postgresql(environ.Env.db_url_config(url))
+    words = _("DATABASE_URL is no address of a PostgreSQL or SQLite database, such as %(example)s")
+    raise ImproperlyConfigured(words % {"example": _DATABASE_EXAMPLE})
+
+
+def _sqlite(found: dict[str, Any]) -> dict[str, Any]:
+    """SQLite that several processes may write: no upgrade of read locks, commits that survive a power cut."""
+    options = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            # 16 MiB each: the indexes of many sessions are many pages, and a checkpoint writes each only once.
+            "PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-16384;"
+        ),
+        **found.get("OPTIONS", {}),
+    }
+    return {**found, "OPTIONS": options, "CONN_MAX_AGE": None}
+
+
+def _postgresql(found: dict[str, Any]) -> dict[str, Any]:
+    """PostgreSQL through psycopg's pool, since persistent connections leak under ASGI (Django ticket 33497)."""
+    if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+        raise ImproperlyConfigured(
+            _("PostgreSQL needs its driver. Install it in this environment: %(command)s")
+            % {"command": "pip install 'psycopg[binary,pool]'"}
+        )
+    options = {
+        # While the server is away requests are told so soon, and each of the next ones tries again; by its defaults the
+        # pool would let them wait for half a minute and, later on, look for the server every few minutes only.
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 3, "reconnect_timeout": 2},
+        "connect_timeout": 5,
+        **found.get("OPTIONS", {}),
+    }
+    # A socket's folder is a percent-encoded host in libpq's URLs; environ leaves it encoded.
+    return {
+        **found,
+        "HOST": unquote(found["HOST"]),
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # a restart of the server leaves broken connections in the pool
+    }
+
+
+def redis(url: str) -> str:
+    """The address of Redis, or nothing."""
+    if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        words = _("REDIS_URL is no address of a Redis, such as %(example)s")
+        raise ImproperlyConfigured(words % {"example": "redis://localhost:6379/0"})
+    return url
+
+
+def time_zone(name: str) -> str:
+    """The time zone of the admin."""
+    name = name or "UTC"
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # unknown; no name at all; a folder of names
+        words = _("TZ is %(name)r, which is no time zone of this system. Write a name such as Asia/Shanghai.")
+        raise ImproperlyConfigured(words % {"name": name}) from error
+    return name
