@@ -12,6 +12,7 @@ AgentFileError
 ├── AgentNameInvalid      the agent's name cannot be part of a URL
 ├── DuplicateAgent        two files define agents of one name
 ├── AgentRenamed          the file of a served agent now defines one of another name
+├── AgentLoadsTooLong     loading it anew does not come to an end
 └── NoAgentLoaded         none of several files can be served
 """
 
@@ -208,6 +209,19 @@ class AgentRenamed(AgentFileError):
             % {"file": file, "old": old, "new": new},
             file=file,
             cure=_("Sessions belong to a name: restart the server to serve it under the new one."),
+        )
+
+
+class AgentLoadsTooLong(AgentFileError):
+    """Loading an agent anew does not come to an end."""
+
+    code = "agent_loads_too_long"
+
+    def __init__(self, file: str) -> None:
+        super().__init__(
+            _("Loading %(file)s does not come to an end") % {"file": file},
+            file=file,
+            cure=_("Find out what its top level waits for. Nothing else can be loaded anew until it has ended."),
         )
 
 

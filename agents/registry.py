@@ -44,6 +44,16 @@ class LoadedAgent:
         """The agent's name."""
         return self.agent.name
 
+    def renewed(self, agent: Agent, loaded_at: datetime) -> LoadedAgent:
+        """What takes this one's place.
+
+        It is the same version where they share a tool: clients that a tool keeps open belong to the version's loop.
+        """
+        mine = {id(tool) for tool in self.agent.tools}
+        shared = any(id(tool) in mine for tool in agent.tools)
+        version = self.version if shared else self.version + 1
+        return LoadedAgent(agent=agent, source=self.source, loaded_at=loaded_at, version=version)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FailedAgent:
@@ -126,23 +136,28 @@ class Registry:
     # --- what is served ---
 
     def add(self, loaded: LoadedAgent) -> LoadedAgent | None:
-        """Serve `loaded`, in place of what its source gave before; returns that.
-
-        Raises `AgentNameInvalid`, `DuplicateAgent`, `AgentRenamed`; then nothing has changed.
-        """
-        if not _NAME.fullmatch(loaded.name) or ".." in loaded.name:
-            raise AgentNameInvalid(loaded.name, file=loaded.source)
+        """Serve `loaded`, in place of what its source gave before; returns that. Raises what `check` does."""
+        self.check(loaded.agent, loaded.source)
         before = self.of_source(loaded.source)
-        if (other := self._agents.get(loaded.name)) is not None and other is not before:
-            raise DuplicateAgent(loaded.name, other.source, loaded.source)
-        if before is not None and before.name != loaded.name:
-            raise AgentRenamed(loaded.source, before.name, loaded.name)
         self._remember(loaded.source)
         self._failures.pop(loaded.source, None)
         agents = [*(item for item in self if item is not before), loaded]
         agents.sort(key=lambda item: self._order.index(item.source))
         self._agents = {item.name: item for item in agents}
         return before
+
+    def check(self, agent: Agent, source: str) -> None:
+        """Whether `agent` may be served as what `source` gives.
+
+        Raises `AgentNameInvalid`, `DuplicateAgent`, `AgentRenamed`.
+        """
+        if not _NAME.fullmatch(agent.name) or ".." in agent.name:
+            raise AgentNameInvalid(agent.name, file=source)
+        before = self.of_source(source)
+        if (other := self._agents.get(agent.name)) is not None and other is not before:
+            raise DuplicateAgent(agent.name, other.source, source)
+        if before is not None and before.name != agent.name:
+            raise AgentRenamed(source, before.name, agent.name)
 
     def add_failure(self, failed: FailedAgent) -> None:
         """Remember that a source could not be loaded."""

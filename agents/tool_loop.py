@@ -120,7 +120,7 @@ class ToolLoop:
         frame = sys._current_frames().get(self._thread.ident or 0)
         return " > ".join(f"{place.filename}:{place.lineno}" for place in traceback.extract_stack(frame)[-3:])
 
-    def stop(self, ended: Callable[[], None]) -> None:
+    def stop(self, ended: Callable[[], None] | None = None) -> None:
         """Cancel what runs and end the thread as soon as the code there lets it; `ended` is called then."""
         self._ended = ended
         self._stopping = True

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 class ToolLoops:
     """One tool loop for each agent's `async def` tools, and daemon threads for its `def` tools.
 
+    Versions of an agent have nothing in common; an old one is ended when nothing uses it any more.
+
     A tool whose `async def` keeps its loop from answering for `stall_seconds` is reported to `on_blocking` (agent's
     name, tool's name), and has a thread and loop for each call from then on. `threads` limits those of one agent.
     """
@@ -34,20 +36,20 @@ class ToolLoops:
     ) -> None:
         self._threads = threads
         self._on_blocking = on_blocking
-        self._agents: dict[str, AgentTools] = {}
+        self._agents: dict[tuple[str, int], AgentTools] = {}
         self._watchdog = Watchdog(self._loops, stall_seconds, self._stuck)
         self._closed = False
 
-    async def execute(self, agent_name: str, tool: BaseTool, call: Callable[[], Any]) -> Any:
+    async def execute(self, agent_name: str, tool: BaseTool, call: Callable[[], Any], *, version: int = 1) -> Any:
         """Run `call` where `tool`'s code belongs; returns what it returns, raises what it raises.
 
         Cancelling this cancels the code and does not wait for it; a late result is dropped.
         """
         if self._closed:
             raise RuntimeError("The tool loops are closed.")
-        agent = self._agents.get(agent_name)
+        agent = self._agents.get((agent_name, version))
         if agent is None:
-            agent = self._agents[agent_name] = AgentTools(agent_name, self._threads)
+            agent = self._agents[agent_name, version] = AgentTools(agent_name, self._threads)
         if not tool.is_async:
             value = await agent.pool.run(call, label=f"The tool {tool.name!r} of agent {agent_name!r}")
             if not inspect.isawaitable(value):
@@ -65,8 +67,13 @@ class ToolLoops:
 
     def blocking_tools(self, agent_name: str) -> frozenset[str]:
         """The tools of an agent that were found to block their loop."""
-        agent = self._agents.get(agent_name)
-        return frozenset(() if agent is None else agent.blocking)
+        return frozenset(tool for agent in self._agents.values() if agent.name == agent_name for tool in agent.blocking)
+
+    def end(self, agent_name: str, version: int) -> None:
+        """End the loops and threads of a version that no run uses any more; does not wait for code left behind."""
+        agent = self._agents.pop((agent_name, version), None)
+        if agent is not None:
+            agent.end()
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - it leaves code behind and does not raise
         """Cancel all calls and end the loops; code that does not stop within `timeout` seconds is left behind."""
@@ -90,7 +97,7 @@ class ToolLoops:
             yield from agent.loops
 
     def _stuck(self, loop: ToolLoop) -> None:
-        agent = self._agents[loop.agent]
+        agent = next(agent for agent in self._agents.values() if loop in agent.loops)
         tool = loop.running_tool()
         is_new = tool is not None and tool not in agent.blocking
         if tool is not None:
@@ -104,7 +111,7 @@ class ToolLoops:
         logger.warning(
             "The tool %r of agent %r blocks the loop that the agent's `async def` tools share; it is at %s. Use "
             "`await asyncio.sleep()` and async clients, or write `def execute` instead of `async def execute`. "
-            "Until the server restarts, each call of it gets a thread of its own.",
+            "Until the agent is loaded anew, each call of it gets a thread of its own.",
             tool or "(unknown)",
             agent.name,
             loop.position(),
@@ -139,6 +146,13 @@ class AgentTools:
             LoneCall(call, self.pool)
         else:
             self._loop_for(call.tool).submit(call)
+
+    def end(self) -> None:
+        """Cancel what still runs and end all threads."""
+        self.cancel_alone()
+        for loop in self.loops:
+            loop.stop()
+        self.pool.close()
 
     def cancel_alone(self) -> None:
         """Cancel the calls that run alone."""

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from agents.registry import LoadedAgent
 from agents.tool_loops import ToolLoops
 from myagent import react
-from myagent.agent import Agent
 from myagent.checkpoint import START
 from myagent.events import (
     AgentEvent,
@@ -83,7 +83,7 @@ class RunDriver:
     def __init__(
         self,
         ref: RunRef,
-        agent: Agent,
+        loaded: LoadedAgent,
         llm: LLM,
         equipment: Equipment,
         *,
@@ -92,7 +92,8 @@ class RunDriver:
     ) -> None:
         recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
-        self.agent = agent
+        self.agent = loaded.agent
+        self._version = loaded.version
         self._mine: dict[str, Any] = {"session_id": ref.session_id, "of_run": ref.run_id, "epoch": ref.epoch}
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
@@ -301,7 +302,7 @@ class RunDriver:
     # --- Host ---
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
-        return await self._tool_loops.execute(self.agent.name, tool, call)
+        return await self._tool_loops.execute(self.agent.name, tool, call, version=self._version)
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
         return await self._questions.ask(request)

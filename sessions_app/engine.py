@@ -13,7 +13,6 @@ from django.db import InterfaceError, OperationalError
 from agents.allowances import Allowances
 from agents.conf import Config
 from agents.database import in_thread
-from agents.hosted import learn_decisions
 from agents.llms import close_models, model_name
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
@@ -24,6 +23,7 @@ from sessions_app.housekeeping import Housekeeper
 from sessions_app.hub import Hub
 from sessions_app.journal import Committed, Journal, JournalClosed
 from sessions_app.owners import Owner
+from sessions_app.reloader import Reloader
 from sessions_app.run_ends import log_end
 from sessions_app.runner import Runner
 from sessions_app.wakeups import Wakeups
@@ -57,6 +57,7 @@ class Engine:
             config=config,
             owner=self.owner,
         )
+        self.reloader = Reloader(runner=self.runner, tool_loops=self.tool_loops, config=config)
         self.housekeeper = Housekeeper(self.journal, config)
         self.connections: set[Connection] = set()
         self.watch = Watch(self.allowances, self.connections)
@@ -79,11 +80,12 @@ class Engine:
             (POLL_SECONDS, self.runner.sweep, self.runner.room),
             (POLL_ALONE_SECONDS, self._poll, self._look),
             (1.0, self._heartbeats, never),
-            (config.grants_seconds, self._check_grants, never),
+            (config.grants_seconds, self.reloader.look, never),
+            (config.grants_seconds, self.watch.look, never),
             (FLUSH_SECONDS, self._flush_acknowledged, never),
             (self.housekeeper.interval, self.housekeeper.tidy, never),
         ):
-            self._tasks.append(asyncio.create_task(self._every(seconds, work, early), name=work.__name__))
+            self._tasks.append(asyncio.create_task(self._every(seconds, work, early), name=work.__qualname__))
 
     async def stop(self) -> None:
         """Let runs end, release the rest, write what is queued."""
@@ -92,6 +94,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._flush_acknowledged()
+        await self.reloader.stop()
         await self.tool_loops.close(timeout=1.0)
         await self.journal.stop()
         await self.wakeups.stop()
@@ -150,10 +153,6 @@ class Engine:
         for connection in due:
             connection.heartbeat(last_seqs)
 
-    async def _check_grants(self) -> None:
-        await in_thread(learn_decisions, get_registry())
-        await self.watch.look()
-
     async def _flush_acknowledged(self) -> None:
         acknowledged, self._acknowledged = self._acknowledged, {}
         for session_id, seq in acknowledged.items():
@@ -168,8 +167,8 @@ class Engine:
             try:
                 await work()
             except (Refused, JournalClosed) as error:
-                logger.info("%s has nothing to do: %s", getattr(work, "__name__", work), error)
+                logger.info("%s has nothing to do: %s", getattr(work, "__qualname__", work), error)
             except (OperationalError, InterfaceError) as error:
                 logger.warning("The database does not answer (%s); asking again in %g s.", error, seconds)
             except Exception:
-                logger.exception("%s failed; trying again in %g s.", getattr(work, "__name__", work), seconds)
+                logger.exception("%s failed; trying again in %g s.", getattr(work, "__qualname__", work), seconds)

@@ -7,7 +7,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from agents.allowances import Allowances
@@ -17,6 +17,7 @@ from agents.llms import llm_of
 from agents.metered_llm import MeteredLLM
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
+from myagent.agent import Agent
 from myagent.messages import Message
 from sessions_app import queries
 from sessions_app.batch import Refused
@@ -59,6 +60,7 @@ class Runner:
         self._drivers: dict[uuid.UUID, RunDriver] = {}
         self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._starting: set[asyncio.Task[None]] = set()
+        self._unused: list[tuple[Agent, Callable[[], None]]] = []
         self._draining = False
         self._was_full = False
         self._on_trial: uuid.UUID | None = None
@@ -91,7 +93,7 @@ class Runner:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
         llm = MeteredLLM(llm_of(loaded.agent, self._config), self._allowances, ref.user_id, agent)
-        driver = RunDriver(ref, loaded.agent, llm, self._equipment, message=message, recovered=recovered)
+        driver = RunDriver(ref, loaded, llm, self._equipment, message=message, recovered=recovered)
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
         task.add_done_callback(lambda _: self._ended(driver))
@@ -99,6 +101,7 @@ class Runner:
     def _ended(self, driver: RunDriver) -> None:
         self._drivers.pop(driver.ref.run_id, None)
         self._tasks.pop(driver.ref.run_id, None)
+        self._tell_unused()
         if driver.has_more:
             self._start_later(driver.ref.session_id, driver.agent.name)
         elif self._was_full:
@@ -111,9 +114,9 @@ class Runner:
         task.add_done_callback(self._starting.discard)
 
     async def start_next(self, session_id: uuid.UUID, agent: str) -> None:
-        """Begin the session's next queued run, if it has one and there is room."""
+        """Begin the session's next queued run, if it has one, there is room, and nobody switched the agent off."""
         lease = self.lease_for(agent)
-        if lease is None:
+        if lease is None or get_registry().available(agent) is None:
             return
         try:
             ref = await self._journal.record(ClaimNext(session_id=session_id, lease=lease))
@@ -122,6 +125,18 @@ class Runner:
             return
         if ref is not None:
             self.launch(ref, agent)
+
+    def when_unused(self, agent: Agent, then: Callable[[], None]) -> None:
+        """Call `then` as soon as no run here works with this very object."""
+        self._unused.append((agent, then))
+        self._tell_unused()
+
+    def _tell_unused(self) -> None:
+        working = {id(driver.agent) for driver in self._drivers.values()} if self._unused else ()
+        unused = [item for item in self._unused if id(item[0]) not in working]
+        self._unused = [item for item in self._unused if id(item[0]) in working]
+        for _agent, then in unused:
+            then()
 
     # --- what others did to our runs ---
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 
+from agents.registry import LoadedAgent
 from myagent import create_react_agent
 from myagent.testing import ScriptedLLM
 from sessions_app.batch import Refused
@@ -35,7 +37,8 @@ def journal():
 async def driver(journal):
     equipment = Equipment(journal=journal, tool_loops=None, recent=None, delta_interval=0.04, max_output_bytes=1024)
     agent = create_react_agent(name="a", description="d", tools=[])
-    return RunDriver(RunRef(uuid.uuid4(), uuid.uuid4(), 1), agent, ScriptedLLM([]), equipment)
+    loaded = LoadedAgent(agent=agent, source="a.py", loaded_at=datetime.now(UTC))
+    return RunDriver(RunRef(uuid.uuid4(), uuid.uuid4(), 1), loaded, ScriptedLLM([]), equipment)
 
 
 @pytest.fixture

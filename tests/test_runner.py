@@ -285,7 +285,7 @@ async def test_a_server_that_stops_takes_nothing_over(make, journal, found, regi
     assert journal.entries == []
 
 
-async def test_a_sweep_begins_what_waits_while_there_is_room(make, journal, found):
+async def test_a_sweep_begins_what_waits_while_there_is_room(make, journal, found, registry):
     runner = make(max_runs=1)
     sessions = [(uuid.uuid4(), "a"), (uuid.uuid4(), "a")]
     found["startable_sessions"] = sessions

@@ -52,6 +52,7 @@ class DaemonPool:
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._waiting = self._idle = self._threads = self._given_up = self._started = 0
+        self._closed = False
 
     async def run(self, call: Callable[[], T], *, label: str = "") -> T:
         """Call `call` in a thread, with the caller's context variables, and return its result.
@@ -72,6 +73,8 @@ class DaemonPool:
     def submit(self, job: Job) -> None:
         """Have `job` done by the next free thread."""
         with self._lock:
+            if self._closed:
+                raise RuntimeError("The pool is closed.")
             self._waiting += 1
             self._jobs.put(job)
             self._grow()
@@ -90,6 +93,15 @@ class DaemonPool:
         logger.warning("%s was given up while it ran in a thread, which goes on until it returns.", job.label)
         if given_up >= self._given_up_at_most:
             logger.error("%d calls were given up and do not return; further calls have to wait for them.", given_up)
+
+    def close(self) -> None:
+        """Take no more jobs, and let each thread end: the idle ones at once, the others after their job."""
+        with self._lock:
+            self._closed = True
+            self._size = 0
+            for _ in range(self._idle):
+                self._waiting += 1
+                self._jobs.put(Job(_nothing, _drop, "", given_up=True))
 
     def _grow(self) -> None:
         """Start a thread if a job waits for one and there may be more; the lock is held."""
@@ -192,6 +204,10 @@ def _raisable(error: BaseException) -> Exception:
     wrapped = RuntimeError(f"The code raised {type(error).__name__}: {error}")
     wrapped.__cause__ = error
     return wrapped
+
+
+def _nothing() -> None:
+    """What wakes a thread that is to end."""
 
 
 def _drop(value: Any, error: BaseException | None) -> None:

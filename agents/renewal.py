@@ -1,0 +1,156 @@
+"""Loading one agent anew in a server that goes on, with the modules that were imported from its folder."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from importlib.util import cache_from_source
+from pathlib import Path
+from types import ModuleType
+
+from django.apps import apps
+from django.conf import settings
+
+from agents.exceptions import AgentLoadsTooLong
+from agents.loading import is_module_name, load_agent
+from agents.module_names import module_file
+from myagent.agent import Agent
+
+logger = logging.getLogger(__name__)
+
+SERVER_PACKAGES = ("myagent", "agents", "sessions_app", "myagent_site")
+_LIBRARIES = frozenset({"site-packages", "dist-packages"})
+
+_one_at_a_time = threading.Lock()
+_loading = ""
+
+
+def _any(agent: Agent) -> None:
+    """Accepts every agent."""
+
+
+def load_anew(source: str, *, others: Collection[str] = (), accept: Callable[[Agent], None] = _any) -> Agent:
+    """The agent of `source` as its file, and the modules beside it and below, are now.
+
+    `others` are the sources of other agents; their modules stay as they are unless this agent imports them. Raises
+    `AgentFileError`, as `accept` may, too; then everything that can be imported is as it was before. Objects that were
+    made of the old modules go on with these.
+    """
+    global _loading
+    # Two at a time would take each other's modules away.
+    if not _one_at_a_time.acquire(blocking=False):
+        raise AgentLoadsTooLong(_loading)
+    try:
+        _loading = source
+        return _load(source, others, accept)
+    finally:
+        _one_at_a_time.release()
+
+
+def _load(source: str, others: Collection[str], accept: Callable[[Agent], None]) -> Agent:
+    before = _take_out(source)
+    try:
+        agent = load_agent(source)
+        accept(agent)
+    except BaseException:
+        _take_out(source)
+        _put_back(before)
+        raise
+    kept = {module_file(module) for module in map(_module_of, others) if module is not None}
+    kept |= {_path(other) for other in others if not is_module_name(other)}
+    theirs = {name: module for name, module in before.items() if module_file(module) in kept}
+    _put_back({name: module for name, module in theirs.items() if name not in sys.modules})
+    return agent
+
+
+def _take_out(source: str) -> dict[str, ModuleType]:
+    """Make Python forget the modules of an agent, so that the next import reads their files."""
+    found = _modules_beside(source)
+    for name, module in found.items():
+        sys.modules.pop(name, None)
+        _forget_bytecode(module)
+    importlib.invalidate_caches()
+    return found
+
+
+def _put_back(modules: Mapping[str, ModuleType]) -> None:
+    sys.modules.update(modules)
+    for name, module in modules.items():
+        package, _, last = name.rpartition(".")
+        if package in sys.modules:
+            setattr(sys.modules[package], last, module)
+
+
+def _forget_bytecode(module: ModuleType) -> None:
+    """Its times have whole seconds: of two changes within one, it may hold the first."""
+    file = module_file(module)
+    if file is not None:
+        try:
+            Path(cache_from_source(str(file))).unlink(missing_ok=True)
+        except (OSError, NotImplementedError) as error:
+            logger.debug("The bytecode of %s stays: %s", file, error)
+
+
+# --- which modules are an agent's own ---------------------------------------------------------------------------------
+
+
+def _path(source: str) -> Path:
+    return Path(source).expanduser().resolve()
+
+
+def _module_of(source: str) -> ModuleType | None:
+    """The module that was loaded from a source; for one that failed, the innermost package around it."""
+    if not is_module_name(source):
+        module = sys.modules.get(_path(source).stem)
+        return module if module_file(module) == _path(source) else None
+    names = [source]
+    while parent := names[-1].rpartition(".")[0]:
+        names.append(parent)
+    return next((sys.modules[name] for name in names if name in sys.modules), None)
+
+
+def _modules_beside(source: str) -> dict[str, ModuleType]:
+    """The modules that were imported from the folder of a source, or from below it, without those of the server."""
+    own = _module_of(source)
+    file = _path(source) if not is_module_name(source) else module_file(own)
+    if file is None:
+        return {}
+    server = [path for path in _server_folders() if path.is_relative_to(file.parent)]
+    found = {}
+    for name, module in list(sys.modules.items()):
+        path = module_file(module)
+        if module is own or (path is not None and _is_beside(path, file.parent, server)):
+            found[name] = module
+    for name in ("__main__", settings.SETTINGS_MODULE, settings.ROOT_URLCONF):
+        found.pop(name, None)
+    around = _packages_around(sys.modules.keys() - found.keys())
+    return {name: module for name, module in found.items() if name not in around}
+
+
+def _is_beside(path: Path, folder: Path, server: Iterable[Path]) -> bool:
+    if path.suffix != ".py" or not path.is_relative_to(folder) or folder.name in _LIBRARIES:
+        return False
+    if _LIBRARIES.intersection(path.relative_to(folder).parts):
+        return False
+    return not any(path.is_relative_to(other) for other in server)
+
+
+def _server_folders() -> set[Path]:
+    """Where the server's own code is, that of Django's apps, which cannot be imported twice, and Python itself."""
+    packages = (module_file(sys.modules.get(name)) for name in SERVER_PACKAGES)
+    mine = {file.parent for file in packages if file is not None}
+    library = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    return mine | library | {Path(config.path).resolve() for config in apps.get_app_configs()}
+
+
+def _packages_around(names: Iterable[str]) -> set[str]:
+    """The packages that these modules are in; a package cannot be taken from under its modules."""
+    around = set()
+    for name in names:
+        while name := name.rpartition(".")[0]:
+            around.add(name)
+    return around
