@@ -52,6 +52,7 @@ def load_anew(source: str, *, others: Collection[str] = (), accept: Callable[[Ag
 
 
 def _load(source: str, others: Collection[str], accept: Callable[[Agent], None]) -> Agent:
+    theirs = [_module_of(other) for other in others]
     before = _take_out(source)
     try:
         agent = load_agent(source)
@@ -60,10 +61,8 @@ def _load(source: str, others: Collection[str], accept: Callable[[Agent], None])
         _take_out(source)
         _put_back(before)
         raise
-    kept = {module_file(module) for module in map(_module_of, others) if module is not None}
-    kept |= {_path(other) for other in others if not is_module_name(other)}
-    theirs = {name: module for name, module in before.items() if module_file(module) in kept}
-    _put_back({name: module for name, module in theirs.items() if name not in sys.modules})
+    kept = {name: module for name, module in before.items() if module in theirs and name not in sys.modules}
+    _put_back(kept)
     return agent
 
 
@@ -103,27 +102,39 @@ def _path(source: str) -> Path:
 
 
 def _module_of(source: str) -> ModuleType | None:
-    """The module that was loaded from a source; for one that failed, the innermost package around it."""
+    """The module that was loaded from a source."""
+    if is_module_name(source):
+        return sys.modules.get(source)
+    module = sys.modules.get(_path(source).stem)
+    return module if module_file(module) == _path(source) else None
+
+
+def _folder_of(source: str) -> Path | None:
+    """Where the modules of a source lie; for a module that failed, where the innermost package around it does."""
     if not is_module_name(source):
-        module = sys.modules.get(_path(source).stem)
-        return module if module_file(module) == _path(source) else None
-    names = [source]
-    while parent := names[-1].rpartition(".")[0]:
-        names.append(parent)
-    return next((sys.modules[name] for name in names if name in sys.modules), None)
+        return _path(source).parent
+    while source and source not in sys.modules:
+        source = source.rpartition(".")[0]
+    file = _file(sys.modules[source]) if source else None
+    return file.parent if file is not None else None
+
+
+def _file(module: ModuleType) -> Path | None:
+    """The file of a module; of a package without an `__init__.py`, the one that it lacks."""
+    folders = list(getattr(module, "__path__", None) or ())
+    return module_file(module) or (Path(folders[0]).resolve() / "__init__.py" if folders else None)
 
 
 def _modules_beside(source: str) -> dict[str, ModuleType]:
     """The modules that were imported from the folder of a source, or from below it, without those of the server."""
-    own = _module_of(source)
-    file = _path(source) if not is_module_name(source) else module_file(own)
-    if file is None:
+    own, folder = _module_of(source), _folder_of(source)
+    if folder is None:
         return {}
-    server = [path for path in _server_folders() if path.is_relative_to(file.parent)]
+    server = [path for path in _server_folders() if path.is_relative_to(folder)]
     found = {}
     for name, module in list(sys.modules.items()):
-        path = module_file(module)
-        if module is own or (path is not None and _is_beside(path, file.parent, server)):
+        file = _file(module)
+        if module is own or (file is not None and _is_beside(file, folder, server)):
             found[name] = module
     for name in ("__main__", settings.SETTINGS_MODULE, settings.ROOT_URLCONF):
         found.pop(name, None)
@@ -131,12 +142,12 @@ def _modules_beside(source: str) -> dict[str, ModuleType]:
     return {name: module for name, module in found.items() if name not in around}
 
 
-def _is_beside(path: Path, folder: Path, server: Iterable[Path]) -> bool:
-    if path.suffix != ".py" or not path.is_relative_to(folder) or folder.name in _LIBRARIES:
+def _is_beside(file: Path, folder: Path, server: Iterable[Path]) -> bool:
+    if file.suffix != ".py" or not file.is_relative_to(folder) or folder.name in _LIBRARIES:
         return False
-    if _LIBRARIES.intersection(path.relative_to(folder).parts):
+    if _LIBRARIES.intersection(file.relative_to(folder).parts):
         return False
-    return not any(path.is_relative_to(other) for other in server)
+    return not any(file.is_relative_to(other) for other in server)
 
 
 def _server_folders() -> set[Path]:

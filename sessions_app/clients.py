@@ -102,6 +102,15 @@ def usable_agent(client: Client, name: str) -> LoadedAgent:
     return agent
 
 
+def agent_unavailable(name: str) -> ProtocolError:
+    """What a message is told whose session's agent is switched off, or not served here."""
+    if get_registry().get(name) is None:
+        words = _("The agent %(name)s of this session is not served here at the moment.")
+    else:
+        words = _("The agent %(name)s is switched off at the moment. Nothing was changed; please try again later.")
+    return ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words % {"name": name})
+
+
 async def record(engine: Engine, entry: Entry) -> Any:
     """Commit for a client. Raises `ProtocolError` with the words for what was refused."""
     if not engine.journal.is_healthy:

@@ -21,7 +21,16 @@ from myagent.protocol.direct_events import (
 from myagent.protocol.errors import ErrorCode, ProtocolError
 from myagent.text import clean, clean_value
 from sessions_app import queries
-from sessions_app.clients import Client, attach, check_cursor, open_session, parse_session_id, record, usable_agent
+from sessions_app.clients import (
+    Client,
+    agent_unavailable,
+    attach,
+    check_cursor,
+    open_session,
+    parse_session_id,
+    record,
+    usable_agent,
+)
 from sessions_app.engine import Engine
 from sessions_app.entries.requests import (
     AnswerConfirmation,
@@ -128,8 +137,7 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
     attachment = client.pump.attachment(session_id)
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
-        words = _("The agent of this session is not available at the moment.")
-        raise ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words)
+        raise agent_unavailable(attachment.agent if attachment else "")
     message = Message.user(clean_value(event.content))
     posted: Posted = await record(
         engine,

@@ -26,17 +26,18 @@ def two_servers(
     folder: Path,
     model: ModelServer,
     *,
+    files: tuple[str, ...] = ("tools.py",),
     settings: dict[str, Any] | None = None,
     environments: tuple[dict[str, str], dict[str, str]] = ({}, {}),
 ) -> Iterator[Pair]:
-    """Two servers of `tools.py`; `environments` are what each of them is told beside where the data is."""
+    """Two servers of `files`; `environments` are what each of them is told beside where the data is."""
     with ExitStack() as stack:
         shared = _shared(kind, stack)
         servers = tuple(
             AgentServer(
                 # Machines that share a database share no folder.
                 folder if kind == SQLITE else folder / str(number),
-                "tools.py",
+                *files,
                 model=model,
                 settings=settings,
                 environment=shared | environment,

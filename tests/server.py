@@ -118,14 +118,17 @@ class AgentServer:
         assert self.wait_exit() == 0, self.log
         self.start()
 
-    def manage(self, *arguments: str) -> str:
-        """Run another command on the same data, as an operator would beside the server; returns what it prints."""
+    def manage(self, *arguments: str, code: int = 0) -> str:
+        """Run another command on the same data, as an operator would beside the server.
+
+        It has to end with `code`; returns what it prints, on standard error unless that is 0.
+        """
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stderr if code else done.stdout
 
     def __enter__(self) -> Self:
         if is_postgres(os.environ.get("DATABASE_URL", "")) and "DATABASE_URL" not in self._environment:

@@ -448,9 +448,10 @@ def test_agents_are_checked_listed_and_switched(folder):
     with serving(folder, "my_agent.py", "--port", "0") as server:
         assert "The agent hello-assistant is switched off." in server.read_banner()
     assert "is switched on" in run([*MANAGE, "agents", "enable", "hello-assistant"], folder).stdout
-    unknown = run([*MANAGE, "agents", "enable", "nobody"], folder)
+    unknown = run([*MANAGE, "agents", "reload", "hello-assistant", "x' OR name <> '"], folder)
     assert unknown.returncode == 1
-    assert unknown.stderr == "❌ There is no agent 'nobody'. Known agents: hello-assistant\n"
+    assert unknown.stderr == "❌ There is no agent \"x' OR name <> '\". Known agents: hello-assistant\n"
+    assert "anew within seconds" in run([*MANAGE, "agents", "reload", "hello-assistant"], folder).stdout
 
 
 @pytest.mark.parametrize(

@@ -244,3 +244,21 @@ def test_a_thread_that_never_returns_does_not_hold_up_exit():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "the end\n"), done.stderr
+
+
+async def test_a_closed_pool_lets_its_threads_end_and_takes_nothing_more(gate):
+    pool = DaemonPool(3, name="closing")
+    idle = await pool.run(threading.current_thread)
+    busy = [asyncio.create_task(pool.run(gate.block)) for _ in range(2)]
+    for _ in busy:
+        await gate.reached()
+    given_up = busy.pop()
+    await give_up(given_up)
+    pool.close()
+    with pytest.raises(RuntimeError):
+        await pool.run(threading.current_thread)
+    gate.opened.set()
+    assert await busy[0] == "passed"
+    for thread in (idle, *gate.threads):
+        await asyncio.to_thread(thread.join, PATIENCE)
+        assert not thread.is_alive()

@@ -65,9 +65,9 @@ def gate() -> Iterator[Gate]:
     gate.opened.set()
 
 
-def run(loops: ToolLoops, tool: BaseTool, agent: str = "weather", **arguments: Any) -> Any:
+def run(loops: ToolLoops, tool: BaseTool, agent: str = "weather", *, version: int = 1, **arguments: Any) -> Any:
     context = RunContext(session_id="s", run_id="r", agent=agent)
-    return loops.execute(agent, tool, tool.bind(arguments, context))
+    return loops.execute(agent, tool, tool.bind(arguments, context), version=version)
 
 
 async def output(loops: ToolLoops, tool: BaseTool, agent: str = "weather", **arguments: Any) -> Any:
@@ -639,3 +639,52 @@ def test_code_that_never_returns_does_not_hold_up_exit(code):
     ).format(code=code)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "the end\n"), done.stderr
+
+
+# Versions
+
+
+async def test_an_old_version_keeps_its_loop_until_it_is_ended(loops):
+    before = set(threading.enumerate())
+    old = (await run(loops, where_async)).data
+    new = (await run(loops, where_async, version=2)).data
+    assert old[0] != new[0]
+    assert (await run(loops, where_async)).data == old
+    await run(loops, where_sync)
+    threads = [thread for thread in set(threading.enumerate()) - before if "weather" in thread.name]
+    assert len(threads) == 3
+    loops.end("weather", 1)
+    loops.end("weather", 1)
+    await until(lambda: [thread.is_alive() for thread in threads] == [thread.ident == new[0] for thread in threads])
+    assert (await run(loops, where_async, version=2)).data == new
+
+
+async def test_what_blocked_in_the_old_version_may_have_been_mended_in_the_new_one(loops, gate, reported):
+    stuck = asyncio.create_task(output(loops, blocking(gate)))
+    await gate.reached()
+    await until(lambda: loops.blocking_tools("weather") == {"block"})
+    gate.opened.set()
+    assert await stuck == "passed"
+    assert await output(loops, greet, version=2, name="Ada") == "Hello, Ada!"
+    loops.end("weather", 1)
+    assert loops.blocking_tools("weather") == frozenset()
+
+
+async def test_ending_cancels_what_was_left_behind(loops):
+    reached, cancelled = threading.Event(), threading.Event()
+
+    @tool
+    async def lingering() -> str:
+        try:
+            reached.set()
+            await asyncio.sleep(PATIENCE)
+        finally:
+            cancelled.set()
+        return ""
+
+    going = asyncio.create_task(output(loops, lingering))
+    assert await asyncio.to_thread(reached.wait, PATIENCE)
+    loops.end("weather", 1)
+    assert await asyncio.to_thread(cancelled.wait, PATIENCE)
+    with pytest.raises(RuntimeError, match="CancelledError"):
+        await going

@@ -53,8 +53,9 @@ class Command(PlainCommand):
 
     def _list(self) -> None:
         names = Column(_("name"), no_wrap=True, overflow="fold")  # whole, since `enable` takes it
-        table = Table(names, _("state"), _("tools"), _("model"), _("source"), _("loaded"), _("error"))
-        for row in HostedAgent.objects.all():
+        table = Table(names, _("state"), _("tools"), _("model"), _("source"), _("loaded"))
+        rows = list(HostedAgent.objects.all())
+        for row in rows:
             table.add_row(
                 row.name,
                 str(row.state.label),
@@ -62,9 +63,11 @@ class Command(PlainCommand):
                 row.model,
                 row.source,
                 row.loaded_at.isoformat(sep=" ", timespec="seconds") if row.loaded_at else "",
-                row.error,
             )
         Console(file=self.stdout, highlight=False, markup=False, emoji=False).print(table)  # type: ignore[arg-type]
+        for row in rows:
+            if row.error:
+                self.stdout.write(f"❌ {row.name}: {row.error}")
 
     def _switch(self, rows: list[HostedAgent], *, enabled: bool) -> None:
         words = _("%(name)s is switched on.") if enabled else _("%(name)s is switched off.")
