@@ -371,7 +371,8 @@ def test_files_folders_and_modules_together_and_what_is_broken_stops_nothing(fol
         assert "⚠️  Not served: Two agents are named 'hello-assistant': my_agent.py and team/bots/c.py" in banner
         assert server.interrupt()[0] == 0
     listed = run([*MANAGE, "agents", "list"], folder, COLUMNS="300").stdout
-    assert re.search(r"a\.py\W+failed\W.*team/bots/a\.py.*Syntax error", listed)
+    assert re.search(r"a\.py\W+failed\W.*team/bots/a\.py", listed)
+    assert "❌ a.py: Syntax error in team/bots/a.py" in listed
     checked = run([*MANAGE, "agents", "check", "my_agent.py", "team/bots", "nowhere.py"], folder)
     assert checked.returncode == 1
     assert re.findall(r"^(\S+)  \(", checked.stdout, re.MULTILINE) == ["hello-assistant", "helped"]
