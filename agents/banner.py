@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote
 
 from rich.console import Console
 from rich.text import Text
 
 from agents.conf import Config
+from agents.hosts import is_loopback
 from agents.llms import missing_setting, model_name
 from agents.local_user import LOCAL_USERNAME
 from agents.registry import LoadedAgent, Registry
+from agents.rows import Row, console_for_rows, hanging, lay_out
 from myagent.i18n import gettext as _
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 """What `--host` can be that is no address of its own: all addresses of this machine."""
+
+MANY = 4
+"""Agents that are shown with all that is known of them; of more than that each has one row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +37,23 @@ class Banner:
     token: str = field(repr=False)
     password: str | None = field(repr=False)
 
-    def lines(self) -> Iterator[Text]:
-        """Line by line."""
-        yield Text.assemble(("🚀 ", ""), (_("MyAgent is running"), "bold green"))
-        for loaded in self.registry:
-            yield from self._agent(loaded)
-        yield _row(_("WebSocket"), self._url("ws"))
-        yield _row(_("With token"), f"{self._url('ws')}?token={self.token}")
-        if self.host in ANY_ADDRESS:
-            yield _row("", _("from other machines: the same with this machine's name or address"))
-        yield _row(_("Admin"), f"{self._url('http')}admin/")
+    def rows(self) -> Iterator[Row]:
+        """What there is, where it is, and who may use it."""
+        yield from self._agents()
+        yield _url(_("WebSocket"), self._address("ws"))
+        yield _url(_("With token"), f"{self._address('ws')}?token={self.token}")
+        page, admin = self._address("http"), f"{self._address('http')}admin/"
+        yield _url(_("Web page"), page, link=page)
+        yield _url(_("Admin"), admin, link=admin)
         if self.password is not None:
             words = _("user %(user)s, password %(password)s (shown only now)")
-            yield _row(_("Log in as"), words % {"user": LOCAL_USERNAME, "password": self.password})
-        yield _row(_("Data"), str(self.config.data_dir))
-        yield _row(_("Who gets in"), who_gets_in(self.config))
-        for warning in self.warnings():
-            yield Text(f"⚠️  {warning}", style="yellow")
-        yield Text(_("Press Ctrl-C to stop."), style="dim")
+            yield Row(label=_("Log in as"), value=words % {"user": LOCAL_USERNAME, "password": self.password})
+        folder = self.config.data_dir.absolute()
+        yield Row(label=_("Data"), value=str(folder), whole=True, link=folder.as_uri())
+        yield from self._access()
 
     def warnings(self) -> list[str]:
-        """What will not work as it stands, each thing once."""
+        """What will not work as it stands, or is open wider than it looks, each thing once, with its cure."""
         words = _("Not served: %(error)s")
         found: list[str | None] = [words % {"error": failed.error} for failed in self.registry.failures]
         found += [missing_setting(loaded.agent, self.config) for loaded in self.registry]
@@ -60,16 +63,67 @@ class Banner:
             for loaded in self.registry
             if self.registry.available(loaded.name) is None
         ]
+        found += [self._open_to_all(), self._readable_by_others(), self._talkative()]
         return list(dict.fromkeys(warning for warning in found if warning))
 
-    def _agent(self, loaded: LoadedAgent) -> Iterator[Text]:
-        tools = ", ".join(tool.name for tool in loaded.agent.tools) or _("none")
-        yield Text.assemble(_label(_("Agent")), (loaded.name, "bold"), f"  ({loaded.source})")
-        yield _row("", f"{self._url('ws')}ws/{quote(loaded.name)}/")
-        yield _row("", _("model: %(model)s") % {"model": model_name(loaded.agent, self.config)})
-        yield _row("", _("tools: %(tools)s") % {"tools": tools})
+    def _agents(self) -> Iterator[Row]:
+        if len(self.registry) <= MANY:
+            for loaded in self.registry:
+                yield from self._agent(loaded)
+            return
+        for number, loaded in enumerate(self.registry):
+            words = _("%(name)s  (%(file)s)  model: %(model)s, tools: %(count)d")
+            model = model_name(loaded.agent, self.config)
+            facts = {"name": loaded.name, "file": loaded.source, "model": model, "count": len(loaded.agent.tools)}
+            yield Row(label=_("Agent") if number == 0 else "", value=words % facts)
+        yield Row(value=_("each of them at %(url)s") % {"url": f"{self._address('ws')}ws/NAME/"})
 
-    def _url(self, scheme: str) -> str:
+    def _agent(self, loaded: LoadedAgent) -> Iterator[Row]:
+        tools = ", ".join(tool.name for tool in loaded.agent.tools) or _("none")
+        yield Row(label=_("Agent"), value=f"{loaded.name}  ({loaded.source})", link=_file_link(loaded), style="bold")
+        yield _url("", f"{self._address('ws')}ws/{quote(loaded.name)}/")
+        yield Row(value=_("model: %(model)s") % {"model": model_name(loaded.agent, self.config)})
+        yield Row(value=_("tools: %(tools)s") % {"tools": tools})
+
+    def _access(self) -> Iterator[Row]:
+        yield Row(label=_("Who gets in"), value=who_gets_in(self.config))
+        if self.config.allow_origins:
+            words = _("pages of %(origins)s too")
+            yield Row(value=words % {"origins": ", ".join(self.config.allow_origins)})
+        if self._is_local:
+            return
+        if self.host in ANY_ADDRESS:
+            yield Row(value=_("from other machines: the same with this machine's name or address"))
+        if not self.config.allow_anonymous:
+            yield Row(label=_("New token"), value="manage.py createtoken NAME --create-user", whole=True)
+
+    # --- warnings
+
+    def _open_to_all(self) -> str | None:
+        if not self.config.allow_anonymous or self._is_local:
+            return None
+        return _(
+            "Everybody who can reach port %(port)s of this machine may use these agents, at your cost. Leave out "
+            "--allow-anonymous, or use --host localhost."
+        ) % {"port": self.port}
+
+    def _readable_by_others(self) -> str | None:
+        folder = self.config.data_dir
+        if not folder.exists() or not folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return None
+        words = _("Other users of this machine can get at the conversations and the secret. Run: chmod 700 %(folder)s")
+        return words % {"folder": folder}
+
+    def _talkative(self) -> str | None:
+        return _("With --debug the log holds what users say.") if self.config.debug else None
+
+    # --- addresses
+
+    @property
+    def _is_local(self) -> bool:
+        return self.host not in ANY_ADDRESS and is_loopback(self.host)
+
+    def _address(self, scheme: str) -> str:
         host = "localhost" if self.host in ANY_ADDRESS else self.host
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
@@ -83,21 +137,23 @@ def who_gets_in(config: Config) -> str:
     return _("programs and pages on this machine; from elsewhere whoever has a token or is logged in")
 
 
-def show(banner: Banner) -> None:
-    """Print the banner; long lines are left whole so that URLs can be copied."""
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    for line in banner.lines():
+def show(banner: Banner, console: Console | None = None) -> None:
+    """Print the banner, by default to standard output."""
+    console = console or console_for_rows()
+    console.print(Text.assemble("🚀 ", (_("MyAgent is running"), "bold green")))
+    for line in lay_out(banner.rows(), console):
         console.print(line)
+    for warning in banner.warnings():
+        for line in hanging("⚠️  ", warning, console):
+            console.print(line, style="yellow")
+    console.print(Text(_("Press Ctrl-C to stop."), style="dim"))
     console.file.flush()
 
 
-def _label(name: str) -> tuple[str, str]:
-    return f"   {name}{' ' * max(14 - _width(name), 1)}", "cyan"
+def _url(label: str, url: str, *, link: str | None = None) -> Row:
+    return Row(label=label, value=url, whole=True, link=link)
 
 
-def _row(name: str, value: str) -> Text:
-    return Text.assemble(_label(name), value)
-
-
-def _width(text: str) -> int:
-    return Text(text).cell_len
+def _file_link(loaded: LoadedAgent) -> str | None:
+    file = Path(loaded.source).expanduser().absolute()
+    return file.as_uri() if file.is_file() else None
