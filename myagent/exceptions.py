@@ -8,6 +8,7 @@ MyAgentError
 ├── RunError                  ends the run with `agent.error`
 │   ├── LLMError              the model could not be asked
 │   │   ├── LLMNotConfigured  no API key, or no usable endpoint, is set
+│   │   ├── LLMNotAllowed     a test must not ask a real model
 │   │   ├── LLMAuthError      the endpoint refuses the key
 │   │   ├── LLMNotFound       the endpoint knows no such model or path
 │   │   ├── LLMUnreachable    no connection
@@ -78,6 +79,12 @@ class LLMNotConfigured(LLMError):
     """A setting that is needed to reach the model is missing."""
 
     code = "llm_not_configured"
+
+
+class LLMNotAllowed(LLMError):
+    """A test was about to ask a real model, and nobody said that it may."""
+
+    code = "llm_not_allowed"
 
 
 class LLMAuthError(LLMError):

@@ -17,6 +17,7 @@ from myagent.exceptions import (
     ContextOverflow,
     LLMAuthError,
     LLMError,
+    LLMNotAllowed,
     LLMNotConfigured,
     LLMNotFound,
     LLMRejected,
@@ -24,6 +25,7 @@ from myagent.exceptions import (
     LLMUnreachable,
 )
 from myagent.i18n import gettext as _
+from myagent.llm_permission import may_ask, stand_in
 from myagent.text import clean
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -71,6 +73,8 @@ class Endpoint:
     @classmethod
     def resolve(cls, model: str, key: str | None, url: str | None) -> Self:
         """The endpoint given, or else the one in the environment. Raises `LLMNotConfigured`."""
+        if (scripted := stand_in()) is not None:
+            return cls(model, "key-of-a-test", scripted)
         url = url or setting("OPENAI_BASE_URL", "OPENAI_API_BASE")
         if url is not None and not _is_http(url):
             raise LLMNotConfigured(
@@ -86,6 +90,16 @@ class Endpoint:
                 _("OPENAI_API_KEY holds characters that no key has. Put the key of your model's endpoint there.")
             )
         return cls(model, key, url)
+
+    def check_allowed(self) -> None:
+        """Raise `LLMNotAllowed` when a test must not ask this endpoint."""
+        if not may_ask(self.url or DEFAULT_URL):
+            raise LLMNotAllowed(
+                _(
+                    "Tests do not ask the real model at {url}. Give the agent a ScriptedLLM, or allow it: mark the "
+                    "test with @pytest.mark.real_llm, or run pytest with --allow-real-llm."
+                ).format(url=self.shown)
+            )
 
     @property
     def shown(self) -> str:

@@ -87,6 +87,7 @@ class OpenAILLM:
     async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Ask the model; see `myagent.llm.LLM.stream`."""
         endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+        endpoint.check_allowed()
         request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
         if tools:
             request["tools"] = list(tools)

@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
+from myagent.testing.server_process import ServerProcess
 from tests.model_server import ModelServer
 from tests.services import is_postgres, postgres_database
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENTS = Path(__file__).resolve().parent / "agents_for_tests"
-START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 LEASE_SECONDS = 2
 """On PostgreSQL, where only the end of its lease tells that a server was killed."""
 
 
-class AgentServer:
+class AgentServer(ServerProcess):
     """`manage.py runagent` on a folder of its own; `files` are names in `tests/agents_for_tests`.
 
     `settings` are keys of the MYAGENT dict, `environment` further variables; a variable that is None is not set.
@@ -47,54 +45,27 @@ class AgentServer:
         settings: dict[str, Any] | None = None,
         environment: dict[str, str | None] | None = None,
     ) -> None:
-        self.folder = folder
-        self.port = 0
-        self.banner = ""
         self._files = [str(AGENTS / name) for name in files]
         self._options = list(options)
         if is_postgres(os.environ.get("DATABASE_URL", "")):
             settings = {"LEASE_SECONDS": LEASE_SECONDS} | (settings or {})
-        self._environment = _environment(folder, model, settings or {}, environment or {})
+        super().__init__(
+            self._line, folder=folder, environment=_environment(folder, model, settings or {}, environment or {})
+        )
+        self.banner = ""
         self._resources = ExitStack()
-        self._process: subprocess.Popen[str] | None = None
-        self._changed = threading.Condition()
-        self._log: list[str] = []
-        self._said: list[str] = []
-        self._readers: list[threading.Thread] = []
+
+    def _line(self, port: int) -> list[str]:
+        server = [sys.executable, str(ROOT / "manage.py"), "runagent", *self._files, "--port", str(port)]
+        return [*server, *self._options]
 
     # --- starting and stopping ---
 
     def start(self) -> None:
-        """Start the process, on the port that it had before if there was one; returns when it listens."""
-        self._said.clear()
-        command = [sys.executable, str(ROOT / "manage.py"), "runagent", *self._files, "--port", str(self.port)]
-        self._process = subprocess.Popen(
-            [*command, *self._options],
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None and self._process.stderr is not None
-        self._readers = [self._read(self._process.stdout, self._said), self._read(self._process.stderr, self._log)]
+        super().start()
         with self._changed:
-            ready = self._changed.wait_for(lambda: "Ctrl-C" in self.said or self._ended, START_SECONDS)
-        assert ready and not self._ended, f"the server did not start: {self.said}\n{self.log}"
+            assert self._changed.wait_for(lambda: "Ctrl-C" in self.said or self.has_ended, WAIT_SECONDS), self.said
         self.banner = self.said
-        found = re.search(r"ws://\S+?:(\d+)/", self.banner)
-        assert found is not None, self.banner
-        self.port = int(found[1])
-
-    def terminate(self) -> None:
-        """Ask the process to stop (SIGTERM); see `wait_exit`."""
-        self._running.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End the process at once (SIGKILL) and wait until it is gone."""
-        self._running.kill()
-        self.wait_exit()
 
     def pause(self) -> None:
         """Freeze the process (SIGSTOP) until `resume`; returns when it stands still."""
@@ -104,19 +75,6 @@ class AgentServer:
     def resume(self) -> None:
         """Let a frozen process go on."""
         self._running.send_signal(signal.SIGCONT)
-
-    def wait_exit(self) -> int:
-        """Wait for the end of the process and of its output; returns the exit code."""
-        code = self._running.wait(WAIT_SECONDS)
-        for reader in self._readers:
-            reader.join(WAIT_SECONDS)
-        return code
-
-    def restart(self) -> None:
-        """Stop in order and start again."""
-        self.terminate()
-        assert self.wait_exit() == 0, self.log
-        self.start()
 
     def manage(self, *arguments: str, code: int = 0) -> str:
         """Run another command on the same data, as an operator would beside the server.
@@ -147,21 +105,6 @@ class AgentServer:
 
     # --- what it says ---
 
-    @property
-    def url(self) -> str:
-        """Where clients connect."""
-        return f"ws://127.0.0.1:{self.port}/"
-
-    @property
-    def said(self) -> str:
-        """What this process wrote to its standard output."""
-        return "".join(self._said)
-
-    @property
-    def log(self) -> str:
-        """What all processes of this server wrote to their standard error."""
-        return "".join(self._log)
-
     def forget_log(self) -> None:
         """Begin the log anew."""
         self._log.clear()
@@ -171,30 +114,6 @@ class AgentServer:
         with self._changed:
             assert self._changed.wait_for(lambda: words in self.log, WAIT_SECONDS), f"never said {words!r}: {self.log}"
         return self.log
-
-    @property
-    def _running(self) -> subprocess.Popen[str]:
-        assert self._process is not None, "not started"
-        return self._process
-
-    @property
-    def _ended(self) -> bool:
-        return self._running.poll() is not None
-
-    def _read(self, stream: IO[str], lines: list[str]) -> threading.Thread:
-        reader = threading.Thread(target=self._collect, args=(stream, lines), daemon=True)
-        reader.start()
-        return reader
-
-    def _collect(self, stream: IO[str], lines: list[str]) -> None:
-        with stream:
-            for line in stream:
-                with self._changed:
-                    lines.append(line)
-                    self._changed.notify_all()
-        with self._changed:
-            self._running.wait()
-            self._changed.notify_all()
 
 
 def _environment(

@@ -246,7 +246,7 @@ def test_links_lead_somewhere(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_mark_is_known(name):
     """A slip in a comment would take a snippet out of the tests."""
-    known = {"client", "server", "run", "file: my_agent.py", "serve", "command", "agent"}
+    known = {"client", "server", "run", "file: my_agent.py", "serve", "command", "agent", "pytest"}
     assert {block.mark for block in blocks(name)} - {""} <= known
 
 
@@ -277,6 +277,24 @@ def test_a_snippet_runs(name, block, tmp_path, monkeypatch):
         file = tmp_path / f"snippet_{block.line}.py"
         file.write_text(block.text, encoding="utf-8")
         assert isinstance(load_agent(str(file)), Agent)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_snippets_of_tests_pass(name, tmp_path):
+    """All of a page in one run, beside the README's agent."""
+    tests = blocks(name, mark="pytest")
+    if not tests:
+        return
+    (file,) = blocks("README.md", mark="file: my_agent.py")
+    (tmp_path / "my_agent.py").write_text(file.text, encoding="utf-8")
+    for block in tests:
+        (tmp_path / f"test_line_{block.line}.py").write_text(block.text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-o", "asyncio_mode=auto"]
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=110, check=False
+    )
+    assert result.returncode == 0, result.stdout
+    assert f"{len(tests)} passed" in result.stdout
 
 
 def test_there_are_snippets_of_every_page_for_authors():

@@ -1,0 +1,34 @@
+"""For the tests of agents: a model that says what it is told to, and the real server around an agent file.
+
+llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
+
+agent = create_react_agent(tools=[Weather()], llm=llm)              # without a server
+assert await agent.arun("How is the weather?") == "It is sunny."
+
+async with serve("my_agent.py", llm=llm) as client:                 # with one
+    turn = await ask(client, "How is the weather?")
+    assert turn.answer == "It is sunny."
+"""
+
+from __future__ import annotations
+
+from myagent.testing.script import Line, Request, Say, Script, ScriptedLLM, ScriptExhausted, call, cut
+from myagent.testing.server_process import ServerFailed
+from myagent.testing.serving import AgentServer, serve
+from myagent.testing.turn import Turn, ask
+
+__all__ = [
+    "AgentServer",
+    "Line",
+    "Request",
+    "Say",
+    "Script",
+    "ScriptExhausted",
+    "ScriptedLLM",
+    "ServerFailed",
+    "Turn",
+    "ask",
+    "call",
+    "cut",
+    "serve",
+]

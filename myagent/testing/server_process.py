@@ -1,0 +1,156 @@
+"""A server as a process: started, stopped, killed, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from myagent.exceptions import MyAgentError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+_ADDRESS = re.compile(r"\bws://\S+?:(\d+)/")
+
+
+class ServerFailed(MyAgentError):
+    """The server did not start, or does not stop; `log` is what it said."""
+
+    code = "server_failed"
+
+    def __init__(self, problem: str, log: str) -> None:
+        self.log = log
+        super().__init__(f"{problem} It said:\n{log or '(nothing)'}")
+
+
+class ServerProcess:
+    """A server that prints its address once it listens. `command` makes the command line for a port (0: any free one).
+
+    It keeps its port over restarts.
+    """
+
+    def __init__(
+        self, command: Callable[[int], Sequence[str]], *, folder: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.port = 0
+        self._command = command
+        self.folder = folder
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[str] | None = None
+        self._changed = threading.Condition()
+        self._said: list[str] = []
+        self._log: list[str] = []
+        self._readers: list[threading.Thread] = []
+
+    # --- starting and stopping ---
+
+    def start(self) -> None:
+        """Start the process, on the port that it had before if there was one; returns when it listens.
+
+        Raises `ServerFailed`.
+        """
+        self._said.clear()
+        self._process = subprocess.Popen(
+            self._command(self.port),
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        assert self._process.stdout is not None and self._process.stderr is not None
+        self._readers = [self._read(self._process.stdout, self._said), self._read(self._process.stderr, self._log)]
+        with self._changed:
+            self._changed.wait_for(lambda: _ADDRESS.search(self.said) or self.has_ended, START_SECONDS)
+        found = _ADDRESS.search(self.said)
+        if found is None or self.has_ended:
+            self.kill()
+            raise ServerFailed("The server did not start.", self.said + self.log)
+        self.port = int(found[1])
+
+    def terminate(self) -> None:
+        """Ask the process to stop in order (SIGTERM); see `wait_exit`."""
+        self._running.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process at once (SIGKILL), as a power cut would, and wait until it is gone."""
+        self._running.kill()
+        self.wait_exit()
+
+    def wait_exit(self) -> int:
+        """Wait for the end of the process and of its output; returns the exit code. Raises `ServerFailed`."""
+        try:
+            code = self._running.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(f"The server did not stop within {STOP_SECONDS:g} s.", self.log) from None
+        for reader in self._readers:
+            reader.join(STOP_SECONDS)
+        return code
+
+    def stop(self) -> None:
+        """Stop in order, or by force when that takes too long; nothing happens when it does not run."""
+        if self._process is None or self.has_ended:
+            return
+        self.terminate()
+        try:
+            self.wait_exit()
+        except ServerFailed:
+            self.kill()
+            raise
+
+    def restart(self) -> None:
+        """Stop in order and start again, on the same port and with the same data."""
+        self.terminate()
+        code = self.wait_exit()
+        if code:
+            raise ServerFailed(f"The server ended with exit code {code}.", self.log)
+        self.start()
+
+    # --- what it says ---
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"ws://127.0.0.1:{self.port}/"
+
+    @property
+    def said(self) -> str:
+        """What the process that runs wrote to its standard output."""
+        return "".join(self._said)
+
+    @property
+    def log(self) -> str:
+        """What all processes of this server wrote to their standard error."""
+        return "".join(self._log)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is over."""
+        return self._running.poll() is not None
+
+    @property
+    def _running(self) -> subprocess.Popen[str]:
+        assert self._process is not None, "not started"
+        return self._process
+
+    def _read(self, stream: IO[str], lines: list[str]) -> threading.Thread:
+        reader = threading.Thread(target=self._collect, args=(stream, lines), daemon=True)
+        reader.start()
+        return reader
+
+    def _collect(self, stream: IO[str], lines: list[str]) -> None:
+        with stream:
+            for line in stream:
+                with self._changed:
+                    lines.append(line)
+                    self._changed.notify_all()
+        # Whoever waits for a line wants to know that none will come.
+        self._running.wait()
+        with self._changed:
+            self._changed.notify_all()

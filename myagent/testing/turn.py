@@ -1,0 +1,65 @@
+"""One message to an agent and everything that comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from myagent.client import Client, ServerFrame
+
+SECONDS = 60.0
+"""How long `ask` waits for the end of a run, far more than a scripted one takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The events of one run, in order; the last one ends it."""
+
+    session_id: str
+    frames: tuple[ServerFrame, ...]
+
+    @property
+    def end(self) -> ServerFrame:
+        """The event that ended the run: `agent.final_answer`, `agent.interrupted` or `agent.error`."""
+        return self.frames[-1]
+
+    @property
+    def answer(self) -> str:
+        """The text of the answer. Raises `AssertionError` when the run ended in another way."""
+        if self.end.event != "agent.final_answer":
+            code = f" ({self.end.code})" if self.end.code else ""
+            raise AssertionError(f"The run ended with {self.end.event}{code}: {self.end.content}")
+        return str(self.end.content)
+
+    def all(self, event: str) -> list[ServerFrame]:
+        """The events of that name."""
+        return [frame for frame in self.frames if frame.event == event]
+
+
+async def ask(
+    client: Client,
+    text: str,
+    *,
+    session_id: str | None = None,
+    confirm: bool | None = None,
+    seconds: float = SECONDS,
+) -> Turn:
+    """Send a message, in a new session unless one is named, and wait for the end of its run.
+
+    `confirm` answers every question of a tool; None answers none. Raises `AssertionError` when the run has not ended
+    after `seconds`, with the events until then.
+    """
+    frames: list[ServerFrame] = []
+    try:
+        async with asyncio.timeout(seconds):
+            session_id = session_id or await client.create_session()
+            run_id = (await client.say(session_id, text)).run_id
+            while not (frames and frames[-1].ends_run):
+                frame = await client.wait_for(lambda frame: frame.run_id == run_id)
+                frames.append(frame)
+                if frame.event == "agent.user_confirm" and confirm is not None and frame.step_id is not None:
+                    await client.respond(session_id, frame.step_id, confirm)
+    except TimeoutError:
+        seen = ", ".join(frame.event for frame in frames) or "nothing"
+        raise AssertionError(f"The run did not end within {seconds:g} s. Until then came: {seen}.") from None
+    return Turn(session_id=session_id, frames=tuple(frames))
