@@ -10,36 +10,61 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from django.http.request import validate_host
 
 from agents import credentials
 from agents.conf import Config
-from agents.credentials import Identity
+from agents.credentials import Identity, Login
 from agents.database import in_thread
 from agents.handshake import Handshake
 from agents.hosts import is_loopback, parse_address, split_host, split_origin
+from agents.models import TOKEN_PREFIX
+from agents.rights import denied_to
+from agents.sso import JWTRefused
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["local", "anonymous", "token", "cookie"]
+Kind = Literal["local", "anonymous", "token", "jwt", "cookie"]
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What a connection may do: as whom, and with which agents (None means all)."""
+    """What a connection may do: as whom, and with which agents.
+
+    `agents` is what a token is limited to (None means all), `denied` what is limited to groups that the user is in none
+    of. `expires_at` and `login` are there where the credential has an end of its own.
+    """
 
     kind: Kind
     user_id: int | None = None
     username: str | None = None
     agents: frozenset[str] | None = None
+    denied: frozenset[str] = frozenset()
     token_id: int | None = None
+    expires_at: datetime | None = None
+    login: Login | None = None
 
     def allows(self, agent: str) -> bool:
-        """Whether the agent of that name may be used."""
-        return self.agents is None or agent in self.agents
+        """Whether the agent of that name may be used, if there is one."""
+        return agent not in self.denied and (self.agents is None or agent in self.agents)
+
+    @classmethod
+    def of(cls, kind: Kind, identity: Identity) -> Grant:
+        """What a user who was recognised may do."""
+        return cls(
+            kind=kind,
+            user_id=identity.user_id,
+            username=identity.username,
+            agents=identity.agents,
+            denied=identity.denied,
+            token_id=identity.token_id,
+            expires_at=identity.expires_at,
+            login=identity.login,
+        )
 
 
 class HandshakeRefused(Exception):
@@ -72,7 +97,7 @@ async def authorize(scope: dict[str, Any], config: Config) -> Grant:
     try:
         return await _authorize(handshake, config)
     except (HandshakeRefused, ConnectionRefused) as refusal:
-        logger.warning("Refused a connection from %s to %r: %s", handshake.peer, handshake.path, refusal.reason)
+        logger.warning("Refused a connection from %s to %r: %s", handshake.client, handshake.path, refusal.reason)
         raise
 
 
@@ -81,42 +106,40 @@ async def _authorize(handshake: Handshake, config: Config) -> Grant:
     if handshake.token is not None:
         if config.allowed_hosts:
             check_host(handshake, config)
-        return _token_grant(await in_thread(credentials.user_of_token, handshake.token))
+        return await _token_grant(handshake.token, config)
     check_host(handshake, config)
     check_origin(handshake, config)
     if is_local(handshake, config):
-        return _local_grant(await in_thread(credentials.local_user))
+        return await _local_grant()
     if handshake.session_key is not None and is_same_origin(handshake):
         user = await in_thread(credentials.user_of_session, handshake.session_key)
         if user is not None:
-            return Grant(kind="cookie", user_id=user.user_id, username=user.username)
+            return Grant.of("cookie", user)
     if config.allow_anonymous:
-        return Grant(kind="anonymous")
+        return Grant(kind="anonymous", denied=await in_thread(denied_to, None))
     raise ConnectionRefused(UNAUTHORIZED, "credentials_required", why_not_local(handshake, config))
 
 
-def _token_grant(identity: Identity | None) -> Grant:
+async def _token_grant(token: str, config: Config) -> Grant:
+    if config.jwt_keys and not token.startswith(TOKEN_PREFIX):
+        try:
+            return Grant.of("jwt", await in_thread(credentials.user_of_sso_token, token, config))
+        except JWTRefused as error:
+            reason = f"The token of the single sign-on is refused: {error}."
+            raise ConnectionRefused(UNAUTHORIZED, "invalid_token", reason) from error
+    identity = await in_thread(credentials.user_of_token, token)
     if identity is None:
-        raise ConnectionRefused(
-            UNAUTHORIZED,
-            "invalid_token",
-            "The token is unknown, expired or revoked. Make one with: manage.py createtoken USER",
-        )
-    return Grant(
-        kind="token",
-        user_id=identity.user_id,
-        username=identity.username,
-        agents=identity.agents,
-        token_id=identity.token_id,
-    )
+        reason = "The token is unknown, expired or revoked. Make one with: manage.py createtoken USER"
+        raise ConnectionRefused(UNAUTHORIZED, "invalid_token", reason)
+    return Grant.of("token", identity)
 
 
-def _local_grant(identity: Identity | None) -> Grant:
+async def _local_grant() -> Grant:
+    identity = await in_thread(credentials.local_user)
     if identity is None:
-        raise ConnectionRefused(
-            UNAUTHORIZED, "local_user_missing", "There is no active user 'local'. Start the server with runagent."
-        )
-    return Grant(kind="local", user_id=identity.user_id, username=identity.username)
+        reason = "There is no active user 'local'. Start the server with runagent."
+        raise ConnectionRefused(UNAUTHORIZED, "local_user_missing", reason)
+    return Grant.of("local", identity)
 
 
 def check_host(handshake: Handshake, config: Config) -> None:
@@ -154,9 +177,14 @@ def check_origin(handshake: Handshake, config: Config) -> None:
 
 
 def is_same_origin(handshake: Handshake) -> bool:
-    """Whether the page that connects came from this server: `Origin` is there and names the same host and port."""
+    """Whether the page that connects came from this server: `Origin` is there and names the same host and port.
+
+    The scheme, too, where a trusted proxy tells it: a page that was not encrypted may be anybody's.
+    """
     origin = split_origin(handshake.origin) if handshake.origin is not None else None
-    return origin is not None and origin[1:] == split_host(handshake.host, scheme=origin[0])
+    if origin is None or handshake.scheme not in (None, origin[0]):
+        return False
+    return origin[1:] == split_host(handshake.host, scheme=origin[0])
 
 
 def is_local(handshake: Handshake, config: Config) -> bool:
@@ -193,13 +221,7 @@ def _has_loopback_origin(handshake: Handshake) -> bool:
 
 def require_agent(grant: Grant, name: str, available: Iterable[str]) -> None:
     """Raise `ConnectionRefused` unless the agent may be used; one that may not looks as if it did not exist."""
-    if name in available and grant.allows(name):
-        return
-    if name in available:
-        logger.warning("Refused %s the agent %r: the token is not good for it.", grant.username, name)
-    raise ConnectionRefused(NOT_FOUND, "agent_not_found", f"there is no agent {name!r}")
-
-
-def recheck(grants: Iterable[Grant]) -> set[Grant]:
-    """Which of these grants hold no longer: token revoked, expired or changed, user inactive. One query; blocks."""
-    return credentials.revoked_among(grants)
+    # Written down in both cases, and in the same words: whoever may not know must not be told by the time it takes.
+    if name not in available or not grant.allows(name):
+        logger.warning("Refused %s the agent %r: there is none, or it is not for them.", grant.username, name[:100])
+        raise ConnectionRefused(NOT_FOUND, "agent_not_found", f"there is no agent {name!r}")

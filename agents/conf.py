@@ -33,7 +33,8 @@ _ALSO_SET_BY = {
     "TRUSTED_PROXIES": "MYAGENT_TRUSTED_PROXIES",
 }
 """Where else than in the dict a value may come from: a variable of the environment or an option of the command."""
-_MAY_BE_ZERO = frozenset({"drain_seconds", "max_queued", "delta_interval_ms"})
+_MAY_BE_ZERO = frozenset({"drain_seconds", "max_queued", "delta_interval_ms", "jwt_leeway_seconds"})
+_SECRET = frozenset({"JWT_KEYS"})
 
 
 class ConfigError(ImproperlyConfigured):
@@ -96,6 +97,23 @@ class Config:
     """The concrete name or address given as `--host`; accepted as `Host` beside the others."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose forwarding headers count; not empty turns the local rule off."""
+    jwt_keys: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    """Secrets or public keys (PEM) of a single sign-on whose tokens let people in; several while one takes over."""
+    jwt_algorithm: Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"] = (
+        "HS256"
+    )
+    """How these tokens are signed, whatever they say themselves."""
+    jwt_issuer: str | None = None
+    """Who must have issued them (`iss`); None for anybody with the key."""
+    jwt_audience: str | None = None
+    """For whom they must be (`aud`); None for tokens that do not say it."""
+    jwt_leeway_seconds: float = 10
+    """By how many seconds the clocks of the two may differ."""
+    jwt_username_claim: str = "sub"
+    """Which claim is the name of the user."""
+    jwt_create_users: bool = False
+    """Whether a user who is not known yet is made."""
+
     user_tokens_per_day: int | None = None
     """Tokens of the model that one user may use in a day; those without a name are one user."""
     group_tokens_per_day: int | None = None
@@ -158,6 +176,8 @@ class Config:
             _check_origin(origin)
         for proxy in self.trusted_proxies:
             _check_proxy(proxy)
+        for key in self.jwt_keys:
+            _check_jwt_key(key, self.jwt_algorithm)
 
     @cached_property
     def trusted_networks(self) -> tuple[Network, ...]:
@@ -193,7 +213,8 @@ def _converted(key: str, value: Any, wanted: Any) -> Any:
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise WrongType(key, _is(value), _("Write a list of texts."))
+            shown = type(value).__name__ if key in _SECRET else value
+            raise WrongType(key, _is(shown), _("Write a list of texts."))
         return tuple(value)
     if wanted is Path and isinstance(value, str):
         return Path(value)
@@ -221,6 +242,15 @@ def _check_origin(origin: str) -> None:
     if origin != "null" and (split_origin(origin) is None or origin.endswith("/")):
         hint = _("Write scheme, host and port, such as https://app.example, or null.")
         raise WrongValue("ALLOW_ORIGINS", _holds(origin), hint)
+
+
+def _check_jwt_key(key: str, algorithm: str) -> None:
+    # Cryptography takes a tenth of a second to load, and most servers have no single sign-on.
+    from agents.jwt_keys import key_problem
+
+    if (problem := key_problem(key, algorithm)) is not None:
+        hint = _("Write what JWT_ALGORITHM needs, which is %(algorithm)s: a long secret, or a public key as PEM.")
+        raise WrongValue("JWT_KEYS", problem, hint % {"algorithm": algorithm})
 
 
 def _check_proxy(proxy: str) -> None:

@@ -10,43 +10,66 @@ from django.conf import settings
 from django.http import parse_cookie
 
 from agents.conf import Config
-from agents.hosts import is_in
+from agents.hosts import is_in, parse_address
 
+_SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _FORWARDING = ("forwarded", "via", "x-real-ip")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Handshake:
-    """The facts that decide; `forwarded` tells that a proxy was involved. `repr` holds no secret."""
+    """The facts that decide. `repr` holds no secret.
+
+    `peer` is the other end of the connection, `client` whoever asked a trusted proxy, for the log. `forwarded` tells
+    that a proxy was involved, `scheme` (`http` or `https`) how the client asked a trusted one.
+    """
 
     path: str
     peer: str
+    client: str
     host: str
+    scheme: str | None
     origin: str | None
     forwarded: bool
     token: str | None
     session_key: str | None
 
     def __repr__(self) -> str:
-        return f"Handshake({self.peer} -> {self.host}{self.path}, origin={self.origin})"
+        return f"Handshake({self.client} -> {self.host}{self.path}, origin={self.origin})"
 
     @classmethod
     def from_scope(cls, scope: dict[str, Any], config: Config) -> Self:
         """Read the scope; forwarding headers count only when the peer is a trusted proxy."""
         headers = _headers(scope)
         peer = (scope.get("client") or ("", 0))[0]
-        host = headers.get("host", "")
-        if is_in(peer, config.trusted_networks):
-            host = headers.get("x-forwarded-host", host).partition(",")[0].strip()
+        trusted = is_in(peer, config.trusted_networks)
+        forwarded = (
+            {name: value for name, value in headers.items() if name.startswith("x-forwarded-")} if trusted else {}
+        )
         return cls(
             path=scope.get("path", ""),
             peer=peer,
-            host=host,
+            client=_client(peer, forwarded.get("x-forwarded-for", ""), config),
+            host=_nearest(forwarded.get("x-forwarded-host")) or headers.get("host", ""),
+            scheme=_SCHEMES.get(_nearest(forwarded.get("x-forwarded-proto")).lower()),
             origin=headers.get("origin"),
             forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
             token=_token(scope, headers),
             session_key=parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME) or None,
         )
+
+
+def _nearest(value: str | None) -> str:
+    """What the proxy next to us says in a list to which each proxy adds at the end."""
+    return (value or "").rpartition(",")[2].strip()
+
+
+def _client(peer: str, forwarded_for: str, config: Config) -> str:
+    """The last address on the way to us that is no trusted proxy; those before it are whatever the client wrote."""
+    for address in reversed([address.strip() for address in forwarded_for.split(",")]):
+        if not is_in(address, config.trusted_networks):
+            return address if parse_address(address) is not None else peer
+    return peer
 
 
 def _headers(scope: dict[str, Any]) -> dict[str, str]:

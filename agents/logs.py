@@ -8,7 +8,9 @@ import re
 import sys
 from typing import TextIO
 
-_SECRETS = re.compile(r"(?P<name>\btoken=|\bBearer\s+)[^\s&\"'#;,)\]}]+|\bmya_[\w-]{8,}", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(?P<name>\btoken=|\bBearer\s+)[^\s&\"'#;,)\]}]+|\bmya_[\w-]{8,}|\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?", re.IGNORECASE
+)
 _EVENT = re.compile(r"\b(?:user|agent|system|plan|solver|aggregate|pipeline)\.[a-z_]+\b")
 
 LONGEST_DETAIL = 600
@@ -20,7 +22,7 @@ _LEVELS = {"DEBUG": _DIM, "INFO": _BLUE, "WARNING": _YELLOW, "ERROR": _RED, "CRI
 
 def redact(text: str) -> str:
     """`text` with every access token in it blotted out."""
-    return _SECRETS.sub(lambda match: f"{match['name'] or 'mya_'}***", text)
+    return _SECRETS.sub(lambda match: f"{match['name'] or match[0][:4]}***", text)
 
 
 class RedactingFormatter(logging.Formatter):

@@ -53,8 +53,8 @@ async def attach_if_usable(client: Client, session_id: uuid.UUID) -> queries.Ses
     """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
     is_new = client.pump.attachment(session_id) is None
     client.pump.attach(session_id)
-    facts = await in_thread(queries.session_facts, session_id)
-    if facts is None or facts.user_id not in (None, client.grant.user_id) or not client.grant.allows(facts.agent):
+    facts = await in_thread(queries.session_facts, session_id, client.grant.user_id)
+    if facts is None or not client.grant.allows(facts.agent):
         if is_new:
             client.pump.detach(session_id)
         return None

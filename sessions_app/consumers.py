@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -205,6 +206,14 @@ class AgentConsumer(AsyncConsumer):
                 raise ProtocolError(ErrorCode.NOT_SUPPORTED, words)
 
     # --- Connection, for the engine ---
+
+    @property
+    def agents_in_use(self) -> set[str]:
+        return {self.client.agent, *self.pump.agents}
+
+    def regrant(self, grant: Grant) -> None:
+        self.grant = grant
+        self.client = replace(self.client, grant=grant)
 
     def heartbeat_is_due(self, now: float) -> bool:
         return now >= self._heartbeat_at

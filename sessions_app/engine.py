@@ -60,7 +60,9 @@ class Engine:
         self.reloader = Reloader(runner=self.runner, tool_loops=self.tool_loops, config=config)
         self.housekeeper = Housekeeper(self.journal, config)
         self.connections: set[Connection] = set()
-        self.watch = Watch(self.allowances, self.connections)
+        self.watch = Watch(
+            allowances=self.allowances, runner=self.runner, journal=self.journal, connections=self.connections
+        )
         self._acknowledged: dict[uuid.UUID, int] = {}
         self._look = asyncio.Event()
         self._woken = False

@@ -134,6 +134,11 @@ class Pump:
     def attached(self) -> tuple[uuid.UUID, ...]:
         return tuple(self._attached)
 
+    @property
+    def agents(self) -> set[str]:
+        """The agents of the sessions that are followed."""
+        return {attachment.agent for attachment in self._attached.values() if attachment.agent}
+
     # --- Subscriber ---
 
     def offer(self, growth: Growth) -> None:

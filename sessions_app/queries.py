@@ -28,12 +28,16 @@ class SessionFacts:
 
     id: uuid.UUID
     agent: str
-    user_id: int | None
     last_seq: int
 
 
-def session_facts(session_id: uuid.UUID) -> SessionFacts | None:
-    row = Session.objects.filter(pk=session_id).values_list("id", "agent", "user_id", "last_seq").first()
+def session_facts(session_id: uuid.UUID, user_id: int | None) -> SessionFacts | None:
+    """A session of this user or of nobody; None for one that is not there or somebody else's.
+
+    The database tells the two apart and nothing here does, so that not even the time it takes tells them.
+    """
+    rows = Session.objects.filter(Q(user=None) | Q(user=user_id), pk=session_id)
+    row = rows.values_list("id", "agent", "last_seq").first()
     return SessionFacts(*row) if row else None
 
 
@@ -130,7 +134,7 @@ def startable_sessions(limit: int, agents: Iterable[str]) -> list[tuple[uuid.UUI
     """`(session_id, agent)` of these agents' sessions whose next run waits for a place, the longest waiting first."""
     busy = Run.objects.filter(session_id=OuterRef("session_id")).active().values("pk")[:1]
     queued = Run.objects.filter(status=Run.Status.QUEUED, session__agent__in=list(agents))
-    queued = queued.annotate(before=Subquery(busy)).filter(before=None)
+    queued = queued.annotate(before=Subquery(busy)).filter(before=None).exclude(session__user__is_active=False)
     rows = queued.order_by("queued_at").values_list("session_id", "session__agent")[: limit * 2]
     return list(dict.fromkeys(rows))[:limit]
 

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from agents.allowances import Allowances
@@ -38,6 +39,16 @@ TRIAL_SECONDS = 60.0
 
 NO_SESSION = uuid.UUID(int=0)
 """For entries that are of the process and of no session."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingRun:
+    """A run that goes on here; `user_id` None is one of nobody's sessions."""
+
+    session_id: uuid.UUID
+    run_id: uuid.UUID
+    user_id: int | None
+    agent: str
 
 
 class Runner:
@@ -137,6 +148,12 @@ class Runner:
         self._unused = [item for item in self._unused if id(item[0]) in working]
         for _agent, then in unused:
             then()
+
+    @property
+    def working(self) -> list[WorkingRun]:
+        """What goes on here."""
+        refs = [(driver.ref, driver.agent.name) for driver in self._drivers.values()]
+        return [WorkingRun(ref.session_id, ref.run_id, ref.user_id, agent) for ref, agent in refs]
 
     # --- what others did to our runs ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Collection
 from datetime import datetime
@@ -9,13 +10,23 @@ from typing import Protocol
 
 from django.utils import timezone
 
-from agents.access import Grant, recheck
+from agents.access import Grant
 from agents.allowances import Allowances, Level, end_of_day
 from agents.database import in_thread
+from agents.recheck import Rechecked, recheck
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
+from sessions_app.batch import Refused
+from sessions_app.entries.requests import CancelRuns
+from sessions_app.journal import Journal
 from sessions_app.pump import Pump
+from sessions_app.runner import Runner, WorkingRun
+
+logger = logging.getLogger(__name__)
+
+ACCESS_REVOKED = "access_revoked"
+"""The `reason` of a run that was ended because its user may not use the agent any more, or nothing at all."""
 
 
 class Connection(Protocol):
@@ -25,6 +36,15 @@ class Connection(Protocol):
     pump: Pump
     told_until: datetime | None
     """Until when its client need not be told again that a budget is nearly used up."""
+
+    @property
+    def agents_in_use(self) -> set[str]:
+        """The agents of its path and of the sessions that it follows."""
+        ...
+
+    def regrant(self, grant: Grant) -> None:
+        """Go on with what it may do from now on."""
+        ...
 
     def heartbeat_is_due(self, now: float) -> bool:
         """Whether it is time for a heartbeat; `now` by the loop's clock."""
@@ -42,17 +62,45 @@ class Connection(Protocol):
 class Watch:
     """Lives on the event loop. `connections` are those that are open at any moment."""
 
-    def __init__(self, allowances: Allowances, connections: Collection[Connection]) -> None:
+    def __init__(
+        self, *, allowances: Allowances, runner: Runner, journal: Journal, connections: Collection[Connection]
+    ) -> None:
         self._allowances = allowances
+        self._runner = runner
+        self._journal = journal
         self._connections = connections
 
     async def look(self) -> None:
-        """Close what is allowed no longer, and tell those who have nearly used up what they may use today."""
+        """End what is allowed no longer, and tell those who have nearly used up what they may use today."""
+        grants = {connection.grant for connection in self._connections}
+        working = self._runner.working
+        rechecked = await in_thread(recheck, grants, [run.user_id for run in working])
+        await self._close_revoked(rechecked)
+        for run in working:
+            if not rechecked.may_use(run.user_id, run.agent):
+                await self._cancel(run)
         await in_thread(self._allowances.refresh)
-        revoked = await in_thread(recheck, {connection.grant for connection in self._connections})
-        for connection in [connection for connection in self._connections if connection.grant in revoked]:
-            await connection.revoke()
         await self._tell_of_budgets()
+
+    async def _close_revoked(self, rechecked: Rechecked) -> None:
+        renewed: dict[Grant, Grant | None] = {}
+        for connection in list(self._connections):
+            before = connection.grant
+            if before not in renewed:
+                renewed[before] = rechecked.of(before)
+            grant = renewed[before]
+            if grant is None or not all(map(grant.allows, filter(before.allows, connection.agents_in_use))):
+                await connection.revoke()
+            elif grant != before:
+                connection.regrant(grant)
+
+    async def _cancel(self, run: WorkingRun) -> None:
+        try:
+            ended = await self._journal.record(CancelRuns(session_id=run.session_id, reason=ACCESS_REVOKED))
+        except Refused:
+            return  # the session was deleted meanwhile
+        logger.warning("Cancelled run %s: its user may not use %s any more.", run.run_id, run.agent)
+        self._runner.stop_runs(ended)
 
     async def _tell_of_budgets(self) -> None:
         now = timezone.now()

@@ -110,7 +110,7 @@ def test_several_in_one_batch_with_others():
         DeleteSession(session_id=second),
     )
     assert queries.conversation(first).messages == HISTORY
-    assert queries.session_facts(second) is None
+    assert queries.session_facts(second, None) is None
     assert not models.Message.objects.filter(session_id=second).exists()
 
 

@@ -50,7 +50,8 @@ def test_only_the_hash_is_stored(ann):
 def test_a_token_names_its_user(ann):
     token, plaintext = AccessToken.objects.issue(ann, "laptop", agents=["a"])
     identity = credentials.user_of_token(plaintext)
-    assert identity == credentials.Identity(user_id=ann.pk, username="ann", token_id=token.pk, agents=frozenset({"a"}))
+    expected = {"user_id": ann.pk, "username": "ann", "token_id": token.pk, "agents": frozenset({"a"})}
+    assert identity == credentials.Identity(**expected, denied=frozenset())
 
 
 def test_usable(ann):
@@ -171,6 +172,7 @@ def test_createtoken_refuses_odd_periods(ann, period):
         ("GET /?x=1&TOKEN=other HTTP/1.1", "GET /?x=1&TOKEN=*** HTTP/1.1"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
         ("saw mya_abcdefgh123456 there", "saw mya_*** there"),
+        ("saw eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.abc-_ there", "saw eyJh*** there"),
         ("used 5 tokens; max_token 3", "used 5 tokens; max_token 3"),
     ],
 )

@@ -1,0 +1,59 @@
+"""Which agents somebody may not use: those that are limited to groups, for whoever is in none of these.
+
+Whoever has the permission `agents.use_agent`, in person or through a group, and every superuser, may use them all. All
+of it blocks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from agents.models import HostedAgent
+
+NOTHING: frozenset[str] = frozenset()
+
+Limited = Mapping[str, frozenset[int]]
+"""The agents that are limited to groups, by name, with the ids of these groups."""
+
+
+def limited_agents() -> Limited:
+    """The agents that are not for everybody. One query."""
+    groups: dict[str, set[int]] = defaultdict(set)
+    for name, group_id in HostedAgent.groups.through._default_manager.values_list("hostedagent__name", "group_id"):
+        groups[name].add(group_id)
+    return {name: frozenset(ids) for name, ids in groups.items()}
+
+
+def denied_to(user_id: int | None) -> frozenset[str]:
+    """The agents that this user may not use; None is somebody without a name. One query, two if any is limited."""
+    limited = limited_agents()
+    if not limited or user_id is None:
+        return frozenset(limited)
+    rows = list(with_rights(get_user_model()._default_manager.filter(pk=user_id)).values_list(*RIGHTS))
+    return denied(limited, [group for group, _ in rows], may_use_any=any(may for _, may in rows))
+
+
+RIGHTS = ("groups", "may_use_any")
+"""What `with_rights` adds: a user has one row for each group."""
+
+
+def with_rights(users: QuerySet) -> QuerySet:
+    """`users` with what `denied` wants to know of them."""
+    permission = Permission.objects.filter(codename="use_agent", content_type__app_label="agents")
+    in_person = Exists(permission.filter(user=OuterRef("pk")))
+    through_group = Exists(permission.filter(group__user=OuterRef("pk")))
+    annotated: QuerySet = users.annotate(may_use_any=Q(is_superuser=True) | in_person | through_group)
+    return annotated
+
+
+def denied(limited: Limited, groups: Iterable[int | None], *, may_use_any: bool) -> frozenset[str]:
+    """The agents that somebody in these groups may not use."""
+    if may_use_any:
+        return NOTHING
+    mine: Collection[int | None] = set(groups)
+    return frozenset(name for name, allowed in limited.items() if allowed.isdisjoint(mine))
