@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -40,10 +41,10 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """A browser session: the key of its row, and what changes with its user's password."""
+    """A browser session: the key of its row, and the mark of the password with which its user logged in."""
 
     session_key: str = field(repr=False)
-    password_hash: str = field(repr=False)
+    password_mark: str = field(repr=False)
 
 
 def user_of_token(plaintext: str) -> Identity | None:
@@ -69,7 +70,7 @@ def user_of_session(session_key: str) -> Identity | None:
     user = get_user(request)
     if not user.is_authenticated or not user.is_active:
         return None
-    return _identity(user, login=Login(session_key=session_key, password_hash=user.get_session_auth_hash()))
+    return _identity(user, login=Login(session_key=session_key, password_mark=password_mark(user.password)))
 
 
 def local_user() -> Identity | None:
@@ -79,6 +80,11 @@ def local_user() -> Identity | None:
     )
     user = users.first()
     return _identity(user) if user is not None else None
+
+
+def password_mark(stored: str) -> str:
+    """What changes with a stored password and does not tell it. Django's own takes ten times as long."""
+    return hashlib.blake2b(stored.encode(), digest_size=16).hexdigest()
 
 
 def session_store() -> Any:

@@ -11,7 +11,7 @@ from django.db.models import FilteredRelation, Q
 from django.utils import timezone
 
 from agents.access import Grant
-from agents.credentials import limited_to, session_store
+from agents.credentials import limited_to, password_mark, session_store
 from agents.models import usable_at
 from agents.rights import RIGHTS, denied, limited_agents, with_rights
 
@@ -25,12 +25,6 @@ class Standing:
     groups: set[int | None] = field(default_factory=set)
     tokens: dict[int, frozenset[str] | None] = field(default_factory=dict)
     denied: frozenset[str] = frozenset()
-
-    @property
-    def password_hash(self) -> str:
-        """What a browser session remembers of the password."""
-        user: Any = get_user_model()(password=self.password)
-        return str(user.get_session_auth_hash())
 
 
 class Rechecked:
@@ -52,7 +46,7 @@ class Rechecked:
         if grant.token_id is not None and standing.tokens.get(grant.token_id, frozenset()) != grant.agents:
             return None
         if grant.login is not None and (
-            grant.login.session_key not in self._logins or grant.login.password_hash != standing.password_hash
+            grant.login.session_key not in self._logins or grant.login.password_mark != password_mark(standing.password)
         ):
             return None
         return grant if grant.denied == standing.denied else replace(grant, denied=standing.denied)

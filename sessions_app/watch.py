@@ -72,27 +72,16 @@ class Watch:
 
     async def look(self) -> None:
         """End what is allowed no longer, and tell those who have nearly used up what they may use today."""
-        grants = {connection.grant for connection in self._connections}
-        working = self._runner.working
+        # As they are now: nothing is known of those that come while the database answers.
+        connections, working = list(self._connections), self._runner.working
+        grants = {connection.grant for connection in connections}
         rechecked = await in_thread(recheck, grants, [run.user_id for run in working])
-        await self._close_revoked(rechecked)
+        await _close_revoked(connections, rechecked)
         for run in working:
             if not rechecked.may_use(run.user_id, run.agent):
                 await self._cancel(run)
         await in_thread(self._allowances.refresh)
         await self._tell_of_budgets()
-
-    async def _close_revoked(self, rechecked: Rechecked) -> None:
-        renewed: dict[Grant, Grant | None] = {}
-        for connection in list(self._connections):
-            before = connection.grant
-            if before not in renewed:
-                renewed[before] = rechecked.of(before)
-            grant = renewed[before]
-            if grant is None or not all(map(grant.allows, filter(before.allows, connection.agents_in_use))):
-                await connection.revoke()
-            elif grant != before:
-                connection.regrant(grant)
 
     async def _cancel(self, run: WorkingRun) -> None:
         try:
@@ -111,6 +100,15 @@ class Watch:
             if (level := levels.get(connection.grant.user_id)) is not None:
                 connection.told_until = end_of_day(now)
                 connection.pump.direct(_notice(level, connection.told_until))
+
+
+async def _close_revoked(connections: Collection[Connection], rechecked: Rechecked) -> None:
+    for connection in connections:
+        before, grant = connection.grant, rechecked.of(connection.grant)
+        if grant is None or not all(map(grant.allows, filter(before.allows, connection.agents_in_use))):
+            await connection.revoke()
+        elif grant != before:
+            connection.regrant(grant)
 
 
 def _notice(level: Level, free_at: datetime) -> SystemNotice:

@@ -103,6 +103,11 @@ class AgentServer(ServerProcess):
             self.kill()
         self._resources.close()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the server is told, for processes beside it on the same data."""
+        return self._environment
+
     # --- what it says ---
 
     def forget_log(self) -> None:
