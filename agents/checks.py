@@ -16,7 +16,7 @@ _WRONG_VALUE = "agents.E003"
 
 
 def check_config(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 unknown key, E002 wrong type, E003 value that cannot be used; W001 and W002 for what is rarely meant."""
+    """E001 unknown key, E002 wrong type, E003 value that cannot be used; W001 to W003 for what is rarely meant."""
     try:
         config = get_config()
     except ConfigError as error:
@@ -40,6 +40,14 @@ def _doubts(config: Config) -> list[CheckMessage]:
                 _("INBOUND_BYTES is smaller than MAX_FRAME_BYTES: one large frame stops its connection."),
                 hint=_("Let INBOUND_BYTES be at least MAX_FRAME_BYTES."),
                 id="agents.W002",
+            )
+        )
+    if config.jwt_keys and config.jwt_audience is None:
+        doubts.append(
+            Warning(
+                _("JWT_KEYS is set and JWT_AUDIENCE is not: tokens count that were made for another application."),
+                hint=_("Let the single sign-on name an audience in its tokens, and set it here."),
+                id="agents.W003",
             )
         )
     return doubts

@@ -26,6 +26,8 @@ def test_the_shipped_settings_are_in_order():
         ({"MAX_RUNS": 0}, "agents.E003"),
         ({"ALLOW_ANONYMOUS": True, "REQUIRE_AUTH": True}, "agents.W001"),
         ({"INBOUND_BYTES": 1024}, "agents.W002"),
+        ({"JWT_KEYS": ["x" * 32]}, "agents.W003"),
+        ({"JWT_KEYS": ["x" * 31], "JWT_AUDIENCE": "myagent"}, "agents.E003"),
     ],
 )
 def test_a_mistake_has_its_own_id(values, expected):
