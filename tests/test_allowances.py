@@ -23,11 +23,8 @@ NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def english():
-    language = i18n._language
-    i18n.use_language("en")
-    yield
-    i18n.use_language(language)
+def in_english(monkeypatch):
+    monkeypatch.setattr(i18n, "_language", "en")
 
 
 # --- pace -------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from agents.local_user import ensure_local_user
 from agents.models import AccessToken
 from agents.sso import JWTRefused, user_of_jwt
 from agents.system_user import SYSTEM_USERNAME, system_user
+from myagent import i18n
 from tests.factories import database
 from tests.test_access import scope
 
@@ -51,6 +52,11 @@ RSA, OTHER_RSA = (rsa.generate_private_key(65537, 2048) for _ in range(2))
 KEYS = {"RS256": RSA, "ES256": ec.generate_private_key(ec.SECP256R1()), "EdDSA": ed25519.Ed25519PrivateKey.generate()}
 
 pytestmark = database
+
+
+@pytest.fixture(autouse=True)
+def in_english(monkeypatch):
+    monkeypatch.setattr(i18n, "_language", "en")
 
 
 @pytest.fixture
