@@ -12,6 +12,7 @@ from myagent import react
 from myagent.events import RunFinished
 from myagent.exceptions import AgentDefinitionError
 from myagent.host import ConfirmationRequest, RunContext
+from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.local_host import LocalHost
 from myagent.messages import Content, Message
@@ -102,9 +103,8 @@ def create_react_agent(
     known = [item.name for item in fields(Agent)]
     unknown = sorted(options.keys() - known)
     if unknown:
-        raise AgentDefinitionError(
-            f"create_react_agent() has no option {', '.join(map(repr, unknown))}. It knows: {', '.join(known)}."
-        )
+        words = _("create_react_agent() has no option %(unknown)s. It knows: %(known)s.")
+        raise AgentDefinitionError(words % {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(known)})
     if isinstance(options.get("llm"), str):
         from myagent.openai_llm import OpenAILLM  # see default_llm
 
@@ -117,14 +117,17 @@ create_toolcall_agent = create_react_agent
 
 def _check_text(option: str, value: object, *, blank: bool = True) -> None:
     if not isinstance(value, str) or not (blank or value.strip()):
-        raise AgentDefinitionError(f"{option}={value!r}: {option} should be text.")
+        words = _("%(option)s=%(value)r: it should be text.")
+        raise AgentDefinitionError(words % {"option": option, "value": value})
 
 
 def _check_count(option: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise AgentDefinitionError(f"{option}={value!r}: {option} should be a whole number from 1.")
+        words = _("%(option)s=%(value)r: it should be a whole number from 1.")
+        raise AgentDefinitionError(words % {"option": option, "value": value})
 
 
 def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise AgentDefinitionError(f"{option}={value!r}: choose one of {', '.join(choices)}.")
+        words = _("%(option)s=%(value)r: choose one of %(known)s.")
+        raise AgentDefinitionError(words % {"option": option, "value": value, "known": ", ".join(choices)})

@@ -7,6 +7,7 @@ The library must not need Django, so this is the standard library's gettext; Dja
 from __future__ import annotations
 
 import gettext as _gettext
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ LOCALE_DIR = Path(__file__).parent / "locale"
 LANGUAGES = ("zh-hans", "en")
 DEFAULT_LANGUAGE = "zh-hans"
 
-_language = DEFAULT_LANGUAGE
+_language: str | None = None
 
 
 def use_language(code: str) -> None:
@@ -23,6 +24,17 @@ def use_language(code: str) -> None:
     if code not in LANGUAGES:
         raise ValueError(f"{code!r} is not a language of MyAgent. Choose one of {', '.join(LANGUAGES)}.")
     _language = code
+
+
+def language() -> str:
+    """The language of this process: the one that was chosen, else, for agents that nobody serves, the one that
+    `MYAGENT_LANGUAGE` names.
+    """
+    global _language
+    if _language is None:
+        named = os.environ.get("MYAGENT_LANGUAGE", "")
+        _language = named if named in LANGUAGES else DEFAULT_LANGUAGE
+    return _language
 
 
 @lru_cache
@@ -34,12 +46,12 @@ def _catalogue(code: str) -> _gettext.NullTranslations:
 
 def gettext(message: str) -> str:
     """`message` in this process's language."""
-    return _catalogue(_language).gettext(message)
+    return _catalogue(language()).gettext(message)
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
     """One of the two in this process's language, as `count` wants it."""
-    return _catalogue(_language).ngettext(singular, plural, count)
+    return _catalogue(language()).ngettext(singular, plural, count)
 
 
 def gettext_noop(message: str) -> str:

@@ -24,6 +24,12 @@ WAIT_SECONDS = 20.0
 """How long a test waits for an event before it fails; far more than anything takes."""
 
 
+@pytest.fixture
+def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process says is English, for tests that look at the words."""
+    monkeypatch.setattr("myagent.i18n._language", "en")
+
+
 @pytest.fixture(scope="module")
 def model() -> Iterator[ModelServer]:
     """The model of the module's server."""

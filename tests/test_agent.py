@@ -10,6 +10,8 @@ from myagent.exceptions import LLMAuthError
 from myagent.openai_llm import OpenAILLM
 from myagent.testing import ScriptedLLM, call
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 
 @tool
 def weather(city: str) -> str:

@@ -17,6 +17,8 @@ from myagent import AgentDefinitionError, RetryTool, RunContext, tool
 from myagent.tool.arguments import parse_arguments
 from myagent.tool.docstring import split_docstring
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 if TYPE_CHECKING:
     from decimal import Decimal
 

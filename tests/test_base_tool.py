@@ -25,6 +25,8 @@ from myagent.tool.base_tool import to_result
 from myagent.tool.collection import ToolCollection
 from myagent.tool.terminate import Terminate
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 
 @pytest.fixture
 def context() -> RunContext:

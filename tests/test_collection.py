@@ -7,6 +7,8 @@ import pytest
 from myagent import AgentDefinitionError, BaseTool, tool
 from myagent.tool.collection import ToolCollection
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 
 class HelloTool(BaseTool):
     name = "say_hello"
@@ -64,8 +66,8 @@ def test_nobody_can_change_it_through_its_schemas():
         (["say_hello"], "'say_hello' is not a tool"),
         ([{"type": "function"}], "is not a tool"),
         ([None], "None is not a tool"),
-        (HelloTool(), "tools should be a list"),
-        (None, "tools should be a list"),
+        (HelloTool(), "it should be a list"),
+        (None, "it should be a list"),
         ([lambda city: city], "<lambda>"),
         ([BaseTool()], "BaseTool has no name"),
     ],

@@ -9,6 +9,8 @@ import pytest
 
 from myagent import AgentDefinitionError, BaseTool, tool
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 
 @tool
 async def weather(city: str, days: int = 1) -> str:

@@ -9,6 +9,8 @@ from myagent.protocol import client_events as events
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.protocol.errors import ErrorCode, ProtocolError
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 S = "7f6f0f7e-8f2d-4d63-8a3b-0d6c52b4c111"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 from babel.messages import Catalog
@@ -90,3 +92,64 @@ def test_one_english_word_of_two_meanings_is_two_words(model, field, words):
 def test_unknown_language_is_refused():
     with pytest.raises(ValueError, match="zh-hans, en"):
         i18n.use_language("fr")
+
+
+# --- nothing is said past the catalogue -------------------------------------------------------------------------------
+
+MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_noop", "pgettext", "pgettext_lazy"}
+SPEAKERS = {
+    *("AgentDefinitionError", "ArgumentTypeError", "CommandError", "ImproperlyConfigured", "ProtocolError"),
+    *("PydanticCustomError", "bad_field", "Error", "Warning", "Row", "Text", "Column", "message_user"),
+    *("print", "write", "input", "ask", "add_row"),
+}
+"""Whatever is called with words for people: errors of users' making, checks, rows of the console, output."""
+SPOKEN = {"help", "hint", "verbose_name", "verbose_name_plural", "short_description", "epilog", "title"}
+"""Arguments that are words for people, whoever takes them."""
+SENTENCE = re.compile(r"[^\W\d_]{2,}\W*\s+\W*[^\W\d_]{2,}")
+COMMANDS = {"manage.py createtoken NAME --create-user", "pip install 'psycopg[binary,pool]'", "bold green"}
+"""Words that are the same in every language."""
+
+
+def called(function: ast.expr) -> str:
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def unmarked(node: ast.AST) -> Iterator[ast.Constant]:
+    """The sentences in an expression that no gettext looks up."""
+    if isinstance(node, ast.Call) and called(node.func) in MARKS:
+        return
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and SENTENCE.search(node.value):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from unmarked(child)
+
+
+def spoken(tree: ast.AST) -> Iterator[ast.expr]:
+    """The expressions that end up before people."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            if called(node.func) in SPEAKERS:
+                yield from node.args
+                yield from (keyword.value for keyword in node.keywords if keyword.arg not in ("id", "style"))
+            yield from (keyword.value for keyword in node.keywords if keyword.arg in SPOKEN)
+
+
+@pytest.mark.parametrize("source", catalogue.SOURCES)
+def test_what_is_said_to_people_is_in_the_catalogue(source):
+    found = [
+        f"{path.relative_to(catalogue.ROOT)}:{constant.lineno}: {constant.value}"
+        for path in sorted((catalogue.ROOT / source).rglob("*.py"))
+        if not {"migrations", "templates"} & set(path.parts)
+        for expression in spoken(ast.parse(path.read_text(encoding="utf-8")))
+        for constant in unmarked(expression)
+        if constant.value not in COMMANDS
+    ]
+    assert found == []
+
+
+def test_a_sentence_past_the_catalogue_is_found():
+    code = (
+        'raise CommandError(f"Nothing is {said} here")\nparser.add_argument("x", help="two words")\nwrite(_("no, no"))'
+    )
+    found = [constant.value for expression in spoken(ast.parse(code)) for constant in unmarked(expression)]
+    assert found == ["Nothing is ", "two words"]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from myagent.i18n import gettext as _
 from myagent.protocol.cursor import split_event_id
 
 MAX_SEQ = 2**63 - 1
@@ -21,7 +22,7 @@ def _sequence_number(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEQ:
-        raise bad_field("a sequence number is a whole number from 0")
+        raise bad_field(_("a sequence number is a whole number from 0"))
     return value
 
 
@@ -93,12 +94,14 @@ class CursorEvent(ClientEvent):
     def _event_id_is_one(self) -> Self:
         if self.last_event_id:
             try:
-                named, _ = split_event_id(self.last_event_id)
+                named, _seq = split_event_id(self.last_event_id)
             except ValueError as error:
                 raise bad_field(str(error)) from error
             session_id = getattr(self, "session_id", None)
             if session_id is not None and named != session_id:
-                raise bad_field(f"last_event_id belongs to another session than {session_id!r}")
+                raise bad_field(
+                    _("last_event_id belongs to another session than %(session)r") % {"session": session_id}
+                )
         return self
 
 
@@ -111,7 +114,7 @@ def message_content(content: Any) -> str | list[dict[str, Any]]:
         for key in ("text", "question", "content"):
             if isinstance(content.get(key), str):
                 return str(content[key])
-    raise bad_field("content should be text, a list of content parts, or an object with text, question or content")
+    raise bad_field(_("content should be text, a list of content parts, or an object with text, question or content"))
 
 
 def _content_part(part: Any) -> dict[str, Any]:
@@ -122,4 +125,4 @@ def _content_part(part: Any) -> dict[str, Any]:
             return {"type": "image_url", "image_url": dict(image)}
         case {"type": "image_url", "image_url": str(url)}:
             return {"type": "image_url", "image_url": {"url": url}}
-    raise bad_field("a content part is {type: text, text} or {type: image_url, image_url: {url}}")
+    raise bad_field(_("a content part is {type: text, text} or {type: image_url, image_url: {url}}"))

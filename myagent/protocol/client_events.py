@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from myagent.i18n import gettext as _
 from myagent.protocol.client_base import (
     ClientEvent,
     CursorEvent,
@@ -60,7 +61,7 @@ class UserMessage(SessionEvent):
     def _short_message_id(self) -> Self:
         value = self.metadata.get("message_id")
         if value is not None and (not isinstance(value, str) or len(value) > 200):
-            raise bad_field("metadata.message_id is text of at most 200 characters")
+            raise bad_field(_("metadata.message_id is text of at most 200 characters"))
         return self
 
     @property
@@ -89,10 +90,10 @@ class UserResponse(SessionEvent):
         if isinstance(content, bool):
             content = {"confirmed": content}
         if not isinstance(content, dict):
-            raise bad_field("content should be {confirmed: true} or {confirmed: false}")
+            raise bad_field(_("content should be {confirmed: true} or {confirmed: false}"))
         answers = [content[key] for key in ("confirmed", "approved") if key in content]
         if not answers or any(answer is not answers[0] for answer in answers):
-            raise bad_field("content should say confirmed: true or confirmed: false, once")
+            raise bad_field(_("content should say confirmed: true or confirmed: false, once"))
         extra = {key: content.get(key) for key in ("args", "tasks", "reason")}
         kept = {key: data[key] for key in ("event", "session_id", "step_id", "metadata") if key in data}
         return {**kept, "confirmed": answers[0], **extra}
@@ -146,9 +147,9 @@ class UserAck(CursorEvent):
     @model_validator(mode="after")
     def _names_an_event(self) -> Self:
         if self.last_event_id is None and self.last_seq is None:
-            raise PydanticCustomError("missing", "last_event_id or last_seq is needed")
+            raise PydanticCustomError("missing", _("last_event_id or last_seq is needed"))
         if self.last_event_id is None and self.session_id is None:
-            raise PydanticCustomError("missing", "session_id is needed with a bare number")
+            raise PydanticCustomError("missing", _("session_id is needed with a bare number"))
         return self
 
     @property
@@ -191,7 +192,7 @@ class UserUpdateSession(SessionEvent):
             return data
         content = data.get("content")
         if not isinstance(content, dict) or not {"title", "metadata"} & content.keys():
-            raise PydanticCustomError("missing", "content.title or content.metadata is needed")
+            raise PydanticCustomError("missing", _("content.title or content.metadata is needed"))
         kept = {key: data[key] for key in ("event", "session_id", "metadata") if key in data}
         return {**kept, "title": content.get("title"), "session_metadata": content.get("metadata")}
 

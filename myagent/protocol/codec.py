@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from myagent.i18n import gettext as _
+from myagent.i18n import gettext_noop
 from myagent.protocol.client_base import ClientEvent
 from myagent.protocol.client_events import AnyClientEvent
 from myagent.protocol.cursor import event_id
@@ -21,6 +23,17 @@ _CLIENT_EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.model_fields["event"].default: TypeAdapter(kind) for kind in get_args(get_args(AnyClientEvent)[0])
 }
 CLIENT_EVENT_NAMES = frozenset(_CLIENT_EVENTS)
+_PROBLEMS = {
+    "string_type": gettext_noop("it should be text"),
+    "dict_type": gettext_noop("it should be an object"),
+    "list_type": gettext_noop("it should be a list"),
+    "int_type": gettext_noop("it should be a whole number"),
+    "bool_type": gettext_noop("it should be true or false"),
+    "string_too_long": gettext_noop("it should have at most %(max_length)s characters"),
+    "greater_than_equal": gettext_noop("it should be at least %(ge)s"),
+    "less_than_equal": gettext_noop("it should be at most %(le)s"),
+}
+"""What pydantic finds, by its names; whatever else it may find it tells in English."""
 MAX_DEPTH = 100
 """Levels of objects and lists in a frame of a client."""
 
@@ -49,7 +62,7 @@ def _check_depth(frame: str, data: Any) -> None:
         level = [child for item in level for child in _children(item)]
         if not level:
             return
-    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    raise ValueError(_("it is nested more than %(depth)d levels deep") % {"depth": MAX_DEPTH})
 
 
 def _children(item: Any) -> Iterable[Any]:
@@ -90,13 +103,17 @@ def _explain(error: ValidationError) -> tuple[ErrorCode, str]:
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
-        return ErrorCode.MISSING_FIELD, (
-            _("The field %(field)r is missing.") % {"field": field} if field else first["msg"] + "."
-        )
+        words = _("The field %(field)r is missing.") if field else _("%(problem)s.")
+        return ErrorCode.MISSING_FIELD, words % {"field": field, "problem": first["msg"]}
     return ErrorCode.BAD_FIELD, _("The field %(field)r is not as it should be: %(problem)s.") % {
         "field": field or "content",
-        "problem": first["msg"],
+        "problem": _problem(first),
     }
+
+
+def _problem(error: ErrorDetails) -> str:
+    words = _PROBLEMS.get(error["type"])
+    return _(words) % error.get("ctx", {}) if words is not None else error["msg"]
 
 
 def timestamp(moment: datetime | None = None) -> str:

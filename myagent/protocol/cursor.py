@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from myagent.i18n import gettext as _
+
 
 class Delivery(Enum):
     """What to do with an event that is offered to a cursor."""
@@ -39,5 +41,6 @@ def split_event_id(value: str) -> tuple[str, int]:
     """`(session_id, seq)` of an event id. Raises `ValueError` when it is none."""
     session_id, dash, number = value.rpartition("-")
     if not dash or not session_id or not number.isascii() or not number.isdigit() or len(number) > 18:
-        raise ValueError(f"{value!r} is not an event id: it should look like <session_id>-<seq>.")
+        words = _("%(value)r is not an event id, which looks like <session_id>-<seq>")
+        raise ValueError(words % {"value": value})
     return session_id, int(number)

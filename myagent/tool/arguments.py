@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import ErrorDetails
 
 from myagent.exceptions import AgentDefinitionError, RetryTool
+from myagent.i18n import gettext as _
 from myagent.text import clean
 from myagent.tool.plain import BIGGEST_INT, plain
 from myagent.tool.signature import MISSING, Signature
@@ -75,10 +76,11 @@ class SignatureArguments:
         self._contexts = signature.contexts
         for item in signature.parameters:
             if item.unknown_name is not None:
-                raise AgentDefinitionError(
-                    f"Tool {tool!r}: the annotation of {item.name!r} names {item.unknown_name}, which is not defined "
-                    "where the tool is. Import it (not only for type checkers), or set `parameters`."
+                words = _(
+                    "The tool %(tool)r: the annotation of %(name)r names %(type)s, which is not defined where the tool "
+                    "is. Import it (not only for type checkers), or set `parameters`."
                 )
+                raise AgentDefinitionError(words % {"tool": tool, "name": item.name, "type": item.unknown_name})
         # The names are aliases, as a model's own fields may not begin with "_" or be called "copy" or "model_config".
         self._names = {f"p{index}": item.name for index, item in enumerate(signature.parameters)}
         fields: dict[str, Any] = {
@@ -100,10 +102,11 @@ class SignatureArguments:
             self.schema = self._model.model_json_schema(schema_generator=_BareJsonSchema)
         except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
             reason = str(error).partition("\n")[0]
-            raise AgentDefinitionError(
-                f"Tool {tool!r}: no JSON schema can be made from the annotations of its parameters: {reason} "
-                "Use types that JSON has, or set `parameters`."
-            ) from error
+            words = _(
+                "The tool %(tool)r: no JSON schema can be made from the annotations of its parameters: %(reason)s Use "
+                "types that JSON has, or set `parameters`."
+            )
+            raise AgentDefinitionError(words % {"tool": tool, "reason": reason}) from error
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         if hidden := [name for name in self._contexts if name in given]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from myagent.exceptions import AgentDefinitionError
+from myagent.i18n import gettext as _
 from myagent.llm import ToolSchema
 from myagent.tool.base_tool import BaseTool
 from myagent.tool.function_tool import tool as make_tool
@@ -22,15 +23,18 @@ class ToolCollection:
 
     def __init__(self, tools: Iterable[Any] = ()) -> None:
         if isinstance(tools, BaseTool) or not isinstance(tools, Iterable):
-            raise AgentDefinitionError(f"tools={tools!r}: tools should be a list, such as tools=[HelloTool()].")
+            words = _("tools=%(value)r: it should be a list, such as tools=[HelloTool()].")
+            raise AgentDefinitionError(words % {"value": tools})
         self._tools: dict[str, BaseTool] = {}
         for item in map(_as_tool, tools):
             # The base's method finds out whether the author's class hides it by accident.
             schema = BaseTool.schema(item)
             if item.name in self._tools:
-                raise AgentDefinitionError(f"Two tools are called {item.name!r}. Rename one of them.")
+                words = _("Two tools are called %(name)r. Rename one of them.")
+                raise AgentDefinitionError(words % {"name": item.name})
             if schema["function"]["name"] != item.name:
-                raise AgentDefinitionError(f"Tool {item.name!r}: its name was changed after its first use.")
+                words = _("The tool %(tool)r: its name was changed after its first use.")
+                raise AgentDefinitionError(words % {"tool": item.name})
             self._tools[item.name] = item
         self._schemas = [item.schema() for item in self]
 
@@ -65,10 +69,11 @@ def _as_tool(item: Any) -> BaseTool:
     if isinstance(item, type):
         name = item.__name__
         if issubclass(item, BaseTool):
-            raise AgentDefinitionError(f"{name} is a class. Put a tool into the list: write {name}(), not {name}.")
-        raise AgentDefinitionError(f"The class {name} is not a tool. Derive it from BaseTool and write {name}().")
+            words = _("%(class)s is a class. Put a tool into the list: write %(class)s(), not %(class)s.")
+        else:
+            words = _("The class %(class)s is not a tool. Derive it from BaseTool and write %(class)s().")
+        raise AgentDefinitionError(words % {"class": name})
     if inspect.isroutine(item):
         return make_tool(item)
-    raise AgentDefinitionError(
-        f"{item!r} is not a tool. Tools are instances of BaseTool, functions with @tool, and plain functions."
-    )
+    words = _("%(value)r is not a tool. Tools are instances of BaseTool, functions with @tool, and plain functions.")
+    raise AgentDefinitionError(words % {"value": item})

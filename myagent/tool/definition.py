@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from myagent.exceptions import AgentDefinitionError
+from myagent.i18n import gettext as _
 from myagent.llm import ToolSchema
 from myagent.tool.arguments import Arguments, SignatureArguments
 from myagent.tool.docstring import docstring_of, split_docstring
@@ -39,7 +40,8 @@ def define(tool: BaseTool) -> Definition:
     name = _name(tool)
     execute = getattr(tool, "execute", None)
     if not callable(execute):
-        raise AgentDefinitionError(f"Tool {name!r} has no execute(). Write `async def execute(self, …)` in its class.")
+        words = _("The tool %(tool)r has no execute(). Write `async def execute(self, …)` in its class.")
+        raise AgentDefinitionError(words % {"tool": name})
     _check_attributes(tool)
     signature = read_signature(execute, tool=name)
     text, descriptions = split_docstring(docstring_of(execute))
@@ -64,41 +66,45 @@ def define(tool: BaseTool) -> Definition:
 def _name(tool: BaseTool) -> str:
     kind = type(tool).__name__
     if not tool.name:
-        raise AgentDefinitionError(f'{kind} has no name. Give it one, for example name = "say_hello".')
+        words = _('%(class)s has no name. Give it one, for example name = "say_hello".')
+        raise AgentDefinitionError(words % {"class": kind})
     if not isinstance(tool.name, str) or not NAME.fullmatch(tool.name):
-        raise AgentDefinitionError(
-            f"{kind} has the name {tool.name!r}, which models do not take. Use 1 to 64 of the characters "
-            "a-z, A-Z, 0-9, _ and -; words for people go into the description."
+        words = _(
+            "%(class)s has the name %(name)r, which models do not take. Use 1 to 64 of the characters a-z, A-Z, 0-9, _ "
+            "and -; words for people go into the description."
         )
+        raise AgentDefinitionError(words % {"class": kind, "name": tool.name})
     return tool.name
 
 
 def _check_attributes(tool: BaseTool) -> None:
     problems = {
-        "description": None if isinstance(tool.description, str) else "text",
-        "timeout": None if tool.timeout is None or _is_seconds(tool.timeout) else "a number of seconds, or None",
-        "confirm_timeout": None if _is_seconds(tool.confirm_timeout) else "a number of seconds",
-        "idempotent": None if isinstance(tool.idempotent, bool) else "True or False",
-        "max_observe": None if tool.max_observe is None or _is_count(tool.max_observe) else "a whole number, or None",
+        "description": None if isinstance(tool.description, str) else _("text"),
+        "timeout": None if tool.timeout is None or _is_seconds(tool.timeout) else _("a number of seconds, or None"),
+        "confirm_timeout": None if _is_seconds(tool.confirm_timeout) else _("a number of seconds"),
+        "idempotent": None if isinstance(tool.idempotent, bool) else _("True or False"),
+        "max_observe": None
+        if tool.max_observe is None or _is_count(tool.max_observe)
+        else _("a whole number, or None"),
         "requires_confirmation": None
         if isinstance(tool.requires_confirmation, bool) or callable(tool.requires_confirmation)
-        else "True, False or a function of the arguments",
+        else _("True, False or a function of the arguments"),
     }
     for attribute, expected in problems.items():
         if expected is not None:
+            words = _("The tool %(tool)r: %(attribute)s=%(value)r, but it should be %(expected)s.")
+            value = getattr(tool, attribute)
             raise AgentDefinitionError(
-                f"Tool {tool.name!r}: {attribute}={getattr(tool, attribute)!r}, but it should be {expected}."
+                words % {"tool": tool.name, "attribute": attribute, "value": value, "expected": expected}
             )
     for method in METHODS:
         if not callable(getattr(tool, method)):
-            raise AgentDefinitionError(
-                f"Tool {tool.name!r} has an attribute {method!r}, which hides a method of BaseTool. Rename it."
-            )
+            words = _("The tool %(tool)r has an attribute %(name)r, which hides a method of BaseTool. Rename it.")
+            raise AgentDefinitionError(words % {"tool": tool.name, "name": method})
     for rule in (tool.requires_confirmation, tool.needs_confirmation):
         if inspect.iscoroutinefunction(rule):
-            raise AgentDefinitionError(
-                f"Tool {tool.name!r}: the rule for confirmations must be a plain `def`, not `async def`."
-            )
+            words = _("The tool %(tool)r: the rule for confirmations must be a plain `def`, not `async def`.")
+            raise AgentDefinitionError(words % {"tool": tool.name})
 
 
 def _is_seconds(value: Any) -> bool:

@@ -8,6 +8,7 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from myagent.exceptions import AgentDefinitionError
+from myagent.i18n import gettext as _
 from myagent.tool.base_tool import BaseTool
 from myagent.tool.docstring import docstring_of, split_docstring
 
@@ -58,9 +59,8 @@ def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     attributes of `BaseTool`. Raises `AgentDefinitionError` for an unknown option or something that is no function.
     """
     if unknown := sorted(options.keys() - set(OPTIONS)):
-        raise AgentDefinitionError(
-            f"@tool has no option {', '.join(map(repr, unknown))}. It knows: {', '.join(OPTIONS)}."
-        )
+        words = _("@tool has no option %(unknown)s. It knows: %(known)s.")
+        raise AgentDefinitionError(words % {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(OPTIONS)})
     if function is None:
         return lambda decorated: _make(decorated, options)
     return _make(function, options)
@@ -68,11 +68,13 @@ def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 
 def _make(function: Any, options: dict[str, Any]) -> FunctionTool[Any, Any]:
     if isinstance(function, type) or not callable(function) or isinstance(function, BaseTool):
-        raise AgentDefinitionError(f"@tool makes a tool of a function, not of {function!r}.")
+        words = _("@tool makes a tool of a function, not of %(value)r.")
+        raise AgentDefinitionError(words % {"value": function})
     code = inspect.unwrap(function)
     if inspect.isfunction(code) and next(iter(inspect.signature(code).parameters), None) in ("self", "cls"):
-        raise AgentDefinitionError(
-            f"@tool does not work inside a class ({code.__qualname__}). Put the object's method into the list instead: "
-            f"tools=[thing.{code.__name__}]."
+        words = _(
+            "@tool does not work inside a class (%(function)s). Put the object's method into the list instead: "
+            "tools=[thing.%(name)s]."
         )
+        raise AgentDefinitionError(words % {"function": code.__qualname__, "name": code.__name__})
     return FunctionTool(function, **options)

@@ -14,6 +14,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from myagent.exceptions import AgentDefinitionError, RetryTool
+from myagent.i18n import gettext as _
 from myagent.tool.arguments import MOST_PROBLEMS, json_type, shown, unknown_arguments, wrong_arguments
 from myagent.tool.signature import Signature
 
@@ -60,17 +61,19 @@ class SchemaArguments:
         """Find what could never work before a model meets it."""
         properties = self.schema["properties"]
         if unknown := [name for name in properties if not self._takes(name)]:
-            raise AgentDefinitionError(
-                f"Tool {self._tool!r}: `parameters` declares {', '.join(map(repr, unknown))}, which execute() does not "
-                "take. Add it to execute(), or remove it from `parameters`."
+            words = _(
+                "The tool %(tool)r: `parameters` declares %(names)s, which execute() does not take. Add it to "
+                "execute(), or remove it from `parameters`."
             )
+            raise AgentDefinitionError(words % {"tool": self._tool, "names": ", ".join(map(repr, unknown))})
         if self._lenient or _COMBINES & self.schema.keys():
             return
         if missing := [name for name in self._signature.required if name not in properties]:
-            raise AgentDefinitionError(
-                f"Tool {self._tool!r}: execute() needs {', '.join(map(repr, missing))}, which `parameters` does not "
-                "declare. Add it to the properties, or give it a default."
+            words = _(
+                "The tool %(tool)r: execute() needs %(names)s, which `parameters` does not declare. Add it to the "
+                "properties, or give it a default."
             )
+            raise AgentDefinitionError(words % {"tool": self._tool, "names": ", ".join(map(repr, missing))})
 
     def _problem(self, error: jsonschema.ValidationError) -> str:
         where = ".".join(map(str, error.absolute_path))
@@ -94,13 +97,15 @@ class SchemaArguments:
 
 def _object_schema(tool: str, parameters: Any) -> dict[str, Any]:
     if not isinstance(parameters, Mapping) or parameters.get("type", "object") != "object":
-        raise AgentDefinitionError(
-            f"Tool {tool!r}: `parameters` should be the JSON schema of an object, such as "
-            f'{{"type": "object", "properties": {{}}}}, not {shown(parameters)}.'
+        words = _(
+            "The tool %(tool)r: `parameters` should be the JSON schema of an object, such as %(such)s, not %(value)s."
         )
+        such = '{"type": "object", "properties": {}}'
+        raise AgentDefinitionError(words % {"tool": tool, "such": such, "value": shown(parameters)})
     schema = {"type": "object", "properties": {}, **parameters}
     if not isinstance(schema["properties"], Mapping):
-        raise AgentDefinitionError(f"Tool {tool!r}: `properties` should be a dict of name and schema.")
+        words = _("The tool %(tool)r: `properties` should be a dict of name and schema.")
+        raise AgentDefinitionError(words % {"tool": tool})
     return schema
 
 
@@ -109,12 +114,12 @@ def _validator_class(tool: str, schema: dict[str, Any]) -> Any:
     try:
         validator.check_schema(schema, format_checker=validator.FORMAT_CHECKER)
     except jsonschema.SchemaError as error:
-        where = ".".join(map(str, error.absolute_path))
-        raise AgentDefinitionError(
-            f"Tool {tool!r}: `parameters` is not a valid JSON schema{f' at {where}' if where else ''}: {error.message}."
-        ) from error
+        where = ".".join(["parameters", *map(str, error.absolute_path)])
+        words = _("The tool %(tool)r: `%(where)s` is not a valid JSON schema: %(error)s.")
+        raise AgentDefinitionError(words % {"tool": tool, "where": where, "error": error.message}) from error
     except re.error as error:
-        raise AgentDefinitionError(f"Tool {tool!r}: a pattern in `parameters` cannot be used: {error}.") from error
+        words = _("The tool %(tool)r: a pattern in `parameters` cannot be used: %(error)s.")
+        raise AgentDefinitionError(words % {"tool": tool, "error": error}) from error
     return validator
 
 
@@ -125,10 +130,11 @@ def _refuse_dangling_references(tool: str, schema: dict[str, Any]) -> None:
         try:
             resolver.lookup(reference)
         except Unresolvable as error:
-            raise AgentDefinitionError(
-                f"Tool {tool!r}: `parameters` refers to {reference!r}, which is not in it. Write that schema under "
+            words = _(
+                "The tool %(tool)r: `parameters` refers to %(reference)r, which is not in it. Write that schema under "
                 '"$defs"; addresses are not fetched.'
-            ) from error
+            )
+            raise AgentDefinitionError(words % {"tool": tool, "reference": reference}) from error
 
 
 def _references(schema: Any) -> Iterator[str]:

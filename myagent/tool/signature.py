@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from myagent.exceptions import AgentDefinitionError
 from myagent.host import RunContext
+from myagent.i18n import gettext as _
 
 MISSING = inspect.Parameter.empty
 
@@ -50,7 +51,8 @@ def read_signature(function: Callable[..., Any], *, tool: str) -> Signature:
     try:
         declared = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:
-        raise AgentDefinitionError(f"Tool {tool!r}: the parameters of its code cannot be read: {error}.") from error
+        words = _("The tool %(tool)r: the parameters of its code cannot be read: %(error)s.")
+        raise AgentDefinitionError(words % {"tool": tool, "error": error}) from error
     parameters: list[Parameter] = []
     contexts: list[str] = []
     takes_any = False
@@ -61,10 +63,11 @@ def read_signature(function: Callable[..., Any], *, tool: str) -> Signature:
             takes_any = True
             continue
         if item.kind is inspect.Parameter.POSITIONAL_ONLY:
-            raise AgentDefinitionError(
-                f"Tool {tool!r}: {item.name!r} can only be given by position, and tools are called with names. "
-                "Remove the '/' from the parameters."
+            words = _(
+                "The tool %(tool)r: %(name)r can only be given by position, and tools are called with names. Remove "
+                "the '/' from the parameters."
             )
+            raise AgentDefinitionError(words % {"tool": tool, "name": item.name})
         annotation, unknown_name = _resolve(function, item.annotation)
         if _is_context(annotation):
             contexts.append(item.name)
