@@ -62,11 +62,12 @@ def run(
     summary: str = "",
     checkpoint: Checkpoint = START,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
+    max_steps: int | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message), or go on from `checkpoint`.
 
-    `summary` stands for what came before the history.
+    `summary` stands for what came before the history. `max_steps` counts where it is less than the agent's own.
     Of a tool's output at most `max_output_bytes` are reported; what the model sees of it, the agent limits.
     When the agent is to be traced, `watchers` are told of its calls, and OpenTelemetry is where it is set up.
 
@@ -75,7 +76,8 @@ def run(
     trace = Trace([*watchers, *telemetry(agent, context, llm)]) if agent.enable_tracing else UNTRACED
     loop = _Loop(agent, history, llm, summary, checkpoint.usage, trace=trace, run_id=context.run_id)
     work = partial(run_calls, agent, host=host, context=context, trace=trace, max_output_bytes=max_output_bytes)
-    steps = _run(agent, loop, work, checkpoint=checkpoint, host=host, context=context)
+    allowed = min(agent.max_steps, max_steps or agent.max_steps)
+    steps = _run(agent, loop, work, max_steps=allowed, checkpoint=checkpoint, host=host, context=context)
     return _traced(agent, trace, history, steps) if agent.enable_tracing else steps
 
 
@@ -95,13 +97,14 @@ async def _run(
     loop: _Loop,
     work: Callable[[int, Sequence[PreparedCall], list[Message]], AsyncGenerator[AgentEvent]],
     *,
+    max_steps: int,
     checkpoint: Checkpoint,
     host: Host,
     context: RunContext,
 ) -> AsyncGenerator[AgentEvent]:
     said = loop.last_reply() if checkpoint.step else None
     # What was asked for has to be done, also where fewer steps are allowed by now.
-    last = max(agent.max_steps, checkpoint.step)
+    last = max(max_steps, checkpoint.step)
     for step in range(checkpoint.step if said else checkpoint.step + 1, last + 1):
         if said is None:
             async with aclosing(loop.think(step, agent.tools.schemas())) as thoughts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -13,6 +13,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from agents.budgets import Pace, Spender, Usage
+from agents.models import HostedAgent
 from myagent.llm import Usage as Tokens
 from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.errors import ErrorCode
@@ -115,6 +116,7 @@ class Batch:
         self.runs: dict[uuid.UUID, LockedRun] = {}
         self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
         self.paces: dict[int, datetime] = {}
+        self._going: Counter[str] = Counter()
         self._taken: dict[uuid.UUID, LockedRun] = {}
         self._spent: dict[Spender, Tokens] = defaultdict(Tokens)
         self._stamp = timestamp(self.now)
@@ -140,6 +142,11 @@ class Batch:
         )
         for session_id, client_id, run_id in known.values_list("session_id", "client_id", "run_id"):
             self.client_ids[session_id, client_id or ""] = run_id
+
+    def lock_agents(self, names: Iterable[str]) -> None:
+        """Behind all others, and in the order of their names, so that no two processes count these agents' runs."""
+        locked = HostedAgent.objects.select_for_update(no_key=True).filter(name__in=set(names)).order_by("name")
+        self._going = Run.objects.going_of(list(locked.values_list("name", flat=True)))
 
     def lock_paces(self, user_ids: Iterable[int]) -> None:
         """Behind sessions and runs, and in the order of their ids, too."""
@@ -169,6 +176,10 @@ class Batch:
         runs = [run for run in self.runs.values() if run.session_id == session_id and run.status in Run.UNFINISHED]
         return sorted(runs, key=lambda run: (not run.is_active, run.queued_at, run.id))
 
+    def has_place(self, agent: str, max_runs: int | None) -> bool:
+        """Whether one more run of this agent may go on, of which so many may; then the agent has to be locked."""
+        return max_runs is None or self._going[agent] < max_runs
+
     # --- what entries write ---
 
     def insert(self, model: type[models.Model], **columns: Any) -> None:
@@ -187,10 +198,17 @@ class Batch:
         """Set columns of a locked run, here and in the database."""
         if "epoch" in columns:
             self._taken[run.id] = run
+        if "status" in columns:
+            self._count(run, columns["status"])
         for name, value in columns.items():
             if name in LockedRun.__slots__:
                 setattr(run, name, value)
         self.change(Run, run.id, **columns)
+
+    def _count(self, run: LockedRun, status: str) -> None:
+        going = Run.Status.RUNNING
+        if (session := self.sessions.get(run.session_id)) is not None:
+            self._going[session.agent] += (status == going) - (run.status == going)
 
     def charge(self, session: LockedSession, run: LockedRun, usage: Tokens) -> None:
         """Note what a run has used so far. What is new of it, and nothing twice, counts as use of this day."""

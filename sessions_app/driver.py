@@ -89,11 +89,13 @@ class RunDriver:
         *,
         message: Message | None = None,
         recovered: Recovered | None = None,
+        max_steps: int | None = None,
     ) -> None:
         recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
         self.agent = loaded.agent
         self._version = loaded.version
+        self._max_steps = max_steps
         self._mine: dict[str, Any] = {"session_id": ref.session_id, "of_run": ref.run_id, "epoch": ref.epoch}
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
@@ -163,6 +165,7 @@ class RunDriver:
             summary=conversation.summary,
             checkpoint=self._checkpoint,
             max_output_bytes=self._max_output_bytes,
+            max_steps=self._max_steps,
             watchers=[SpanRecorder(self._journal, self._mine)],
         )
         async with aclosing(run) as events:

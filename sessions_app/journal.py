@@ -70,6 +70,8 @@ def _lock(entries: Sequence[Entry], batch: Batch) -> None:
         batch.lock_runs(run_ids, unfinished_of)
     if paced := {user_id for entry in entries if (user_id := entry.paced_user) is not None}:
         batch.lock_paces(paced)
+    if limited := {name for entry in entries if (name := entry.limited_agent) is not None}:
+        batch.lock_agents(limited)
     if pairs := [(entry.session_id, name) for entry in entries if (name := entry.client_id) is not None]:
         batch.find_client_ids(pairs)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ REPLAY_PAGE = 200
 _IDS_PER_QUERY = 500
 # Far more than any model's window holds.
 _HISTORY_LIMIT = 2_000
+_NO_PLACES: Mapping[str, int] = {}
+
+Startable = tuple[uuid.UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +134,34 @@ def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
     return {pk: RunNews(epoch, status in Run.ACTIVE, answers.get(pk, {})) for pk, epoch, status in rows}
 
 
-def startable_sessions(limit: int, agents: Iterable[str]) -> list[tuple[uuid.UUID, str]]:
-    """`(session_id, agent)` of these agents' sessions whose next run waits for a place, the longest waiting first."""
+def going_of(agents: Collection[str]) -> Counter[str]:
+    """How many runs of these agents go on in all processes, without those that wait for a person."""
+    return Run.objects.going_of(agents)
+
+
+def startable_sessions(limit: int, agents: Iterable[str], places: Mapping[str, int] = _NO_PLACES) -> list[Startable]:
+    """`(session_id, agent)` of these agents' sessions whose next run waits for a place, the longest waiting first.
+
+    Of agents in `places` so many at most, so that they keep nobody else waiting.
+    """
+    found = _waiting(limit, [agent for agent in agents if agent not in places])
+    for agent in agents:
+        if places.get(agent, 0) > 0:
+            found += _waiting(min(places[agent], limit), [agent])
+    return [(session_id, agent) for _, session_id, agent in sorted(found)[:limit]]
+
+
+def _waiting(limit: int, agents: Collection[str]) -> list[tuple[datetime, uuid.UUID, str]]:
+    if not agents:
+        return []
     busy = Run.objects.filter(session_id=OuterRef("session_id")).active().values("pk")[:1]
-    queued = Run.objects.filter(status=Run.Status.QUEUED, session__agent__in=list(agents))
+    queued = Run.objects.filter(status=Run.Status.QUEUED, session__agent__in=agents)
     queued = queued.annotate(before=Subquery(busy)).filter(before=None).exclude(session__user__is_active=False)
-    rows = queued.order_by("queued_at").values_list("session_id", "session__agent")[: limit * 2]
-    return list(dict.fromkeys(rows))[:limit]
+    first: dict[uuid.UUID, tuple[datetime, uuid.UUID, str]] = {}
+    rows = queued.order_by("queued_at").values_list("queued_at", "session_id", "session__agent")
+    for row in rows[: limit * 2]:
+        first.setdefault(row[1], row)
+    return list(first.values())[:limit]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,14 +84,18 @@ class Runner:
 
     def lease_for(self, agent: str) -> Lease | None:
         """The right to begin a run of this agent here; None while there is no room, or the server is stopping."""
-        busy = Counter(driver.agent.name for driver in self._drivers.values() if not driver.is_waiting)
-        limit = self._config.max_runs_per_agent
+        busy, limit = self._busy(), self._config.max_runs_per_agent
         if self._draining:
             return None
         if busy.total() >= self._config.max_runs or (limit is not None and busy[agent] >= limit):
             self._was_full = True
             return None
-        return Lease(self._owner.name, self._config.lease_seconds)
+        limits = get_registry().limits(agent)
+        return Lease(self._owner.name, self._config.lease_seconds, agent, limits.max_runs)
+
+    def _busy(self) -> Counter[str]:
+        """The runs here by their agents, without those that wait for a person."""
+        return Counter(driver.agent.name for driver in self._drivers.values() if not driver.is_waiting)
 
     # --- starting ---
 
@@ -104,7 +108,15 @@ class Runner:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
         llm = MeteredLLM(llm_of(loaded.agent, self._config), self._allowances, ref.user_id, agent)
-        driver = RunDriver(ref, loaded, llm, self._equipment, message=message, recovered=recovered)
+        driver = RunDriver(
+            ref,
+            loaded,
+            llm,
+            self._equipment,
+            message=message,
+            recovered=recovered,
+            max_steps=get_registry().limits(agent).max_steps,
+        )
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
         task.add_done_callback(lambda _: self._ended(driver))
@@ -113,9 +125,11 @@ class Runner:
         self._drivers.pop(driver.ref.run_id, None)
         self._tasks.pop(driver.ref.run_id, None)
         self._tell_unused()
-        if driver.has_more:
+        is_limited = get_registry().limits(driver.agent.name).max_runs is not None
+        if driver.has_more and not is_limited:
             self._start_later(driver.ref.session_id, driver.agent.name)
-        elif self._was_full:
+        elif driver.has_more or self._was_full:
+            # Where places are rare, the session that has just had one waits behind the others.
             self._was_full = False
             self.room.set()
 
@@ -199,9 +213,22 @@ class Runner:
             lapsed = [run for run in lapsed if run.owner in dead]
         for run in lapsed:
             await self._take_over(run, dead)
-        names = get_registry().names
-        for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names):
+        places, names = await self._places(), get_registry().names
+        for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names, places):
             await self.start_next(session_id, agent)
+
+    async def _places(self) -> dict[str, int]:
+        """How many more runs of each agent that is limited may begin here."""
+        limits = {name: get_registry().limits(name).max_runs for name in get_registry().names}
+        limited = [name for name, limit in limits.items() if limit is not None]
+        going = await in_thread(queries.going_of, limited) if limited else Counter()
+        places = {name: limit - going[name] for name, limit in limits.items() if limit is not None}
+        if (here := self._config.max_runs_per_agent) is not None:
+            busy = self._busy()
+            places |= {name: min(places.get(name, here), here - busy[name]) for name in limits}
+        if any(count <= 0 for count in places.values()):
+            self._was_full = True
+        return places
 
     def _lapsed(self, mine: list[uuid.UUID]) -> tuple[list[str], list[queries.LapsedRun]]:
         """The owners that are known to be dead, and the runs that nobody works on."""

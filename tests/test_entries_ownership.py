@@ -1,17 +1,24 @@
 """Claims and leases; runs whose owner is gone are in `test_entries_recovery`."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from agents.models import HostedAgent
+from sessions_app.batch import Batch
 from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.entries.requests import AnswerConfirmation
 from sessions_app.models import Run
 from tests.factories import (
     LEASE,
     answer,
+    call_of,
     commit,
     commit_one,
     database,
@@ -20,7 +27,9 @@ from tests.factories import (
     message,
     new_session,
     post,
+    question,
     refusals,
+    reply,
     run_of,
     running,
     statuses,
@@ -81,6 +90,94 @@ def test_the_database_itself_refuses_a_second_active_run(session):
     running(session)
     with pytest.raises(IntegrityError):
         Run.objects.create(session_id=session, status="waiting", queued_at=timezone.now())
+
+
+# --- agents that are limited ------------------------------------------------------------------------------------------
+
+ONE = Lease(LEASE.owner, seconds=60, agent="limited", max_runs=1)
+
+
+@pytest.fixture
+def limited():
+    """Sessions of an agent of which one run may go on."""
+    HostedAgent.objects.create(name="limited")
+    return [new_session(agent="limited") for _ in range(3)]
+
+
+def test_where_an_agent_has_no_place_a_message_waits(limited):
+    first, second, third = limited
+    ref = running(first, lease=ONE)
+    assert post(second, lease=ONE).lease is None
+    assert commit_one(claim(second, ONE)) is None
+    assert (statuses(second), history(second)) == (["queued"], [])
+    assert commit_one(claim(third, ONE)) is None  # nothing there: no place is taken
+    assert running(new_session(), lease=LEASE) is not None  # other agents have theirs
+    commit(answer(ref))
+    assert commit_one(claim(second, ONE)).run_id == Run.objects.get(session=second).pk
+    assert history(second) == [("user", "hi")]
+
+
+def test_what_one_batch_begins_and_ends_counts(limited):
+    first, second, third = limited
+    outcomes = commit(message(first, lease=ONE), message(second, lease=ONE))
+    assert [posted.lease is not None for posted in outcomes] == [True, False]
+    ended, claimed, refused = commit(answer(outcomes[0].lease), claim(second, ONE), message(third, lease=ONE))
+    assert (claimed is not None, refused.lease) == (True, None)
+    assert Run.objects.going_of(["limited"]) == {"limited": 1}
+
+
+def test_a_run_that_waits_for_a_person_takes_no_place_and_goes_on_at_once(limited):
+    first, second, _ = limited
+    ref = running(first, lease=ONE)
+    call = call_of()
+    commit(reply(ref, call))
+    asked = question(ref, call)
+    commit(asked)
+    assert running(second, lease=ONE) is not None
+    yes = AnswerConfirmation(session_id=first, step_id=asked.step_id, answer={"confirmed": True}, by="", origin="c")
+    commit(yes)
+    assert Run.objects.going_of(["limited"]) == {"limited": 2}
+
+
+def test_a_cancelled_run_makes_room_for_the_message_that_interrupts_it(limited):
+    session = limited[0]
+    running(session, lease=ONE)
+    assert post(session, lease=ONE, when_busy="interrupt").lease is not None
+    assert statuses(session) == ["cancelled", "running"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_processes_one_gets_the_place(limited, monkeypatch):
+    """The first one is held up between its count and its commit; the second must not count meanwhile."""
+    counted, over = threading.Event(), threading.Event()
+    close = Batch.close
+
+    def close_late(batch):
+        if not counted.is_set():
+            counted.set()
+            over.wait(0.5)  # never set in here, unless the second one did not wait
+        close(batch)
+
+    def begin(session):
+        try:
+            while True:
+                try:
+                    return commit_one(message(session, lease=ONE)).lease is not None
+                except OperationalError:  # SQLite in memory does not wait for the other writer
+                    time.sleep(0.01)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(Batch, "close", close_late)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(begin, limited[0])
+        assert counted.wait(60)
+        second = pool.submit(begin, limited[1])
+        second.add_done_callback(lambda _: over.set())
+        assert (first.result(), second.result()) == (True, False)
+
+
+# --- leases -----------------------------------------------------------------------------------------------------------
 
 
 def renewal(*refs):

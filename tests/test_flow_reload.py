@@ -99,8 +99,10 @@ async def reload(pair, *names, then=None):
             await asyncio.to_thread(server.wait_log, f"Loaded the agent {name} anew")
 
 
-async def asked(client, session_id, call):
-    return (await turn(client, session_id, f"call:{call}"))[-1].content.removeprefix("Result: ")
+async def asked(client, session_id, call, *, whole=False):
+    """What a tool answers, or the whole frame of the final answer."""
+    frame = (await turn(client, session_id, f"call:{call}"))[-1]
+    return frame if whole else frame.content.removeprefix("Result: ")
 
 
 async def test_new_code_is_taken_up_while_a_run_goes_on_with_the_old(pair, bots, tmp_path):
@@ -175,6 +177,33 @@ async def test_what_is_switched_off_ends_what_it_does_and_begins_nothing(pair, b
         assert kinds(frames) == ["agent.final_answer"], "the queued message was begun"
         await manage(pair[0], "agents", "enable", "clock")
         assert (await client.wait_for(ended(queued.run_id))).content == "You said: and then?"
+
+
+async def test_limits_hold_for_both_servers_together(pair, bots, tmp_path):
+    gate = tmp_path / "gate"
+    await limit(pair[0], max_runs=1, max_steps=1)
+    async with connected(pair[0], "ws/clock/") as here, connected(pair[1], "ws/clock/") as there:
+        going, waiting = await here.create_session(), await there.create_session()
+        while (await asked(here, going, "version", whole=True)).metadata["finish"] != "max_steps":
+            await asyncio.sleep(0.05)
+        while (await asked(there, waiting, "version", whole=True)).metadata["finish"] != "max_steps":
+            await asyncio.sleep(0.05)
+        run = await here.say(going, f'call:hold {{"path": "{gate}"}}')
+        await here.wait_for("agent.tool_progress")
+        queued = await there.say(waiting, "hi")
+        assert queued.position == 1
+        gate.touch()
+        await here.wait_for(ended(run.run_id))
+        frames = await there.until(ended(queued.run_id))
+        assert frames[-1].content == "You said: hi"
+        log = await whole_log(pair[0], going)
+        begun = next(frame for frame in frames if frame.event == "agent.thinking")
+        assert begun.timestamp >= log[-1].timestamp
+    await limit(pair[0], max_runs=None, max_steps=None)
+
+
+async def limit(server, **limits):
+    await manage(server, "shell", "-c", f"from agents.models import *; HostedAgent.objects.update(**{limits!r})")
 
 
 async def switched_off(client, session_id):

@@ -4,11 +4,12 @@ import uuid
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from sessions_app import queries
 from sessions_app.entries.ownership import Lease
 from sessions_app.entries.requests import AnswerConfirmation, CloseSession
-from sessions_app.models import Session
+from sessions_app.models import Run, Session
 from tests.factories import (
     LEASE,
     answer,
@@ -136,6 +137,29 @@ def test_agents_that_are_not_here_keep_no_others_from_beginning():
     here = new_session()
     post(here, lease=None)
     assert queries.startable_sessions(1, ["tester"]) == [(here, "tester")]
+
+
+def test_agents_with_few_places_or_none_keep_no_others_waiting():
+    waiting = {agent: [new_session(agent=agent) for _ in range(3)] for agent in ("full", "rare", "tester")}
+    for sessions in zip(*waiting.values(), strict=True):
+        for session_id in sessions:
+            post(session_id, lease=None)
+    found = queries.startable_sessions(3, list(waiting), {"full": 0, "rare": 1})
+    assert found == [(waiting["rare"][0], "rare"), *((pk, "tester") for pk in waiting["tester"][:2])]
+
+
+def test_only_what_goes_on_takes_a_place(session):
+    running(session), running(new_session(agent="other"))
+    post(session), commit(answer(running(new_session())))
+    assert queries.going_of(["tester", "nobody"]) == {"tester": 1}
+    assert queries.going_of(["tester", "other"]) == {"tester": 1, "other": 1}
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others plan by what is in the tables")
+def test_few_runs_that_go_on_are_found_without_looking_at_all_of_them():
+    going = Run.objects.filter(status=Run.Status.RUNNING, finished_at=None).values_list("session__agent")
+    for rows in (Run.objects.active(), Run.objects.unfinished(), going):
+        assert "USING INDEX run_unfinished" in rows.explain()
 
 
 def test_runs_that_nobody_works_on(session):

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 from agents.allowances import Allowances
 from agents.conf import Config
-from agents.registry import LoadedAgent, Registry, set_registry
+from agents.registry import Limits, LoadedAgent, Registry, set_registry
 from myagent import create_react_agent, tool
 from myagent.checkpoint import START
 from sessions_app import queries
@@ -72,7 +73,7 @@ def work(runner, agent="a", *, is_waiting=False, ref=None):
 @pytest.fixture
 def found(monkeypatch):
     """What the database says, by the name of the query."""
-    answers = {"lapsed_runs": [], "active_owners": [], "startable_sessions": [], "run_news": {}}
+    answers = {"lapsed_runs": [], "active_owners": [], "startable_sessions": [], "going_of": Counter(), "run_news": {}}
 
     async def in_thread(function, *args):
         await asyncio.sleep(0)
@@ -103,6 +104,40 @@ def test_a_run_that_waits_for_a_person_takes_no_place(make):
     runner = make(max_runs=1)
     work(runner, is_waiting=True)
     assert runner.lease_for("a") is not None
+
+
+def test_the_limit_that_an_operator_set_goes_with_the_lease(make, registry):
+    runner = make()
+    registry.set_limits({"a": Limits(max_runs=3)})
+    assert (runner.lease_for("a").limited_agent, runner.lease_for("a").max_runs) == ("a", 3)
+    assert runner.lease_for("b").limited_agent is None
+
+
+async def test_agents_at_their_limits_are_left_out_of_the_sweep(make, found, registry, monkeypatch):
+    """However many of their messages wait, those of others are found, and as soon as a run ends it is looked again."""
+    asked = []
+    monkeypatch.setattr(queries, "startable_sessions", lambda limit, names, places: asked.append(places) or [])
+    found["going_of"] = Counter(a=2)
+    runner = make(max_runs_per_agent=4)
+    await runner.sweep()
+    registry.set_limits({"a": Limits(max_runs=2)})
+    ref = work(runner, "a")
+    await runner.sweep()
+    registry.set_limits({"a": Limits(max_runs=10)})
+    await runner.sweep()
+    assert asked == [{"a": 4}, {"a": 0}, {"a": 3}]
+    runner._ended(runner._drivers[ref.run_id])
+    assert runner.room.is_set()
+
+
+async def test_where_places_are_rare_a_session_waits_behind_the_others_for_its_next_one(make, journal, registry):
+    runner = make()
+    registry.set_limits({"a": Limits(max_runs=1)})
+    ref = work(runner, "a")
+    driver = runner._drivers[ref.run_id]
+    driver.has_more = True
+    runner._ended(driver)
+    assert (runner._starting, runner.room.is_set()) == (set(), True)
 
 
 async def test_a_server_that_stops_begins_nothing_and_lets_go(make, journal):

@@ -36,6 +36,11 @@ class Entry(ABC):
         """The user whose requests have to come one after the other, in whichever process."""
         return None
 
+    @property
+    def limited_agent(self) -> str | None:
+        """The agent whose runs must be counted."""
+        return None
+
     @abstractmethod
     def apply(self, batch: Batch) -> Any:
         """Decide and write; returns what the caller wants to know. Raises `Refused`."""

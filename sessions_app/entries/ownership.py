@@ -18,10 +18,24 @@ from sessions_app.models import Run
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on runs: `owner` names the process, `seconds` is how long without renewal."""
+    """The right to work on runs: `owner` names the process, `seconds` is how long without renewal.
+
+    Where `agent` is limited, it holds only while less than `max_runs` of its runs go on, in whichever processes.
+    """
 
     owner: str
     seconds: float
+    agent: str = ""
+    max_runs: int | None = None
+
+    @property
+    def limited_agent(self) -> str | None:
+        """The agent whose runs must be counted."""
+        return None if self.max_runs is None else self.agent
+
+    def holds(self, batch: Batch) -> bool:
+        """Whether it is good for one more run."""
+        return batch.has_place(self.agent, self.max_runs)
 
 
 def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True, attempts: int = 1) -> None:
@@ -40,16 +54,23 @@ def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNext(Entry):
-    """Take the run that is next in a session. Returns it, or None when there is none or another one is going."""
+    """Take the run that is next in a session.
+
+    Returns it, or None when there is none, another one is going, or the agent has no place for it.
+    """
 
     needs_unfinished: ClassVar[bool] = True
 
     lease: Lease
 
+    @property
+    def limited_agent(self) -> str | None:
+        return self.lease.limited_agent
+
     def apply(self, batch: Batch) -> RunRef | None:
         session = batch.session(self.session_id)
         waiting = batch.unfinished(session.id)
-        if not waiting or waiting[0].is_active:
+        if not waiting or waiting[0].is_active or not self.lease.holds(batch):
             return None
         run = waiting[0]
         place_messages(batch, session, run.id)

@@ -86,7 +86,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostMessage(Entry):
-    """A user's message and its run; begins at once when nothing is going on and the caller has room for a run.
+    """A user's message and its run; begins at once when nothing is going on and the caller's lease is good for it.
 
     Refused with `session_closed`, with `session_busy` when the queue is full or the agent takes no queue, and with
     `budget_exceeded`, `too_many_runs` or `too_many_messages` when that is more than `allowance` allows.
@@ -111,6 +111,10 @@ class PostMessage(Entry):
     def paced_user(self) -> int | None:
         return self.allowance.user_id if self.allowance is not None and self.allowance.is_paced else None
 
+    @property
+    def limited_agent(self) -> str | None:
+        return self.lease.limited_agent if self.lease is not None else None
+
     def apply(self, batch: Batch) -> Posted:
         session = batch.session(self.session_id)
         if self.message_id is not None and (first := batch.client_ids.get((session.id, self.message_id))):
@@ -126,10 +130,10 @@ class PostMessage(Entry):
             for other in before:
                 cancel_run(batch, session, other, reason="new_message")
             ended, before = tuple(other.id for other in before), []
-        run = self._insert(batch, session, before)
-        starts = not before and self.lease is not None
-        if starts and self.lease is not None:
-            take_run(batch, run, self.lease)
+        lease = self.lease if not before and self.lease is not None and self.lease.holds(batch) else None
+        run = self._insert(batch, session, before, begins=lease is not None)
+        if lease is not None:
+            take_run(batch, run, lease)
         message_id = self.message_id or uuid.uuid4().hex
         said = UserSaid(
             content=self.message.content
@@ -140,7 +144,7 @@ class PostMessage(Entry):
         batch.log(session, said, origin=self.origin)
         batch.touch(session)
         ref: RunRef | None = None
-        if starts:
+        if lease is not None:
             ref = RunRef(session.id, run.id, run.epoch, session.user_id, history_end=session.last_position - 1)
         return Posted(run.id, message_id, _place([*before, run], run.id), ref, ended=ended)
 
@@ -156,7 +160,7 @@ class PostMessage(Entry):
         if sum(run.status == Run.Status.QUEUED for run in before) >= self.max_queued:
             raise Refused(ErrorCode.SESSION_BUSY, reason="queue_full", limit=self.max_queued)
 
-    def _insert(self, batch: Batch, session: LockedSession, before: list[LockedRun]) -> LockedRun:
+    def _insert(self, batch: Batch, session: LockedSession, before: list[LockedRun], *, begins: bool) -> LockedRun:
         # Behind the others also when it comes in one batch with them, or from a process whose clock is slow.
         queued_at = max([batch.now, *(other.queued_at + _MICROSECOND for other in before)])
         run = LockedRun(
@@ -165,7 +169,7 @@ class PostMessage(Entry):
         batch.runs[run.id] = run
         batch.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=queued_at)
         # Behind others a message gets its place when its run begins: not between their calls and results.
-        position = None if before or self.lease is None else batch.take_positions(session)
+        position = batch.take_positions(session) if begins else None
         batch.insert(
             Message,
             session_id=session.id,
