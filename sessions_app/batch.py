@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
 from django.db import connection, models
 from django.utils import timezone
 
@@ -32,6 +33,7 @@ _WRITE_ORDER: tuple[type[models.Model], ...] = (
     Confirmation,
     Span,
     Event,
+    LogEntry,
 )
 
 

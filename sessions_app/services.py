@@ -79,7 +79,7 @@ async def update_session(engine: Engine, client: Client, event: events.UserUpdat
 
 async def close_session(engine: Engine, client: Client, event: events.UserCloseSession) -> None:
     session_id = await open_session(client, event.session_id)
-    engine.runner.stop_runs(await record(engine, CloseSession(session_id=session_id)))
+    engine.runner.stop_runs(await record(engine, CloseSession(session_id=session_id, by=client.grant.user_id)))
 
 
 async def delete_session(engine: Engine, client: Client, event: events.UserDeleteSession) -> None:
@@ -190,6 +190,7 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
             step_id=clean(event.step_id),
             answer=answer,
             by=client.grant.username or "",
+            by_user=client.grant.user_id,
             origin=client.connection_id,
         ),
     )
@@ -199,7 +200,7 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
 async def cancel(engine: Engine, client: Client, event: events.UserCancel) -> None:
     """End the run that is going and all queued ones, whoever owns them."""
     session_id = await open_session(client, event.session_id)
-    ended = await record(engine, CancelRuns(session_id=session_id))
+    ended = await record(engine, CancelRuns(session_id=session_id, by=client.grant.user_id))
     engine.runner.stop_runs(ended)
     if not ended:
         idle = NothingInterrupted(content=_("Nothing is running in this session."))

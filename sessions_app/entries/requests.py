@@ -29,6 +29,7 @@ from myagent.protocol.server_events import (
 )
 from sessions_app.batch import Batch, LockedRun, LockedSession, Refused
 from sessions_app.entries.allowed import check_allowance
+from sessions_app.entries.audited import note_answer, note_cancel
 from sessions_app.entries.base import Entry, RunRef
 from sessions_app.entries.broken_off import charge_broken_off
 from sessions_app.entries.closing import cancel_run, delete_rows, end_of
@@ -203,6 +204,7 @@ class AnswerConfirmation(Entry):
     answer: dict[str, Any]
     by: str
     origin: str
+    by_user: int | None = None
 
     def apply(self, batch: Batch) -> uuid.UUID:
         session = batch.session(self.session_id)
@@ -213,6 +215,7 @@ class AnswerConfirmation(Entry):
         if confirmation is None or run is None or not run.is_active or not is_open:
             raise Refused(ErrorCode.NO_PENDING_CONFIRMATION)
         settle(batch, run, confirmation, self.answer, by=self.by)
+        note_answer(batch, confirmation, self.by_user, confirmed=self.answer["confirmed"])
         answered = UserAnswered(
             step_id=self.step_id, content=self.answer, metadata=ResponseMetadata(run_id=str(run.id))
         )
@@ -223,17 +226,23 @@ class AnswerConfirmation(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRuns(Entry):
-    """End everything that goes on in a session, and what waits. Returns the ids of the ended runs."""
+    """End everything that goes on in a session, and what waits, or `only` one run of it. Returns the ended runs' ids.
+
+    `by` is the user who wants it, for the audit.
+    """
 
     needs_unfinished: ClassVar[bool] = True
 
     reason: str = "user"
+    by: int | None = None
+    only: uuid.UUID | None = None
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
         session = batch.session(self.session_id)
-        runs = batch.unfinished(session.id)
+        runs = [run for run in batch.unfinished(session.id) if self.only in (None, run.id)]
         for run in runs:
             cancel_run(batch, session, run, self.reason)
+            note_cancel(batch, run, self.by, self.reason)
         return [run.id for run in runs]
 
 

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Column, Table
 
+from agents.audit import note_command
 from agents.management.base import PlainCommand, speak_early
 from agents.management.checking import add_check_arguments, check
 from agents.models import HostedAgent
@@ -74,10 +75,13 @@ class Command(PlainCommand):
         for row in rows:
             row.enabled = enabled
             row.save(update_fields=["enabled"])
+            note_command(row, words % {"name": row.name})
             self.stdout.write(words % {"name": row.name})
 
     def _reload(self, rows: list[HostedAgent], *, wait: bool) -> None:
         HostedAgent.objects.filter(pk__in=[row.pk for row in rows]).request_reload()
+        for row in rows:
+            note_command(row, _("Asked to be loaded anew."))
         if not wait:
             for row in rows:
                 words = _("Servers load %(name)s anew within seconds; 'agents list' shows how it went.")

@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from agents.audit import note_made
 from agents.management.base import PlainCommand, names, period, speak_early
 from agents.models import AccessToken
 from myagent.i18n import gettext as _
@@ -38,9 +39,10 @@ class Command(PlainCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = _user(options["username"], create=options["create_user"])
         expires_at = timezone.now() + options["expires"] if options["expires"] is not None else None
-        _token, plaintext = AccessToken.objects.issue(
+        token, plaintext = AccessToken.objects.issue(
             user, options["name"] or "createtoken", agents=options["agents"], expires_at=expires_at
         )
+        note_made(token, _("Made for %(user)s.") % {"user": user.get_username()})
         self.stdout.write(plaintext)
 
 
