@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from agents.models import AccessToken, HostedAgent
+from agents import admin_audit, admin_people, admin_tokens
+from agents.models import HostedAgent
+
+__all__ = ["HostedAgentAdmin", "admin_audit", "admin_people", "admin_tokens"]
 
 
 @admin.register(HostedAgent)
@@ -32,29 +31,3 @@ class HostedAgentAdmin(admin.ModelAdmin):
     def tool_list(self, agent: HostedAgent) -> SafeString | str:
         lines = ((tool.get("name", ""), tool.get("description", "")) for tool in agent.tools)
         return format_html_join(mark_safe("<br>"), "<code>{}</code> {}", lines) or "-"
-
-
-@admin.register(AccessToken)
-class AccessTokenAdmin(admin.ModelAdmin):
-    """Tokens can be looked at and revoked; they are made by `createtoken`, which shows them once."""
-
-    list_display = ("name", "prefix", "user", "state", "created_at", "expires_at", "last_used_at")
-    list_filter = ("user",)
-    search_fields = ("name", "user__username")
-    fields = ("name", "prefix", "user", "agents", "state", "created_at", "expires_at", "last_used_at", "revoked_at")
-    readonly_fields = fields
-    actions = ("revoke",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    @admin.display(description=_("state"))
-    def state(self, token: AccessToken) -> Any:
-        return token.state(timezone.now())
-
-    @admin.action(description=_("Revoke the selected tokens"), permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[AccessToken]) -> None:
-        now = timezone.now()
-        for token in queryset:
-            token.revoke(now)
-        self.message_user(request, _("Revoked; open connections are closed within seconds."))

@@ -120,15 +120,9 @@ class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
         self, user: User, name: str, *, agents: Iterable[str] = (), expires_at: datetime | None = None
     ) -> tuple[AccessToken, str]:
         """Make a token for `user` and return its row and its text; the text can never be had again."""
-        plaintext = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        token = self.create(
-            user=user,
-            name=name,
-            token_hash=hash_token(plaintext),
-            prefix=plaintext[:SHOWN_CHARACTERS],
-            agents=list(agents),
-            expires_at=expires_at,
-        )
+        token = AccessToken(user=user, name=name, agents=list(agents), expires_at=expires_at)
+        plaintext = token.draw()
+        token.save(using=self.db)
         return token, plaintext
 
     def usable(self, now: datetime) -> AccessTokenQuerySet:
@@ -172,6 +166,12 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    def draw(self) -> str:
+        """Make this the row of a new token and return its text, which is kept nowhere. The row is not saved yet."""
+        plaintext = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        self.token_hash, self.prefix = hash_token(plaintext), plaintext[:SHOWN_CHARACTERS]
+        return plaintext
 
     def revoke(self, now: datetime) -> None:
         """Let nobody in with it any more; open connections are closed within `grants_seconds`."""

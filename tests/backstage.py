@@ -45,7 +45,7 @@ class Backstage:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.backstage"],
             cwd=ROOT,
-            env=self._server.environment,
+            env={"DJANGO_SETTINGS_MODULE": "myagent_site.settings"} | self._server.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -28,6 +28,8 @@ def texts() -> Catalog:
     for path, code in _python_code():
         for _line, function, text, _comments in extract_python(io.BytesIO(code), KEYWORDS | WITH_CONTEXT, (), {}):
             context, text = text if function in WITH_CONTEXT else (None, text)
+            if isinstance(text, tuple):
+                text = text[:2]  # singular and plural; what stands for the number is no text
             first = text[0] if isinstance(text, tuple) else text
             if first:
                 catalogue.add(text, locations=[(str(path.relative_to(ROOT)), None)], context=context)
