@@ -6,17 +6,21 @@ import logging
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_safe
+
+from agents import chat_page
 
 logger = logging.getLogger(__name__)
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    """Say that the server runs and where to go; names nothing that a stranger may not know."""
-    scheme = "wss" if request.is_secure() else "ws"
-    return render(request, "agents/index.html", {"websocket_url": f"{scheme}://{request.get_host()}/ws/"})
+    """The page to chat on. It is the same for everybody and names nothing; what it shows comes over its WebSocket."""
+    socket = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
+    response = HttpResponse(chat_page.content())
+    response["Content-Security-Policy"] = chat_page.policy(socket)
+    response["Cache-Control"] = "no-cache"
+    return response
 
 
 @require_safe

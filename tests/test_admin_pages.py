@@ -10,23 +10,12 @@ import uuid
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import sync_playwright
 
+from tests.browser import Tab, browsing
 from tests.conftest import connected
-from tests.services import program
 
 SERVER = {"files": ("markup.py",), "options": ("--llm", "demo")}
 EVIL = "<script>alert('user')</script><img src=x onerror=\"alert('user')\">"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SWITCHES = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 KINDS = ("session", "run", "message", "toolcall", "confirmation", "event")
 OTHER_PAGES = (
     "/",
@@ -82,31 +71,19 @@ def paths(running_server):
 
 @pytest.fixture(scope="module")
 def browser(paths):
-    found = program(*BROWSERS)
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=SWITCHES) as browser:
+    with browsing() as browser:
         yield browser
 
 
-class Tab:
-    """A page of the browser that notes whatever should not happen."""
+class AdminTab(Tab):
+    """A page of the admin; paths stand for its URLs."""
 
     def __init__(self, page, server):
-        self.page = page
+        super().__init__(page)
         self.root = f"http://127.0.0.1:{server.port}"
-        self.trouble = []
-        page.on("dialog", self._dialog)
-        page.on("pageerror", lambda error: self.trouble.append(f"error {error}"))
-        page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
-        page.on("response", lambda answer: self.trouble.append(answer.url) if answer.status >= 400 else None)
-
-    def _dialog(self, dialog):
-        self.trouble.append(f"dialog {dialog.message}")
-        dialog.dismiss()
 
     def open(self, path):
-        answer = self.page.goto(self.root + path)
-        assert answer.status == 200, path
-        return self.page
+        return super().open(self.root + path)
 
     def log_in(self, password):
         self.open("/admin/login/")
@@ -121,7 +98,7 @@ def tab(browser, running_server, request):
     """A tab of the user `local`; the parameter has the options of the browser's context."""
     options = {"viewport": {"width": 1400, "height": 900}, "locale": "en", **getattr(request, "param", {})}
     with browser.new_context(**options) as context:
-        tab = Tab(context.new_page(), running_server)
+        tab = AdminTab(context.new_page(), running_server)
         tab.log_in(re.search(r"local, password (\S+)", running_server.banner)[1])
         yield tab
 
@@ -152,7 +129,7 @@ def test_no_markup_of_users_or_tools_is_obeyed(tab, paths):
 
 
 def test_this_test_would_notice(tab):
-    page = tab.open("/")
+    page = tab.open("/admin/login/")
     page.set_content(f"<p>{EVIL}</p>", wait_until="load")
     page.wait_for_function("document.images.length && document.images[0].complete")
     assert "dialog user" in tab.trouble

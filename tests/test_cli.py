@@ -321,7 +321,7 @@ def test_serving_from_the_first_start_to_ctrl_c(folder):
         assert "OPENAI_API_KEY" in banner
         status, body = server.get("/healthz")
         assert (status, json.loads(body)) == (200, {"status": "ok"})
-        assert "The server is running" in server.get("/")[1]
+        assert "<title>MyAgent</title>" in server.get("/")[1]
         assert server.get("/static/admin/css/base.css")[0] == 200
         code, errors = server.interrupt()
         assert code == 0
