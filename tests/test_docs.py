@@ -247,6 +247,9 @@ def test_links_lead_somewhere(name):
 def test_every_mark_is_known(name):
     """A slip in a comment would take a snippet out of the tests."""
     known = {"client", "server", "run", "file: my_agent.py", "serve", "command", "agent", "pytest"}
+    if name == "docs/clients.md":  # see tests/test_docs_clients.py
+        languages = ("javascript", "python", "python, cut", "javascript, cut", "shell")
+        known |= {"file: shop.py", "serves the clients", "prints", *(f"client: {language}" for language in languages)}
     assert {block.mark for block in blocks(name)} - {""} <= known
 
 
