@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from myagent.testing.server_process import ServerProcess
 from tests.model_server import ModelServer
-from tests.services import is_postgres, postgres_database
+from tests.services import give_sqlite_tables, is_postgres, postgres_database
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENTS = Path(__file__).resolve().parent / "agents_for_tests"
@@ -91,6 +91,8 @@ class AgentServer(ServerProcess):
     def __enter__(self) -> Self:
         if is_postgres(os.environ.get("DATABASE_URL", "")) and "DATABASE_URL" not in self._environment:
             self._environment["DATABASE_URL"] = self._resources.enter_context(postgres_database())
+        if "DATABASE_URL" not in self._environment:
+            give_sqlite_tables(Path(self._environment["MYAGENT_DATA_DIR"]))
         try:
             self.start()
         except BaseException:

@@ -24,6 +24,8 @@ import pytest
 import redis
 from psycopg import sql
 
+from agents.data_folder import DATABASE_FILE, make_data_folder
+
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/postgres"
 REDIS_URL = "redis://127.0.0.1:6379/9"
 """A database of its own, which these tests may flush."""
@@ -86,12 +88,15 @@ def _template() -> str:
     except psycopg.OperationalError as error:
         lacking(f"PostgreSQL does not answer: {error}")
     atexit.register(_command, "DROP DATABASE {} WITH (FORCE)", name)
-    command = [sys.executable, str(_ROOT / "manage.py"), "migrate", "--verbosity", "0"]
-    environment = os.environ | {"DATABASE_URL": _url_of(name), "MYAGENT_SECRET_KEY": "of-no-use"}
     with tempfile.TemporaryDirectory() as folder:
-        environment |= {"MYAGENT_DATA_DIR": folder}
-        subprocess.run(command, env=environment, check=True, timeout=MIGRATE_SECONDS)
+        _migrate(folder, _url_of(name))
     return name
+
+
+def _migrate(data_folder: str, url: str) -> None:
+    command = [sys.executable, str(_ROOT / "manage.py"), "migrate", "--verbosity", "0"]
+    told = {"DATABASE_URL": url, "MYAGENT_DATA_DIR": data_folder, "MYAGENT_SECRET_KEY": "of-no-use"}
+    subprocess.run(command, env=os.environ | told, check=True, timeout=MIGRATE_SECONDS)
 
 
 def _url_of(database: str) -> str:
@@ -114,6 +119,24 @@ def ask_postgres(url: str, statement: LiteralString, *values: object) -> list[tu
     with psycopg.connect(libpq(url), autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
+
+
+# --- SQLite -----------------------------------------------------------------------------------------------------------
+
+
+def give_sqlite_tables(data_folder: Path) -> None:
+    """Put an empty migrated database into a data folder that has none: a server starts in half the time."""
+    database = make_data_folder(data_folder) / DATABASE_FILE
+    if not database.exists():
+        shutil.copyfile(_sqlite_template(), database)
+
+
+@cache
+def _sqlite_template() -> Path:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    _migrate(folder.name, "")
+    return Path(folder.name, DATABASE_FILE)
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
