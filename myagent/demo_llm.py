@@ -32,6 +32,9 @@ class DemoLLM:
         question = clean(messages[asked].text) if messages else ""
         calls = [] if results else choose_calls(question, tools)
         text = "" if calls else _from_results(results) if results else _introduction(tools)
+        if text and messages and (pictures := _pictures(messages[asked])):
+            seen = _("Pictures in your message: {count}. I cannot look at them, a real model can.")
+            text = f"{seen.format(count=pictures)}\n{text}"
         for piece in pieces(text):
             await asyncio.sleep(self._delay)
             yield TextChunk(piece)
@@ -41,6 +44,11 @@ class DemoLLM:
             for number, call in enumerate(calls, 1)
         ]
         yield Reply(Message.assistant(text, requested), Usage(llm_calls=1))
+
+
+def _pictures(message: Message) -> int:
+    parts = () if isinstance(message.content, str) else message.content
+    return sum(part.get("type") == "image_url" for part in parts)
 
 
 def _from_results(results: Sequence[str]) -> str:

@@ -57,6 +57,14 @@ async def test_results_of_an_earlier_question_are_not_the_answer():
     assert "old news" not in reply.message.text
 
 
+async def test_it_says_that_it_cannot_see():
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    _, reply = await ask(Message.user([{"type": "text", "text": "What is this?"}, picture, picture]))
+    assert reply.message.text.startswith("Pictures in your message: 2. I cannot look at them")
+    _, reply = await ask(Message.user([picture]), reply.message, Message.user("And now?"))
+    assert "Pictures" not in reply.message.text
+
+
 async def test_it_says_what_can_be_asked():
     _, reply = await ask(Message.user("hello"), tools=[WEATHER, HELLO])
     assert "demo model" in reply.message.text

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from agents.checking import check_sources
 from agents.loading import load_agent
 from myagent import Agent, RetryTool, RunContext
 from myagent.demo_llm import DemoLLM
-from myagent.testing import ScriptedLLM, call
+from myagent.testing import AgentServer, ScriptedLLM, ask, call
 from tests.markdown import ROOT
+from tests.test_cli import environment
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FOLDERS = ("examples", "examples/two_agents", "examples/tested_agent")
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*.py") if "agent = " in path.read_text(encoding="utf-8"))
 CONTEXT = RunContext(session_id="s", run_id="r", agent="weather-assistant")
 
 
@@ -32,11 +39,13 @@ async def use(tool, **arguments):
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
-def test_every_example_can_be_served(file: Path):
-    agent = load_agent(str(file))
-    assert isinstance(agent, Agent)
-    assert agent.description
-    assert all(tool.description for tool in agent.tools)
+def test_every_example_passes_the_strictest_check(file: Path):
+    report = check_sources([str(file)])
+    assert report.findings == ()
+    (loaded,) = report.agents
+    assert isinstance(loaded.agent, Agent)
+    assert loaded.agent.description
+    assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
 
 
 async def test_weather_of_a_day(weather):
@@ -111,3 +120,108 @@ async def test_the_model_gets_over_an_unknown_city(weather):
 async def test_the_demo_model_answers(weather, said, answered):
     text = await replace(weather.agent, llm=DemoLLM(delay=0)).arun(said)
     assert all(words in text for words in answered)
+
+
+# --- talked to, on one server -----------------------------------------------------------------------------------------
+
+PICTURE = [
+    {"type": "text", "text": "What is this?"},
+    {"type": "image_url", "image_url": {"url": "data:image/gif;base64,R0lGODlhAQABAAAAACw="}},
+]
+TALKS = {
+    "confirmation.py": [
+        ("Show report.txt", "Sales rose by 4 %."),
+        ("Delete report.txt", "report.txt is gone. Left: cache.tmp, photos.zip."),
+        ("Delete cache.tmp", "cache.tmp is gone. Left: photos.zip."),
+    ],
+    "function_tools.py": [
+        ("Roll a d20", "["),
+        ("How many pounds are 5 kg?", "5 kg = 11.02 lb"),
+        ("What can you tell me about Mars?", '"moons": 2'),
+    ],
+    "state_and_progress.py": [
+        ("Put bread on my list", "On the list: bread."),
+        ("And milk", "On the list: bread, milk."),
+        ("Now order it", '"ordered": ["bread", "milk"]'),
+    ],
+    "slow_library.py": [("Make a quick key", "A quick key, stretched 200,000 times")],
+    "pictures.py": [("What is this?", "Pictures in your message: 1."), ("Save that as a joke", "is saved as joke")],
+    "two_agents/cook.py": [("How do I make pancakes?", "2 eggs, 250 g flour, 500 ml milk; rest, fry. (the cook)")],
+    "two_agents/librarian.py": [("Do you have Moby Dick?", "Moby Dick is on shelf 3. (the librarian)")],
+    "tested_agent/tickets.py": [("Two tickets for Friday", "2 seats for Friday are booked.")],
+    "ws_weather_agent.py": [("北京今天天气怎么样？", "北京今天（"), ("告诉我上海的基本信息", "上海（Shanghai）")],
+}
+
+
+@pytest.fixture(scope="module")
+def served():
+    """All examples on one server, with the demo model."""
+    with AgentServer(*(ROOT / folder for folder in FOLDERS), llm="demo", language="en") as server:
+        yield server
+
+
+def test_every_example_is_talked_to():
+    assert {str(path.relative_to(ROOT / "examples")) for path in EXAMPLES} == set(TALKS)
+
+
+@pytest.mark.parametrize("name", TALKS)
+async def test_talking_to_an_example(served, name):
+    """What its docstring proposes to say, one after the other in one conversation."""
+    path = ROOT / "examples" / name
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    agent = load_agent(str(path)).name
+    session_id = None
+    async with served.connect(agent) as client:
+        for said, answered in TALKS[name]:
+            assert f'"{said}"' in docstring or name == "ws_weather_agent.py"
+            turn = await ask(
+                client,
+                PICTURE if said == PICTURE[0]["text"] else said,
+                session_id=session_id,
+                confirm=True,
+            )
+            session_id = turn.session_id
+            assert answered in turn.answer
+            assert [call.metadata["tool"] for call in turn.all("agent.tool_call")] or said == PICTURE[0]["text"]
+
+
+async def test_the_dangerous_tool_asks_and_the_harmless_call_does_not(served):
+    async with served.connect("careful-files") as client:
+        declined = await ask(client, "Delete report.txt", confirm=False)
+        assert [frame.metadata["tool_args"] for frame in declined.all("agent.user_confirm")] == [{"name": "report.txt"}]
+        assert [frame.metadata["status"] for frame in declined.all("agent.tool_result")] == ["declined"]
+        harmless = await ask(client, "Delete cache.tmp", session_id=declined.session_id)
+        assert harmless.all("agent.user_confirm") == []
+        assert "Left: photos.zip, report.txt." in harmless.answer
+
+
+async def test_state_is_the_sessions_own_and_progress_is_shown(served):
+    async with served.connect("shopper") as client:
+        first = await ask(client, "Put bread on my list")
+        second = await ask(client, "Put apples on my list")
+        assert "On the list: apples." in second.answer
+        order = await ask(client, "Order it now", session_id=first.session_id)
+        assert [(frame.content, frame.metadata["percent"]) for frame in order.all("agent.tool_progress")] == [
+            ("packing bread", 0)
+        ]
+
+
+async def test_nobody_waits_for_a_slow_library(served):
+    async with served.connect("keymaker") as slow, served.connect("cook") as other:
+        session_id = await slow.create_session()
+        await slow.say(session_id, "Make a careful key")
+        await slow.wait_for("agent.tool_progress")
+        assert "the cook" in (await ask(other, "salad")).answer
+        await slow.cancel(session_id)
+        assert (await slow.wait_for("agent.interrupted")).run_id
+
+
+def test_the_tests_of_the_tested_agent_pass():
+    """As its author runs them: with pytest in its folder, and nothing of this project's settings."""
+    folder = ROOT / "examples" / "tested_agent"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-p", "no:cacheprovider", "-c", os.devnull]
+    done = subprocess.run(
+        [*command, "--rootdir", "."], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from myagent.client import Client, ServerFrame
+from myagent.messages import Content
 
 SECONDS = 60.0
 """How long `ask` waits for the end of a run, far more than a scripted one takes."""
@@ -38,13 +39,15 @@ class Turn:
 
 async def ask(
     client: Client,
-    text: str,
+    content: Content,
     *,
     session_id: str | None = None,
     confirm: bool | None = None,
     seconds: float = SECONDS,
 ) -> Turn:
-    """Send a message, in a new session unless one is named, and wait for the end of its run.
+    """Send a message (text, or a list of OpenAI's content parts), and wait for the end of its run.
+
+    It goes to a new session unless one is named.
 
     `confirm` answers every question of a tool; None answers none. Raises `AssertionError` when the run has not ended
     after `seconds`, with the events until then.
@@ -53,7 +56,7 @@ async def ask(
     try:
         async with asyncio.timeout(seconds):
             session_id = session_id or await client.create_session()
-            run_id = (await client.say(session_id, text)).run_id
+            run_id = (await client.say(session_id, content)).run_id
             while not (frames and frames[-1].ends_run):
                 frame = await client.wait_for(lambda frame: frame.run_id == run_id)
                 frames.append(frame)
