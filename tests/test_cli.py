@@ -56,9 +56,16 @@ def python_path():
     return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
-def run(command, folder, **extra):
+def run(command, folder, *, stdin="", **extra):
     return subprocess.run(
-        command, cwd=folder, env=environment(folder, **extra), capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=folder,
+        env=environment(folder, **extra),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 

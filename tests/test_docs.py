@@ -246,7 +246,7 @@ def test_links_lead_somewhere(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_mark_is_known(name):
     """A slip in a comment would take a snippet out of the tests."""
-    known = {"client", "server", "run", "file: my_agent.py", "serve", "command", "agent", "pytest"}
+    known = {"client", "server", "run", "file: my_agent.py", "serve", "command", "agent", "pytest", "chat"}
     if name == "docs/clients.md":  # see tests/test_docs_clients.py
         languages = ("javascript", "python", "python, cut", "javascript, cut", "shell")
         known |= {"file: shop.py", "serves the clients", "prints", *(f"client: {language}" for language in languages)}
@@ -373,6 +373,38 @@ def test_a_command_that_ends(folder, used_data, line):
         ["sh", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory):
+    """A server of the README's agent, for what talks to it; the URL stands for the one on the pages."""
+    folder = tmp_path_factory.mktemp("talking")
+    (file,) = blocks("README.md", mark="file: my_agent.py")
+    (folder / "my_agent.py").write_text(file.text, encoding="utf-8")
+    with serving(folder, "my_agent.py", "--port", "0", "--llm", "demo") as server:
+        server.read_banner()
+        yield f"ws://localhost:{server.port}/"
+
+
+TALKED = [line for name in PAGES for line in commands(name, "chat")]
+
+
+@pytest.mark.parametrize("line", list(dict.fromkeys(TALKED)))
+def test_a_command_that_talks(folder, talking, line):
+    """Without a terminal, so what would ask for a question finds one in the pipe."""
+    line = line.replace(" ws://localhost:8080/", "").replace("myagent-ws chat", f"myagent-ws chat {talking}")
+    result = subprocess.run(
+        ["sh", "-c", line],
+        cwd=folder,
+        env=shell_environment(folder),
+        input="Hello",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout or "--list" in line
 
 
 def test_the_commands_are_tried():

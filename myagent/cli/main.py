@@ -11,7 +11,7 @@ from myagent.cli.new import new
 from myagent.i18n import gettext as _
 
 PROG = "myagent-ws"
-COMMANDS = ("new", "check", "server")
+COMMANDS = ("new", "check", "server", "chat")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(command: str, arguments: Sequence[str]) -> int:
     if command == "new":
         return new(arguments, prog=f"{PROG} {command}")
+    if command == "chat":
+        # The client and what it draws with take a quarter of a second, which the other commands do not need.
+        from myagent.cli.chat import main as chat
+
+        return chat(arguments, prog=f"{PROG} {command}")
     # Django takes half a second, which the commands above do not need.
     from myagent.cli.check import check
     from myagent.cli.server import serve
@@ -56,6 +61,7 @@ def usage() -> str:
         "new FILE": _("write an agent file to begin with"),
         "check FILE…": _("say what is in agent files and what looks wrong, without serving them"),
         "server FILE…": _("serve agent files over WebSocket"),
+        "chat [URL]": _("talk to an agent of a running server"),
     }
     return "\n".join(
         [

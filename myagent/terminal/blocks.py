@@ -1,0 +1,91 @@
+"""What stays on the screen of a conversation, piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a user said; not of the one who sits here, who sees what they type."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Markdown of the agent. One that is not final was said beside tool calls."""
+
+    text: str
+    is_final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """What was shown last of an answer is void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """The model's reasoning, which took so long and began like this."""
+
+    seconds: float
+    gist: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A tool call that is over."""
+
+    tool: str
+    args: dict[str, Any] = field(default_factory=dict)
+    status: str
+    seconds: float
+    output: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person's answer to a question of a tool, given elsewhere."""
+
+    confirmed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a run ended that has an answer."""
+
+    steps: int
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    finish: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A run was cancelled."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run ended with an error, or a request was refused."""
+
+    words: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence from the terminal client itself."""
+
+    words: str
+    kind: Literal["quiet", "warning"] = "quiet"
+
+
+Block = Said | Answer | Voided | Thought | Called | Answered | Finished | Stopped | Failed | Note

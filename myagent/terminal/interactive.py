@@ -1,0 +1,138 @@
+"""A conversation with a person at a keyboard: the commands with a slash, and what is said before and after."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from myagent.client import SessionInfo, SessionPage, SteadyClient
+from myagent.i18n import gettext as _
+from myagent.terminal.address import DEFAULT_URL, Address
+from myagent.terminal.asking import Asking, Interrupted
+from myagent.terminal.blocks import Note
+from myagent.terminal.chat import Chat
+from myagent.terminal.goals import GoOn, Next
+from myagent.terminal.menu import help_table, session_lines
+from myagent.terminal.plain import one_line
+from myagent.terminal.screen import Screen
+
+
+class Interactive(Chat):
+    """Goes on until the person leaves."""
+
+    def __init__(self, goal: GoOn, *, address: Address, screen: Screen, asking: Asking) -> None:
+        super().__init__(goal, address=address, screen=screen, asking=asking)
+        self._listed: tuple[SessionInfo, ...] = ()
+        self._to_show: SessionPage | None = None
+        self._must_choose = False
+
+    async def listen(self) -> None:
+        if self._must_choose:
+            await self._choose()
+        else:
+            await super().listen()
+
+    async def obey(self, name: str, argument: str) -> None:
+        match name:
+            case "sessions":
+                self.do(self._list(argument))
+            case "resume":
+                self.do(self._find(argument))
+            case "new":
+                self._begin(argument)
+            case "title":
+                self.do(self._entitle(argument))
+            case "agents":
+                self.screen.put(*(Text(f"  {one_line(agent)}") for agent in self.client.agents))
+            case "cancel":
+                self._cancel_anything()
+            case "help":
+                self.screen.put(help_table())
+            case "quit":
+                self.finish()
+
+    # --- sessions ---
+
+    async def _list(self, words: str) -> None:
+        page = await self.client.list_sessions(query=words or None)
+        if page.sessions:
+            self._listed, self._to_show, self._must_choose = page.sessions, page, True
+        else:
+            self.tell(Note(_("There are no such sessions.") if words else _("There are no sessions yet.")))
+
+    async def _choose(self) -> None:
+        """Show the list, and ask for a number of it."""
+        if (page := self._to_show) is not None:
+            self._to_show = None
+            self.screen.put(*session_lines(page.sessions, current=self.session_id))
+            if page.next is not None:
+                self.screen.show([Note(_("There are more; /sessions WORDS finds those that have these words."))])
+        try:
+            answer = (await self.asking.ask(_("Number to go on with (Enter: none): "))).strip()
+        except Interrupted:
+            answer = ""
+        self._must_choose = False
+        if answer:
+            self.do(self._find(answer))
+
+    async def _find(self, wanted: str) -> None:
+        """Go on with the session of that number in the list, or with that id or beginning of an id."""
+        if not self._listed:
+            self._listed = (await self.client.list_sessions(limit=100)).sessions
+        if wanted.isdecimal() and 0 < int(wanted) <= len(self._listed):
+            found = [self._listed[int(wanted) - 1]]
+        else:
+            found = [session for session in self._listed if session.session_id.startswith(wanted)]
+        session_id, title = (found[0].session_id, found[0].title) if len(found) == 1 else (wanted, "")
+        if session_id != self.session_id:
+            self.next = GoOn(session_id, title=title, instead_of=self._here)
+
+    @property
+    def _here(self) -> GoOn:
+        return GoOn(self.session_id, self.goal.agent, self.transcript.title)
+
+    def _begin(self, agent: str) -> None:
+        if agent and agent not in self.client.agents:
+            known = ", ".join(self.client.agents)
+            words = _("There is no agent %(name)s. There are: %(known)s") % {"name": agent, "known": known}
+            self.tell(Note(words, "warning"))
+        else:
+            self.next = GoOn(agent=agent or self.goal.agent, instead_of=self._here)
+
+    async def _entitle(self, title: str) -> None:
+        if self.session_id is None:
+            self.transcript.title = title
+        else:
+            await self.client.update_session(self.session_id, title=title)
+
+    def _cancel_anything(self) -> None:
+        if self.session_id is None:
+            self.tell(Note(_("Nothing goes on here.")))
+        else:
+            self.do(self.cancel(self.session_id))
+
+    # --- before and after ---
+
+    async def run(self, client: SteadyClient) -> Next:
+        self.client = client
+        self._greet()
+        return await super().run(client)
+
+    def _greet(self) -> None:
+        """Say where one is, and the first time how one gets away again."""
+        if self.goal.instead_of is not None:
+            title = one_line(self.goal.title) or (_("(no title)") if self.session_id else _("New session"))
+            self.screen.put(Text(f"── {title}", style="cyan"))
+            return
+        name = self.goal.agent or self.address.agent or next(iter(self.client.agents), "")
+        self.screen.put(
+            Text.assemble(("MyAgent", "bold cyan"), f"  {one_line(name)}", (f"  {self.address.url}", "dim")),
+            Text(_("/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves."), style="dim"),
+        )
+
+    def finish(self) -> None:
+        if self.session_id is not None:
+            url = "" if self.address.url == DEFAULT_URL else f"{self.address.url} "
+            command = f"myagent-ws chat {url}--session {self.session_id}"
+            words = _("To go on with this session: %(command)s") % {"command": command}
+            self.screen.put(Text(words, style="dim", no_wrap=True, overflow="ignore"))
+        super().finish()

@@ -1,0 +1,29 @@
+"""One question, one answer: for scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from myagent.terminal.chat import CTRL_C, Chat
+
+
+class OneAnswer(Chat):
+    """Ends when the question is answered; the exit code tells whether it was."""
+
+    shows_history = False
+
+    async def listen(self) -> None:
+        self.do(self.say(await self.asking.line()))
+
+    def finish(self) -> None:
+        end = self.transcript.ends.get(self.run_id or "")
+        if end is not None and end.event == "agent.final_answer":
+            self.screen.answer(_text(end.content))
+            self.leave()
+        else:
+            # What went wrong was printed when it happened.
+            self.leave(CTRL_C if self.was_stopped else 1)
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else str(content)

@@ -1,0 +1,105 @@
+"""A person at a keyboard: a line with history and editing, which gives way when something happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import DummyHistory, History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.utils import is_dumb_terminal
+
+from myagent.terminal.asking import Asking, Interrupted, Left, Woken
+from myagent.terminal.commands import commands
+from myagent.terminal.render import PROMPT
+
+
+class Prompt(Asking):
+    """Enter sends, Alt-Enter begins a new line, as does a pasted one; Ctrl-C empties the line before it interrupts."""
+
+    can_answer = True
+
+    def __init__(self, history: History) -> None:
+        output = _output()
+        self.leaves_line = is_dumb_terminal()
+        self._lines = _session(
+            output, history=history, completer=WordCompleter([f"/{name}" for name in commands()], sentence=True)
+        )
+        self._answers = _session(output, history=DummyHistory())
+        self._waiting: PromptSession[str] | None = None
+
+    async def line(self, draft: str = "") -> str:
+        # Taken away when it is sent, and printed as all else is: a long text has more lines than a prompt can draw.
+        return await self._read(self._lines, PROMPT, draft, erase=not self.leaves_line)
+
+    async def ask(self, question: str, draft: str = "") -> str:
+        return await self._read(self._answers, question, draft)
+
+    async def _read(self, session: PromptSession[str], message: str, draft: str, *, erase: bool = False) -> str:
+        self._waiting = session
+        session.app.erase_when_done = erase
+        try:
+            # Ctrl-C comes as a key here, and not as a signal, which is the conversation's.
+            return await session.prompt_async(FormattedText([("bold", message)]), default=draft, handle_sigint=False)
+        finally:
+            self._waiting = None
+
+    def wake(self) -> None:
+        if self._waiting is None:
+            return
+        app = self._waiting.app
+        if app.is_running and app.future is not None and not app.future.done():
+            app.erase_when_done = True
+            app.exit(exception=Woken(self._waiting.default_buffer.text))
+
+
+def _session(output: Output, *, history: History, completer: WordCompleter | None = None) -> PromptSession[str]:
+    return PromptSession(
+        history=history,
+        completer=completer,
+        complete_style=CompleteStyle.READLINE_LIKE,
+        complete_while_typing=False,
+        multiline=True,
+        key_bindings=_keys(),
+        output=output,
+        interrupt_exception=Interrupted,
+        eof_exception=Left,
+    )
+
+
+def _keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def send(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    @keys.add("escape", "enter")
+    def begin_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @keys.add("c-c")
+    def interrupt(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=Interrupted())
+
+    return keys
+
+
+def _output() -> Output:
+    """The terminal, also where standard output goes into a file."""
+    stream = sys.stdout if sys.stdout.isatty() else sys.stderr
+    if is_dumb_terminal():
+        return create_output(stream)
+    # Without asking the terminal where its cursor is: an answer that comes late would count as typed.
+    output = Vt100_Output.from_pty(stream, term=os.environ.get("TERM"))
+    output.enable_cpr = False
+    return output
