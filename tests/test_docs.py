@@ -250,6 +250,7 @@ def test_every_mark_is_known(name):
     if name == "docs/clients.md":  # see tests/test_docs_clients.py
         languages = ("javascript", "python", "python, cut", "javascript, cut", "shell")
         known |= {"file: shop.py", "serves the clients", "prints", *(f"client: {language}" for language in languages)}
+    known |= {"nginx", "caddy", "production", "file: production.py"}
     assert {block.mark for block in blocks(name)} - {""} <= known
 
 
