@@ -221,7 +221,8 @@ def _has_loopback_origin(handshake: Handshake) -> bool:
 
 def require_agent(grant: Grant, name: str, available: Iterable[str]) -> None:
     """Raise `ConnectionRefused` unless the agent may be used; one that may not looks as if it did not exist."""
-    # Written down in both cases, and in the same words: whoever may not know must not be told by the time it takes.
-    if name not in available or not grant.allows(name):
+    # Asked and written down in every case, in the same words: the time it takes must not tell what the words do not.
+    exists, allowed = name in available, grant.allows(name)
+    if not (exists and allowed):
         logger.warning("Refused %s the agent %r: there is none, or it is not for them.", grant.username, name[:100])
         raise ConnectionRefused(NOT_FOUND, "agent_not_found", f"there is no agent {name!r}")

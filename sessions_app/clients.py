@@ -95,8 +95,8 @@ def not_found() -> ProtocolError:
 
 def usable_agent(client: Client, name: str) -> LoadedAgent:
     """The agent of that name. Raises `ProtocolError` when there is none that the client may use."""
-    agent = get_registry().available(name)
-    if agent is None or not client.grant.allows(name):
+    agent, allowed = get_registry().available(name), client.grant.allows(name)
+    if agent is None or not allowed:
         message = _("There is no agent %(name)r here.") % {"name": name[:100]}
         raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
     return agent

@@ -111,3 +111,28 @@ async def refusal(client: Client, event: dict) -> ServerFrame:
         assert refused.frame.run_id is None and refused.frame.seq is None
         return refused.frame
     raise AssertionError(f"not refused: {reply}")
+
+
+def every_event(session_id: str, step_id: str, own: str) -> list[dict]:
+    """A frame of each kind that names this session, in the ways in which one can be named."""
+    plain = [
+        {"event": name, "session_id": session_id}
+        for name in ("user.cancel", "user.close_session", "user.delete_session", "user.request_state", "user.reconnect")
+    ]
+    return [
+        *plain,
+        {"event": "user.reconnect", "session_id": session_id, "last_seq": 1},
+        {"event": "user.reconnect", "content": {"session_id": session_id, "last_seq": 10**6}},
+        {"event": "user.message", "session_id": session_id, "content": "hello"},
+        {"event": "user.message", "session_id": session_id, "content": " "},
+        {"event": "user.response", "session_id": session_id, "step_id": step_id, "content": {"confirmed": True}},
+        {"event": "user.response", "session_id": own, "step_id": step_id, "content": {"confirmed": True}},
+        {"event": "user.ack", "session_id": session_id, "last_seq": 1},
+        {"event": "user.ack", "content": {"last_event_id": f"{session_id}-1"}},
+        {"event": "user.update_session", "session_id": session_id, "content": {"title": "mine now"}},
+        {"event": "user.solve_tasks", "session_id": session_id, "content": {"tasks": ["x"]}},
+        {"event": "user.cancel_task", "session_id": session_id, "content": {"task_id": "x"}},
+        {"event": "user.restart_task", "session_id": session_id, "content": {"task_id": "x"}},
+        {"event": "user.cancel_plan", "session_id": session_id},
+        {"event": "user.replan", "session_id": session_id},
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ for needed in ("fastapi", "psutil", "uvicorn"):
 
 import psutil  # noqa: E402
 
+from bench import probing  # noqa: E402
 from bench.__main__ import arguments, plan_from  # noqa: E402
 from bench.client import Idle, Load, Turn, WrongAnswer, conversation  # noqa: E402
 from bench.measuring import FLOOR, OURS, QUICK, ClientFailed, Outcome, Plan, Scenario, measure  # noqa: E402
@@ -217,3 +219,11 @@ def test_bad_options_are_refused(wrong):
     with pytest.raises(SystemExit) as refused:
         arguments(wrong)
     assert refused.value.code == 2
+
+
+def test_probing_tells_what_differs_and_nothing_else():
+    noise = random.Random(7)
+    same, slower = ([noise.lognormvariate(5, 0.3) for _ in range(500)] for _ in range(2))
+    assert not probing.judge(same, slower).tells
+    assert probing.judge([value + 20 for value in same], slower).tells
+    assert "can be told apart" in str(probing.judge([value + 20 for value in same], slower))

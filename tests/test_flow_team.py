@@ -15,7 +15,7 @@ from myagent.client import Client, ConnectionLost
 from myagent.protocol.codec import CLIENT_EVENT_NAMES
 from tests.backstage import Backstage
 from tests.conftest import WAIT_SECONDS, connected
-from tests.flow import ended, happens, kinds, refusal, turn
+from tests.flow import ended, every_event, happens, kinds, refusal, turn
 from tests.model_replies import text, tools
 
 SSO_SECRET = "the-secret-of-a-single-sign-on-0123456789"
@@ -101,31 +101,6 @@ async def test_each_sees_the_agents_of_their_group(server, tokens):
         assert foreign.code == "agent_not_found"
         assert without_ids(foreign) | {"content": foreign.content.replace("second", "nothing")} == without_ids(none)
     assert await refused(server, "ws/second/", tokens["bob"]) == await refused(server, "ws/nothing/", tokens["bob"])
-
-
-def every_event(session_id: str, step_id: str, own: str) -> list[dict]:
-    """A frame of each kind that names this session, in the ways in which one can be named."""
-    plain = [
-        {"event": name, "session_id": session_id}
-        for name in ("user.cancel", "user.close_session", "user.delete_session", "user.request_state", "user.reconnect")
-    ]
-    return [
-        *plain,
-        {"event": "user.reconnect", "session_id": session_id, "last_seq": 1},
-        {"event": "user.reconnect", "content": {"session_id": session_id, "last_seq": 10**6}},
-        {"event": "user.message", "session_id": session_id, "content": "hello"},
-        {"event": "user.message", "session_id": session_id, "content": " "},
-        {"event": "user.response", "session_id": session_id, "step_id": step_id, "content": {"confirmed": True}},
-        {"event": "user.response", "session_id": own, "step_id": step_id, "content": {"confirmed": True}},
-        {"event": "user.ack", "session_id": session_id, "last_seq": 1},
-        {"event": "user.ack", "content": {"last_event_id": f"{session_id}-1"}},
-        {"event": "user.update_session", "session_id": session_id, "content": {"title": "mine now"}},
-        {"event": "user.solve_tasks", "session_id": session_id, "content": {"tasks": ["x"]}},
-        {"event": "user.cancel_task", "session_id": session_id, "content": {"task_id": "x"}},
-        {"event": "user.restart_task", "session_id": session_id, "content": {"task_id": "x"}},
-        {"event": "user.cancel_plan", "session_id": session_id},
-        {"event": "user.replan", "session_id": session_id},
-    ]
 
 
 async def test_a_foreign_session_looks_like_none_by_every_event(server, tokens):
