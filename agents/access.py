@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ from agents.sso import JWTRefused
 logger = logging.getLogger(__name__)
 
 Kind = Literal["local", "anonymous", "token", "jwt", "cookie"]
+_OUR_SITES = ("same-origin", "none")
+"""`Sec-Fetch-Site` of what our own pages ask, and of an address that a person typed."""
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
 
 
@@ -93,7 +95,21 @@ class ConnectionRefused(Exception):
 
 async def authorize(scope: dict[str, Any], config: Config) -> Grant:
     """Decide on a handshake. Raises `HandshakeRefused`, `ConnectionRefused`; both are logged with the cure."""
+    return await _decide(Handshake.from_scope(scope, config), config)
+
+
+async def authorize_request(scope: dict[str, Any], config: Config) -> Grant:
+    """Decide on an HTTP request that changes nothing as on a handshake, and raise the same.
+
+    With such requests of our own pages browsers send no `Origin`; that they are these is in `Sec-Fetch-Site`.
+    """
     handshake = Handshake.from_scope(scope, config)
+    if handshake.origin is None and handshake.fetch_site in _OUR_SITES:
+        handshake = replace(handshake, origin=f"{handshake.scheme or scope.get('scheme', 'http')}://{handshake.host}")
+    return await _decide(handshake, config)
+
+
+async def _decide(handshake: Handshake, config: Config) -> Grant:
     try:
         return await _authorize(handshake, config)
     except (HandshakeRefused, ConnectionRefused) as refusal:
@@ -164,6 +180,8 @@ def check_host(handshake: Handshake, config: Config) -> None:
 
 def check_origin(handshake: Handshake, config: Config) -> None:
     """Raise `HandshakeRefused` for a page that is neither of this server nor of this machine nor allowed."""
+    if handshake.origin is None and handshake.fetch_site not in (None, *_OUR_SITES):
+        raise HandshakeRefused("bad_origin", "a page of another site may not ask without a token")
     if handshake.origin is None or handshake.origin in config.allow_origins or is_same_origin(handshake):
         return
     host = split_host(handshake.host)

@@ -1,4 +1,4 @@
-"""What a WebSocket handshake says of who is asking, read once from the ASGI scope."""
+"""What a WebSocket handshake, or a request, says of who is asking, read once from the ASGI scope."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Handshake:
     host: str
     scheme: str | None
     origin: str | None
+    fetch_site: str | None
     forwarded: bool
     token: str | None
     session_key: str | None
@@ -53,6 +54,7 @@ class Handshake:
             host=_nearest(forwarded.get("x-forwarded-host")) or headers.get("host", ""),
             scheme=_SCHEMES.get(_nearest(forwarded.get("x-forwarded-proto")).lower()),
             origin=headers.get("origin"),
+            fetch_site=headers.get("sec-fetch-site"),
             forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
             token=_token(scope, headers),
             session_key=parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME) or None,

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 
 from agents.conf import get_config
 from agents.hosts import is_in
 
 FORWARDING_HEADERS = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
+
+
+API = "/api/"
+
+
+class Common(CommonMiddleware):
+    """Django's own, which asks nothing of the `Host` where `agents.access` decides about it, as for WebSockets."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path_info.startswith(API) else super().process_request(request)
 
 
 class TrustedProxies:

@@ -1,4 +1,4 @@
-"""The HTTP side: a page that says the server runs, its health, the admin."""
+"""The HTTP side: a page that says the server runs, its health, the agents, the admin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
-from agents import views
+from agents import api, views
 
 admin.site.site_title = "MyAgent"
 admin.site.site_header = "MyAgent"
@@ -18,5 +18,6 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("favicon.ico", RedirectView.as_view(url=static("sessions_app/icon.svg")), name="icon"),
     path("healthz", views.health, name="health"),
+    path("api/agents/", api.list_agents, name="agents"),
     path("admin/", admin.site.urls),
 ]

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.access import Grant
+from agents.api import usable_agents
 from agents.conf import Config
 from agents.loading import load_agent
+from agents.registry import Registry
 from myagent import Agent, BaseTool, exceptions
 from myagent.cli.main import COMMANDS
 from myagent.protocol import direct_events, errors, server_events
@@ -120,7 +123,13 @@ def test_every_event_of_the_server_has_an_example():
 
 
 def test_every_block_of_json_is_an_example():
-    assert all(block.mark in ("client", "server") for block in blocks(PROTOCOL, language="json"))
+    assert all(block.mark in ("client", "server", "api") for block in blocks(PROTOCOL, language="json"))
+
+
+def test_the_list_of_agents_is_what_the_api_sends(folder):
+    (block,) = blocks(PROTOCOL, mark="api")
+    registry = Registry.from_sources([str(folder / "my_agent.py")])
+    assert json.loads(block.text) == {"agents": usable_agents(Grant(kind="local"), registry)}
 
 
 def section(name: str, heading: str) -> str:
@@ -246,7 +255,7 @@ def test_links_lead_somewhere(name):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_mark_is_known(name):
     """A slip in a comment would take a snippet out of the tests."""
-    known = {"client", "server", "run", "file: my_agent.py", "serve", "command", "agent", "pytest", "chat"}
+    known = {"client", "server", "api", "run", "file: my_agent.py", "serve", "command", "agent", "pytest", "chat"}
     if name == "docs/clients.md":  # see tests/test_docs_clients.py
         languages = ("javascript", "python", "python, cut", "javascript, cut", "shell")
         known |= {"file: shop.py", "serves the clients", "prints", *(f"client: {language}" for language in languages)}
