@@ -292,14 +292,17 @@ class Batch:
         return self._database_now
 
     def is_stored(self) -> bool:
-        """Whether this batch is in the database although its commit seemed to fail: its events tell, or its runs."""
-        newest = [(growth.session_id, growth.events[-1]) for growth in self.growths.values()]
-        stored = [
-            *(
-                Event.objects.filter(session_id=session_id, seq=logged.seq, frame=logged.frame)
-                for session_id, logged in newest
-            ),
-            # An epoch is used once, so this tells a claim, which logs nothing.
-            *(Run.objects.filter(pk=run.id, owner=run.owner, epoch=run.epoch) for run in self._taken.values()),
+        """Whether this batch is in the database although its commit seemed to fail: its events tell, or its runs.
+
+        Of a session that somebody has deleted since, nothing tells any more. All is stored or nothing, so others do.
+        """
+        kept = Session.objects.filter(pk__in=list(self.growths)).values_list("pk", flat=True)
+        newest = [(session_id, self.growths[session_id].events[-1]) for session_id in kept]
+        events = [Event.objects.filter(session_id=pk, seq=logged.seq, frame=logged.frame) for pk, logged in newest]
+        # An epoch is used once, so this tells a claim, which logs nothing; its owner may have let go of the run since.
+        runs = [
+            Run.objects.filter(pk=run.id, owner__in=(run.owner, ""), epoch=run.epoch) for run in self._taken.values()
         ]
-        return bool(stored) and all(rows.exists() for rows in stored)
+        if signs := events or runs:
+            return all(rows.exists() for rows in signs)
+        return bool(self.deleted) and not Session.objects.filter(pk__in=self.deleted).exists()

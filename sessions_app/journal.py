@@ -62,6 +62,12 @@ def _write(entries: Sequence[Entry], batch: Batch) -> Committed:
     return Committed(outcomes, list(batch.growths.values()), batch.deleted, batch.ended)
 
 
+def _took_effect(batch: Batch, entries: Sequence[Entry]) -> bool:
+    """Whether a commit of these entries that seemed to fail did not; waits for a server that is still at it."""
+    _lock(entries, Batch())
+    return batch.is_stored()
+
+
 def _lock(entries: Sequence[Entry], batch: Batch) -> None:
     batch.lock_sessions(entry.session_id for entry in entries)
     run_ids = [run_id for entry in entries if (run_id := entry.run_id) is not None]
@@ -208,14 +214,13 @@ class Journal:
         written: tuple[Batch, Committed] | None = None
         while True:
             try:
-                # A connection that broke during COMMIT leaves open whether it took effect.
-                if written is not None and written[0].is_stored():
-                    return written[1]
-                written = None
                 _let_no_lock_outlive_us()
                 with transaction.atomic(durable=True):
-                    batch = Batch()
-                    written = batch, _write(entries, batch)
+                    # A connection that broke during COMMIT leaves open whether it took effect.
+                    if written is None or not _took_effect(written[0], entries):
+                        written = None
+                        batch = Batch()
+                        written = batch, _write(entries, batch)
             except (OperationalError, InterfaceError) as error:
                 # By the clock: one attempt at a connection may take seconds.
                 away = time.monotonic() - since

@@ -20,7 +20,7 @@ from sessions_app import queries
 from sessions_app.batch import Refused
 from sessions_app.entries.base import Entry
 from sessions_app.entries.ownership import ClaimNext
-from sessions_app.entries.requests import CancelRuns, CreateSession
+from sessions_app.entries.requests import CancelRuns, CreateSession, DeleteSession
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.models import Run, Session
 from tests.factories import (
@@ -199,6 +199,8 @@ class Troubles:
 
     def __init__(self) -> None:
         self.before = self.after = 0
+        self.meanwhile = lambda: None
+        """What another process does before the journal can look whether a commit took effect."""
         self.met = threading.Event()
 
     @contextmanager
@@ -211,6 +213,7 @@ class Troubles:
             yield
         if self.after:
             self.after -= 1
+            self.meanwhile()
             self.met.set()
             raise OperationalError("server closed the connection unexpectedly")
 
@@ -247,6 +250,27 @@ async def test_a_claim_whose_commit_only_seemed_to_fail_is_still_ours(journal, t
     ref = await journal.record(ClaimNext(session_id=session, lease=LEASE))
     assert ref is not None
     assert ref.epoch == await in_thread(lambda: Run.objects.get().epoch) == 1
+
+
+async def test_what_others_do_to_it_meanwhile_does_not_hide_a_commit(journal, troubles):
+    """Neither that one of its sessions is deleted, nor that the run that it began is ended."""
+    streaming, cancelled, deleted = await in_thread(lambda: [new_session() for _ in range(3)])
+    ref = await in_thread(running, streaming)
+    troubles.after = 1
+    troubles.meanwhile = lambda: module.commit([CancelRuns(session_id=cancelled), DeleteSession(session_id=deleted)])
+    entries = [deltas(ref, partial(ref, "once")), message(cancelled), message(deleted)]
+    _, posted, gone = (await in_thread(journal._commit_patiently, entries)).outcomes
+    assert [frame["content"] for frame in (await in_thread(events, streaming))[2:]] == ["once"]
+    frames = await in_thread(events, cancelled)
+    assert [frame["event"] for frame in frames[1:]] == ["user.message", "agent.interrupted"]
+    assert await in_thread(lambda: set(Run.objects.values_list("pk", flat=True))) == {ref.run_id, posted.run_id}
+    assert gone.lease is not None, "it was stored, and is gone now"
+
+
+async def test_a_deletion_that_only_seemed_to_fail_is_no_refusal(journal, troubles):
+    session = await in_thread(new_session)
+    troubles.after = 1
+    assert await journal.record(DeleteSession(session_id=session)) == []
 
 
 async def test_while_the_database_is_away_the_journal_is_not_healthy(journal, troubles, caplog):

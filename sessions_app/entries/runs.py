@@ -82,13 +82,15 @@ class StoreSummary(RunEntry):
         batch.flush()
         behind = Message.objects.filter(session_id=session.id, position__gt=self.after).order_by("position")
         upto = behind.values_list("position", flat=True)[self.summarized.count - 1] or 0
-        batch.insert(
-            Summary,
-            session_id=session.id,
-            upto_position=upto,
-            content=self.summarized.text,
-            created_at=batch.now,
-        )
+        # It is there already when a commit took effect that seemed to fail: nothing tells that of this entry.
+        if not Summary.objects.filter(session_id=session.id, upto_position=upto).exists():
+            batch.insert(
+                Summary,
+                session_id=session.id,
+                upto_position=upto,
+                content=self.summarized.text,
+                created_at=batch.now,
+            )
         batch.charge(session, run, self.summarized.usage)
         return upto
 
