@@ -327,7 +327,7 @@ def test_whoever_has_the_right_to_a_run_is_as_the_rules_say(db):
     run_state_machine_as_test(
         ClaimsMachine,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=25,
             deadline=None,
             report_multiple_bugs=False,

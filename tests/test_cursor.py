@@ -112,7 +112,7 @@ class CursorMachine(RuleBasedStateMachine):
 
 
 TestCursorMachine = CursorMachine.TestCase
-TestCursorMachine.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestCursorMachine.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 
 
 @pytest.mark.parametrize("value", ["", "-", "-5", "abc", "a-", "a-x", "a--5x", "a-1.0", "a-٣", "a-" + "9" * 19, "a- 1"])

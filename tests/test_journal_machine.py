@@ -399,7 +399,7 @@ def test_two_processes_write_and_die(workers):
     run_state_machine_as_test(
         lambda: JournalMachine(workers),
         settings=settings(
-            max_examples=15,
+            max_examples=12,
             stateful_step_count=20,
             deadline=None,
             report_multiple_bugs=False,
