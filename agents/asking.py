@@ -112,14 +112,9 @@ class Asking:
 
     def _finished(self, event: RunFinished, question: str, seconds: float) -> dict[str, Any]:
         usage = event.usage
-        words = _("%(steps)d steps · %(seconds).1f s · %(input)d + %(output)d tokens")
-        facts = {
-            "steps": event.step,
-            "seconds": seconds,
-            "input": usage.input_tokens,
-            "output": usage.output_tokens,
-        }
-        self._line(Text(words % facts, style="dim"))
+        words = _("Steps: %(steps)d · seconds: %(seconds).1f · tokens: %(input)d in, %(output)d out")
+        spent = {"input": usage.input_tokens, "output": usage.output_tokens}
+        self._line(Text(words % {"steps": event.step, "seconds": seconds, **spent}, style="dim"))
         return {
             "agent": self._agent.name,
             "question": question,

@@ -133,7 +133,7 @@ def test_a_question(folder):
         "Step 2",
         "Lima\n",
         "I am the demo model: I do not think, I only pass on what the tools say.\n",
-        "2 steps",
+        "Steps: 2 · ",
     ):
         assert words in done.stdout
 

@@ -177,6 +177,49 @@ def test_helpers_are_looked_into_wherever_they_are(written):
     assert found["fetch() → urllib.request.urlopen()"].place.file.endswith("remote_helpers.py")
 
 
+def test_what_stands_behind_a_decorator(written):
+    module = written(
+        """
+        import asyncio, functools, time
+
+        def logged(function):
+            @functools.wraps(function)
+            async def inner(*args, **keywords):
+                return await function(*args, **keywords)
+            return inner
+
+        def threaded(function):
+            @functools.wraps(function)
+            async def inner(*args, **keywords):
+                return await asyncio.to_thread(function, *args, **keywords)
+            return inner
+
+        @tool
+        @logged
+        async def wait():
+            '''Waits.'''
+            time.sleep(1)  # here
+
+        @tool
+        @threaded
+        def hand_over():
+            '''Waits in a thread.'''
+            time.sleep(1)
+        """
+    )
+    (finding,) = findings(module.wait, module.hand_over)
+    assert (finding.tool, finding.place.line) == ("wait", line_of(module, "# here"))
+
+
+def test_a_file_in_another_encoding(written, tmp_path):
+    module = written("")
+    text = f"# -*- coding: latin-1 -*-{HEAD}import time\n# é\n{WAIT}time.sleep(1)\n"
+    Path(module.__file__).write_bytes(text.encode("latin-1"))
+    scope = {"__name__": module.__name__}
+    exec(compile(text.encode("latin-1"), module.__file__, "exec"), scope)
+    assert codes(scope["wait"]) == ["blocking_call"]
+
+
 def test_a_client_that_the_tool_keeps(written):
     module = written(
         """

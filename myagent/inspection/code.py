@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from myagent.i18n import gettext as _
 from myagent.inspection.blocking_calls import instead_of
@@ -47,9 +49,20 @@ class Call:
 
 def calls_of(tool: BaseTool) -> Iterator[Call]:
     """The calls in a tool's code and in the author's functions that it calls, those that are understood."""
-    function = function_of(tool.execute)
-    if function is not None:
-        yield from _calls(function, (function.node.name,), set())
+    code, seen = tool.execute, set[tuple[str, int]]()
+    while code is not None:
+        if (function := function_of(code)) is not None:
+            yield from _calls(function, (function.node.name,), seen)
+        code = _decorated(code)
+
+
+def _decorated(code: Any) -> Any:
+    """The function behind a decorator that runs it in the same way; None when there is none.
+
+    A plain function behind an async one is most likely taken to a thread.
+    """
+    inner = getattr(code, "__wrapped__", None)
+    return inner if inspect.iscoroutinefunction(inner) or not inspect.iscoroutinefunction(code) else None
 
 
 def inspect_code(tool: BaseTool) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import ast
 import builtins
 import functools
 import inspect
+import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,8 +57,9 @@ class Source:
 @lru_cache(maxsize=64)
 def _parsed(path: str, _changed: float) -> Source | None:
     try:
-        return Source(path, Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):  # a file that was changed meanwhile, or is no UTF-8
+        with tokenize.open(path) as file:  # in the encoding that the file says it has
+            return Source(path, file.read())
+    except (OSError, ValueError, SyntaxError):  # a file that was changed meanwhile
         return None
 
 
