@@ -213,7 +213,7 @@ def test_every_option_of_the_command_is_in_the_readme(readme, command, tmp_path)
 
 def test_every_finding_of_the_check_is_documented():
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "myagent" / "inspection").glob("*.py"))
-    codes = set(re.findall(r'code="(\w+)"', sources)) | set(re.findall(r'_finding\(\s*"(\w+)"', sources))
+    codes = set(re.findall(r'_(?:finding|warning)\(\s*"(\w+)"', sources))
     assert {"no_description", "blocking_call", "parameter_unfillable"} <= codes
     assert {code for code in codes if f"`{code}`" not in section("docs/agents.md", "Checking")} == set()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.inspection.code import asks_by_itself, inspect_code
-from myagent.inspection.finding import Finding, Place, Severity
+from myagent.inspection.finding import NOWHERE, Finding, Place, Severity
 from myagent.inspection.parameters import inspect_parameters
 from myagent.inspection.sources import place_of
 from myagent.tool.base_tool import BaseTool
@@ -36,39 +36,29 @@ def inspect_agent(agent: Agent, file: str = "") -> list[Finding]:
 
 def _inspect_prompt(agent: Agent) -> Iterator[Finding]:
     if not agent.system_prompt.strip():
-        yield Finding(
-            code="no_system_prompt",
-            severity=Severity.WARNING,
-            problem=_("The system prompt is empty: the model is not told what it is for."),
-            cure=_('Give the agent a system_prompt="…".'),
-        )
+        problem = _("The system prompt is empty: the model is not told what it is for.")
+        yield _warning("no_system_prompt", problem, _('Give the agent a system_prompt="…".'))
 
 
 def _inspect_tool(tool: BaseTool) -> Iterator[Finding]:
     place = place_of(tool)
     if not tool.schema()["function"]["description"].strip():
-        yield Finding(
-            code="no_description",
-            severity=Severity.WARNING,
-            problem=_("The tool '%(tool)s' has no description: the model has only its name to decide by.")
-            % {"tool": tool.name},
-            cure=_("Say what it does in its docstring, or in `description`."),
-            place=place,
-            tool=tool.name,
-        )
+        problem = _("The tool '%(tool)s' has no description: the model has only its name to decide by.")
+        cure = _("Say what it does in its docstring, or in `description`.")
+        yield _warning("no_description", problem, cure, tool.name, place)
     for finding in inspect_parameters(tool):
         yield replace(finding, place=place)
     yield from inspect_code(tool)
     if _looks_dangerous(tool):
-        yield Finding(
-            code="dangerous_tool",
-            severity=Severity.WARNING,
-            problem=_("The tool '%(tool)s' sounds as if it could not be undone, and nobody is asked before it runs.")
-            % {"tool": tool.name},
-            cure=_("Set requires_confirmation=True, or a function of the arguments."),
-            place=place,
-            tool=tool.name,
-        )
+        problem = _("The tool '%(tool)s' sounds as if it could not be undone, and nobody is asked before it runs.")
+        cure = _("Set requires_confirmation=True, or a function of the arguments.")
+        yield _warning("dangerous_tool", problem, cure, tool.name, place)
+
+
+def _warning(code: str, problem: str, cure: str, tool: str = "", place: Place = NOWHERE) -> Finding:
+    return Finding(
+        code=code, severity=Severity.WARNING, problem=problem % {"tool": tool}, cure=cure, place=place, tool=tool
+    )
 
 
 def _looks_dangerous(tool: BaseTool) -> bool:

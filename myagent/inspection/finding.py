@@ -27,6 +27,9 @@ class Place:
         return f"{self.file}:{self.line}" if self.line is not None else self.file
 
 
+NOWHERE = Place()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What is wrong, and what to do about it.
@@ -39,7 +42,7 @@ class Finding:
     severity: Severity
     problem: str
     cure: str = ""
-    place: Place = Place()
+    place: Place = NOWHERE
     agent: str = ""
     tool: str = ""
 

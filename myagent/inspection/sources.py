@@ -19,7 +19,6 @@ from myagent.tool.base_tool import BaseTool
 from myagent.tool.function_tool import FunctionTool
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 class Source:
