@@ -101,6 +101,7 @@ def _next_steps(path: Path) -> str:
     steps = [
         (f"myagent-ws check {shown}", _("what is in it, and what looks wrong")),
         (f"myagent-ws server {shown} --llm demo", _("serve it; without --llm demo when OPENAI_API_KEY is set")),
+        ("myagent-ws chat", _("talk to it in another terminal, or open http://localhost:8080/")),
     ]
     width = max(len(command) for command, _words in steps)
     lines = ["✅ " + _("%(file)s is written.") % {"file": shown}, "", _("Go on with:")]

@@ -1,7 +1,8 @@
 """An agent for the counter of a small shop: it looks things up, and leaves messages for the staff.
 
     myagent-ws check my_agent.py                # what is in here, and what looks wrong
-    myagent-ws server my_agent.py --llm demo    # serve it; the demo model needs no key
+    myagent-ws server my_agent.py --llm demo    # serve it at http://localhost:8080/; the demo model needs no key
+    myagent-ws chat                             # talk to it in another terminal, or on that page
 
 Say "What are your opening hours?" or "This is urgent: please call me back". The demo model does not think, it calls a
 tool when a message holds one of the values that the tool's parameters know (here: opening hours, urgent, …). For real

@@ -1,7 +1,8 @@
 """小店前台的 agent：查询店里的信息，并给店员留言。
 
     myagent-ws check my_agent.py                # 看看里面有什么，有没有问题
-    myagent-ws server my_agent.py --llm demo    # 启动服务；演示模型不需要密钥
+    myagent-ws server my_agent.py --llm demo    # 启动服务：http://localhost:8080/；演示模型不需要密钥
+    myagent-ws chat                             # 在另一个终端里对话，也可以打开上面的网页
 
 试着说“你们的营业时间是什么？”或“这件事很紧急：请给我回电话”。演示模型不会思考：消息里出现了某个工具的参数所列的值
 （这里是 营业时间、紧急 等），它就调用那个工具。想要真正的回答，请在环境变量或 .env 文件里设置 OPENAI_API_KEY，
