@@ -43,7 +43,7 @@ class Banner:
         yield _url(_("WebSocket"), self._address("ws"))
         yield _url(_("With token"), f"{self._address('ws')}?token={self.token}")
         page, admin = self._address("http"), f"{self._address('http')}admin/"
-        yield _url(_("Web page"), page, link=page)
+        yield _url(_("Chat page"), page, link=page)
         yield _url(_("Admin"), admin, link=admin)
         if self.password is not None:
             words = _("user %(user)s, password %(password)s (shown only now)")

@@ -1,0 +1,267 @@
+"""What the pages show beside snippets and single commands: scripts, settings, units, variables, events."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+
+import pytest
+
+from tests.markdown import ROOT, Block, blocks
+from tests.model_replies import text
+from tests.model_server import ModelServer
+from tests.services import program
+from tests.test_cli import serving
+from tests.test_docs import PAGES, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
+from tests.test_sso import RSA, pem
+
+READMES = ("README.md", "README.zh.md")
+PATIENCE = 30
+
+
+def marked(mark: str) -> list[tuple[str, Block]]:
+    return [(name, block) for name in PAGES for block in blocks(name, mark=mark)]
+
+
+def at(found) -> list[str]:
+    return [f"{name}:{block.line}" for name, block in found]
+
+
+# --- nothing is left out ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_of_code_is_run_or_read(name):
+    """Without a mark are drawings, output, and the events in the READMEs, all of which are read below."""
+    unmarked = [block for block in blocks(name) if not block.mark and block.language]
+    assert [f"line {block.line}: {block.language}" for block in unmarked if block.language != "json"] == []
+    assert name in READMES or not unmarked
+
+
+# --- scripts ----------------------------------------------------------------------------------------------------------
+
+
+SCRIPTS = marked("script")
+
+
+@pytest.mark.parametrize(("name", "block"), SCRIPTS, ids=at(SCRIPTS))
+def test_a_script(folder, used_data, name, block):  # noqa: F811
+    """It does what it is there for beside a server's data, with a model that answers."""
+    with ModelServer() as model:
+        model.default = lambda body: text("The answer of a model.")
+        environ = shell_environment(folder, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="sk-test-of-nobody")
+        (folder / ".myagent").symlink_to(used_data)
+        if block.text.startswith("sqlite3 "):
+            program("sqlite3")
+        result = subprocess.run(
+            ["sh", "-e"],
+            input=block.text,
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+    if "arun" in block.text:
+        assert result.stdout == "The answer of a model.\n"
+    else:
+        assert (folder / "backup.sqlite3").stat().st_size > 0
+
+
+SHARED = marked("shared database")
+
+
+@pytest.mark.parametrize(("name", "block"), SHARED, ids=at(SHARED))
+@pytest.mark.database
+def test_a_server_on_shared_services(folder, postgres_url, redis_url, name, block):  # noqa: F811
+    """The database is another one, and what is set or installed once for all is set or installed already."""
+    places = {
+        "postgres://user:password@db.example:5432/myagent": postgres_url,
+        "redis://redis.example:6379/0": redis_url,
+    }
+    script = block.text
+    for example, real in places.items():
+        script = script.replace(example, real)
+    lines = [line for line in script.splitlines() if not line.startswith("pip ")]
+    assert lines[-1].startswith("python manage.py runagent ")
+    command = ["sh", "-ec", "\n".join([*lines[:-1], f"exec {lines[-1]} --port 0"])]
+    with serving(folder, command=command, **shell_environment(folder)) as server:
+        server.read_banner()
+        assert server.get("/healthz")[0] == 200
+        assert server.interrupt()[0] == 0
+
+
+UNITS = marked("unit")
+
+
+@pytest.mark.parametrize(("name", "block"), UNITS, ids=at(UNITS))
+def test_a_unit_starts_the_server(folder, name, block):  # noqa: F811
+    (line,) = re.findall(r"^ExecStart=\S+/(python .+)$", block.text, re.MULTILINE)
+    command = ["sh", "-c", f"exec {re.sub(r' --port [0-9]+', ' --port 0', line)}"]
+    with serving(folder, command=command, PATH=shell_environment(folder)["PATH"]) as server:
+        server.read_banner()
+        assert server.interrupt()[0] == 0
+
+
+SETTINGS = marked("settings")
+
+
+@pytest.mark.parametrize(("name", "block"), SETTINGS, ids=at(SETTINGS))
+def test_settings_of_ones_own(folder, name, block):  # noqa: F811
+    key = folder / "key.pem"
+    key.write_text(pem(RSA), encoding="ascii")
+    own = re.sub(r'Path\("/[^"]+\.pem"\)', f'Path("{key}")', block.text)
+    (folder / "own_settings.py").write_text(own, encoding="utf-8")
+    environ = shell_environment(folder, DJANGO_SETTINGS_MODULE="own_settings")
+    environ["PYTHONPATH"] = os.pathsep.join([str(folder), environ["PYTHONPATH"]])
+    command = [sys.executable, "manage.py", "check", "--fail-level", "ERROR"]
+    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+# --- variables, packages, targets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_variable_that_is_set_is_one(name):
+    known = set(re.findall(r"^\| `([A-Z_]+)`", section("docs/operations.md", "Configuration"), re.MULTILINE))
+    scripts = "\n".join(block.text for block in blocks(name) if block.language in ("bash", "ini"))
+    named = set(re.findall(r"(?:^export |^Environment=)([A-Z_]+)=", scripts, re.MULTILINE))
+    assert {variable for variable in named if not variable.startswith("OTEL_")} <= known
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everything_that_is_installed_is_there(name):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for line in [line for block in blocks(name, language="bash") for line in block.commands if "pip install" in line]:
+        for extra in re.findall(r"\[([\w,]+)\]", line):
+            assert set(extra.split(",")) <= extras.keys(), line
+        for file in re.findall(r"-r (\S+)", line):
+            assert (ROOT / file).is_file(), line
+
+
+def test_make_run_serves_the_weather_assistant():
+    """What the target would do, without making an environment first."""
+    made = subprocess.run(
+        [program("make"), "--dry-run", "--always-make", "run", "VENV=/env", "PORT=9000"],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    last = made.stdout.splitlines()[-1].split()
+    assert last[:6] == [
+        "/env/bin/python",
+        "manage.py",
+        "runagent",
+        "examples/ws_weather_agent.py",
+        "--host",
+        "localhost",
+    ]
+    assert last[6:] == ["--port", "9000", "--llm", "demo"]
+
+
+# --- clients in the READMEs -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hello")  # noqa: F811
+    (file,) = blocks("README.md", mark="file: my_agent.py")
+    (folder / "my_agent.py").write_text(file.text, encoding="utf-8")
+    with serving(folder, "my_agent.py", "--port", "0", "--llm", "demo") as started:
+        started.read_banner()
+        yield started
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_javascript_of_a_readme_gets_an_answer(server, tmp_path, name):
+    (block,) = blocks(name, language="javascript")
+    client = tmp_path / "client.js"
+    client.write_text(block.text.replace("8080", str(server.port)), encoding="utf-8")
+    node = [program("node"), "--experimental-websocket", "--no-warnings", str(client)]
+    printed = until(node, "agent.final_answer")
+    assert "agent.session_created" in printed and "agent.thinking" in printed
+
+
+def test_frames_typed_by_hand(server):
+    """With the client of the package websockets, as docs/clients.md says."""
+    (block,) = blocks("docs/clients.md", mark="by hand")
+    (line,) = block.commands
+    command = [
+        "sh",
+        "-c",
+        line.replace("websockets ", f"{sys.executable} -m websockets ").replace("8080", str(server.port)),
+    ]
+    (typed,) = [item for item in re.findall(r"`(\{.+?\})`", page("docs/clients.md")) if "create_session" in item]
+    assert json.loads(typed)["event"] == "user.create_session"
+    printed = until(command, "agent.session_created", typed=f"{typed}\n")
+    assert "system.connected" in printed
+
+
+def until(command: list[str], words: str, *, typed: str = "") -> str:
+    """What a program prints up to `words`; it is ended then."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog.start()
+    printed = ""
+    try:
+        process.stdin.write(typed)
+        process.stdin.flush()
+        for line in process.stdout:
+            printed += line
+            if words in line:
+                return printed
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+    raise AssertionError(f"never said {words!r}: {printed}")
+
+
+# --- events in the READMEs --------------------------------------------------------------------------------------------
+
+EVENTS = [(name, block) for name in READMES for block in blocks(name, language="json")]
+
+
+@pytest.mark.parametrize(("name", "block"), EVENTS, ids=at(EVENTS))
+def test_an_event_of_a_readme_is_one(name, block):
+    from myagent.protocol.codec import parse_frame
+
+    frame = json.loads(block.text)
+    if frame["event"].startswith("user."):
+        assert parse_frame(block.text).event == frame["event"]
+    else:
+        kind_of({**frame, "seq": 1})
+
+
+# --- two languages ----------------------------------------------------------------------------------------------------
+
+
+def outline(name: str) -> list[str]:
+    """What two pages of the same content have in common: levels of headings, blocks, rows of tables, items, links."""
+    found = []
+    for line in re.sub(r"^```\w*\n.*?^```$", "```", page(name), flags=re.MULTILINE | re.DOTALL).splitlines():
+        if match := re.match(r"#+ |```|\| (`--[\w-]+)?|- |<!-- .+", line):
+            found.append(match[0])
+    return found
+
+
+def test_both_readmes_have_one_outline():
+    assert outline("README.md") == outline("README.zh.md")
+
+
+def test_both_readmes_link_to_the_same():
+    def targets(name: str) -> list[str]:
+        return sorted(target for target in re.findall(r"\]\(([^)#]+)", page(name)) if not target.startswith("README"))
+
+    assert targets("README.md") == targets("README.zh.md")
