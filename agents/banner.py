@@ -18,6 +18,7 @@ from agents.local_user import LOCAL_USERNAME
 from agents.registry import LoadedAgent, Registry
 from agents.rows import Row, console_for_rows, hanging, lay_out
 from myagent.i18n import gettext as _
+from myagent.terminal.address import DEFAULT_URL
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 """What `--host` can be that is no address of its own: all addresses of this machine."""
@@ -40,6 +41,7 @@ class Banner:
     def rows(self) -> Iterator[Row]:
         """What there is, where it is, and who may use it."""
         yield from self._agents()
+        yield Row(label=_("Talk to it"), value=self._chat_command(), whole=True)
         yield _url(_("WebSocket"), self._address("ws"))
         yield _url(_("With token"), f"{self._address('ws')}?token={self.token}")
         page, admin = self._address("http"), f"{self._address('http')}admin/"
@@ -118,6 +120,14 @@ class Banner:
         return _("With --debug the log holds what users say.") if self.config.debug else None
 
     # --- addresses
+
+    def _chat_command(self) -> str:
+        """What to type in another terminal of this machine; the usual address can be left out."""
+        url = self._address("ws")
+        command = "myagent-ws chat" if url == DEFAULT_URL else f"myagent-ws chat {url}"
+        asked = self.config.require_auth or self.config.allowed_hosts or self.config.trusted_proxies
+        is_let_in = self.config.allow_anonymous or (self._is_local or self.host in ANY_ADDRESS) and not asked
+        return command if is_let_in else f"MYAGENT_TOKEN={self.token} {command}"
 
     @property
     def _is_local(self) -> bool:

@@ -135,6 +135,23 @@ def test_what_is_open_to_whom(tmp_path, options, words, others):
     assert [word for word in others if word in written] == []
 
 
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, "myagent-ws chat"),
+        ({"host": "0.0.0.0"}, "myagent-ws chat"),
+        ({"host": "127.0.0.1"}, "myagent-ws chat ws://127.0.0.1:8080/"),
+        ({"host": "10.1.2.3"}, f"MYAGENT_TOKEN=mya_{'x' * 43} myagent-ws chat ws://10.1.2.3:8080/"),
+        ({"host": "10.1.2.3", "allow_anonymous": True}, "myagent-ws chat ws://10.1.2.3:8080/"),
+        ({"require_auth": True}, f"MYAGENT_TOKEN=mya_{'x' * 43} myagent-ws chat"),
+        ({"trusted_proxies": ("10.0.0.1",)}, f"MYAGENT_TOKEN=mya_{'x' * 43} myagent-ws chat"),
+    ],
+)
+def test_how_to_talk_to_it(tmp_path, options, command):
+    (line,) = [line for line in shown(banner(tmp_path, **options), terminal=False).splitlines() if " chat" in line]
+    assert line == f"   Talk to it    {command}"
+
+
 def test_a_data_folder_that_others_can_read_is_told(tmp_path):
     made = banner(tmp_path)
     assert "chmod" not in shown(made)
