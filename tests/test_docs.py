@@ -257,7 +257,7 @@ MARKS = {
     *("agent", "api", "chat", "client", "command", "file: my_agent.py", "pytest", "run", "serve", "server"),
     # tests/test_docs_scripts.py
     *("install", "javascript", "make", "script", "settings", "shared database", "unit", "variables"),
-    # tests/test_proxies.py
+    # tests/test_flow_proxy.py
     *("caddy", "file: production.py", "nginx", "production"),
 }
 CLIENT_MARKS = {
