@@ -32,14 +32,13 @@ from sessions_app.clients import (
     usable_agent,
 )
 from sessions_app.engine import Engine
+from sessions_app.entries.posting import Posted, PostMessage
 from sessions_app.entries.requests import (
     AnswerConfirmation,
     CancelRuns,
     CloseSession,
     CreateSession,
     DeleteSession,
-    Posted,
-    PostMessage,
     UpdateSession,
 )
 

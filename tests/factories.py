@@ -34,7 +34,8 @@ from sessions_app import journal, models, queries
 from sessions_app.batch import Refused
 from sessions_app.entries.base import Entry, RunRef
 from sessions_app.entries.ownership import Lease
-from sessions_app.entries.requests import CreateSession, Posted, PostMessage
+from sessions_app.entries.posting import Posted, PostMessage
+from sessions_app.entries.requests import CreateSession
 from sessions_app.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
 
 database = [pytest.mark.database, pytest.mark.django_db]
