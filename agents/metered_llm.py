@@ -20,6 +20,7 @@ class MeteredLLM:
 
     def __init__(self, llm: LLM, allowances: Allowances, user_id: int | None, agent: str) -> None:
         self.context_window: int | None = getattr(llm, "context_window", None)
+        self.provider: str | None = getattr(llm, "provider", None)
         self._llm = llm
         self._allowances = allowances
         self._user_id = user_id
@@ -30,6 +31,11 @@ class MeteredLLM:
     def model(self) -> str:
         """The model's name, for people."""
         return self._llm.model
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The address and port that it asks, as far as it says so."""
+        return getattr(self._llm, "server", None)
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Ask, if there is anything left."""

@@ -150,3 +150,4 @@ async def test_what_is_traced_of_a_conversation(server, model, collector, tmp_pa
     ]
     assert broken_off["gen_ai.conversation.id"] == session_id
     assert broken_off["error.type"] == "interrupted"
+    assert (broken_off["gen_ai.provider.name"], broken_off["server.address"]) == ("openai", "127.0.0.1")
