@@ -115,13 +115,18 @@ class Telemetry(Watcher):
                 return called | ({"gen_ai.tool.description": text} if text else {})
             case _:
                 asked = {"gen_ai.request.stream": True, "myagent.step": span.step, "myagent.attempt": span.attempt}
-                return self._of_model | asked | ({"myagent.purpose": "summary"} if span.kind == "summary" else {})
+                return (
+                    self._of_model
+                    | _server_attributes(self._llm)
+                    | asked
+                    | ({"myagent.purpose": "summary"} if span.kind == "summary" else {})
+                )
 
 
 def _model_attributes(llm: LLM) -> dict[str, Any]:
     # "_OTHER" is what the conventions have for whatever they have no name for.
     provider = getattr(llm, "provider", None) or "_OTHER"
-    return {"gen_ai.provider.name": provider, "gen_ai.request.model": llm.model, **_server_attributes(llm)}
+    return {"gen_ai.provider.name": provider, "gen_ai.request.model": llm.model}
 
 
 def _server_attributes(llm: LLM) -> dict[str, Any]:
