@@ -11,14 +11,17 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db.models import Q
-from django.db.models.functions import Substr
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast, Length, Substr
 from django.utils.safestring import SafeString
 
+from sessions_app.admin.markdown import Markdown
+from sessions_app.admin.pictures import Part, parts_of
 from sessions_app.admin.show import (
     badge,
     cut,
     excerpt,
+    list_url,
     milliseconds_between,
     outcome_badge,
     page_url,
@@ -26,22 +29,31 @@ from sessions_app.admin.show import (
     took,
     verdict,
 )
-from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
+from sessions_app.admin.timeline import Timeline, timeline_of
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
 # Characters of one message or result; its own page has all of it.
 SHOWN = 10_000
+# Spans that are read for one page; an agent would have to be allowed a great many steps for more.
+SPANS_READ = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A message of the user or the model; of a tool only if no call of that run asked for it."""
+    """A message of the user or the model; of a tool only if no call of that run asked for it.
+
+    `html` is the text as its model meant it to look, where that is known to be harmless.
+    """
 
     kind: str = "said"
     role: str
     who: Any
+    name: str
     text: str
+    html: SafeString | None
     is_cut: bool
-    has_parts: bool
+    parts: list[Part]
+    has_more_parts: bool
     waits: bool
     at: datetime
     url: str
@@ -74,56 +86,141 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summarized:
+    """Here begins what the model is still sent; a summary stands for everything before."""
+
+    kind: str = "summarized"
+    text: str
+    at: datetime
+
+
+Entry = Said | Called | Summarized
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One run: its entries in order, its questions that belong to no call, and what went wrong."""
+    """One run: its entries in order, its questions that belong to no call, its timeline, and what went wrong."""
 
     run: Run
     url: str
+    events_url: str
+    spans_url: str
     duration: str
     error: str
-    entries: list[Said | Called]
+    entries: list[Entry]
     questions: list[Asked]
+    timeline: Timeline | None
 
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows of some runs, by run."""
+    """The rows of some runs, by run; summaries by the run in which the part that they stand for ends."""
 
     messages: dict[UUID, list[Any]] = field(default_factory=lambda: defaultdict(list))
     calls: dict[UUID, list[Any]] = field(default_factory=lambda: defaultdict(list))
     confirmations: dict[UUID, list[Confirmation]] = field(default_factory=lambda: defaultdict(list))
+    summaries: dict[UUID | None, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    spans: dict[UUID, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    parts: dict[int, list[Part]] = field(default_factory=dict)
 
 
-def turns_of(runs: Sequence[Run]) -> list[Turn]:
-    """The conversation of `runs`, in their order, in at most four queries."""
-    rows = _read([run.pk for run in runs])
-    errors = _errors([run for run in runs if run.status == Run.Status.FAILED])
-    return [
-        Turn(
-            run=run,
-            url=page_url(run),
-            duration=took(milliseconds_between(run.started_at, run.finished_at)),
-            error=errors.get(str(run.pk), ""),
-            entries=_entries(rows, run),
-            questions=[_asked(row) for row in rows.confirmations[run.pk] if row.tool_call_id is None],
+class Conversation:
+    """Reads runs of one session as turns, in a number of queries that does not depend on how many there are.
+
+    `bars` limits each timeline; 0 for visitors who may not see any, or for summaries `may_see_summaries` False.
+    """
+
+    def __init__(self, session: Session, *, bars: int, may_see_summaries: bool) -> None:
+        self._session = session
+        self._bars = bars
+        self._may_see_summaries = may_see_summaries
+        self._markdown = Markdown()
+
+    def turns(self, runs: Sequence[Run]) -> list[Turn]:
+        """The conversation of `runs`, in their order."""
+        rows = self._read([run.pk for run in runs])
+        errors = _errors([run for run in runs if run.status == Run.Status.FAILED])
+        return [
+            Turn(
+                run=run,
+                url=page_url(run),
+                events_url=list_url(Event, session=run.session_id, q=run.pk),
+                spans_url=list_url(Span, run=run.pk),
+                duration=took(milliseconds_between(run.started_at, run.finished_at)),
+                error=errors.get(str(run.pk), ""),
+                entries=self._entries(rows, run),
+                questions=[_asked(row) for row in rows.confirmations[run.pk] if row.tool_call_id is None],
+                timeline=timeline_of(run, rows.spans[run.pk], rows.confirmations[run.pk], at_most=self._bars),
+            )
+            for run in runs
+        ]
+
+    def _read(self, run_ids: list[UUID]) -> _Rows:
+        rows = _Rows()
+        messages = Message.objects.filter(run__in=run_ids).annotate(
+            shown=Substr("content", 1, SHOWN + 1),
+            has_parts=Q(parts__isnull=False),
+            size=Length(Cast("parts", TextField())),
         )
-        for run in runs
-    ]
+        read = list(messages.defer("content", "parts").order_by("pk"))
+        for message in read:
+            rows.messages[message.run_id].append(message)
+        rows.parts = parts_of(read)
+        calls = ToolCall.objects.filter(run__in=run_ids).annotate(shown=Substr("result", 1, SHOWN + 1))
+        for call in calls.defer("result").order_by("position"):
+            rows.calls[call.run_id].append(call)
+        for confirmation in Confirmation.objects.filter(run__in=run_ids).order_by("asked_at"):
+            rows.confirmations[confirmation.run_id].append(confirmation)
+        if self._bars:
+            for span in Span.objects.filter(run__in=run_ids).order_by("started_at", "epoch")[:SPANS_READ]:
+                rows.spans[span.run_id].append(span)
+        if self._may_see_summaries:
+            self._read_summaries(rows, read)
+        return rows
 
+    def _read_summaries(self, rows: _Rows, messages: Sequence[Any]) -> None:
+        runs = {message.position: message.run_id for message in messages if message.position is not None}
+        if not runs:
+            return
+        summaries = Summary.objects.filter(session=self._session, upto_position__range=(min(runs), max(runs)))
+        for summary in summaries.annotate(shown=Substr("content", 1, SHOWN + 1)).defer("content"):
+            rows.summaries[runs.get(summary.upto_position)].append(summary)
 
-def _read(run_ids: list[UUID]) -> _Rows:
-    rows = _Rows()
-    messages = Message.objects.filter(run__in=run_ids).annotate(
-        shown=Substr("content", 1, SHOWN + 1), has_parts=Q(parts__isnull=False)
-    )
-    for message in messages.defer("content", "parts").order_by("pk"):
-        rows.messages[message.run_id].append(message)
-    calls = ToolCall.objects.filter(run__in=run_ids).annotate(shown=Substr("result", 1, SHOWN + 1))
-    for call in calls.defer("result").order_by("position"):
-        rows.calls[call.run_id].append(call)
-    for confirmation in Confirmation.objects.filter(run__in=run_ids).order_by("asked_at"):
-        rows.confirmations[confirmation.run_id].append(confirmation)
-    return rows
+    def _entries(self, rows: _Rows, run: Run) -> list[Entry]:
+        """Messages and calls by their places in the history; a call stands where its result belongs."""
+        placed: list[tuple[float, Entry]] = []
+        asked = defaultdict(list)
+        for confirmation in rows.confirmations[run.pk]:
+            asked[confirmation.tool_call_id].append(_asked(confirmation))
+        for call in rows.calls[run.pk]:
+            placed.append((call.position, _called(call, asked[call.pk])))
+        called_at = {call.position for call in rows.calls[run.pk]}
+        for message in rows.messages[run.pk]:
+            if message.position in called_at or not (message.shown or message.has_parts):
+                continue
+            place = math.inf if message.position is None else message.position
+            placed.append((place, self._said(message, rows.parts.get(message.pk))))
+        for summary in rows.summaries[run.pk]:
+            words = Summarized(text=cut(summary.shown, SHOWN), at=summary.created_at)
+            placed.append((summary.upto_position + 0.5, words))
+        return [entry for _, entry in sorted(placed, key=lambda pair: pair[0])]
+
+    def _said(self, message: Any, parts: list[Part] | None) -> Said:
+        text = cut(message.shown, SHOWN)
+        by_model, by_user = message.role == Message.Role.ASSISTANT, message.role == Message.Role.USER
+        return Said(
+            role=message.role,
+            who=message.get_role_display(),
+            name=self._session.agent if by_model else str(self._session.user or "") if by_user else "",
+            text=text,
+            html=self._markdown.render(text) if by_model else None,
+            is_cut=len(message.shown) > SHOWN,
+            parts=parts or [],
+            has_more_parts=message.has_parts and parts is None,
+            waits=message.position is None,
+            at=message.created_at,
+            url=page_url(message),
+        )
 
 
 def _errors(failed: Sequence[Run]) -> dict[str, str]:
@@ -135,35 +232,6 @@ def _errors(failed: Sequence[Run]) -> dict[str, str]:
     return {frame["metadata"].get("run_id"): frame["content"] for frame in told}
 
 
-def _entries(rows: _Rows, run: Run) -> list[Said | Called]:
-    """Messages and calls by their places in the history; a call stands where its result belongs."""
-    placed: list[tuple[float, Said | Called]] = []
-    asked = defaultdict(list)
-    for confirmation in rows.confirmations[run.pk]:
-        asked[confirmation.tool_call_id].append(_asked(confirmation))
-    for call in rows.calls[run.pk]:
-        placed.append((call.position, _called(call, asked[call.pk])))
-    called_at = {call.position for call in rows.calls[run.pk]}
-    for message in rows.messages[run.pk]:
-        if message.position in called_at or not (message.shown or message.has_parts):
-            continue
-        placed.append((math.inf if message.position is None else message.position, _said(message)))
-    return [entry for _, entry in sorted(placed, key=lambda pair: pair[0])]
-
-
-def _said(message: Any) -> Said:
-    return Said(
-        role=message.role,
-        who=message.get_role_display(),
-        text=cut(message.shown, SHOWN),
-        is_cut=len(message.shown) > SHOWN,
-        has_parts=message.has_parts,
-        waits=message.position is None,
-        at=message.created_at,
-        url=page_url(message),
-    )
-
-
 def _called(call: Any, questions: list[Asked]) -> Called:
     edited = call.arguments_run is not None and call.arguments_run != call.arguments
     arguments = pretty(call.arguments)
@@ -173,7 +241,8 @@ def _called(call: Any, questions: list[Asked]) -> Called:
         gist=excerpt(", ".join(f"{name}: {_short(value)}" for name, value in call.arguments.items()), 80),
         arguments=cut(arguments, SHOWN),
         arguments_run=cut(pretty(call.arguments_run), SHOWN) if edited else "",
-        result=cut(call.shown, SHOWN),
+        # Of a call that failed, the result only repeats the error.
+        result="" if call.error and call.shown == f"Error: {call.error}" else cut(call.shown, SHOWN),
         is_cut=len(call.shown) > SHOWN or len(arguments) > SHOWN,
         duration=took(call.duration_ms),
         url=page_url(call),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -24,7 +24,7 @@ class ParentFilter(admin.SimpleListFilter):
     parent: ClassVar[type[Model]]
     path: ClassVar[str]
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
         value = self.value()
         if not value:
             return []
@@ -73,6 +73,41 @@ class UserFilter(ParentFilter):
     @property
     def parent(self) -> type[Model]:  # type: ignore[override]  # known only when the apps are loaded
         return get_user_model()
+
+
+class OwnerFilter(UserFilter):
+    """By whose sessions they are; of many people the first are offered, and the search finds all."""
+
+    OFFERED = 20
+    NOBODY = "nobody"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        if self.value() not in (None, "", self.NOBODY):
+            return super().lookups(request, model_admin)
+        users, visible = get_user_model(), model_admin.get_queryset(request)
+        owners = users._default_manager.filter(Exists(visible.filter(user=OuterRef("pk"))))
+        offered = [(user.pk, user.get_username()) for user in owners.order_by(users.USERNAME_FIELD)[: self.OFFERED]]
+        return [*offered, (self.NOBODY, _("anonymous"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == self.NOBODY:
+            return queryset.filter(user=None)
+        return super().queryset(request, queryset)
+
+
+class RunStatusFilter(admin.SimpleListFilter):
+    """Sessions by what goes on in them, or went wrong."""
+
+    title = _("runs")
+    parameter_name = "runs"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(status.value, status.label) for status in Run.Status]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        return queryset.filter(Exists(Run.objects.filter(session=OuterRef("pk"), status=self.value())))
 
 
 class OutcomeFilter(admin.SimpleListFilter):

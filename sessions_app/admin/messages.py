@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.db.models.functions import Substr
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from sessions_app.admin.base import ReadOnlyAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionFilter
+from sessions_app.admin.pictures import picture, shown, without_pictures
 from sessions_app.admin.show import EXCERPT, WHOLE, block, cut, excerpt, link, moment, page_url, pretty
 from sessions_app.models import Message, Run, Session
 
@@ -29,7 +34,7 @@ class MessageAdmin(ReadOnlyAdmin):
     in_order = (F("position").asc(nulls_last=True), "pk")
     search_fields = ("content",)
     fieldsets = (
-        (None, {"fields": ("session", "run", "role", "created_at", "whole", "parts_json", "calls_json")}),
+        (None, {"fields": ("session", "run", "role", "created_at", "whole", "pictures", "parts_json", "calls_json")}),
         (_("Details"), {"classes": ("collapse",), "fields": ("id", "position", "tool_call_id", "client_id")}),
     )
 
@@ -57,11 +62,29 @@ class MessageAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("content parts"))
     def parts_json(self, message: Message) -> SafeString:
-        return block(pretty(message.parts) if message.parts else "")
+        return block(pretty(without_pictures(message.parts)) if message.parts else "")
+
+    @admin.display(description=_("pictures"))
+    def pictures(self, message: Message) -> SafeString:
+        return shown(message)
 
     @admin.display(description=_("tool calls"))
     def calls_json(self, message: Message) -> SafeString:
         return block(pretty(message.tool_calls) if message.tool_calls else "")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.picture)
+        name = "sessions_app_message_picture"
+        return [path("<path:object_id>/picture/<int:index>/", view, name=name), *super().get_urls()]
+
+    def picture(self, request: HttpRequest, object_id: str, index: int) -> HttpResponse:
+        """One picture of a message, for whoever may see the message."""
+        message = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, message):
+            raise PermissionDenied
+        if message is None:
+            raise Http404
+        return picture(message, index)
 
     def related(self, row: Message) -> Iterable[Target]:
         return [Session(pk=row.session_id), Run(pk=row.run_id)]

@@ -14,10 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
-from sessions_app.admin.conversation import turns_of
+from sessions_app.admin.conversation import Conversation
 from sessions_app.admin.filters import SessionFilter
 from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of
-from sessions_app.models import Confirmation, Event, Message, Run, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary, ToolCall
+
+# Of a timeline; what is beyond is counted and found in the list of spans.
+BARS = 300
 
 
 @admin.register(Run)
@@ -95,13 +98,20 @@ class RunAdmin(ReadOnlyAdmin):
         return took(milliseconds_between(run.started_at, run.finished_at))
 
     def related(self, row: Run) -> Iterable[Target]:
-        narrowed = [(kind, {"run": row.pk}) for kind in (Message, ToolCall, Confirmation)]
-        return [row.session, *narrowed, (Event, {"session": row.session_id})]
+        narrowed = [(kind, {"run": row.pk}) for kind in (Message, ToolCall, Confirmation, Span)]
+        return [row.session, *narrowed, (Event, {"session": row.session_id, "q": row.pk})]
 
     def page_context(self, request: HttpRequest, row: Run) -> dict[str, Any]:
         if not may_view(request, Message, ToolCall, Confirmation):
             return {}
-        return {"turns": turns_of([row]), "may_read": True}
+        bars = BARS if may_view(request, Span) else 0
+        conversation = Conversation(row.session, bars=bars, may_see_summaries=may_view(request, Summary))
+        return {
+            "turns": conversation.turns([row]),
+            "may_read": True,
+            "may_see_events": may_view(request, Event),
+            "whole_timeline": True,
+        }
 
 
 def _found(word: str) -> Q:

@@ -7,37 +7,44 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
-from sessions_app.admin.conversation import turns_of
-from sessions_app.admin.filters import UserFilter
+from sessions_app.admin.conversation import Conversation
+from sessions_app.admin.export import EXPORTED, exported
+from sessions_app.admin.filters import OwnerFilter, RunStatusFilter
 from sessions_app.admin.show import badge, block, excerpt, link, list_url, moment, pretty, uuid_of
-from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
 RUNS_PER_PAGE = 20
+# Of each timeline here; a run's own page has more.
+BARS = 40
 
 
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
     """Who talked with which agent, when, and what was said."""
 
-    list_display = ("name", "agent", "owner", "badge", "runs", "active")
-    list_filter = (UserFilter, "status", "agent", "active_at")
+    list_display = ("name", "agent", "owner", "badge", "runs", "tokens", "active")
+    list_filter = (OwnerFilter, "agent", RunStatusFilter, "status", "active_at")
     list_select_related = ("user",)
     ordering = ("-active_at", "-pk")
     search_fields = ("title", "user", "messages")
     search_help_text = _("Words of titles and messages, names of users, or the id of a session.")
     fieldsets = (
-        (None, {"fields": ("agent", "user", "badge", "created_at", "active_at")}),
+        (None, {"fields": (("agent", "user", "badge"), ("created_at", "active_at"))}),
         (
             _("Details"),
             {
@@ -51,13 +58,16 @@ class SessionAdmin(ReadOnlyAdmin):
         return rows.defer("state", "metadata")
 
     def complete(self, rows: list[Any]) -> None:
-        """Count the runs of a page's sessions in one query."""
-        counted = Run.objects.filter(session__in=[row.pk for row in rows]).values_list("session", "status")
+        """Count the runs of a page's sessions, and what they took, in one query."""
+        runs = Run.objects.filter(session__in=[row.pk for row in rows]).values_list("session", "status")
         counts: dict[uuid.UUID, Counter[str]] = defaultdict(Counter)
-        for session_id, status, number in counted.annotate(number=Count("pk")):
+        tokens: Counter[uuid.UUID] = Counter()
+        counted = runs.annotate(number=Count("pk"), tokens=Sum(F("input_tokens") + F("output_tokens")))
+        for session_id, status, number, spent in counted:
             counts[session_id][status] = number
+            tokens[session_id] += spent
         for row in rows:
-            row.run_counts = counts[row.pk]
+            row.run_counts, row.spent = counts[row.pk], tokens[row.pk]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -101,6 +111,10 @@ class SessionAdmin(ReadOnlyAdmin):
                 shown = format_html('{} <span class="badge badge-{}">{}</span>', shown, status.value, text)
         return shown
 
+    @admin.display(description=_("tokens"))
+    def tokens(self, session: Any) -> str:
+        return f"{session.spent:,}"
+
     @admin.display(description=pgettext_lazy("what tools keep", "state"))
     def state_json(self, session: Session) -> SafeString:
         return block(pretty(session.state))
@@ -110,11 +124,38 @@ class SessionAdmin(ReadOnlyAdmin):
         return block(pretty(session.metadata))
 
     def related(self, row: Session) -> Iterable[Target]:
-        return [(kind, {"session": row.pk}) for kind in (Run, Message, ToolCall, Confirmation, Event)]
+        return [(kind, {"session": row.pk}) for kind in (Run, Message, ToolCall, Confirmation, Span, Event)]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.export)
+        return [path("<path:object_id>/export/", view, name="sessions_app_session_export"), *super().get_urls()]
+
+    def export(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The whole conversation as a file, for whoever may see and export it."""
+        session = self.get_object(request, unquote(object_id))
+        if not (self.has_view_permission(request, session) and _may_export(request)):
+            raise PermissionDenied
+        if session is None:
+            raise Http404
+        content = orjson.dumps(exported(session), option=orjson.OPT_INDENT_2)
+        headers = {"Content-Disposition": f'attachment; filename="session-{session.pk}.json"'}
+        return HttpResponse(content, content_type="application/json", headers=headers)
 
     def page_context(self, request: HttpRequest, row: Session) -> dict[str, Any]:
         if not may_view(request, Run, Message, ToolCall, Confirmation):
             return {}
         pages = Paginator(Run.objects.filter(session=row).order_by("queued_at", "pk"), RUNS_PER_PAGE)
         page = pages.get_page(request.GET.get("page", pages.num_pages))  # opens at the end of the conversation
-        return {"turns": turns_of(list(page)), "page": page, "may_read": True}
+        bars = BARS if may_view(request, Span) else 0
+        conversation = Conversation(row, bars=bars, may_see_summaries=may_view(request, Summary))
+        return {
+            "turns": conversation.turns(list(page)),
+            "page": page,
+            "may_read": True,
+            "may_see_events": may_view(request, Event),
+            "export_url": reverse("admin:sessions_app_session_export", args=[row.pk]) if _may_export(request) else "",
+        }
+
+
+def _may_export(request: HttpRequest) -> bool:
+    return may_view(request, *EXPORTED) and request.user.has_perm("sessions_app.export_session")

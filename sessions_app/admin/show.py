@@ -18,6 +18,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from sessions_app.models import Span
+
 EXCERPT = 100
 # A page stays readable and quick to send, whatever a tool returned.
 WHOLE = 200_000
@@ -78,6 +80,14 @@ def badge(row: Any) -> SafeString:
 def outcome_badge(outcome: str) -> SafeString:
     """What became of a tool call, marked with its colour."""
     return format_html('<span class="badge badge-{}">{}</span>', outcome, OUTCOMES.get(outcome, outcome))
+
+
+def span_badge(span: Span) -> SafeString:
+    """How a traced call went, marked with its colour; why, where that is known."""
+    words = span.get_outcome_display()
+    if span.finish and span.outcome == span.Outcome.FAILED:
+        words = f"{words}: {span.finish}"
+    return format_html('<span class="badge badge-{}">{}</span>', span.outcome, words)
 
 
 def verdict(answer: dict[str, Any] | None) -> Any:

@@ -1,0 +1,105 @@
+"""What messages hold beside text. Pictures that came with them are shown, those elsewhere are named and not fetched."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.template.loader import get_template
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+
+from sessions_app.admin.markdown import is_harmless
+from sessions_app.admin.show import excerpt
+from sessions_app.models import Message
+
+READ_AT_MOST = 8_000_000
+"""Characters of parts that are read for one page; larger ones have a page of their own."""
+_DATA = "data:image/"
+# By their first bytes, whatever the sender calls them. No SVG: that is a document, with scripts.
+_KINDS = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", "gif"), (b"GIF89a", "gif"))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a message: a picture at `src`, a link to one elsewhere, or only words for what it is."""
+
+    words: str
+    src: str = ""
+    href: str = ""
+
+
+def parts_of(messages: Iterable[Any]) -> dict[int, list[Part]]:
+    """What is not text in these messages, by their keys; in one query, and without those that are too large for a page.
+
+    The messages know the `size` of their parts.
+    """
+    wanted, room = [], READ_AT_MOST
+    for message in messages:
+        if message.size is not None and (room := room - message.size) >= 0:
+            wanted.append(message.pk)
+    if not wanted:
+        return {}
+    rows = Message.objects.filter(pk__in=wanted).values_list("pk", "parts")
+    return {pk: list(_parts(pk, parts or ())) for pk, parts in rows}
+
+
+def _parts(pk: int, parts: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
+    for index, part in enumerate(parts):
+        kind = str(part.get("type", ""))
+        if kind == "text":
+            continue
+        url = _url(part)
+        if url.startswith(_DATA):
+            src = reverse("admin:sessions_app_message_picture", args=[pk, index])
+            yield Part(words=url[:40].partition(";")[0].removeprefix("data:"), src=src)
+        elif is_harmless(url):
+            yield Part(words=excerpt(url), href=url)
+        else:
+            yield Part(words=excerpt(f"{kind} {url}"))
+
+
+def _url(part: Mapping[str, Any]) -> str:
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, Mapping) else image
+    return url if isinstance(url, str) else ""
+
+
+def picture(message: Message, index: int) -> HttpResponse:
+    """The picture in this part of a message, as something that a browser can only look at. Raises `Http404`."""
+    parts = message.parts or []
+    url = _url(parts[index]) if index < len(parts) else ""
+    try:
+        content = base64.b64decode(url.partition(";base64,")[2], validate=True)
+    except binascii.Error as error:
+        raise Http404 from error
+    is_webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    kind = "webp" if is_webp else next((kind for start, kind in _KINDS if content.startswith(start)), None)
+    if kind is None:
+        raise Http404
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, max-age=3600"}
+    return HttpResponse(content, content_type=f"image/{kind}", headers=headers)
+
+
+def shown(message: Message) -> SafeString:
+    """The pictures of one message and links to those elsewhere, for its own page."""
+    parts = [{"part": part} for part in _parts(message.pk, message.parts or ())]
+    template = get_template("sessions_app/part.html")
+    return mark_safe("".join(map(template.render, parts)) or "-")
+
+
+def without_pictures(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """`parts` for reading: what stands for the bytes of a picture is its size."""
+    return [{name: _shortened(value) for name, value in part.items()} for part in parts]
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _shortened(inner) for name, inner in value.items()}
+    if isinstance(value, str) and value.startswith("data:") and len(value) > 200:
+        return f"{value[:60]}… ({len(value):,})"
+    return value
