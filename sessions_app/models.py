@@ -140,6 +140,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["queued_at"], condition=Q(status="queued"), name="run_queue"),
             models.Index(fields=["status"], condition=Q(finished_at__isnull=True), name="run_unfinished"),
+            models.Index(fields=["-queued_at", "-id"], name="run_newest"),
             models.Index(fields=["finished_at"], condition=Q(streamed_until__isnull=False), name="run_to_compact"),
         ]
 
@@ -260,6 +261,7 @@ class ToolCall(models.Model):
         verbose_name = _("tool call")
         verbose_name_plural = _("tool calls")
         constraints = [models.UniqueConstraint(fields=["run", "step", "index"], name="tool_call_once")]
+        indexes = [models.Index(fields=["-asked_at", "-step_id"], name="tool_call_newest")]
 
     def __str__(self) -> str:
         return self.tool

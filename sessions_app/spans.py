@@ -53,7 +53,10 @@ class Span(models.Model):
     class Meta:
         verbose_name = _("span")
         verbose_name_plural = _("spans")
-        indexes = [models.Index(fields=["run", "started_at"], name="span_of_run")]
+        indexes = [
+            models.Index(fields=["run", "started_at"], name="span_of_run"),
+            models.Index(fields=["-started_at", "-id"], name="span_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

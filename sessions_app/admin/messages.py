@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from sessions_app.admin.base import ReadOnlyAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionFilter
 from sessions_app.admin.pictures import picture, shown, without_pictures
+from sessions_app.admin.search import contains, narrow
 from sessions_app.admin.show import EXCERPT, WHOLE, block, cut, excerpt, link, moment, page_url, pretty
 from sessions_app.models import Message, Run, Session
 
@@ -41,6 +42,14 @@ class MessageAdmin(ReadOnlyAdmin):
     def for_list(self, rows: QuerySet[Message]) -> QuerySet[Message]:
         long = ("content", "parts", "session__state", "session__metadata")
         return rows.annotate(beginning=Substr("content", 1, EXCERPT * 4)).defer(*long)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        def hits(word: str) -> list[QuerySet[Any]]:
+            return [Message.objects.filter(contains("content", word)).values_list("pk", flat=True)]
+
+        return narrow(queryset, search_term, hits), False
 
     @admin.display(description=_("content"))
     def text(self, message: Any) -> str:

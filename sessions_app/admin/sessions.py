@@ -25,6 +25,7 @@ from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
 from sessions_app.admin.conversation import Conversation
 from sessions_app.admin.export import EXPORTED, exported
 from sessions_app.admin.filters import OwnerFilter, RunStatusFilter
+from sessions_app.admin.search import contains, narrow
 from sessions_app.admin.show import badge, block, excerpt, link, list_url, moment, pretty, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
@@ -74,15 +75,16 @@ class SessionAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Sessions for which every word is found somewhere. Without joins, so that counting what was found is cheap."""
         user = get_user_model()
-        for word in search_term.split():
+
+        def hits(word: str) -> list[QuerySet[Any]]:
             users = user._default_manager.filter(**{f"{user.USERNAME_FIELD}__icontains": word})
-            found = Q(title__icontains=word) | Q(user__in=users)
+            by_themselves = Q(title__icontains=word) | Q(user__in=users) | Q(pk=uuid_of(word))
+            found: list[QuerySet[Any]] = [Session.objects.filter(by_themselves).values_list("pk", flat=True)]
             if may_view(request, Message):
-                found |= Q(pk__in=Message.objects.filter(content__icontains=word).values("session"))
-            if (session_id := uuid_of(word)) is not None:
-                found |= Q(pk=session_id)
-            queryset = queryset.filter(found)
-        return queryset, False
+                found.append(Message.objects.filter(contains("content", word)).values_list("session", flat=True))
+            return found
+
+        return narrow(queryset, search_term, hits), False
 
     @admin.display(description=_("title"), ordering="title")
     def name(self, session: Session) -> str:
