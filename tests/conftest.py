@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from myagent.client import Client, Match, ServerFrame, connect
+from tests.admin import ann, boss  # noqa: F401 - fixtures
 from tests.model_server import ModelServer
 from tests.server import AgentServer
 from tests.services import postgres_url, redis_url  # noqa: F401 - fixtures

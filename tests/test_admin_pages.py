@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sqlite3
 import urllib.request
 import uuid
 from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,9 @@ from tests.conftest import connected
 
 SERVER = {"files": ("markup.py",), "options": ("--llm", "demo")}
 EVIL = "<script>alert('user')</script><img src=x onerror=\"alert('user')\">"
-KINDS = ("session", "run", "message", "toolcall", "confirmation", "event")
+KINDS = ("session", "run", "message", "toolcall", "confirmation", "event", "span")
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+PICTURES = (f"data:image/png;base64,{PNG}", "https://evil.example/d.png")
 OTHER_PAGES = (
     "/",
     "/admin/",
@@ -38,6 +43,10 @@ async def converse(server):
         asked = (await client.until("agent.user_confirm"))[-1]
         await client.respond(session_id, asked.step_id, True, args={"whom": EVIL})
         await client.until("agent.final_answer")
+        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in PICTURES]
+        content = [{"type": "text", "text": f"Look {EVIL}"}, *pictures]
+        await client.send({"event": "user.message", "session_id": session_id, "content": content})
+        await client.until("agent.final_answer")
         return session_id
 
 
@@ -45,14 +54,24 @@ def spoil(server, session_id):
     """Put markup where clients and agent files cannot, and return the pages that show it."""
     database = next((server.folder / "data").glob("*.sqlite3"))
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        columns = {"session": ("agent", "title"), "run": ("error_code",), "toolcall": ("tool", "error", "outcome")}
+        columns = {
+            "session": ("agent", "title"),
+            "run": ("error_code",),
+            "toolcall": ("tool", "error", "outcome"),
+            "span": ("name", "error", "outcome", "finish"),
+        }
         for kind, names in columns.items():
             for name in names:
                 connection.execute(f"UPDATE sessions_app_{kind} SET {name} = ?", (EVIL[:200],))
         paths = [f"/admin/sessions_app/session/{uuid.UUID(session_id)}/change/"]
-        for kind, key in {"run": "id", "message": "id", "toolcall": "step_id", "confirmation": "step_id"}.items():
+        summary = (
+            "INSERT INTO sessions_app_summary (session_id, upto_position, content, created_at) VALUES (?, 1, ?, ?)"
+        )
+        connection.execute(summary, (uuid.UUID(session_id).hex, EVIL, "2026-11-22 12:00:00"))
+        keys = {"run": "id", "message": "id", "toolcall": "step_id", "confirmation": "step_id", "span": "id"}
+        for kind, key in keys.items():
             for (pk,) in connection.execute(f"SELECT {key} FROM sessions_app_{kind}").fetchall():
-                pk = uuid.UUID(pk) if kind == "run" else pk
+                pk = uuid.UUID(pk) if kind in ("run", "span") else pk
                 paths.append(f"/admin/sessions_app/{kind}/{pk}/change/")
         names = "SELECT max(id) FROM sessions_app_event GROUP BY name"
         paths += [f"/admin/sessions_app/event/{pk}/change/" for (pk,) in connection.execute(names).fetchall()]
@@ -81,6 +100,11 @@ class AdminTab(Tab):
     def __init__(self, page, server):
         super().__init__(page)
         self.root = f"http://127.0.0.1:{server.port}"
+        page.on("request", lambda asked: self._request(asked.url))
+
+    def _request(self, url):
+        if not url.startswith((self.root, "about:", "data:")):
+            self.trouble.append(f"asks elsewhere: {url}")
 
     def open(self, path):
         return super().open(self.root + path)
@@ -96,7 +120,7 @@ class AdminTab(Tab):
 @pytest.fixture
 def tab(browser, running_server, request):
     """A tab of the user `local`; the parameter has the options of the browser's context."""
-    options = {"viewport": {"width": 1400, "height": 900}, "locale": "en", **getattr(request, "param", {})}
+    options = {"viewport": {"width": 1600, "height": 900}, "locale": "en", **getattr(request, "param", {})}
     with browser.new_context(**options) as context:
         tab = AdminTab(context.new_page(), running_server)
         tab.log_in(re.search(r"local, password (\S+)", running_server.banner)[1])
@@ -113,7 +137,7 @@ def test_static_files_are_served_without_debug(running_server, path):
 
 THEMES = [
     pytest.param({"color_scheme": "light"}, id="light"),
-    pytest.param({"color_scheme": "dark", "viewport": {"width": 420, "height": 900}}, id="dark-narrow"),
+    pytest.param({"color_scheme": "dark", "viewport": {"width": 400, "height": 900}}, id="dark-narrow"),
 ]
 
 
@@ -121,7 +145,7 @@ THEMES = [
 def test_no_markup_of_users_or_tools_is_obeyed(tab, paths):
     for path in (*paths, *OTHER_PAGES):
         page = tab.open(path)
-        assert page.locator("img[src=x]").count() == 0, path
+        assert page.locator("img[src=x], img[src^=http], [href^='javascript' i]").count() == 0, path
         page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= page.viewport_size["width"], f"{path} is too wide"
@@ -150,6 +174,42 @@ def test_a_conversation_is_folded_and_unfolds(tab, paths):
     assert tab.trouble == []
 
 
+def test_a_picture_is_shown_and_one_elsewhere_is_named(tab, paths):
+    page = tab.open(paths[0])
+    picture = page.locator(".said .picture img")
+    picture.scroll_into_view_if_needed()
+    page.wait_for_function("picture => picture.complete && picture.naturalWidth === 1", arg=picture.element_handle())
+    assert "evil.example/d.png" in page.locator(".said .part").inner_text()
+    assert tab.trouble == []
+
+
+def test_a_timeline_is_drawn_and_read_by_keyboard_too(tab, paths):
+    page = tab.open(paths[0])
+    timeline = page.locator("details.timeline").first
+    timeline.locator("summary").first.click()
+    bars = [bar.bounding_box() for bar in timeline.locator(".fill").all()]
+    assert len(bars) == 3
+    for earlier, later in pairwise(bars):
+        assert earlier["x"] + earlier["width"] <= later["x"] + 4, "one after the other, from left to right"
+        assert earlier["y"] < later["y"]
+    facts = timeline.locator("dl").first
+    assert not facts.is_visible()
+    bar = timeline.locator(".bar summary").first
+    assert "duration" in bar.get_attribute("title")
+    bar.focus()
+    page.keyboard.press("Enter")
+    assert "duration" in facts.inner_text()
+    assert tab.trouble == []
+
+
+def test_a_conversation_is_exported(tab, paths):
+    page = tab.open(paths[0])
+    with page.expect_download() as waiting:
+        page.locator(".object-tools").get_by_text("Export").click()
+    document = json.loads(Path(waiting.value.path()).read_text())
+    assert [run["messages"][0]["role"] for run in document["runs"]] == ["user"] * 3
+
+
 @pytest.mark.parametrize(
     ("tab", "dark"), [({"color_scheme": "light"}, False), ({"color_scheme": "dark"}, True)], indirect=["tab"]
 )
@@ -167,7 +227,7 @@ def brightness(colour):
 
 def test_the_links_lead_somewhere(tab, paths):
     page = tab.open(paths[0])
-    for name in ("Runs", "Messages", "Tool calls", "Confirmations", "Events"):
+    for name in ("Runs", "Messages", "Tool calls", "Confirmations", "Spans", "Events"):
         page = tab.open(paths[0])
         page.locator(".object-tools").get_by_text(name).click()
         page.wait_for_load_state()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from datetime import timedelta
@@ -10,139 +9,34 @@ from html import unescape
 from urllib.parse import quote
 
 import pytest
-from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.contrib.auth.models import User
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from sessions_app.admin.conversation import SHOWN
 from sessions_app.admin.sessions import RUNS_PER_PAGE
-from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
+from tests.admin import (
+    EVIL,
+    KINDS,
+    call,
+    confirm,
+    converse,
+    in_order,
+    list_path,
+    log,
+    make_run,
+    make_session,
+    page_path,
+    queries,
+    say,
+    span,
+    staff,
+)
 from tests.factories import database
 
 pytestmark = database
-KINDS = [Session, Run, Message, ToolCall, Confirmation, Event]
-EVIL = "<script>alert('evil')</script>"
-
-
-def list_path(kind, **parameters):
-    query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    return f"{reverse(f'admin:sessions_app_{kind._meta.model_name}_changelist')}?{query}"
-
-
-def page_path(row):
-    return reverse(f"admin:sessions_app_{type(row)._meta.model_name}_change", args=[row.pk])
-
-
-class Visitor(Client):
-    """Somebody who reads English pages."""
-
-    def read(self, path):
-        response = self.get(path, headers={"accept-language": "en"})
-        assert response.status_code == 200, (path, response.status_code)
-        return response.content.decode()
-
-    def titles(self, **parameters):
-        """The titles of the sessions that the list shows."""
-        response = self.get(list_path(Session, **parameters), headers={"accept-language": "en"})
-        assert response.status_code == 200
-        return sorted(session.title for session in response.context["cl"].result_list)
-
-
-@pytest.fixture
-def ann():
-    return User.objects.create_user("ann")
-
-
-@pytest.fixture
-def boss():
-    visitor = Visitor()
-    visitor.force_login(User.objects.create_superuser("boss"))
-    return visitor
-
-
-def make_session(user=None, *, agent="weather", title="Weather", **columns):
-    now = timezone.now()
-    return Session.objects.create(
-        **{"agent": agent, "user": user, "title": title, "created_at": now, "active_at": now, **columns}
-    )
-
-
-def make_run(session, **columns):
-    now = timezone.now()
-    times = {"queued_at": now, "started_at": now, "finished_at": now + timedelta(milliseconds=2500)}
-    return Run.objects.create(session=session, **{"status": "succeeded", **times, **columns})
-
-
-def say(run, role, content, position, **columns):
-    return Message.objects.create(
-        session=run.session,
-        run=run,
-        role=role,
-        content=content,
-        position=position,
-        created_at=timezone.now(),
-        **columns,
-    )
-
-
-def call(run, position, **columns):
-    given = {"tool": "get_weather", "arguments": {"city": "Paris"}, "result": "sunny", "outcome": "success"}
-    return ToolCall.objects.create(
-        run=run,
-        step=1,
-        index=position,
-        call_id=f"call{position}",
-        step_id=uuid.uuid4().hex,
-        position=position,
-        status="done",
-        duration_ms=12,
-        asked_at=timezone.now(),
-        **{**given, **columns},
-    )
-
-
-def log(session, name="agent.thinking", content="thinking", **metadata):
-    session.last_seq += 1
-    frame = {"event": name, "session_id": str(session.pk), "content": content, "metadata": metadata}
-    return Event.objects.create(
-        session=session,
-        seq=session.last_seq,
-        name=name,
-        step_id=f"step{session.last_seq}",
-        frame=json.dumps(frame, ensure_ascii=False),
-        created_at=timezone.now(),
-    )
-
-
-def confirm(run, tool_call=None, **columns):
-    now = timezone.now()
-    times = {"asked_at": now, "expires_at": now + timedelta(seconds=300)}
-    return Confirmation.objects.create(
-        run=run, tool_call=tool_call, step_id=uuid.uuid4().hex, **{"question": "May I?", **times, **columns}
-    )
-
-
-def converse(session, text="How is the weather?", position=1):
-    """A whole run: question, call with its confirmation, result, answer, and something in the log."""
-    run = make_run(session, input_tokens=111, output_tokens=22, llm_calls=2)
-    say(run, "user", text, position)
-    asks = [{"id": f"call{position + 2}", "name": "get_weather", "arguments": '{"city": "Paris"}'}]
-    say(run, "assistant", "", position + 1, tool_calls=asks)
-    tool_call = call(run, position + 2)
-    say(run, "tool", "sunny", position + 2, tool_call_id=f"call{position + 2}")
-    confirm(run, tool_call, answer={"confirmed": True}, answered_by="ann", answered_at=timezone.now())
-    say(run, "assistant", "It is fine.", position + 3)
-    log(session, "agent.final_answer", "It is fine.", run_id=str(run.pk))
-    return run
-
-
-def in_order(page, *texts):
-    places = [page.index(text) for text in texts]
-    assert places == sorted(places), dict(zip(texts, places, strict=True))
-    return True
 
 
 # --- finding ----------------------------------------------------------------------------------------------------------
@@ -229,7 +123,7 @@ def test_lists_can_be_narrowed_to_one_session(boss, kind):
     assert "By session" not in boss.read(list_path(kind))
 
 
-@pytest.mark.parametrize("kind", [Message, ToolCall, Confirmation])
+@pytest.mark.parametrize("kind", [Message, ToolCall, Confirmation, Span])
 def test_lists_can_be_narrowed_to_one_run(boss, kind):
     session = make_session()
     run = converse(session)
@@ -261,13 +155,6 @@ def test_a_session_is_read_in_order_also_while_a_message_waits(boss):
 # --- what it costs ----------------------------------------------------------------------------------------------------
 
 
-def queries(visitor, path):
-    visitor.read(path)  # content types are kept from the first time on
-    with CaptureQueriesContext(connection) as captured:
-        visitor.read(path)
-    return [query["sql"] for query in captured.captured_queries]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_queries_of_a_list_do_not_grow_with_it(boss, ann, kind):
     converse(make_session(ann))
@@ -278,13 +165,29 @@ def test_the_queries_of_a_list_do_not_grow_with_it(boss, ann, kind):
     assert len(few) <= 8  # with login, filters and count
 
 
-def test_the_queries_of_a_conversation_do_not_grow_with_it(boss):
-    session = make_session()
-    converse(session)
-    few = queries(boss, page_path(session))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_queries_of_a_page_do_not_grow_with_what_is_stored(boss, ann, kind):
+    session = make_session(ann)
+    run = converse(session)
+    row = {Session: session, Run: run}.get(kind) or kind.objects.last()
+    few = queries(boss, page_path(row))
     for number in range(1, 9):
         converse(session, position=number * 10)
-    assert len(queries(boss, page_path(session))) == len(few)
+        say(run, "assistant", "And so on.", 100 + number)
+        called = call(run, 200 + number)
+        for _ in range(3):
+            confirm(run, called, answer={"confirmed": True})
+            span(run, "tool", number)
+    assert len(queries(boss, page_path(row))) == len(few)
+    assert len(few) <= 14  # with login, permissions and the conversation
+
+
+def test_the_queries_of_a_search_do_not_grow_with_what_is_found(boss, ann):
+    converse(make_session(ann))
+    few = queries(boss, list_path(Session, q="weather+Paris"))
+    for number in range(8):
+        converse(make_session(ann, title=f"Weather {number}"))
+    assert len(queries(boss, list_path(Session, q="weather+Paris"))) == len(few)
 
 
 def test_counting_joins_nothing_and_happens_once(boss, ann):
@@ -317,7 +220,7 @@ def test_a_conversation(boss, ann):
         conversation,
         "2.5 s · model calls: 2 · tokens: 111 in, 22 out",
         "How is the weather?",
-        "<details",
+        "They met.",
         "get_weather",
         "city: Paris",
         "success",
@@ -328,8 +231,9 @@ def test_a_conversation(boss, ann):
         "approved",
         "Result",
         "sunny",
-        "</details>",
         "It is fine.",
+        "Timeline",
+        "gpt-4o",
     )
     assert conversation.count("sunny") == 1  # the tool's message is not shown beside the call
     assert page_path(run) in page
@@ -403,7 +307,7 @@ def test_messages_that_are_out_of_the_ordinary(boss):
     waiting = make_run(session, status="queued", started_at=None, finished_at=None)
     say(waiting, "user", "later", None)
     page = boss.read(page_path(session))
-    assert in_order(page, "With content that is not text", "a result from elsewhere", "later")
+    assert in_order(page, "/picture/0/", "a result from elsewhere", "later")
     assert "waits for its turn" in page
     assert "data:image" in boss.read(page_path(run.messages.get(position=1)))
 
@@ -438,6 +342,47 @@ def test_a_long_conversation_opens_at_its_end(boss):
 
 def test_a_session_without_a_word(boss):
     assert "Nothing was said yet." in boss.read(page_path(make_session(title="")))
+
+
+def test_a_summary_stands_where_it_begins_to_stand_for_what_was_said(boss):
+    session = make_session()
+    run = make_run(session)
+    for position in range(1, 5):
+        say(run, "user" if position % 2 else "assistant", f"message {position}.", position)
+    other = make_run(session, queued_at=timezone.now() + timedelta(minutes=1))
+    say(other, "user", "message 5.", 5)
+    summary = Summary(session=session, upto_position=2, content="They <b>met</b>.", created_at=timezone.now())
+    summary.save()
+    for row in (session, run):
+        page = boss.read(page_path(row))
+        assert in_order(page, "message 2.", "a summary stands for what came before", "They &lt;b&gt;met", "message 3.")
+    assert "They" not in boss.read(page_path(other))
+    clerk = staff("view_session", "view_run", "view_message", "view_toolcall", "view_confirmation")
+    page = clerk.read(page_path(session))
+    assert "message 2." in page and "They" not in page
+
+
+def test_only_what_the_model_said_is_rendered(boss):
+    run = make_run(make_session())
+    say(run, "user", "**from a user**", 1)
+    say(run, "assistant", "**from the model**", 2)
+    page = boss.read(page_path(run))
+    assert "<strong>from the model</strong>" in page
+    assert "**from a user**" in page
+
+
+def test_an_error_is_told_once(boss):
+    run = make_run(make_session())
+    call(run, 1, outcome="failed", error="no such city", result="Error: no such city")
+    call(run, 2, outcome="failed", error="half of it", result="Error: half of it, and more")
+    page = boss.read(page_path(run))
+    assert page.count("no such city") == 1
+    assert page.count("half of it") == 2
+
+
+def test_a_run_s_events_are_one_click_away(boss):
+    run = make_run(make_session())
+    assert list_path(Event, session=run.session_id, q=run.pk) in unescape(boss.read(page_path(run)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -511,14 +456,6 @@ def test_a_user_is_not_deleted_together_with_conversations(boss, ann):
     assert Session.objects.filter(user=ann).exists()
 
 
-def staff(*permissions):
-    user = User.objects.create_user("clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    visitor = Visitor()
-    visitor.force_login(user)
-    return visitor
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_pages_need_the_view_permission(kind):
     converse(make_session())
@@ -557,6 +494,9 @@ def test_markup_is_shown_and_not_obeyed(boss, kind):
     tool_call = call(run, 3, tool=EVIL, arguments=evil, arguments_run={}, result=EVIL, error=EVIL, outcome="<b>")
     confirm(run, tool_call, question=EVIL, answer={"confirmed": True, **evil}, answered_by=EVIL)
     log(session, "agent.error", EVIL, run_id=str(run.pk), evil=EVIL)
+    say(run, "assistant", EVIL, 4, parts=[{"type": EVIL}, {"type": "image_url", "image_url": {"url": EVIL}}])
+    span(run, "tool", name=EVIL, step_id=EVIL[:64], finish=EVIL[:64], error=EVIL, outcome="failed")
+    Summary.objects.create(session=session, upto_position=1, content=EVIL, created_at=timezone.now())
     row = kind.objects.last()
     narrowed = {"user": user.pk} if kind is Session else {"session": session.pk}
     paths = [page_path(row), list_path(kind), list_path(kind, **narrowed), list_path(kind, q=EVIL)]

@@ -1,8 +1,9 @@
-"""An agent whose tools say markup, and one of which asks first; their examples are for the demo model."""
+"""A traced agent whose tools say markup, and one of which asks first; their examples are for the demo model."""
 
 from myagent import BaseTool, ToolResult, create_react_agent
 
 EVIL = "</pre></details><script>alert('tool')</script><img src=x onerror=\"alert('tool')\">"
+EVIL += "[a](javascript:alert('tool')) ![b](https://evil.example/c.png)"
 
 
 class Fetch(BaseTool):
@@ -32,4 +33,4 @@ class Pay(BaseTool):
         raise RuntimeError(EVIL)
 
 
-agent = create_react_agent(name="markup", tools=[Fetch(), Pay()], description=EVIL)
+agent = create_react_agent(name="markup", tools=[Fetch(), Pay()], description=EVIL, enable_tracing=True)
