@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from bench.__main__ import arguments, plan_from  # noqa: E402
 from bench.client import Idle, Load, Turn, WrongAnswer, conversation  # noqa: E402
 from bench.measuring import FLOOR, OURS, QUICK, ClientFailed, Outcome, Plan, Scenario, measure  # noqa: E402
 from bench.model import CALLS, CITIES, TOKENS, Model, answer, tokens  # noqa: E402
-from bench.processes import Cores, ServerFailed, free_port, serving  # noqa: E402
+from bench.processes import ROOT, Cores, ServerFailed, environment, free_port, serving  # noqa: E402
 from bench.report import lines, table  # noqa: E402
 
 LONE = Scenario(sessions=1, delay_ms=0, conversations=1, turns=1)
@@ -227,3 +228,19 @@ def test_probing_tells_what_differs_and_nothing_else():
     assert not probing.judge(same, slower).tells
     assert probing.judge([value + 20 for value in same], slower).tells
     assert "can be told apart" in str(probing.judge([value + 20 for value in same], slower))
+
+
+def test_the_admin_is_measured_with_few_conversations():
+    command = [sys.executable, "-m", "bench.reading", "--sessions", "12", "--rounds", "1"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment({}), capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    for page in (
+        "sessions, newest first",
+        "sessions, search: Chinese",
+        "the longest session",
+        "a run",
+        "events, newest",
+    ):
+        assert page in done.stdout
