@@ -19,6 +19,7 @@ from sessions_app.admin.filters import SessionFilter
 from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary, ToolCall
 
+USAGE = ("steps", "llm_calls", "input_tokens", "output_tokens")
 # Of a timeline; what is beyond is counted and found in the list of spans.
 BARS = 300
 
@@ -43,8 +44,7 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("error_code",)
     search_help_text = _("The id of a run or a session, or an error code.")
     fieldsets = (
-        (None, {"fields": ("session", "agent", "badge")}),
-        (_("Usage"), {"fields": ("steps", "llm_calls", "input_tokens", "output_tokens", "duration")}),
+        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE)}),
         (
             _("Details"),
             {
