@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -74,9 +76,8 @@ def running(block: Block, port: int, folder):
     language = block.mark.removeprefix("client: ").partition(",")[0]
     pipe = subprocess.PIPE
     command = LANGUAGES[language]()
-    process = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, env=environment(folder)
-    )
+    environ = environment(folder, PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, env=environ)
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:

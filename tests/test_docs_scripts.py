@@ -207,6 +207,19 @@ def test_frames_typed_by_hand(server):
     assert "system.connected" in printed
 
 
+@pytest.mark.parametrize(("name", "block"), marked("http"), ids=at(marked("http")))
+def test_a_request_over_http(server, name, block):
+    token = re.search(r"token=(mya_\S+)", server.banner)[1]
+    (line,) = block.commands
+    command = [
+        "sh",
+        "-c",
+        line.replace("curl ", f"{program('curl')} --silent --fail ").replace("8080", str(server.port)),
+    ]
+    result = subprocess.run(command, env={**os.environ, "TOKEN": token}, capture_output=True, text=True, check=True)
+    assert [agent["name"] for agent in json.loads(result.stdout)["agents"]] == ["hello-assistant"]
+
+
 def until(command: list[str], words: str, *, typed: str = "") -> str:
     """What a program prints up to `words`; it is ended then."""
     pipe = subprocess.PIPE
