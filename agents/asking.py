@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.text import Text
 
@@ -33,11 +31,12 @@ from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.local_host import LocalHost
 from myagent.messages import Message
+from myagent.terminal.choices import Yes, read_choice
+from myagent.terminal.plain import plain, signature
 from myagent.text import shorten
 from myagent.tool.daemon import run_in_daemon_thread
 
 _SHOWN_BYTES = 2_000
-_YES = ("y", "yes", "是", "好")
 
 
 class Asking:
@@ -87,7 +86,7 @@ class Asking:
                 pass
             case ModelReplied(calls=calls):
                 for call in calls:
-                    self._line(Text.assemble("🔧 ", (call.name, "bold cyan"), f" {_json(call.arguments)}"))
+                    self._line(Text(f"🔧 {signature(call.name, call.arguments)}", style="cyan"))
             case ToolStarted():
                 pass
             case ToolProgress(call=call, text=text, percent=percent):
@@ -126,30 +125,28 @@ class Asking:
         }
 
     async def _confirm(self, request: ConfirmationRequest) -> bool:
-        self._line(Text.assemble(("❓ ", ""), (request.question, "bold"), f" {_json(request.tool_args)}"))
+        call = signature(request.tool_name, request.tool_args)
+        self._line(Text.assemble("❓ ", (request.question, "bold"), f" {call}"))
         if not self._can_ask:
             self._line(Text(_("Nobody can be asked here, so it is declined."), style="yellow"))
             return False
         self._console.print(_("Allow it? [y/N]"), end=" ")
         # A daemon thread, so that Ctrl-C ends the program and does not wait for Enter.
         answer = await run_in_daemon_thread(sys.stdin.readline)
-        return answer.strip().lower() in _YES
+        return isinstance(read_choice(answer), Yes)
 
     # --- lines ---
 
     def _line(self, text: Text) -> None:
         self._end_line()
+        text.plain = plain(text.plain)
         self._console.print(text, soft_wrap=True)
 
     def _piece(self, text: str, style: str) -> None:
         self._in_line = True
-        self._console.print(Text(text, style=style), end="", soft_wrap=True)
+        self._console.print(Text(plain(text), style=style), end="", soft_wrap=True)
 
     def _end_line(self) -> None:
         if self._in_line:
             self._in_line = False
             self._console.print()
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return orjson.dumps(dict(value), default=str).decode()

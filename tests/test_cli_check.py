@@ -125,9 +125,9 @@ def test_a_question(folder):
     assert done.returncode == 0
     for words in (
         "❯ Peru, and a card for Ada",
-        '🔧 capital {"country":"Peru"}',
+        '🔧 capital(country="Peru")',
         "✅ capital · success",
-        '🔧 send {"to":"Ada"}',
+        '🔧 send(to="Ada")',
         "Nobody can be asked here, so it is declined.",
         "❌ send · declined",
         "Step 2",
@@ -169,7 +169,7 @@ def test_a_person_at_a_terminal_is_asked(folder, typed, status):
     os.close(keyboard)
     os.close(terminal)
     assert process.returncode == 0
-    assert '❓ Allow the call of send? {"to":"Ada"}\nAllow it? [y/N]' in said
+    assert '❓ Allow the call of send? send(to="Ada")\nAllow it? [y/N]' in said
     assert f"send · {status}" in said
     assert ("send: on its way 50 %" in said) == (status == "success")
 
