@@ -142,10 +142,9 @@ def test_helpers_are_looked_into_wherever_they_are(written):
             description = "Waits"
 
             async def execute(self) -> str:
-                def local():
-                    return remote_helpers.slow()
-                self.step()
-                local()
+                def local(other):
+                    return remote_helpers.slow() or self.step() or other.step()
+                local(None)
                 await later()
                 return fetch()
 
@@ -167,12 +166,12 @@ def test_helpers_are_looked_into_wherever_they_are(written):
     )
     found = {finding.problem.split(" calls ")[1].split(",")[0]: finding for finding in findings(module.Wait())}
     assert list(found) == [
-        "step() → os.system()",
         "local() → slow() → time.sleep()",
+        "local() → step() → os.system()",
         "later() → subprocess.check_output()",
         "fetch() → urllib.request.urlopen()",
     ]
-    assert found["step() → os.system()"].place.line == line_of(module, "# in step")
+    assert found["local() → step() → os.system()"].place.line == line_of(module, "# in step")
     assert found["later() → subprocess.check_output()"].place.line == line_of(module, "# in later")
     assert found["fetch() → urllib.request.urlopen()"].place.file.endswith("remote_helpers.py")
 

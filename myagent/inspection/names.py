@@ -40,7 +40,7 @@ class Names:
         match expression:
             case ast.Name(id=name):
                 return self._named(name)
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name == self._self:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name == self._function.owner_name:
                 # Statically, so that no property of the author's is run.
                 return client_made_as(inspect.getattr_static(self._function.owner, attribute, None))
             case ast.Attribute(value=value, attr=attribute):
@@ -58,7 +58,7 @@ class Names:
         match expression:
             case ast.Name(id=name) if name not in self._bound:
                 return self._function.scope.get(name)
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name == self._self:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name == self._function.owner_name:
                 method = inspect.getattr_static(self._function.owner, attribute, None)
                 return getattr(self._function.owner, attribute) if inspect.isfunction(method) else None
             case ast.Attribute(value=value, attr=attribute):
@@ -69,12 +69,6 @@ class Names:
     def local(self, expression: ast.expr) -> FunctionNode | None:
         """The definition of a function that is defined in this one."""
         return self._local.get(expression.id) if isinstance(expression, ast.Name) else None
-
-    @property
-    def _self(self) -> str | None:
-        arguments = self._function.node.args
-        first = next(iter([*arguments.posonlyargs, *arguments.args]), None)
-        return first.arg if first is not None and self._function.owner is not None else None
 
     def _named(self, name: str) -> str | None:
         if name in self._made:

@@ -8,7 +8,7 @@ import functools
 import inspect
 import tokenize
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
@@ -74,13 +74,14 @@ def source_of(path: str) -> Source | None:
 class Function:
     """A function of an author: its definition, and the names that its code can see.
 
-    `owner` is the object whose method it is, or None.
+    In a method, `owner` is the object and `owner_name` what the code calls it.
     """
 
     node: FunctionNode
     source: Source
     scope: Mapping[str, Any]
     owner: object = None
+    owner_name: str | None = None
 
     @property
     def is_async(self) -> bool:
@@ -92,7 +93,7 @@ class Function:
 
     def local(self, node: FunctionNode) -> Function:
         """A function that is defined inside this one."""
-        return Function(node, self.source, self.scope, self.owner)
+        return replace(self, node=node)
 
 
 def function_of(value: object) -> Function | None:
@@ -116,7 +117,11 @@ def function_of(value: object) -> Function | None:
     node = source.function(value.__code__) if source is not None else None
     if source is None or node is None:
         return None
-    return Function(node, source, {**vars(builtins), **value.__globals__}, owner)
+    scope = {**vars(builtins), **value.__globals__}
+    if owner is None:
+        return Function(node, source, scope)
+    code = value.__code__
+    return Function(node, source, scope, owner, code.co_varnames[0] if code.co_argcount else None)
 
 
 def place_of(tool: BaseTool) -> Place:

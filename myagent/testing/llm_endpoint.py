@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -48,25 +50,26 @@ class LLMEndpoint:
     @contextmanager
     def serving_in_thread(self) -> Iterator[str]:
         """The same on a loop in a thread of its own, for callers without one."""
-        ready = threading.Event()
-        url = ""
-        loop: asyncio.AbstractEventLoop
-        stop: asyncio.Event
+        started: Future[tuple[str, Callable[[], object]]] = Future()
 
         async def run() -> None:
-            nonlocal url, loop, stop
             loop, stop = asyncio.get_running_loop(), asyncio.Event()
-            async with self.serving() as url:
-                ready.set()
-                await stop.wait()
+            try:
+                async with self.serving() as url:
+                    started.set_result((url, partial(loop.call_soon_threadsafe, stop.set)))
+                    await stop.wait()
+            except OSError as error:
+                if started.done():
+                    raise
+                started.set_exception(error)
 
         thread = threading.Thread(target=asyncio.run, args=(run(),), name="llm-endpoint", daemon=True)
         thread.start()
-        ready.wait()
+        url, stop = started.result()
         try:
             yield url
         finally:
-            loop.call_soon_threadsafe(stop.set)
+            stop()
             thread.join()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

@@ -23,11 +23,12 @@ from myagent.llm import LLM
 from myagent.llm_permission import TEST_LLM
 from myagent.testing.server_process import ServerProcess
 
-# Set in the shell or in a `.env` of the project, these would lead the server to other people's data and models.
+# What leads to other people's data. Empty and not taken away, or else a `.env` of the project would set it again.
 _ELSEWHERE = (
     *("DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "MYAGENT_TRUSTED_PROXIES", "MYAGENT_AGENTS"),
     *("MYAGENT_SECRET_KEY", "MYAGENT_SECRET_KEY_FALLBACKS"),
 )
+_KEPT = ("MYAGENT_LANGUAGE", TEST_LLM)
 _THIS_MACHINE = "127.0.0.1,localhost"
 
 
@@ -138,8 +139,10 @@ def source_of(agent: str | Path | Agent) -> str:
 
 def _environment(data: str, model_url: str | None, given: Mapping[str, str | None]) -> dict[str, str]:
     """The variables of the server: those of this process, but with nothing that lies elsewhere."""
+    here = {name: value for name, value in os.environ.items() if not name.startswith("MYAGENT_") or name in _KEPT}
     foreign = dict.fromkeys(_ELSEWHERE, "")
     own: dict[str, str | None] = {"MYAGENT_DATA_DIR": data, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    own["OTEL_SDK_DISABLED"] = "true"
     # That of the tests of a Django project means the project.
     own["DJANGO_SETTINGS_MODULE"] = "myagent_site.settings"
     home = Path(myagent.__file__).resolve().parent.parent
@@ -148,7 +151,7 @@ def _environment(data: str, model_url: str | None, given: Mapping[str, str | Non
     if model_url is not None:
         own[TEST_LLM] = model_url
         own["NO_PROXY"] = own["no_proxy"] = _THIS_MACHINE
-    together = {**os.environ, **foreign, **own, **given}
+    together = {**here, **foreign, **own, **given}
     return {name: value for name, value in together.items() if value is not None}
 
 
