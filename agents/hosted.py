@@ -61,7 +61,10 @@ def note_default(registry: Registry) -> None:
 
 
 def learn_decisions(registry: Registry) -> dict[str, datetime]:
-    """Learn which agents are off, and their limits; returns when each source was last asked to load anew. One query."""
+    """Learn which agents are off, and their limits; returns when each source was last asked to load anew.
+
+    One query, unless rows were deleted.
+    """
     names = [loaded.name for loaded in registry]
     failed = {_short("source", failure.source): failure.source for failure in registry.failures}
     rows = HostedAgent.objects.filter(Q(name__in=names) | Q(source__in=failed))
@@ -78,6 +81,9 @@ def learn_decisions(registry: Registry) -> dict[str, datetime]:
             requests[source] = row.reload_requested_at
     registry.set_disabled(disabled)
     registry.set_limits(limits)
+    for loaded in registry:
+        if loaded.name not in limits:
+            note_loaded(loaded)  # somebody deleted its row, and could not decide about it any more
     return requests
 
 

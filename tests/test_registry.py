@@ -285,6 +285,16 @@ def test_what_was_served_and_is_broken_keeps_its_row():
 
 @pytest.mark.database
 @pytest.mark.django_db
+def test_a_row_that_was_deleted_comes_back():
+    registry = Registry([loaded("a"), loaded("b")])
+    sync_hosted_agents(registry)
+    HostedAgent.objects.filter(name="a").delete()
+    learn_decisions(registry)
+    assert HostedAgent.objects.get(name="a").source == "a.py"
+
+
+@pytest.mark.database
+@pytest.mark.django_db
 def test_of_two_processes_the_one_that_fails_is_heard():
     request = datetime.now(UTC)
     registry = Registry([loaded("a")])

@@ -1,5 +1,5 @@
-"""Conversations in the admin: to be looked at and searched, never changed. The journal alone writes them."""
+"""Agents in the admin, and conversations: these to be looked at, never changed. The journal alone writes them."""
 
-from sessions_app.admin import calls, events, messages, runs, sessions, spans
+from sessions_app.admin import agents, calls, events, messages, runs, sessions, spans
 
-__all__ = ["calls", "events", "messages", "runs", "sessions", "spans"]
+__all__ = ["agents", "calls", "events", "messages", "runs", "sessions", "spans"]

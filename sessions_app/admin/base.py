@@ -21,6 +21,22 @@ def may_view(request: HttpRequest, *kinds: type[Model]) -> bool:
     return request.user.has_perms([f"{kind._meta.app_label}.view_{kind._meta.model_name}" for kind in kinds])
 
 
+def buttons_to(request: HttpRequest, targets: Iterable[Target]) -> list[dict[str, Any]]:
+    """What the template shows as buttons to these, as far as the visitor may follow them."""
+    buttons = []
+    for target in targets:
+        kind, url = (
+            (target[0], list_url(target[0], **target[1]))
+            if isinstance(target, tuple)
+            else (type(target), page_url(target))
+        )
+        if may_view(request, kind):
+            options = kind._meta
+            name = options.verbose_name_plural if isinstance(target, tuple) else options.verbose_name
+            buttons.append({"url": url, "name": name})
+    return buttons
+
+
 class PageList(ChangeList):
     """A list that reads only the columns it shows, and completes the rows of one page together."""
 
@@ -73,20 +89,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         """What the buttons of a row's page lead to."""
         return ()
 
-    def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
-        buttons = []
-        for target in self.related(row):
-            kind, url = (
-                (target[0], list_url(target[0], **target[1]))
-                if isinstance(target, tuple)
-                else (type(target), page_url(target))
-            )
-            if may_view(request, kind):
-                options = kind._meta
-                name = options.verbose_name_plural if isinstance(target, tuple) else options.verbose_name
-                buttons.append({"url": url, "name": name})
-        return buttons
-
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the template of a row's page needs beside the fields."""
         return {}
@@ -100,5 +102,5 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        context.update(self.page_context(request, obj), buttons=self._buttons(request, obj))
+        context.update(self.page_context(request, obj), buttons=buttons_to(request, self.related(obj)))
         return super().render_change_form(request, context, add, change, form_url, obj)

@@ -26,7 +26,7 @@ from sessions_app.admin.conversation import Conversation
 from sessions_app.admin.export import EXPORTED, exported
 from sessions_app.admin.filters import OwnerFilter, RunStatusFilter
 from sessions_app.admin.search import contains, narrow
-from sessions_app.admin.show import badge, block, excerpt, link, list_url, moment, pretty, uuid_of
+from sessions_app.admin.show import badge, block, count_badges, excerpt, link, list_url, moment, pretty, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
 RUNS_PER_PAGE = 20
@@ -107,11 +107,8 @@ class SessionAdmin(ReadOnlyAdmin):
         """How many, linked to them; beside it what goes on or went wrong."""
         counts: Counter[str] = session.run_counts
         shown = link(list_url(Run, session=session.pk), counts.total())
-        for status in (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED, Run.Status.FAILED):
-            if number := counts[status]:
-                text = status.label if number == 1 else f"{number} {status.label}"
-                shown = format_html('{} <span class="badge badge-{}">{}</span>', shown, status.value, text)
-        return shown
+        statuses = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED, Run.Status.FAILED)
+        return format_html("{} {}", shown, count_badges(counts, statuses))
 
     @admin.display(description=_("tokens"))
     def tokens(self, session: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
@@ -75,6 +76,16 @@ def block(text: str) -> SafeString:
 def badge(row: Any) -> SafeString:
     """The status of a row, marked with its colour."""
     return format_html('<span class="badge badge-{}">{}</span>', row.status, row.get_status_display())
+
+
+def count_badges(counts: Mapping[str, int], statuses: Iterable[Any]) -> SafeString:
+    """How many there are of each of these statuses, as badges; one says no number."""
+    shown = (
+        (status.value, status.label if counts[status] == 1 else f"{counts[status]} {status.label}")
+        for status in statuses
+        if counts.get(status)
+    )
+    return format_html_join(" ", '<span class="badge badge-{}">{}</span>', shown)
 
 
 def outcome_badge(outcome: str) -> SafeString:

@@ -1,0 +1,187 @@
+"""Agents: what servers have loaded, what goes on with them, and what operators decide.
+
+Here and not in `agents`, which knows nothing of runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext_lazy
+
+from agents.admin_people import UsedToday
+from agents.models import HostedAgent
+from sessions_app.admin.base import PageList, Target, buttons_to, may_view
+from sessions_app.admin.show import block, count_badges, excerpt, link, list_url, moment, pretty
+from sessions_app.models import Run, Session
+
+SHOWN_STATUSES = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED)
+
+
+@admin.register(HostedAgent)
+class HostedAgentAdmin(UsedToday):
+    """What servers have loaded is shown; what an operator decides can be changed."""
+
+    list_display = ("name", "badge", "tool_count", "runs", "used_today", "loaded", "last_error")
+    list_filter = ("enabled",)
+    search_fields = ("name", "description", "source")
+    filter_horizontal = ("groups",)
+    actions = ("enable", "disable", "reload")
+    readonly_fields = (
+        *("name", "badge", "description", "source", "model", "tool_list"),
+        *("runs", "used_today", "loaded", "failed", "reload_requested", "whole_error"),
+    )
+    fieldsets = (
+        (None, {"fields": ("name", "badge", "description", "model", "runs", "used_today")}),
+        (_("Decided by operators"), {"fields": ("enabled", "groups", "max_runs", "max_steps", "tokens_per_day")}),
+        (_("Loaded from"), {"fields": ("source", "loaded", "reload_requested", "failed", "whole_error")}),
+        (_("Tools"), {"fields": ("tool_list",)}),
+    )
+    change_form_template = "sessions_app/agent.html"
+    used_by = {"agent": OuterRef("name")}
+
+    class Media:
+        css = {"all": ["sessions_app/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a server adds what it loads
+
+    # --- the list and the page ---
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PageList
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self._may_see(request, self.list_display)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [(title, {"fields": self._may_see(request, options["fields"])}) for title, options in self.fieldsets]
+
+    def _may_see(self, request: HttpRequest, names: Iterable[Any]) -> list[Any]:
+        return [name for name in names if name != "runs" or may_view(request, Run)]
+
+    def for_list(self, rows: QuerySet[HostedAgent]) -> QuerySet[HostedAgent]:
+        return rows.defer("description")
+
+    def complete(self, rows: list[Any]) -> None:
+        """Count what goes on with these agents in one query."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for agent, status in Run.objects.unfinished().values_list("session__agent", "status"):
+            counts[agent][status] += 1
+        for row in rows:
+            row.run_counts = counts[row.name]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.complete([row])
+        return row
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs.get("obj")
+        if row is not None:
+            context.update(buttons=buttons_to(request, self._related(row)), actions=self._page_actions(request, row))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _related(self, row: HostedAgent) -> Iterable[Target]:
+        return [(Session, {"agent": row.name}), (Run, {"session__agent": row.name})]
+
+    def _page_actions(self, request: HttpRequest, row: HostedAgent) -> list[tuple[str, Any]]:
+        """The buttons of an agent's page: the list's own actions, with this row selected."""
+        if not self.has_change_permission(request, row):
+            return []
+        switch = ("disable", _("Switch off")) if row.enabled else ("enable", _("Switch on"))
+        return [switch, ("reload", _("Load anew"))]
+
+    @admin.display(description=_("state"), ordering="enabled")
+    def badge(self, agent: HostedAgent) -> SafeString:
+        shown = format_html('<span class="badge badge-{}">{}</span>', agent.state, agent.state.label)
+        return format_html('{} <span class="badge">{}</span>', shown, _("default")) if agent.is_default else shown
+
+    @admin.display(description=_("tools"))
+    def tool_count(self, agent: HostedAgent) -> int:
+        return len(agent.tools)
+
+    @admin.display(description=_("runs now"))
+    def runs(self, agent: Any) -> SafeString | str:
+        shown = count_badges(agent.run_counts, SHOWN_STATUSES)
+        return link(list_url(Run, session__agent=agent.name), shown) if shown else "-"
+
+    @admin.display(description=_("loaded"), ordering="loaded_at")
+    def loaded(self, agent: HostedAgent) -> str:
+        return moment(agent.loaded_at)
+
+    @admin.display(description=pgettext_lazy("moment", "failed"), ordering="failed_at")
+    def failed(self, agent: HostedAgent) -> str:
+        return moment(agent.failed_at)
+
+    @admin.display(description=pgettext_lazy("moment", "reload requested"))
+    def reload_requested(self, agent: HostedAgent) -> str:
+        return moment(agent.reload_requested_at)
+
+    @admin.display(description=_("error"), ordering="error")
+    def last_error(self, agent: HostedAgent) -> str:
+        return excerpt(agent.error, 80) or "-"
+
+    @admin.display(description=_("error"))
+    def whole_error(self, agent: HostedAgent) -> SafeString:
+        return block(agent.error)
+
+    @admin.display(description=_("tools"))
+    def tool_list(self, agent: HostedAgent) -> SafeString | str:
+        lines = (
+            (tool.get("name", ""), tool.get("description", ""), block(pretty(tool.get("parameters", {}))))
+            for tool in agent.tools
+        )
+        html = '<details class="called"><summary><code>{}</code> <span class="gist">{}</span></summary>{}</details>'
+        return format_html_join("", html, lines) or "-"
+
+    # --- what operators do ---
+
+    @admin.action(description=_("Switch the selected agents on"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
+        count = self._switch(request, queryset, enabled=True)
+        words = ngettext("%(count)d agent was switched on.", "%(count)d agents were switched on.", count)
+        self.message_user(request, words % {"count": count})
+
+    @admin.action(description=_("Switch the selected agents off"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
+        count = self._switch(request, queryset, enabled=False)
+        words = ngettext(
+            "%(count)d agent was switched off: runs that are going end as they would have, and no new ones begin.",
+            "%(count)d agents were switched off: runs that are going end as they would have, and no new ones begin.",
+            count,
+        )
+        self.message_user(request, words % {"count": count})
+
+    def _switch(self, request: HttpRequest, rows: QuerySet[HostedAgent], *, enabled: bool) -> int:
+        changed = [row for row in rows if row.enabled is not enabled]
+        for row in changed:
+            row.enabled = enabled
+            row.save(update_fields=["enabled"])
+            self.log_change(request, row, _("Switched on.") if enabled else _("Switched off."))
+        return len(changed)
+
+    @admin.action(description=_("Load the selected agents anew"), permissions=["change"])
+    def reload(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
+        rows = list(queryset)
+        HostedAgent.objects.filter(pk__in=[row.pk for row in rows]).request_reload()
+        for row in rows:
+            self.log_change(request, row, _("Asked to be loaded anew."))
+        words = ngettext(
+            "%(count)d agent is loaded anew within seconds. If that fails, what was loaded before goes on, and the "
+            "error is shown here.",
+            "%(count)d agents are loaded anew within seconds. If that fails, what was loaded before goes on, and the "
+            "error is shown here.",
+            len(rows),
+        )
+        self.message_user(request, words % {"count": len(rows)})
