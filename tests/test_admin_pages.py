@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import json
 import re
 import sqlite3
 import urllib.request
@@ -63,6 +64,10 @@ def spoil(server, session_id):
         for kind, names in columns.items():
             for name in names:
                 connection.execute(f"UPDATE sessions_app_{kind} SET {name} = ?", (EVIL[:200],))
+        tools = json.dumps([{"name": EVIL, "description": EVIL, "parameters": {EVIL: EVIL}}])
+        for name in ("name", "description", "source", "model", "error"):
+            connection.execute(f"UPDATE agents_hostedagent SET {name} = ? WHERE id = 1", (EVIL[:64],))
+        connection.execute("UPDATE agents_hostedagent SET tools = ? WHERE id = 1", (tools,))
         paths = [f"/admin/sessions_app/session/{uuid.UUID(session_id)}/change/"]
         summary = (
             "INSERT INTO sessions_app_summary (session_id, upto_position, content, created_at) VALUES (?, 1, ?, ?)"
