@@ -303,6 +303,35 @@ def test_the_server_is_killed_in_the_middle_of_an_answer(server, tab, page, mode
     tab.trouble.clear()  # the browser says that nobody answered
 
 
+def test_what_is_refused_for_now_is_sent_again(browser, server):
+    refused = []
+
+    def between(page_side):
+        server_side = page_side.connect_to_server()
+        server_side.on_message(page_side.send)
+
+        def pass_on(frame):
+            event = json.loads(frame)
+            if event["event"] != "user.message" or refused:
+                server_side.send(frame)
+                return
+            refused.append(event)
+            metadata = {"code": "try_again", "request": "user.message", "request_id": event["metadata"]["request_id"]}
+            answer = {"event": "agent.error", "session_id": event["session_id"], "content": "", "metadata": metadata}
+            page_side.send(json.dumps(answer))
+
+        page_side.on_message(pass_on)
+
+    with browser.new_context(locale="en-US") as context:
+        page = context.new_page()
+        page.route_web_socket(re.compile("^ws://"), between)
+        page.goto(root(server))
+        expect(page.locator("#state")).to_have_text("connected")
+        said(page, "once more")
+        expect(page.locator(".agent .text")).to_have_text("You said: once more")
+    assert len(refused) == 1
+
+
 def test_from_a_file_and_where_credentials_are_needed(browser, server, tmp_path):
     file = f"{chat_page.FILE.as_uri()}?server=ws://localhost:{server.port}/"
     with opened(browser, file) as tab:
