@@ -29,6 +29,13 @@ CTRL_C, CTRL_D, ENTER, ALT_ENTER, LEFT, UP, BACKSPACE = "\x03", "\x04", "\r", "\
 _LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
+class _Screen(pyte.HistoryScreen):
+    """Shows what is dim in grey: pyte does not know dim."""
+
+    def select_graphic_rendition(self, *attributes: int, **options: bool) -> None:
+        super().select_graphic_rendition(*(90 if code == 2 else code for code in attributes), **options)
+
+
 class Terminal:
     """A context manager; the program is ended with it."""
 
@@ -41,7 +48,7 @@ class Terminal:
         columns: int = 80,
         rows: int = 24,
     ) -> None:
-        self._screen = pyte.HistoryScreen(columns, rows, history=5_000, ratio=0.5)
+        self._screen = _Screen(columns, rows, history=5_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._screen)
         self._changed = threading.Condition()
         self._master, slave = pty.openpty()
@@ -61,6 +68,11 @@ class Terminal:
         self._reader.start()
 
     # --- what a person sees ---
+
+    @property
+    def screen(self) -> pyte.HistoryScreen:
+        """The emulator's screen, to be looked at while nothing changes."""
+        return self._screen
 
     @property
     def text(self) -> str:
