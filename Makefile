@@ -19,7 +19,7 @@ has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(expor
 LLM = $(if $(has_key),,--llm demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check bench venv format clean
+.PHONY: help run test faults check bench pictures venv format clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
@@ -52,6 +52,9 @@ check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and trans
 
 bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
+
+pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
+	$(BIN)/python -m tests.pictures
 
 format: $(STAMPS)/dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .

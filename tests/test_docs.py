@@ -256,7 +256,7 @@ def test_links_lead_somewhere(name):
 MARKS = {
     *("agent", "api", "chat", "client", "command", "file: my_agent.py", "pytest", "run", "serve", "server"),
     # tests/test_docs_scripts.py
-    *("http", "install", "javascript", "make", "script", "settings", "shared database", "unit", "variables"),
+    *("http", "install", "javascript", "make", "script", "settings", "shared database", "sql", "unit", "variables"),
     # tests/test_flow_proxy.py
     *("caddy", "file: production.py", "nginx", "production"),
 }

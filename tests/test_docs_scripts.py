@@ -10,12 +10,13 @@ import sys
 import threading
 import tomllib
 
+import psycopg
 import pytest
 
 from tests.markdown import ROOT, Block, blocks
 from tests.model_replies import text
 from tests.model_server import ModelServer
-from tests.services import program
+from tests.services import libpq, program
 from tests.test_cli import serving
 from tests.test_docs import PAGES, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
 from tests.test_sso import RSA, pem
@@ -96,6 +97,16 @@ def test_a_server_on_shared_services(folder, postgres_url, redis_url, name, bloc
         server.read_banner()
         assert server.get("/healthz")[0] == 200
         assert server.interrupt()[0] == 0
+
+
+@pytest.mark.parametrize(("name", "block"), marked("sql"), ids=at(marked("sql")))
+@pytest.mark.database
+def test_what_an_owner_of_the_database_may_do(postgres_url, name, block):
+    with psycopg.connect(libpq(postgres_url), autocommit=True) as connection:
+        for statement in filter(str.strip, block.text.split(";")):
+            connection.execute(statement)
+        (index,) = re.findall(r"CREATE INDEX (?:CONCURRENTLY )?(\w+)", block.text)
+        assert connection.execute("SELECT 1 FROM pg_indexes WHERE indexname = %s", [index]).fetchone()
 
 
 UNITS = marked("unit")
@@ -264,7 +275,7 @@ def outline(name: str) -> list[str]:
     """What two pages of the same content have in common: levels of headings, blocks, rows of tables, items, links."""
     found = []
     for line in re.sub(r"^```\w*\n.*?^```$", "```", page(name), flags=re.MULTILINE | re.DOTALL).splitlines():
-        if match := re.match(r"#+ |```|\| (`--[\w-]+)?|- |<!-- .+", line):
+        if match := re.match(r"#+ |```|\| (`--[\w-]+)?|- |!\[|<!-- .+|\d\. ", line):
             found.append(match[0])
     return found
 
@@ -275,6 +286,7 @@ def test_both_readmes_have_one_outline():
 
 def test_both_readmes_link_to_the_same():
     def targets(name: str) -> list[str]:
-        return sorted(target for target in re.findall(r"\]\(([^)#]+)", page(name)) if not target.startswith("README"))
+        found = re.findall(r"\]\(([^)#]+)", page(name))
+        return [re.sub(r"\.(en|zh)\.", ".", target) for target in found if not target.startswith("README")]
 
     assert targets("README.md") == targets("README.zh.md")
