@@ -54,6 +54,18 @@ def test_a_file_being_replaced_is_waited_for(file, caplog):
     assert watcher.look()
 
 
+def test_of_a_folder_every_file_counts_and_new_ones_too(tmp_path):
+    (tmp_path / "watched_one.py").write_text("agent = 1\n")
+    watcher = SourceWatcher([str(tmp_path)])
+    assert not watcher.look()
+    (tmp_path / "watched_two.py").write_text("agent = = 2\n")
+    assert not watcher.look()
+    (tmp_path / "watched_two.py").write_text("agent = 2\n")
+    assert watcher.look()
+    (tmp_path / "notes.txt").write_text("not a module")
+    assert not watcher.look()
+
+
 def test_modules_have_no_file_of_their_own_to_watch():
     assert not SourceWatcher(["some.module"]).look()
 
