@@ -106,7 +106,7 @@ class Registry:
         if errors and not registry:
             raise errors[0] if len(errors) == 1 else NoAgentLoaded(errors)
         for error in errors:
-            logger.debug("The others are served.", exc_info=error)
+            logger.debug("%s is not served.", error.file, exc_info=error)
         return registry
 
     def _load_folder(self, folder: str) -> None:
