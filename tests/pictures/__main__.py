@@ -58,11 +58,11 @@ def _take(scene: Scene) -> None:
         shown = Replacements(
             (r"mya_[\w-]{43}", f"mya_{'x' * 43}"),
             (re.escape(folder), "~/agents"),
-            (r"(?<=local, password )\S+|(?<=local，密码 )\S+", "········"),
+            (r"(?<=local, password )[\w-]+|(?<=local，密码 )[\w-]+", "········"),
         )
         banner = draw(server, title="myagent-ws server", name="banner", replacements=shown, first="🚀")
         (IMAGES / f"banner.{scene.name}.svg").write_text(banner, encoding="utf-8")
-        password = re.search(r"local(?:, password |，密码 )(\S+)", server.text)[1]
+        password = re.search(r"local(?:, password |，密码 )([\w-]+)", server.text)[1]
         _chat(scene, Path(folder))
         asyncio.run(_fill(scene, Path(folder)))
         session_id = asyncio.run(_conversation(scene))
