@@ -10,6 +10,9 @@ import subprocess
 import pytest
 
 from agents.check_view import kind_of
+from agents.checking import Report
+from myagent import i18n
+from myagent.inspection.finding import Finding, Severity
 from tests.test_cli import SCRIPT, environment, run
 
 GOOD = '''
@@ -95,11 +98,22 @@ def test_what_looks_wrong(folder):
 
 
 def test_warnings_fail_where_that_is_asked_for(folder):
-    assert run([*SCRIPT, "check", "bad.py"], folder).returncode == 0
-    assert run([*SCRIPT, "check", "bad.py", "--strict"], folder).returncode == 1
     codes = "blocking_call,no_description"
-    options = ["--ignore", codes, "--ignore", "parameter_no_description"]
-    assert run([*SCRIPT, "check", "bad.py", "--strict", *options], folder).returncode == 0
+    done = run([*SCRIPT, "check", "bad.py", "--strict", "--ignore", codes], folder)
+    assert done.returncode == 1
+    assert "[parameter_no_description]" in done.stdout and "[blocking_call]" not in done.stdout
+    ignored = ["--ignore", codes, "--ignore", "parameter_no_description"]
+    assert run([*SCRIPT, "check", "bad.py", "--strict", *ignored], folder).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("severities", "passes", "passes_strictly"),
+    [((), True, True), ((Severity.WARNING,), True, False), ((Severity.WARNING, Severity.ERROR), False, False)],
+)
+def test_what_passes(severities, passes, passes_strictly):
+    found = tuple(Finding(code="x", severity=severity, problem="") for severity in severities)
+    report = Report(agents=(), findings=found)
+    assert (report.passes(strict=False), report.passes(strict=True)) == (passes, passes_strictly)
 
 
 def test_a_report_for_programs(folder):
@@ -150,11 +164,10 @@ def test_a_question_for_programs(folder):
 
 
 def test_a_question_that_cannot_be_asked(folder):
-    done = run([*SCRIPT, "check", "good.py", "--ask", "Peru"], folder)
+    done = run([*SCRIPT, "check", "good.py", "--ask", "Peru", "--json"], folder)
     assert done.returncode == 1
-    assert "❌ No key for the model is set. Set OPENAI_API_KEY" in done.stdout
-    told = json.loads(run([*SCRIPT, "check", "good.py", "--ask", "Peru", "--json"], folder).stdout)
-    assert [answer["code"] for answer in told["answers"]] == ["llm_not_configured"]
+    assert "❌ No key for the model is set. Set OPENAI_API_KEY" in done.stderr
+    assert [answer["code"] for answer in json.loads(done.stdout)["answers"]] == ["llm_not_configured"]
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", "success"), ("\n", "declined")])
@@ -189,8 +202,6 @@ def test_a_person_at_a_terminal_is_asked(folder, typed, status):
     ],
 )
 def test_the_kind_of_a_parameter_for_people(about, words):
-    from myagent import i18n
-
     i18n.use_language("en")
     root = {"$defs": {"Size": {"enum": ["s", "m"]}, "Person": {"type": "object"}}}
     assert kind_of(about, root) == words
