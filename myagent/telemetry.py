@@ -34,13 +34,15 @@ _OPERATIONS: dict[SpanKind, str] = {
 
 
 def telemetry(agent: Agent, context: RunContext, llm: LLM) -> list[Watcher]:
-    """Who makes OpenTelemetry's spans of this run; nobody where that is not installed."""
+    """Who makes OpenTelemetry's spans of this run; nobody where that is not installed or nobody has set it up."""
     try:
         # Imported here because it need not be there.
-        from opentelemetry.trace import get_tracer
+        from opentelemetry import trace
     except ImportError:
         return []
-    return [Telemetry(agent, context, llm, get_tracer("myagent"))]
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return []
+    return [Telemetry(agent, context, llm, trace.get_tracer("myagent"))]
 
 
 class Telemetry(Watcher):
@@ -136,7 +138,7 @@ def _server_attributes(llm: LLM) -> dict[str, Any]:
 
 def _known_after(span: Span) -> dict[str, Any]:
     known: dict[str, Any] = {}
-    if span.usage is not None:
+    if span.usage is not None and (span.usage.input_tokens or span.usage.output_tokens):  # else nobody counted
         known |= {
             "gen_ai.usage.input_tokens": span.usage.input_tokens,
             "gen_ai.usage.output_tokens": span.usage.output_tokens,

@@ -41,14 +41,16 @@ class SpanRecorder(Watcher):
     def ended(self, span: Span) -> None:
         if span.kind == "run":
             return
+        usage = span.usage if span.usage is not None and (span.usage.input_tokens or span.usage.output_tokens) else None
         columns = {
             "outcome": span.outcome,
             "finish": span.finish[:_LONGEST_FINISH],
             "error": span.error,
             "duration_ms": span.duration_ms,
             "first_token_ms": span.first_token_ms,
-            "input_tokens": span.usage.input_tokens if span.usage is not None else None,
-            "output_tokens": span.usage.output_tokens if span.usage is not None else None,
+            # Of a model that does not say what it took, nothing is known.
+            "input_tokens": usage.input_tokens if usage is not None else None,
+            "output_tokens": usage.output_tokens if usage is not None else None,
             "retries": span.retries,
         }
         self._offer(EndSpan(**self._mine, span_id=span.id, columns=columns))

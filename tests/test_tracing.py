@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from contextlib import aclosing
 
 import pytest
@@ -244,7 +245,7 @@ def exported(monkeypatch):
     exporter = InMemorySpanExporter()
     provider = otel.TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     monkeypatch.delenv(telemetry.CONTENT_VARIABLE, raising=False)
     return exporter.get_finished_spans
 
@@ -389,5 +390,13 @@ async def test_content_when_asked_for(exported, monkeypatch, value):
 
 
 async def test_without_the_package_nothing_is_missed(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "opentelemetry.trace", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
     assert await create_react_agent(enable_tracing=True, llm=ScriptedLLM(["ok"])).arun("hi") == "ok"
+
+
+async def test_where_nobody_has_set_it_up_nothing_is_made(monkeypatch):
+    from opentelemetry import trace
+
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    context = RunContext(session_id="s", run_id="r", agent="agent")
+    assert telemetry.telemetry(create_react_agent(enable_tracing=True), context, ScriptedLLM()) == []
