@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, LiteralString, NoReturn
 
@@ -45,6 +46,14 @@ def lacking(reason: str) -> NoReturn:
     if required():
         pytest.fail(f"{reason} (MYAGENT_TEST_REQUIRE_SERVICES is set)", pytrace=False)
     pytest.skip(reason, allow_module_level=True)
+
+
+def module(name: str, *, extra: str) -> Any:
+    """A module of a package that comes with this extra of ours."""
+    try:
+        return import_module(name)
+    except ImportError:
+        lacking(f"{name} comes with the extra {extra}: pip install -e '.[{extra}]'")
 
 
 def program(*names: str) -> str:

@@ -157,10 +157,20 @@ def test_no_markup_of_users_or_tools_is_obeyed(tab, paths):
 
 
 def test_this_test_would_notice(tab):
-    page = tab.open("/admin/login/")
+    page = tab.open("/healthz")  # without the policy that the admin's pages have
     page.set_content(f"<p>{EVIL}</p>", wait_until="load")
     page.wait_for_function("document.images.length && document.images[0].complete")
     assert "dialog user" in tab.trouble
+
+
+def test_markup_that_got_through_would_not_be_obeyed_either(tab, paths):
+    page = tab.open(paths[0])
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'alert(2)'}))")
+    page.evaluate("document.body.append(Object.assign(new Image(), {src: 'https://evil.example/e.png'}))")
+    page.wait_for_function("document.images[document.images.length - 1].complete")
+    assert not [trouble for trouble in tab.trouble if trouble.startswith("dialog")]
+    assert len([trouble for trouble in tab.trouble if "Content Security Policy" in trouble]) >= 3
 
 
 def test_a_conversation_is_folded_and_unfolds(tab, paths):

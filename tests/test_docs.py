@@ -29,6 +29,7 @@ from myagent.protocol.server_base import ServerEvent
 from myagent.tool.function_tool import OPTIONS
 from sessions_app.entries.recovery import POISONED
 from tests.markdown import ROOT, blocks
+from tests.services import module
 from tests.test_cli import environment, run, serving
 
 PAGES = ["README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"] + [
@@ -291,7 +292,7 @@ RUNNABLE = [(name, block) for name, block in SNIPPETS if block.mark in ("run", "
 def test_a_snippet_runs(name, block, tmp_path, monkeypatch):
     """It is run as it stands; tests in it are run, and an agent file in it can be served."""
     if "opentelemetry" in block.text:
-        pytest.importorskip("opentelemetry.sdk", reason="the extra 'otel' is not installed")
+        module("opentelemetry.sdk", extra="otel")
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "snippet"}
     exec(compile(block.text, f"{name}:{block.line}", "exec"), scope)

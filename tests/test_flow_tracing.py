@@ -13,10 +13,9 @@ from tests.conftest import connected
 from tests.flow import PARTIAL, ended, turn
 from tests.model_replies import Status, text, tools
 from tests.server import AgentServer
+from tests.services import module
 
-collector_messages = pytest.importorskip(
-    "opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="the extra 'otel' is not installed"
-)
+messages = module("opentelemetry.proto.collector.trace.v1.trace_service_pb2", extra="otel")
 
 DUMP = """
 import json
@@ -40,7 +39,7 @@ class Collector(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def take(self, body):
-        for resource in collector_messages.ExportTraceServiceRequest.FromString(body).resource_spans:
+        for resource in messages.ExportTraceServiceRequest.FromString(body).resource_spans:
             self.services.add(
                 {item.key: item.value.string_value for item in resource.resource.attributes}["service.name"]
             )
