@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +39,8 @@ def parts_of(messages: Iterable[Any]) -> dict[int, list[Part]]:
     """
     wanted, room = [], READ_AT_MOST
     for message in messages:
-        if message.size is not None and (room := room - message.size) >= 0:
+        if message.size is not None and message.size <= room:
+            room -= message.size
             wanted.append(message.pk)
     if not wanted:
         return {}
@@ -75,7 +75,7 @@ def picture(message: Message, index: int) -> HttpResponse:
     url = _url(parts[index]) if index < len(parts) else ""
     try:
         content = base64.b64decode(url.partition(";base64,")[2], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise Http404 from error
     is_webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
     kind = "webp" if is_webp else next((kind for start, kind in _KINDS if content.startswith(start)), None)

@@ -20,7 +20,6 @@ SPEED_FROM_MS = 100
 """What was written in less says nothing about how fast a model writes."""
 _SHORTEST = timedelta(milliseconds=1)
 _NICE = (1, 2, 5)
-Moment = datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +81,11 @@ def timeline_of(run: Run, spans: Sequence[Span], asked: Iterable[Confirmation], 
 class _Scale:
     """Where moments of a run lie between its beginning and its end."""
 
-    def __init__(self, begin: Moment, end: Moment) -> None:
+    def __init__(self, begin: datetime, end: datetime) -> None:
         self._begin = begin
         self._length = max(end - begin, _SHORTEST)
 
-    def place(self, begin: Moment, end: Moment) -> tuple[str, str]:
+    def place(self, begin: datetime, end: datetime) -> tuple[str, str]:
         """Where a bar begins, and how wide it is."""
         left, right = self._share(begin), self._share(end)
         return _percent(left), _percent(max(right - left, 0.0))
@@ -99,7 +98,7 @@ class _Scale:
             power *= 10
         return [(_percent(at / length), _axis(at)) for at in range(0, int(length) + 1, step)]
 
-    def _share(self, at: Moment) -> float:
+    def _share(self, at: datetime) -> float:
         return min(max((at - self._begin) / self._length, 0.0), 1.0)
 
 
@@ -113,7 +112,7 @@ def _axis(milliseconds: int) -> str:
     return f"{milliseconds} ms"
 
 
-def _end(span: Span, spans: Sequence[Span], over: Moment) -> Moment:
+def _end(span: Span, spans: Sequence[Span], over: datetime) -> datetime:
     """When `span` ended, or at the latest: when another process went on, or the run was over."""
     if span.duration_ms is not None:
         return span.started_at + timedelta(milliseconds=span.duration_ms)
@@ -121,14 +120,10 @@ def _end(span: Span, spans: Sequence[Span], over: Moment) -> Moment:
     return max(span.started_at, min(later, default=over))
 
 
-def _of_span(span: Span, end: Moment, scale: _Scale, *, resumed: bool) -> Bar:
-    lasted = (
-        took(span.duration_ms)
-        if span.duration_ms is not None
-        else f"≤ {took(milliseconds_between(span.started_at, end))}"
-    )
-    if span.outcome == Span.Outcome.OPEN:
-        lasted = took(milliseconds_between(span.started_at, end))
+def _of_span(span: Span, end: datetime, scale: _Scale, *, resumed: bool) -> Bar:
+    is_known = span.duration_ms is not None or span.outcome == Span.Outcome.OPEN
+    lasted = took(milliseconds_between(span.started_at, end))
+    lasted = lasted if is_known else f"≤ {lasted}"
     facts = _facts(span, lasted)
     left, width = scale.place(span.started_at, end)
     is_tool = span.kind == Span.Kind.TOOL
@@ -141,7 +136,7 @@ def _of_span(span: Span, end: Moment, scale: _Scale, *, resumed: bool) -> Bar:
         left=left,
         width=width,
         first=_percent(min(first, 1.0)) if first is not None else "",
-        outcome="uncertain" if span.outcome == Span.Outcome.INTERRUPTED and span.duration_ms is None else span.outcome,
+        outcome=span.outcome if is_known else "uncertain",
         verdict="" if span.outcome == Span.Outcome.OK else span.finish or span.get_outcome_display(),
         took=lasted,
         title=" · ".join([span.name, *(f"{name}: {value}" for name, value in facts)]),
@@ -172,7 +167,7 @@ def _facts(span: Span, lasted: str) -> list[tuple[str, Any]]:
     return facts
 
 
-def _of_question(question: Confirmation, over: Moment, scale: _Scale) -> Bar:
+def _of_question(question: Confirmation, over: datetime, scale: _Scale) -> Bar:
     end = question.answered_at or max(over, question.asked_at)
     left, width = scale.place(question.asked_at, end)
     facts = [(pgettext("moment", "asked"), _time(question.asked_at)), (_("answered by"), question.answered_by or "-")]
@@ -191,7 +186,7 @@ def _of_question(question: Confirmation, over: Moment, scale: _Scale) -> Bar:
     )
 
 
-def _time(at: Moment) -> str:
+def _time(at: datetime) -> str:
     local = timezone.localtime(at)
     return f"{date_format(local, 'H:i:s')}.{local.microsecond // 1000:03d}"
 
