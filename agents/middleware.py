@@ -54,6 +54,6 @@ class AdminPolicy:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.path_info.startswith(reverse("admin:index")):
+        if request.path.startswith(reverse("admin:index")):
             response.headers.setdefault("Content-Security-Policy", self.POLICY)
         return response

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -84,13 +84,18 @@ class Telemetry(Watcher):
     def inside(self, span: Span) -> AbstractContextManager[Any]:
         from opentelemetry.trace import use_span
 
+        otel = self._open.get(span.id)
+        if otel is None:
+            return nullcontext()
         # An error is told at the end, without the words and the traceback of the author's code.
-        return use_span(self._open[span.id], end_on_exit=False, record_exception=False, set_status_on_exception=False)
+        return use_span(otel, end_on_exit=False, record_exception=False, set_status_on_exception=False)
 
     def ended(self, span: Span) -> None:
         from opentelemetry.trace import StatusCode
 
-        otel = self._open.pop(span.id)
+        otel = self._open.pop(span.id, None)
+        if otel is None:
+            return
         if otel.is_recording():
             if span.kind in ("reply", "summary"):
                 # The endpoint is settled by the first request.

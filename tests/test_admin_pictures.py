@@ -67,6 +67,7 @@ def test_a_picture_is_only_that(boss, content, kind):
         image("data:image/png;base64,not base64!"),
         image(None),
         {"type": "image_url"},
+        image("data:image/png;base64,图片"),
         {"type": "image_url", "image_url": data_url(b"")},
     ],
 )
@@ -103,8 +104,10 @@ def test_large_pictures_are_linked_and_left_in_the_database(boss, monkeypatch):
     run = make_run(make_session())
     small = say(run, "user", "small", 1, parts=[image(data_url(PNG))])
     large = say(run, "user", "large", 2, parts=[image(data_url(PNG * 20))])
+    later = say(run, "user", "small again", 3, parts=[image(data_url(PNG))])
     page = boss.read(page_path(run))
-    assert picture_path(small, 0) in page and picture_path(large, 0) not in page
+    assert picture_path(small, 0) in page and picture_path(later, 0) in page
+    assert picture_path(large, 0) not in page
     assert in_order(page, "large", page_path(large), "With content that is not text")
     (read,) = [sql for sql in queries(boss, page_path(run)) if '"parts" FROM' in sql]
     assert str(large.pk) not in re.search(r"IN \(([^)]*)\)", read)[1].split(", ")
