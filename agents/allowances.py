@@ -15,7 +15,7 @@ from typing import Any, Literal
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from agents.budgets import TOKENS, GroupBudget, Usage, UserBudget
+from agents.budgets import GroupBudget, UserBudget, used_by, used_by_nobody
 from agents.conf import Config
 from agents.models import HostedAgent
 from myagent.exceptions import RunError
@@ -136,10 +136,11 @@ class Allowances:
         self._config = config
         self._limits_people = True
         self._agents: dict[str, int] = {}
+        self._known: dict[int | None, _Limits] = {}
 
     def refresh(self) -> None:
-        """Learn what is limited at all, so that whatever is not costs no query."""
-        config = self._config
+        """Learn what is limited at all, so that whatever is not costs no query, and forget the limits of users."""
+        config, self._known = self._config, {}
         defaults = (
             config.user_tokens_per_day,
             config.group_tokens_per_day,
@@ -158,7 +159,8 @@ class Allowances:
 
     def of(self, user_id: int | None, agent: str) -> Allowance:
         """What this user, None for those without a name, may do with this agent now."""
-        limits = self._limits([user_id])[user_id]
+        known = self._known
+        limits = known[user_id] if user_id in known else known.setdefault(user_id, self._limits([user_id])[user_id])
         levels = [*self._levels({user_id: limits})[user_id], *self._level_of_agent(agent)]
         return Allowance(
             user_id=user_id,
@@ -207,14 +209,12 @@ class Allowances:
     # --- levels ---
 
     def _levels(self, limits: dict[int | None, _Limits]) -> dict[int | None, list[Level]]:
-        day = Usage.objects.on(timezone.localdate())
+        day = timezone.localdate()
         limited = [user_id for user_id, own in limits.items() if own.tokens_per_day is not None]
-        named = [user_id for user_id in limited if user_id is not None]
-        used = dict(day.filter(user__in=named).values_list("user").annotate(tokens=TOKENS)) if named else {}
+        used: dict[int | None, int] = used_by("user", [user_id for user_id in limited if user_id is not None], day)
         if None in limited:
-            used[None] = day.filter(user=None).tokens()
-        groups = {group for own in limits.values() for group in own.groups}
-        of_groups = _used_by_groups(groups)
+            used[None] = used_by_nobody(day)
+        of_groups = used_by("group", {group for own in limits.values() for group in own.groups}, day)
         levels: dict[int | None, list[Level]] = {}
         for user_id, own in limits.items():
             levels[user_id] = [
@@ -229,7 +229,7 @@ class Allowances:
     def _level_of_agent(self, agent: str) -> Iterable[Level]:
         limit = self._of_agent(agent)
         if limit is not None:
-            used = Usage.objects.on(timezone.localdate()).filter(agent=agent).tokens()
+            used = used_by("agent", [agent], timezone.localdate()).get(agent, 0)
             yield Level(scope="agent", used=used, limit=limit)
 
 
@@ -246,11 +246,3 @@ def _limit(rows: list[dict[str, Any]], name: str, default: int | None) -> int | 
 
 def _first(*limits: int | None) -> int | None:
     return next((limit for limit in limits if limit is not None), None)
-
-
-def _used_by_groups(groups: Collection[int]) -> dict[int, int]:
-    """What the members of these groups have used today."""
-    if not groups:
-        return {}
-    today = Usage.objects.on(timezone.localdate()).filter(user__groups__in=groups)
-    return dict(today.values_list("user__groups").annotate(tokens=TOKENS))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.allowances import Allowance, Allowances, BudgetExceeded, Level, TooFast, end_of_day
-from agents.budgets import GroupBudget, Usage, UserBudget
+from agents.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_nobody
 from agents.conf import Config
 from agents.models import HostedAgent
 from myagent import i18n
@@ -163,8 +163,13 @@ def test_what_is_used_adds_up(ann, bob):
         (bob.pk, "a"): (12, 2, 2),
         (None, "a"): (4, 2, 2),
     }
-    assert Usage.objects.on(today).filter(user=ann).tokens() == 30
-    assert Usage.objects.on(today - timedelta(days=9)).tokens() == 0
+    assert used_by("user", [ann.pk, bob.pk, 0], today) == {ann.pk: 30, bob.pk: 14}
+    assert used_by("agent", ["a", "b", "c"], today) == {"a": 40, "b": 10}
+    assert used_by_nobody(today) == 6
+    group = Group.objects.create(name="g")
+    group.user_set.add(ann, bob)
+    assert used_by("group", [group.pk, 0], today) == {group.pk: 44}
+    assert used_by("user", [ann.pk], today - timedelta(days=9)) == used_by("user", [], today) == {}
 
 
 def test_the_own_limit_comes_before_the_groups_and_those_before_the_settings(ann, bob):
