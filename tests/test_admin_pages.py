@@ -29,7 +29,15 @@ OTHER_PAGES = (
     "/admin/agents/hostedagent/1/change/",
     "/admin/agents/accesstoken/",
     "/admin/agents/accesstoken/1/change/",
+    "/admin/agents/accesstoken/add/",
+    "/admin/agents/userbudget/",
+    "/admin/agents/groupbudget/",
+    "/admin/agents/usage/",
+    "/admin/auth/user/",
     "/admin/auth/user/1/change/",
+    "/admin/auth/group/",
+    "/admin/auth/group/1/change/",
+    "/admin/admin/logentry/",
 )
 
 
@@ -50,6 +58,24 @@ async def converse(server):
         return session_id
 
 
+def spoil_people(connection):
+    """The same of users, groups, their budgets and use, tokens, and the log of who did what."""
+    short = EVIL[:64]
+    connection.execute("UPDATE agents_accesstoken SET name = ?", (EVIL,))
+    for statement, values in {
+        "auth_group (id, name) VALUES (1, ?)": (EVIL,),
+        "auth_user (id, username, first_name, last_name, email, password, is_superuser, is_staff, is_active,"
+        " date_joined) VALUES (99, ?, ?, '', '', '!', 0, 0, 1, CURRENT_TIMESTAMP)": (EVIL, EVIL),
+        "agents_userbudget (user_id) VALUES (99)": (),
+        "agents_groupbudget (group_id) VALUES (1)": (),
+        "agents_usage (day, user_id, agent, input_tokens, output_tokens, llm_calls)"
+        " VALUES (CURRENT_DATE, 99, ?, 1, 1, 1)": (short,),
+        "django_admin_log (action_time, user_id, object_id, object_repr, action_flag, change_message)"
+        " VALUES (CURRENT_TIMESTAMP, 99, '1', ?, 2, ?)": (EVIL, EVIL),
+    }.items():
+        connection.execute(f"INSERT INTO {statement}", values)
+
+
 def spoil(server, session_id):
     """Put markup where clients and agent files cannot, and return the pages that show it."""
     database = next((server.folder / "data").glob("*.sqlite3"))
@@ -67,6 +93,7 @@ def spoil(server, session_id):
         for name in ("name", "description", "source", "model", "error"):
             connection.execute(f"UPDATE agents_hostedagent SET {name} = ? WHERE id = 1", (EVIL[:64],))
         connection.execute("UPDATE agents_hostedagent SET tools = ? WHERE id = 1", (tools,))
+        spoil_people(connection)
         paths = [f"/admin/sessions_app/session/{uuid.UUID(session_id)}/change/"]
         summary = (
             "INSERT INTO sessions_app_summary (session_id, upto_position, content, created_at) VALUES (?, 1, ?, ?)"

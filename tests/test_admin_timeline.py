@@ -160,7 +160,7 @@ class TestTimelines:
 
     def test_they_need_the_permission_for_spans(self):
         run = converse(make_session())
-        clerk = staff("view_run", "view_message", "view_toolcall", "view_confirmation")
+        clerk = staff("view_any_session", "view_run", "view_message", "view_toolcall", "view_confirmation")
         page = clerk.read(page_path(run))
         assert "It is fine." in page and 'class="timeline"' not in page
 

@@ -37,6 +37,11 @@ def buttons_to(request: HttpRequest, targets: Iterable[Target]) -> list[dict[str
     return buttons
 
 
+def may_view_all(request: HttpRequest) -> bool:
+    """Whether this visitor may look at the conversations of other users."""
+    return request.user.has_perm("sessions_app.view_any_session")
+
+
 class PageList(ChangeList):
     """A list that reads only the columns it shows, and completes the rows of one page together."""
 
@@ -51,11 +56,16 @@ class PageList(ChangeList):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows can be looked at by whoever has the view permission, and changed by nobody."""
+    """Rows can be looked at by whoever has the view permission, and changed by nobody.
 
-    actions = None
+    Those of other users' conversations only with `view_any_session`: for all others they do not exist.
+    """
+
+    actions: Any = None
     show_full_result_count = False  # the count of what was found is enough, and half the work
     list_per_page = 50
+    owned_by = "session__user"
+    """The way from a row to the user whose conversation it is of."""
     in_order: tuple[Any, ...] = ()
     """The order of a list that is narrowed to one session or run; without it, `ordering`."""
 
@@ -70,6 +80,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows if may_view_all(request) else rows.filter(**{self.owned_by: request.user.pk})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PageList

@@ -33,6 +33,7 @@ from sessions_app.models import Confirmation, ToolCall
 class OfRunAdmin(ReadOnlyAdmin):
     """What hangs on a run."""
 
+    owned_by = "run__session__user"
     list_select_related = ("run__session",)
 
     @admin.display(description=_("session"))

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from myagent.protocol import server_events
 from myagent.protocol.server_base import ServerEvent
+from sessions_app.admin.base import may_view_all
 from sessions_app.admin.show import OUTCOMES, excerpt
 from sessions_app.models import Run, Session
 
@@ -28,14 +29,16 @@ class ParentFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return []
-        row = self._row(value)
+        try:
+            row = self._visible(request, model_admin).filter(pk=value).first()
+        except (ValidationError, ValueError):
+            row = None
         return [(value, excerpt(str(row or value), 40))]
 
-    def _row(self, value: str) -> Model | None:
-        try:
-            return self.parent._default_manager.filter(pk=value).first()
-        except (ValidationError, ValueError):
-            return None
+    def _visible(self, request: HttpRequest, model_admin: Any) -> QuerySet[Any]:
+        """The rows whose names this visitor may learn."""
+        rows: QuerySet[Any] = model_admin.admin_site.get_model_admin(self.parent).get_queryset(request)
+        return rows
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -74,6 +77,10 @@ class UserFilter(ParentFilter):
     def parent(self) -> type[Model]:  # type: ignore[override]  # known only when the apps are loaded
         return get_user_model()
 
+    def _visible(self, request: HttpRequest, model_admin: Any) -> QuerySet[Any]:
+        users = get_user_model()._default_manager.all()
+        return users if may_view_all(request) else users.filter(pk=request.user.pk or 0)
+
 
 class OwnerFilter(UserFilter):
     """By whose sessions they are; of many people the first are offered, and the search finds all."""
@@ -93,6 +100,21 @@ class OwnerFilter(UserFilter):
         if self.value() == self.NOBODY:
             return queryset.filter(user=None)
         return super().queryset(request, queryset)
+
+
+class AgentFilter(admin.SimpleListFilter):
+    """By the agents of the sessions that this visitor may see."""
+
+    title = _("agent")
+    parameter_name = "agent"
+    path = "session__agent"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        sessions = model_admin.admin_site.get_model_admin(Session).get_queryset(request).order_by("agent")
+        return [(name, name) for name in sessions.values_list("agent", flat=True).distinct()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.path: self.value()}) if self.value() else queryset
 
 
 class RunStatusFilter(admin.SimpleListFilter):

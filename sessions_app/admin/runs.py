@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
+from sessions_app.admin.base import Target, may_view
+from sessions_app.admin.cancelling import CancellableAdmin
 from sessions_app.admin.conversation import Conversation
-from sessions_app.admin.filters import SessionFilter
+from sessions_app.admin.filters import AgentFilter, SessionFilter
 from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary, ToolCall
 
@@ -25,7 +26,7 @@ BARS = 300
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(CancellableAdmin):
     """One run for each message of a user."""
 
     list_display = (
@@ -37,7 +38,7 @@ class RunAdmin(ReadOnlyAdmin):
         "tokens",
         "duration",
     )
-    list_filter = (SessionFilter, "status", "session__agent", "queued_at")
+    list_filter = (SessionFilter, "status", AgentFilter, "queued_at")
     list_select_related = ("session",)
     ordering = ("-queued_at", "-pk")
     in_order = ("queued_at", "pk")
@@ -102,11 +103,13 @@ class RunAdmin(ReadOnlyAdmin):
         return [row.session, *narrowed, (Event, {"session": row.session_id, "q": row.pk})]
 
     def page_context(self, request: HttpRequest, row: Run) -> dict[str, Any]:
+        context = super().page_context(request, row)
         if not may_view(request, Message, ToolCall, Confirmation):
-            return {}
+            return context
         bars = BARS if may_view(request, Span) else 0
         conversation = Conversation(row.session, bars=bars, may_see_summaries=may_view(request, Summary))
         return {
+            **context,
             "turns": conversation.turns([row]),
             "may_read": True,
             "may_see_events": may_view(request, Event),

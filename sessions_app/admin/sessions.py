@@ -41,6 +41,7 @@ class SessionAdmin(ReadOnlyAdmin):
     list_display = ("name", "agent", "owner", "badge", "runs", "tokens", "active")
     list_filter = (OwnerFilter, "agent", RunStatusFilter, "status", "active_at")
     list_select_related = ("user",)
+    owned_by = "user"
     ordering = ("-active_at", "-pk")
     search_fields = ("title", "user", "messages")
     search_help_text = _("Words of titles and messages, names of users, or the id of a session.")
@@ -137,6 +138,7 @@ class SessionAdmin(ReadOnlyAdmin):
         if session is None:
             raise Http404
         content = orjson.dumps(exported(session), option=orjson.OPT_INDENT_2)
+        self.log_change(request, session, _("Exported."))
         headers = {"Content-Disposition": f'attachment; filename="session-{session.pk}.json"'}
         return HttpResponse(content, content_type="application/json", headers=headers)
 

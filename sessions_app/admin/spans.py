@@ -23,6 +23,7 @@ class SpanAdmin(ReadOnlyAdmin):
     list_display = ("name", "kind", "badge", "took", "first_token", "tokens", "conversation", "started")
     list_filter = (SessionOfRunFilter, RunFilter, "kind", "outcome", "name", "started_at")
     list_select_related = ("run__session",)
+    owned_by = "run__session__user"
     ordering = ("-started_at", "-pk")
     in_order = ("started_at", "pk")
     search_fields = ("name", "finish", "error")
