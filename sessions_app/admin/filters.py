@@ -106,8 +106,7 @@ class AgentFilter(admin.SimpleListFilter):
     """By the agents of the sessions that this visitor may see."""
 
     title = _("agent")
-    parameter_name = "agent"
-    path = "session__agent"
+    parameter_name = path = "session__agent"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         sessions = model_admin.admin_site.get_model_admin(Session).get_queryset(request).order_by("agent")
