@@ -93,24 +93,27 @@ def test_from_the_first_question_to_the_way_out(chat, server, model, tmp_path):
     assert again.wait_exit() == 0
 
 
-def test_lines_can_be_pasted_and_typed(chat, model):
+def test_what_is_typed_arrives(chat, model):
     terminal = chat()
     terminal.wait_prompt()
     terminal.type(f"one{ALT_ENTER}two\x1b[200~\nthree\n四\x1b[201~五{BACKSPACE}")
     terminal.type(ENTER)
     terminal.wait("steps: 1")
     assert model.request().messages[-1]["content"] == "one\ntwo\nthree\n四"
-
-
-def test_what_is_typed_during_an_answer_waits(chat, model):
+    # What is typed while an answer is written waits for its end.
     model.script(answer := text("one two", hang=1), text("three"))
-    terminal = chat()
     terminal.say("first")
-    terminal.wait("one")
+    terminal.wait(lambda shown: shown.endswith("one"))
     terminal.type(f"second{ENTER}")
     answer.gate.open()
-    shown = terminal.wait("three")
-    assert shown.index("one two") < shown.index("❯ second") < shown.index("three")
+    shown = terminal.wait("\nthree\n\nsteps")
+    assert shown.index("one two") < shown.index("❯ second")
+    # And after one that fails, too.
+    model.script(Status(401, "no such key"), text("fine"))
+    terminal.say("hello")
+    terminal.wait("(llm_auth)")
+    terminal.say("again")
+    terminal.wait("fine")
 
 
 def test_a_narrow_screen_in_chinese(chat, model):
@@ -131,16 +134,6 @@ def test_a_long_answer_flows_out_of_the_screen(chat, model):
     terminal.say("tell me")
     shown = terminal.wait("steps: 1")
     assert re.findall(r"Paragraph \d+ of a long answer\.", shown) == paragraphs
-
-
-def test_an_error_of_the_run_is_told(chat, model):
-    model.script(Status(401, "no such key"))
-    terminal = chat()
-    terminal.say("hello")
-    terminal.wait("(llm_auth)")
-    model.script(text("fine"))
-    terminal.say("again")
-    terminal.wait("fine")
 
 
 # --- confirmations ----------------------------------------------------------------------------------------------------
@@ -198,6 +191,22 @@ def test_arguments_in_an_editor(chat, model, tmp_path):
     terminal.type(f"y{ENTER}")
     terminal.wait("done")
     assert file.read_text() == "three"
+
+
+def test_what_was_typed_before_a_question_is_no_answer_to_it(chat, model, tmp_path):
+    file = tmp_path / "written"
+    first = tools(("write", {"path": str(file), "text": "one"}), hang=0)
+    model.script(first, text("done"))
+    terminal = chat()
+    terminal.say("write")
+    assert first.gate.entered.wait(10)
+    terminal.wait("Thinking…")
+    terminal.type(f"y{ENTER}")
+    first.gate.open()
+    terminal.wait("[e]dit?")
+    terminal.type(f"n{ENTER}")
+    terminal.wait("✗ write(")
+    assert not file.exists()
 
 
 async def test_a_question_that_is_answered_elsewhere_goes_away(chat, server, model, tmp_path):
@@ -424,13 +433,6 @@ def test_one_answer(ask, server, model):
     assert model.request(1).messages[-1]["content"] == "/add them"
 
 
-def test_one_answer_on_a_terminal(chat, model):
-    model.script(tools(("add", {"a": 1, "b": 2})), text("# The sum\n\nis **3**.\n"))
-    terminal = chat("--once", "add")
-    assert terminal.wait_exit() == 0
-    assert terminal.text.strip() == "The sum\n\nis 3."
-
-
 def test_a_question_from_a_pipe(ask, server):
     before = ask(server.url, "--list")[1]
     assert ask(server.url, stdin="from a pipe\n") == (0, "You said: from a pipe\n", "")
@@ -472,6 +474,11 @@ def test_raw_events_of_a_conversation(chat, model):
     assert frames[0]["event"] == "agent.session_created"
 
 
+def test_a_question_that_is_no_unicode(ask, server):
+    """As Python hands on an argument in another encoding than it was told."""
+    assert ask(server.url, "--once", "caf\udce9") == (0, "You said: caf\N{REPLACEMENT CHARACTER}\n", "")
+
+
 def test_a_failed_run_fails(ask, server, model):
     model.script(Status(401, "no such key"))
     code, printed, errors = ask(server.url, "--once", "hello")
@@ -487,13 +494,13 @@ def test_nobody_can_be_asked(ask, server, model, tmp_path):
     assert not (tmp_path / "written").exists()
 
 
-def test_a_question_of_one_answer(chat, model, tmp_path):
-    model.script(tools(("write", {"path": str(tmp_path / "written"), "text": "one"})), text("done"))
+def test_one_answer_on_a_terminal(chat, model, tmp_path):
+    model.script(tools(("write", {"path": str(tmp_path / "written"), "text": "one"})), text("# Done\n\n**at last**"))
     terminal = chat("--once", "write")
     terminal.wait("[e]dit?")
     terminal.type(f"y{ENTER}")
     assert terminal.wait_exit() == 0
-    assert terminal.text.endswith("done")
+    assert terminal.text.endswith("[e]dit? y\nDone\n\nat last")
     assert (tmp_path / "written").read_text() == "one"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from markdown_it import MarkdownIt
 
-from myagent.terminal.flow import Flow, split
+from myagent.terminal.flow import Flow, ending, split
 
 DOCUMENTS = {
     "paragraphs": "one\ntwo\n\nthree\n\n\nfour",
@@ -51,6 +51,20 @@ def test_what_has_no_room_goes_and_the_rest_stays():
     assert flow.rest("one\n\ntwo\n\nthree") == "two\n\nthree"
     assert flow.overflow("one\n\ntwo\n\nthree\n", lambda rest: len(rest) < 8) == "two\n\n"
     assert flow.finish("one\n\ntwo\n\nthree\n\nfour") == "three\n\nfour"
+
+
+@pytest.mark.parametrize(
+    ("source", "end"),
+    [
+        ("one\ntwo\nthree", "one\ntwo\nthree"),
+        ("- a\n- b\n- c\n- d\n- e", "- c\n- d\n- e"),
+        ("```py\na\nb\nc\nd", "```py\nb\nc\nd"),
+        ("  ~~~\na\nb\nc\nd", "  ~~~\nb\nc\nd"),
+        ("| a | b |\n|---|:-:|\n| 1 |\n| 2 |\n| 3 |\n| 4", "| a | b |\n|---|:-:|\n| 2 |\n| 3 |\n| 4"),
+    ],
+)
+def test_the_end_of_a_long_block_can_stand_for_it(source, end):
+    assert ending(source, 3) == end
 
 
 def test_text_that_becomes_void():

@@ -13,8 +13,10 @@ from rich.text import Text
 from myagent import i18n
 from myagent.client import ServerFrame
 from myagent.terminal.blocks import Answer, Called, Failed, Finished, Note, Said, Voided
+from myagent.terminal.going import Call, Step
+from myagent.terminal.region import rows_taken
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, TerminalScreen
-from myagent.terminal.transcript import Step, Transcript
+from myagent.terminal.transcript import Transcript
 
 FINISHED = Finished(steps=1, seconds=1, input_tokens=1, output_tokens=1, finish="answer")
 
@@ -40,6 +42,13 @@ class Glass(io.StringIO):
     def write(self, text: str) -> int:
         self._stream.feed(text.replace("\n", "\r\n"))
         return len(text)
+
+    def narrow(self, columns: int, lines: list[str]) -> None:
+        """Become narrower, as a terminal that then shows these lines, with the cursor at their end."""
+        self.console.width = columns
+        self._screen.reset()
+        self._screen.resize(columns=columns)
+        self._stream.feed("\r\n".join(lines))
 
     @property
     def lines(self) -> list[str]:
@@ -90,6 +99,38 @@ def test_what_moves_leaves_nothing_behind():
     screen.rest()
     screen.rest()
     assert glass.lines == [""]
+
+
+@pytest.mark.parametrize(
+    ("widths", "columns", "rows"), [([], 10, 0), ([0, 10, 11, 30], 10, 7), ([0, 10, 11, 30], 40, 4)]
+)
+def test_rows_that_lines_take(widths, columns, rows):
+    assert rows_taken(widths, columns) == rows
+
+
+def test_a_window_that_is_made_narrower():
+    """The terminal breaks the lines that are there in two; all of them are taken away."""
+    glass = Glass(columns=40)
+    screen = TerminalScreen(glass.console)
+    screen.show([Said("hello")])
+    screen.watch(writing("thirty columns of text are here"))
+    glass.narrow(20, [*glass.lines[:-1], "thirty columns of te", "xt are here"])
+    screen.watch(writing("thirty columns of text are here"))
+    screen.rest()
+    assert glass.lines == ["", "❯ hello"]
+
+
+def test_more_goes_on_than_there_is_room_for():
+    glass = Glass(rows=10)
+    screen = TerminalScreen(glass.console)
+    screen.show([Said("hello")])
+    transcript = writing(LONG)
+    transcript.calls = {str(number): Call(f"f{number}", {}, 9.0) for number in range(20)}
+    screen.watch(transcript)
+    assert glass.lines[-1] == "… and 16 more"
+    screen.rest()
+    assert glass.lines[:2] == ["", "❯ hello"]
+    assert "f0()" not in "".join(glass.lines)
 
 
 def test_a_reset_on_the_moving_part_is_not_worth_a_word():
@@ -170,8 +211,7 @@ def test_one_answer_alone():
     screen.show([Said("x"), Note("By the way."), Answer("aside", is_final=False), Failed("It broke.", "x"), FINISHED])
     screen.watch(writing("now"))
     screen.answer("# now\n\n**this**")
-    assert [line for line in glass.lines if line][-2:] == ["now", "this"]
-    assert "aside" not in "".join(glass.lines)
+    assert [line for line in glass.lines if line] == ["now", "this"]
     assert errors.lines == ["By the way.", "✗ It broke. (x)"]
 
 

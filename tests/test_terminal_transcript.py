@@ -20,8 +20,9 @@ from myagent.terminal.blocks import (
     Stopped,
     Thought,
     Voided,
+    newest,
 )
-from myagent.terminal.transcript import Transcript, newest
+from myagent.terminal.transcript import Transcript
 
 USAGE = {"input_tokens": 7, "output_tokens": 3, "llm_calls": 2}
 
@@ -265,6 +266,12 @@ def test_what_later_versions_send(session):
     session.write("Hel")
     assert session.logged("agent.final_answer", "Hello", cost=3) == [Answer("Hel", is_final=False), Answer("Hello")]
     assert not session.transcript.is_busy
+
+
+def test_notices_for_people(session):
+    words = "You have used 83 % of your tokens."
+    assert session.direct("system.notice", words, action="budget", percent=83) == [Note(words, "warning")]
+    assert session.direct("system.notice", "Accepted.", action="accepted", message_id="m") == []
 
 
 def test_pictures(session):

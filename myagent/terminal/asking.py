@@ -35,7 +35,7 @@ class Asking(ABC):
 
     @abstractmethod
     async def ask(self, question: str, draft: str = "") -> str:
-        """The answer to a question of the client, begun with `draft`. Raises the same."""
+        """The answer to a question, begun with `draft` and typed after it was asked. Raises the same."""
 
     @abstractmethod
     def wake(self) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from myagent.i18n import gettext as _
+
+SHOWN_EXCHANGES = 10
+"""How much of an older conversation is shown when it goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -89,3 +94,12 @@ class Note:
 
 
 Block = Said | Answer | Voided | Thought | Called | Answered | Finished | Stopped | Failed | Note
+
+
+def newest(blocks: list[Block], exchanges: int = SHOWN_EXCHANGES) -> list[Block]:
+    """The end of an older conversation, with a line for what is left out."""
+    begins = [at for at, block in enumerate(blocks) if isinstance(block, Said)]
+    if len(begins) <= exchanges:
+        return blocks
+    words = _("Earlier messages that are not shown: %(count)d") % {"count": len(begins) - exchanges}
+    return [Note(words), *blocks[begins[-exchanges] :]]

@@ -9,19 +9,19 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from myagent.client import ClientError, Link, RequestRefused, ServerFrame, SteadyClient
+from myagent.client import ClientError, Link, RequestRefused, SteadyClient
 from myagent.i18n import gettext as _
-from myagent.protocol.errors import ErrorCode
 from myagent.terminal.address import Address
 from myagent.terminal.asking import Asking, Interrupted, Left, Woken
-from myagent.terminal.blocks import Block, Failed, Note, Said
+from myagent.terminal.blocks import Failed, Note, Said
 from myagent.terminal.commands import Command, Message, Mistake, read
 from myagent.terminal.confirmation import Confirmation, Decision
+from myagent.terminal.feed import Feed
 from myagent.terminal.goals import GoOn, Leave, Next
 from myagent.terminal.keyboard import quiet
 from myagent.terminal.screen import Screen
-from myagent.terminal.transcript import Transcript, newest
-from myagent.terminal.words import cannot_connect, refused_words
+from myagent.terminal.words import refused_words
+from myagent.text import clean
 
 REDRAW_SECONDS = 0.1
 CTRL_C = 130
@@ -35,108 +35,62 @@ class Chat:
 
     def __init__(self, goal: GoOn, *, address: Address, screen: Screen, asking: Asking) -> None:
         self.goal = goal
-        self.session_id = goal.session_id
-        self.run_id: str | None = None
-        """The run of what was said last."""
-        self.transcript = Transcript()
+        self.address = address
         self.screen = screen
         self.asking = asking
+        self.feed = Feed(
+            goal.session_id, address=address, screen=screen, shows_history=self.shows_history, on_news=self.notify
+        )
+        self.transcript = self.feed.transcript
+        self.client: SteadyClient
         self.next: Next | None = None
+        self.run_id: str | None = None
+        """The run of what was said last."""
         self.draft = ""
         """What was typed and not sent."""
-        self.client: SteadyClient
-        self.address = address
-        self._pending: list[Block] = []
-        self._held: list[Block] = []
-        self._is_replaying = False
+        self.was_stopped = False
+        """Whether the person who sits here stopped a run."""
         self._changed = asyncio.Event()
-        self._failure: OSError | ClientError | None = None
+        self._failure: BaseException | None = None
         self._doing: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._confirmations: dict[str, Confirmation] = {}
-        self._is_down = False
         self._is_running = False
-        self._is_editing = False
-        self.was_stopped = False
-        """Whether the person who sits here stopped a run."""
-
-    # --- what happens ---
-
-    def link(self, link: Link) -> None:
-        """Tell of the connection, in a line when it is lost and in one when it is back."""
-        if link.error is not None and not self._is_down:
-            words = _("%(problem)s Coming back by itself…") % {"problem": cannot_connect(link.error, self.address)}
-            self.tell(Note(words))
-        elif link.error is None and self._is_down:
-            self.tell(Note(_("Connected again.")))
-        self._is_down = link.error is not None
-        if not self._is_running:
-            self.print_pending()
-
-    def tell(self, *blocks: Block) -> None:
-        """Have something printed."""
-        self._pending += blocks
-        self._notify()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        if self._pending or self.next or self._failure or self._has_moved_on():
-            self.asking.wake()
-
-    def _has_moved_on(self) -> bool:
-        """Whether whoever types is to look at something else first."""
-        gone = [key for key in self._confirmations if key not in self.transcript.questions]
-        return bool(gone) if self._confirmations else self.is_busy
+        self._is_asking = False
 
     @property
     def is_busy(self) -> bool:
         """Whether something goes on: a run, or a request of this program."""
         return self.transcript.is_busy or (self._doing is not None and not self._doing.done())
 
+    # --- what happens ---
+
+    def link(self, link: Link) -> None:
+        """Take news of the connection."""
+        self.feed.link(link)
+        if not self._is_running:
+            self.feed.print()
+
+    def notify(self) -> None:
+        """Something has happened; whoever types is woken if that is worth looking at first."""
+        self._changed.set()
+        if self.feed.has_pending or self.next or self._failure or self._has_moved_on():
+            self.asking.wake()
+
+    def _has_moved_on(self) -> bool:
+        if self._confirmations:
+            return any(key not in self.transcript.questions for key in self._confirmations)
+        return self.is_busy
+
     async def _read(self) -> None:
-        try:
-            async for frame in self.client:
-                self._take(frame)
-        except (OSError, ClientError) as error:
+        async for frame in self.client:
+            self.feed.take(frame)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task has ended; with it ends the conversation, if it failed."""
+        if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
-            self._notify()
-
-    def _take(self, frame: ServerFrame) -> None:
-        if self.shows_history or not self._is_replaying:
-            self.screen.frame(frame)
-        blocks = self.transcript.take(frame)
-        if self._is_replaying:
-            self._held += blocks
-        else:
-            self._pending += blocks
-        if frame.event == "system.notice" and frame.metadata.get("action") == "replay":
-            self._caught_up(frame)
-        elif frame.session_id == self.session_id and frame.metadata.get("request") == "user.reconnect":
-            self._cannot_go_on(frame)
-        if self.transcript.is_gone:
-            self.session_id = None
-        self._notify()
-
-    def _caught_up(self, notice: ServerFrame) -> None:
-        if notice.metadata.get("run_status") == "idle":
-            self.transcript.settle()
-        if self._is_replaying:
-            self._is_replaying = False
-            if self.shows_history:
-                self._pending += newest(self._held)
-            self._held.clear()
-
-    def _cannot_go_on(self, refusal: ServerFrame) -> None:
-        """The server does not know what this client has seen."""
-        if self._is_replaying:
-            return  # whoever asked for it is told
-        self.transcript.settle()
-        if refusal.code == ErrorCode.CURSOR_AHEAD:
-            words = _("The server was taken back to an earlier state; it may not know the last of what stands here.")
-        else:
-            words = _("The session is not there any more; the next message begins a new one.")
-            self.session_id = None
-        self.tell(Note(words, "warning"))
+        self.notify()
 
     # --- the conversation ---
 
@@ -147,14 +101,13 @@ class Chat:
         loop.add_signal_handler(signal.SIGINT, self._signalled)
         loop.add_signal_handler(signal.SIGTERM, self.leave, TERMINATED)
         reading = asyncio.create_task(self._read())
+        reading.add_done_callback(self._ended)
         try:
-            if self.session_id is not None:
-                self._is_replaying = True
-                self.do(self._resume(self.session_id))
+            if self.feed.session_id is not None:
+                self.do(self._resume(self.feed.session_id))
             return await self._converse()
         finally:
             self.screen.rest()
-            self._is_running = False
             loop.remove_signal_handler(signal.SIGINT)
             loop.remove_signal_handler(signal.SIGTERM)
             tasks = [task for task in (reading, self._doing, self._stopping) if task is not None]
@@ -164,14 +117,14 @@ class Chat:
 
     async def _converse(self) -> Next:
         while True:
-            self.print_pending()
+            self.feed.print()
             if self.next is not None:
                 return self.next
             if self._failure is not None:
                 raise self._failure
             try:
-                if (question := self._open_confirmation()) is not None:
-                    await self._confirm(question)
+                if (confirmation := self._open_confirmation()) is not None:
+                    await self._confirm(confirmation)
                 elif self.is_busy:
                     await self._watch()
                 else:
@@ -200,7 +153,7 @@ class Chat:
             case Command(name, argument):
                 await self.obey(name, argument)
             case Mistake(words):
-                self.tell(Note(words, "warning"))
+                self.feed.tell(Note(words, "warning"))
 
     async def obey(self, name: str, argument: str) -> None:
         """Carry out a command of `commands.commands()`."""
@@ -209,7 +162,7 @@ class Chat:
     async def _watch(self) -> None:
         with quiet():
             while self.is_busy and not self.next and not self._failure and not self._open_confirmation():
-                self.print_pending()
+                self.feed.print()
                 self._changed.clear()
                 began = time.monotonic()
                 self.screen.watch(self.transcript, self._note())
@@ -218,39 +171,30 @@ class Chat:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(REDRAW_SECONDS):
                         await self._changed.wait()
-            self.print_pending()
+            self.feed.print()
         self.screen.rest()
         if not self.is_busy:
             self._stopping = None
 
     def _note(self) -> str:
-        if self._is_down:
+        if self.feed.is_down:
             return _("No connection; trying again…")
         if self._stopping is not None:
             return _("Stopping…")
         return "" if self.transcript.is_busy else _("Waiting for the server…")
 
-    def print_pending(self) -> None:
-        """Print what has come."""
-        blocks, self._pending = self._pending, []
-        if blocks:
-            self.screen.show(blocks)
-
     # --- requests ---
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that waits for the server, while the person who sits here can still interrupt it."""
-        self._doing = asyncio.create_task(self._guard(work))
+        self._doing = asyncio.create_task(self._granted(work))
+        self._doing.add_done_callback(self._ended)
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _granted(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except RequestRefused as refused:
-            self.tell(Failed(refused_words(refused.code, str(refused.frame.content)), refused.code))
-        except (OSError, ClientError) as error:
-            self._failure = error
-        finally:
-            asyncio.get_running_loop().call_soon(self._notify)  # when this task is done
+            self.feed.tell(Failed(refused_words(refused.code, str(refused.frame.content)), refused.code))
 
     async def _resume(self, session_id: str) -> None:
         try:
@@ -262,64 +206,64 @@ class Chat:
     async def say(self, text: str) -> None:
         """Send a message, and begin the session with it if there is none yet."""
         try:
-            if self.session_id is None:
-                self.session_id = await self.client.create_session(self.goal.agent, title=self.transcript.title)
-            accepted = await self.client.say(self.session_id, text)
+            if self.feed.session_id is None:
+                title = self.transcript.title
+                self.feed.session_id = await self.client.create_session(self.goal.agent, title=title)
+            accepted = await self.client.say(self.feed.session_id, clean(text))
         except (RequestRefused, asyncio.CancelledError):
             self.draft = text
             raise
         self.run_id = accepted.run_id
         self.transcript.expect(accepted.run_id)
         if accepted.position:
-            self.tell(Note(_("Messages before this one: %(count)d") % {"count": accepted.position}))
+            self.feed.tell(Note(_("Messages before this one: %(count)d") % {"count": accepted.position}))
 
     # --- confirmations ---
 
     def _open_confirmation(self) -> Confirmation | None:
         questions = self.transcript.questions
         self._confirmations = {key: asked for key, asked in self._confirmations.items() if key in questions}
-        if not questions or self._is_replaying:
+        if not questions or self.feed.is_replaying:
             return None
         first = next(iter(questions))
         return self._confirmations.setdefault(first, Confirmation(questions[first]))
 
     async def _confirm(self, confirmation: Confirmation) -> None:
         if self.asking.can_answer:
-            self._is_editing = True
+            self._is_asking = True
             try:
                 decision = await confirmation.ask(self.asking, self.screen)
             finally:
-                self._is_editing = False
+                self._is_asking = False
         else:
             words = _("%(tool)s needs a yes, and nobody can be asked; it was declined.")
-            self.tell(Note(words % {"tool": confirmation.question.tool}, "warning"))
+            self.feed.tell(Note(words % {"tool": confirmation.question.tool}, "warning"))
             decision = Decision(confirmed=False, reason=_("Nobody is there who could be asked."))
-        step_id = confirmation.question.step_id
-        self.transcript.answered(step_id, decision.args)
-        assert self.session_id is not None
-        await self.client.respond(
-            self.session_id, step_id, decision.confirmed, args=decision.args, reason=decision.reason
-        )
+        question, session_id = confirmation.question, self.feed.session_id
+        if self.transcript.answered(question.step_id, decision.args) and session_id is not None:
+            await self.client.respond(
+                session_id, question.step_id, decision.confirmed, args=decision.args, reason=decision.reason
+            )
 
     # --- the end ---
 
     def _signalled(self) -> None:
-        if not self._is_editing:  # else it was meant for the editor
+        if not self._is_asking:  # else it was meant for the editor
             self.interrupt()
 
     def interrupt(self) -> None:
         """Ctrl-C: stop what goes on; when that was asked for already, or nothing goes on, leave."""
         if not self.is_busy:
             self.finish()
-        elif self._is_replaying or self._stopping is not None:
+        elif self.feed.is_replaying or self._stopping is not None:
             self.leave(CTRL_C)
-        elif self.transcript.is_busy and self.session_id is not None:
+        elif self.transcript.is_busy and self.feed.session_id is not None:
             self.transcript.questions.clear()
             self.was_stopped = True
-            self._stopping = asyncio.create_task(self.cancel(self.session_id))
+            self._stopping = asyncio.create_task(self.cancel(self.feed.session_id))
         elif self._doing is not None:
             self._doing.cancel()
-        self._notify()
+        self.notify()
 
     async def cancel(self, session_id: str) -> None:
         """Ask the server to stop what goes on."""
@@ -333,4 +277,4 @@ class Chat:
     def leave(self, code: int = 0) -> None:
         """End the program with this code."""
         self.next = Leave(code)
-        self._notify()
+        self.notify()

@@ -14,9 +14,9 @@ from myagent.i18n import gettext as _
 from myagent.terminal.asking import Asking
 from myagent.terminal.choices import BadArguments, Edit, No, Yes, read_arguments, read_choice, write_arguments
 from myagent.terminal.editor import EditorFailed, chosen_editor, edit
+from myagent.terminal.going import Question
 from myagent.terminal.plain import one_line, plain, signature
 from myagent.terminal.screen import Screen
-from myagent.terminal.transcript import Question
 
 MOST_LINES = 30
 """Lines of arguments that are shown; the editor shows all."""
@@ -38,12 +38,13 @@ class Confirmation:
         self.question = question
         self._args = question.args
         self._is_shown = False
+        self._about = f"question {question.step_id}"
 
     async def ask(self, asking: Asking, screen: Screen) -> Decision:
         """Ask until the answer is clear. Raises `Left`, `Interrupted`, `Woken`."""
         if not self._is_shown:
             self._is_shown = True
-            screen.put(*self._described())
+            screen.put(*self._described(), about=self._about)
         while True:
             choice = read_choice(await asking.ask(_("[y]es, [n]o or [e]dit? ")))
             match choice:
@@ -58,15 +59,16 @@ class Confirmation:
                     words = _(
                         "Type y for yes, n for no (with a reason behind it, if you like), or e to change the arguments."
                     )
-                    screen.put(Text(words, style="dim"))
+                    screen.put(Text(words, style="dim"), about=self._about)
 
     async def _edit(self, asking: Asking, screen: Screen) -> None:
         """Change the arguments, in the editor if there is one."""
         try:
             self._args = await (self._edit_in(editor) if (editor := chosen_editor()) else self._type(asking, screen))
         except (EditorFailed, BadArguments) as error:
-            screen.put(Text(f"✗ {error}", style="red"), Text(_("Nothing was changed."), style="dim"))
-        screen.put(*self._call())
+            words = Text(f"✗ {error}", style="red"), Text(_("Nothing was changed."), style="dim")
+            screen.put(*words, about=self._about)
+        screen.put(*self._call(), about=self._about)
 
     async def _edit_in(self, editor: list[str]) -> dict[str, Any]:
         return read_arguments(await edit(write_arguments(self._args), editor))
@@ -78,7 +80,7 @@ class Confirmation:
             try:
                 return read_arguments(text)
             except BadArguments as error:
-                screen.put(Text(f"✗ {error}", style="red"))
+                screen.put(Text(f"✗ {error}", style="red"), about=self._about)
         return self._args
 
     def _described(self) -> list[RenderableType]:
@@ -86,7 +88,7 @@ class Confirmation:
         lines = self._call()
         if question.description:
             lines.append(_indented(Text(one_line(question.description), style="dim")))
-        time = _("Without an answer in %(seconds)d s it is a no.") % {"seconds": round(question.timeout_seconds)}
+        time = _("Without an answer in %(seconds)s s it is a no.") % {"seconds": f"{question.timeout_seconds:g}"}
         return [*lines, _indented(Text.assemble((plain(question.words), "bold"), (f" {time}", "dim")))]
 
     def _call(self) -> list[RenderableType]:

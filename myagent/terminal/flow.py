@@ -27,6 +27,22 @@ def split(source: str) -> tuple[str, str]:
     return finished, source[len(finished) :]
 
 
+def ending(source: str, count: int) -> str:
+    """A block of at most some `count` lines that looks at its end as `source` does, however long that is."""
+    lines = source.splitlines(keepends=True)
+    if len(lines) <= count:
+        return source
+    return "".join([*lines[: _heading(lines)], *lines[-count:]])
+
+
+def _heading(lines: list[str]) -> int:
+    """How many lines at its beginning tell what kind of block it is."""
+    first = lines[0].lstrip()
+    if first.startswith(("```", "~~~")):
+        return 1
+    return 2 if "|" in first and set(lines[1].strip()) <= set("|-: ") else 0
+
+
 class Flow:
     """The text of a step as it grows. What does not fit on the screen is printed for good, block by block."""
 

@@ -57,13 +57,13 @@ class Interactive(Chat):
         if page.sessions:
             self._listed, self._to_show, self._must_choose = page.sessions, page, True
         else:
-            self.tell(Note(_("There are no such sessions.") if words else _("There are no sessions yet.")))
+            self.feed.tell(Note(_("There are no such sessions.") if words else _("There are no sessions yet.")))
 
     async def _choose(self) -> None:
         """Show the list, and ask for a number of it."""
         if (page := self._to_show) is not None:
             self._to_show = None
-            self.screen.put(*session_lines(page.sessions, current=self.session_id))
+            self.screen.put(*session_lines(page.sessions, current=self.feed.session_id))
             if page.next is not None:
                 self.screen.show([Note(_("There are more; /sessions WORDS finds those that have these words."))])
         try:
@@ -83,32 +83,32 @@ class Interactive(Chat):
         else:
             found = [session for session in self._listed if session.session_id.startswith(wanted)]
         session_id, title = (found[0].session_id, found[0].title) if len(found) == 1 else (wanted, "")
-        if session_id != self.session_id:
+        if session_id != self.feed.session_id:
             self.next = GoOn(session_id, title=title, instead_of=self._here)
 
     @property
     def _here(self) -> GoOn:
-        return GoOn(self.session_id, self.goal.agent, self.transcript.title)
+        return GoOn(self.feed.session_id, self.goal.agent, self.transcript.title)
 
     def _begin(self, agent: str) -> None:
         if agent and agent not in self.client.agents:
             known = ", ".join(self.client.agents)
             words = _("There is no agent %(name)s. There are: %(known)s") % {"name": agent, "known": known}
-            self.tell(Note(words, "warning"))
+            self.feed.tell(Note(words, "warning"))
         else:
             self.next = GoOn(agent=agent or self.goal.agent, instead_of=self._here)
 
     async def _entitle(self, title: str) -> None:
-        if self.session_id is None:
+        if self.feed.session_id is None:
             self.transcript.title = title
         else:
-            await self.client.update_session(self.session_id, title=title)
+            await self.client.update_session(self.feed.session_id, title=title)
 
     def _cancel_anything(self) -> None:
-        if self.session_id is None:
-            self.tell(Note(_("Nothing goes on here.")))
+        if self.feed.session_id is None:
+            self.feed.tell(Note(_("Nothing goes on here.")))
         else:
-            self.do(self.cancel(self.session_id))
+            self.do(self.cancel(self.feed.session_id))
 
     # --- before and after ---
 
@@ -120,7 +120,7 @@ class Interactive(Chat):
     def _greet(self) -> None:
         """Say where one is, and the first time how one gets away again."""
         if self.goal.instead_of is not None:
-            title = one_line(self.goal.title) or (_("(no title)") if self.session_id else _("New session"))
+            title = one_line(self.goal.title) or (_("(no title)") if self.feed.session_id else _("New session"))
             self.screen.put(Text(f"── {title}", style="cyan"))
             return
         name = self.goal.agent or self.address.agent or next(iter(self.client.agents), "")
@@ -130,9 +130,9 @@ class Interactive(Chat):
         )
 
     def finish(self) -> None:
-        if self.session_id is not None:
+        if self.feed.session_id is not None:
             url = "" if self.address.url == DEFAULT_URL else f"{self.address.url} "
-            command = f"myagent-ws chat {url}--session {self.session_id}"
+            command = f"myagent-ws chat {url}--session {self.feed.session_id}"
             words = _("To go on with this session: %(command)s") % {"command": command}
             self.screen.put(Text(words, style="dim", no_wrap=True, overflow="ignore"))
         super().finish()

@@ -1,4 +1,4 @@
-"""The keyboard while an answer is written: what is typed is not shown, and kept for the next prompt."""
+"""The keyboard while nobody is asked: what is typed is not shown, and kept for the next prompt."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def quiet(stream: TextIO | None = None) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(stream, termios.TCSADRAIN, before)
+
+
+def discard_typed(stream: TextIO | None = None) -> None:
+    """Forget what was typed and nobody has read yet."""
+    stream = stream or sys.stdin
+    if stream.isatty():
+        termios.tcflush(stream, termios.TCIFLUSH)

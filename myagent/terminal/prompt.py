@@ -9,6 +9,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, History
+from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
@@ -17,6 +18,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from myagent.terminal.asking import Asking, Interrupted, Left, Woken
 from myagent.terminal.commands import commands
+from myagent.terminal.keyboard import discard_typed
 from myagent.terminal.render import PROMPT
 
 
@@ -39,6 +41,9 @@ class Prompt(Asking):
         return await self._read(self._lines, PROMPT, draft, erase=not self.leaves_line)
 
     async def ask(self, question: str, draft: str = "") -> str:
+        # What was typed before the question could be read is no answer to it.
+        discard_typed()
+        clear_typeahead(self._answers.app.input)
         return await self._read(self._answers, question, draft)
 
     async def _read(self, session: PromptSession[str], message: str, draft: str, *, erase: bool = False) -> str:
@@ -46,7 +51,9 @@ class Prompt(Asking):
         session.app.erase_when_done = erase
         try:
             # Ctrl-C comes as a key here, and not as a signal, which is the conversation's.
-            return await session.prompt_async(FormattedText([("bold", message)]), default=draft, handle_sigint=False)
+            return await session.prompt_async(
+                FormattedText([("bold fg:ansicyan", message)]), default=draft, handle_sigint=False
+            )
         finally:
             self._waiting = None
 
@@ -66,6 +73,7 @@ def _session(output: Output, *, history: History, completer: WordCompleter | Non
         complete_style=CompleteStyle.READLINE_LIKE,
         complete_while_typing=False,
         multiline=True,
+        enable_suspend=True,
         key_bindings=_keys(),
         output=output,
         interrupt_exception=Interrupted,

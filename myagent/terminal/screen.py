@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.live import Live
+from rich.console import Console, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
 from myagent.client import ServerFrame
+from myagent.i18n import gettext as _
 from myagent.terminal.blocks import Answer, Answered, Block, Called, Failed, Finished, Note, Stopped, Thought, Voided
-from myagent.terminal.flow import Flow
-from myagent.terminal.markdown import AnswerMarkdown
+from myagent.terminal.flow import Flow, ending
+from myagent.terminal.markdown import THEME, AnswerMarkdown
+from myagent.terminal.region import Lines, Region, Rows
 from myagent.terminal.render import render, status
 from myagent.terminal.transcript import Transcript
 
-Lines = list[list[Segment]]
 _MARGIN = 3
 """Rows of the screen that the moving part leaves free."""
+_LONG = 4
+"""Times the room for it that a text has lines of which only the end is drawn while it grows."""
 
 
 def console_for(stream: TextIO) -> Console:
     """A console that shows text as it is, without taking anything in it for markup."""
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    return Console(file=stream, theme=THEME, highlight=False, markup=False, emoji=False)
 
 
 class Screen:
@@ -42,8 +44,8 @@ class Screen:
     def rest(self) -> None:
         """Take away what moves, so that somebody can type."""
 
-    def put(self, *things: RenderableType) -> None:
-        """Print something for the person who sits here."""
+    def put(self, *things: RenderableType, about: str = "own") -> None:
+        """Print something for the person who sits here; an empty line parts it from what is `about` something else."""
 
     def ready(self) -> None:
         """Somebody is going to type."""
@@ -55,9 +57,12 @@ class Screen:
 class TerminalScreen(Screen):
     """Blocks with the answer that is being written below them, and a line for each thing that goes on."""
 
+    _prints_early = True
+    """Whether what has no room on the screen is printed before the text is finished."""
+
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._live: Live | None = None
+        self._region = Region(console)
         self._flow = Flow()
         self._group = ""
         self._rendered: tuple[str, int, Lines] = "", 0, []
@@ -80,10 +85,10 @@ class TerminalScreen(Screen):
             self._print("answer", self._markdown(rest))
 
     def _markdown(self, text: str) -> RenderableType:
-        return _Rows(self._lines(text))
+        return Rows(self._lines(text))
 
-    def put(self, *things: RenderableType) -> None:
-        self._print("own", *things)
+    def put(self, *things: RenderableType, about: str = "own") -> None:
+        self._print(about, *things)
 
     def ready(self) -> None:
         if self._group != "prompt":
@@ -92,10 +97,7 @@ class TerminalScreen(Screen):
 
     def _print(self, group: str, *things: RenderableType) -> None:
         """Print with an empty line before what is of another kind than the last, and between parts of an answer."""
-        if self._live is not None:
-            self._live.update(
-                "", refresh=True
-            )  # or what moves would be drawn once more below, though part of it is printed now
+        self._region.erase()
         if self._group != "prompt" and (group != self._group or group == "answer"):
             self.console.print()
         self._group = group
@@ -107,25 +109,29 @@ class TerminalScreen(Screen):
     def watch(self, transcript: Transcript, note: str = "") -> None:
         if not self.console.is_terminal or self.console.is_dumb_terminal:
             return
-        if self._live is None:
-            self._live = Live(
-                console=self.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
         lines = self._status_lines(transcript, note)
         room = max(self.console.height - _MARGIN - len(lines), 3)
         text = transcript.step.text if transcript.step is not None else ""
-        if finished := self._flow.overflow(text, lambda rest: len(self._lines(rest)) <= room):
+        if self._prints_early and (finished := self._flow.overflow(text, lambda rest: self._fits(rest, room))):
             self._print("answer", self._markdown(finished))
-        written = self._lines(self._flow.rest(text))
+        written = self._lines(ending(self._flow.rest(text), _LONG * room))
         if len(written) > room:
             written = [[Segment("⋮", self.console.get_style("dim"))], *written[1 - room :]]
         empty: Lines = [[]]
         moving = [*(empty + written if written else []), *(empty + lines if lines else [])]
-        self._live.update(_Rows(moving, ends_line=False), refresh=True)
+        self._region.draw(moving)
+
+    def _fits(self, source: str, room: int) -> bool:
+        # What has so many lines is not rendered to be counted: it would take longer with every piece of the answer.
+        return source.count("\n") <= _LONG * room and len(self._lines(source)) <= room
 
     def _status_lines(self, transcript: Transcript, note: str) -> Lines:
-        return [line for thing in status(transcript, note) for line in self.console.render_lines(thing, pad=False)]
+        lines = [line for thing in status(transcript, note) for line in self.console.render_lines(thing, pad=False)]
+        most = max(self.console.height // 2, 2)
+        if len(lines) <= most:
+            return lines
+        words = _("… and %(count)d more") % {"count": len(lines) - most + 1}
+        return [*lines[: most - 1], [Segment(words, self.console.get_style("dim"))]]
 
     def _lines(self, source: str) -> Lines:
         """Markdown as lines; the last one is kept, because most redraws only turn the spinner."""
@@ -136,9 +142,7 @@ class TerminalScreen(Screen):
         return lines
 
     def rest(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._region.rest()
 
 
 class PlainScreen(TerminalScreen):
@@ -151,6 +155,8 @@ class PlainScreen(TerminalScreen):
 class AnswerScreen(TerminalScreen):
     """Shows what goes on while there is a terminal, and leaves the answer alone; `errors` gets what went wrong."""
 
+    _prints_early = False
+
     def __init__(self, console: Console, errors: Console) -> None:
         super().__init__(console)
         self._errors = errors
@@ -160,10 +166,8 @@ class AnswerScreen(TerminalScreen):
             match block:
                 case Failed() | Stopped() | Note():
                     self.put(render(block))
-                case Answer() | Voided():
-                    self._flow.void()
 
-    def put(self, *things: RenderableType) -> None:
+    def put(self, *things: RenderableType, about: str = "own") -> None:
         self.rest()  # the other console knows nothing of what moves on this one
         for thing in things:
             self._errors.print(thing)
@@ -194,7 +198,7 @@ class FrameScreen(Screen):
             if isinstance(block, Note):
                 self._errors.print(render(block))
 
-    def put(self, *things: RenderableType) -> None:
+    def put(self, *things: RenderableType, about: str = "own") -> None:
         for thing in things:
             self._errors.print(thing)
 
@@ -203,22 +207,6 @@ def _trimmed(lines: Lines) -> Lines:
     """Without the empty lines at both ends: how much there is between two things is decided where they are printed."""
     inked = [number for number, line in enumerate(lines) if any(segment.text.strip() for segment in line)]
     return lines[inked[0] : inked[-1] + 1] if inked else []
-
-
-class _Rows:
-    """Lines that are rendered already."""
-
-    def __init__(self, lines: Sequence[list[Segment]], *, ends_line: bool = True) -> None:
-        self._lines = lines
-        self._ends_line = ends_line
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for number, line in enumerate(self._lines):
-            if number:
-                yield Segment.line()
-            yield from line
-        if self._ends_line:
-            yield Segment.line()
 
 
 def _group(block: Block) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,48 +24,14 @@ from myagent.terminal.blocks import (
     Thought,
     Voided,
 )
+from myagent.terminal.going import Call, Question, Step
 
 AWAITED = frozenset(
     {"user.message", "user.create_session", "user.list_sessions", "user.update_session", "user.reconnect"}
 )
 """Requests whose refusal is raised to whoever made them."""
-SHOWN_EXCHANGES = 10
-"""How much of an older conversation is shown when it goes on."""
-
-
-@dataclass(slots=True)
-class Step:
-    """The model's turn that goes on. `began` is by this computer's clock, `began_at` by the server's."""
-
-    number: int
-    began: float
-    began_at: str
-    reasoning: str = ""
-    text: str = ""
-
-
-@dataclass(slots=True)
-class Call:
-    """A tool call that goes on."""
-
-    tool: str
-    args: dict[str, Any]
-    began: float
-    progress: str = ""
-    percent: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Something a person has to allow."""
-
-    step_id: str
-    call_step_id: str
-    tool: str
-    description: str
-    args: dict[str, Any]
-    words: str
-    timeout_seconds: float
+EXPECTED_NOTICES = frozenset({"accepted", "replay"})
+"""Notices that whoever asked for something looks at; all others are for people."""
 
 
 class Transcript:
@@ -146,6 +111,8 @@ class Transcript:
                 self.agent = event.metadata.agent_name
             case direct.NothingInterrupted():
                 self.settle()
+            case direct.SystemNotice() if event.content and event.metadata.action not in EXPECTED_NOTICES:
+                return [Note(event.content, "warning")]
             case events.SessionUpdated() | events.SessionEnd() | direct.SessionDeleted():
                 return self._session(event)
             case direct.RequestRefused() | direct.SystemError() if event.metadata.request not in AWAITED:
@@ -285,15 +252,6 @@ class Transcript:
                 return [Note(_("The session is closed: it can be read and not continued. /new begins another one."))]
         self.is_closed = self.is_gone = True
         return [Note(_("The session was deleted. /new begins another one."), "warning")]
-
-
-def newest(blocks: list[Block], exchanges: int = SHOWN_EXCHANGES) -> list[Block]:
-    """The end of an older conversation, with a line for what is left out."""
-    begins = [at for at, block in enumerate(blocks) if isinstance(block, Said)]
-    if len(begins) <= exchanges:
-        return blocks
-    words = _("Earlier messages that are not shown: %(count)d") % {"count": len(begins) - exchanges}
-    return [Note(words), *blocks[begins[-exchanges] :]]
 
 
 def said_text(content: str | list[dict[str, Any]]) -> str:

@@ -1,0 +1,41 @@
+"""What goes on in a session at the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Step:
+    """The model's turn that goes on. `began` is by this computer's clock, `began_at` by the server's."""
+
+    number: int
+    began: float
+    began_at: str
+    reasoning: str = ""
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call that goes on."""
+
+    tool: str
+    args: dict[str, Any]
+    began: float
+    progress: str = ""
+    percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Something a person has to allow."""
+
+    step_id: str
+    call_step_id: str
+    tool: str
+    description: str
+    args: dict[str, Any]
+    words: str
+    timeout_seconds: float
