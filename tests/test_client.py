@@ -188,6 +188,12 @@ async def test_a_url_of_another_kind():
             raise AssertionError("must not connect")
 
 
+async def test_a_host_that_can_be_none():
+    with pytest.raises(OSError, match=r"'a\.\.b' is no name of a host"):
+        async with connect("ws://a..b/"):
+            raise AssertionError("must not connect")
+
+
 async def test_a_proxy_is_for_other_machines(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("ws_proxy", "http://127.0.0.1:1")

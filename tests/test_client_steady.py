@@ -409,6 +409,18 @@ async def test_a_server_that_will_let_it_in_later_is_waited_for(code):
     assert [link.error and link.error.close_code for link in links] == [code, code, None]
 
 
+async def test_a_mistake_of_its_own_is_not_hidden(monkeypatch):
+    async def broken(self, *_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(SteadyClient, "take", broken)
+    with pytest.raises(ZeroDivisionError):
+        async with steady_pair() as (client, _peers, peer):
+            await peer.say(logged(1))
+            with pytest.raises(ConnectionLost):
+                await anext(aiter(client))
+
+
 async def test_it_gives_up_when_it_is_told_to():
     async with listening() as peers, stay_connected(peers.url, give_up_after=0.1) as client:
         peers.refuse_with = 1012, "for ever"

@@ -40,6 +40,14 @@ def test_what_is_no_address(text):
     assert "mya_secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("token", ["你好", "mya_a\r\nX: y", "mya_a b"])
+def test_what_is_no_token(token):
+    with pytest.raises(AddressError, match="copy it once more|再复制一次") as raised:
+        read_address("ws://localhost/", token=token)
+    assert token not in str(raised.value)
+    assert read_address("ws://localhost/", token=" ").token is None
+
+
 @pytest.mark.parametrize(
     ("text", "facts"),
     [

@@ -239,6 +239,8 @@ async def _open(url: str, headers: Mapping[str, str]) -> ClientConnection:
         raise HandshakeRefused(status, f"HTTP {status}") from refused
     except InvalidURI as invalid:
         raise ValueError(str(invalid)) from invalid
+    except UnicodeError as error:  # what the codec for names of hosts says of a name that can be none
+        raise OSError(f"{urlsplit(url).hostname!r} is no name of a host") from error
     except (InvalidHandshake, InvalidProxy) as refused:
         raise HandshakeRefused(None, str(refused)) from refused
 

@@ -14,7 +14,7 @@ from myagent.client.frames import ServerFrame
 from myagent.protocol.errors import CloseCode
 
 ACK_SECONDS = 1.0
-SETTLED_SECONDS = 10.0
+SETTLED_SECONDS = 3.0
 """A connection that lived so long was a success: the next pause is a short one again."""
 LIMIT_SECONDS = 2.0
 """The shortest pause before a server is asked again that has as many connections as it takes."""

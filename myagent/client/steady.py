@@ -272,7 +272,9 @@ async def _ended(keeping: asyncio.Task[None]) -> None:
     keeping.cancel()
     await asyncio.wait({keeping}, timeout=CLOSE_SECONDS)
     keeping.cancel()
-    await asyncio.gather(keeping, return_exceptions=True)
+    (failure,) = await asyncio.gather(keeping, return_exceptions=True)
+    if isinstance(failure, Exception):
+        raise failure
 
 
 def _outgoing(

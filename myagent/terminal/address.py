@@ -63,9 +63,11 @@ def read_address(text: str, *, token: str | None = None) -> Address:
     if (scheme := _SCHEMES.get(parts.scheme)) is None or not parts.hostname or "@" in parts.netloc:
         raise _bad(text)
     query = parse_qsl(parts.query, keep_blank_values=True)
-    given = next((value for key, value in query if key == "token" and value), None)
+    given = (token or "").strip() or next((value for key, value in query if key == "token"), "")
+    if not all("!" <= character <= "~" for character in given):
+        raise AddressError(_("The token has characters in it that no token has; copy it once more."))
     kept = urlencode([(key, value) for key, value in query if key != "token"])
-    return Address(url=urlunsplit((scheme, parts.netloc, parts.path or "/", kept, "")), token=token or given)
+    return Address(url=urlunsplit((scheme, parts.netloc, parts.path or "/", kept, "")), token=given or None)
 
 
 def _bad(text: str) -> AddressError:

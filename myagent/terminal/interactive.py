@@ -123,7 +123,8 @@ class Interactive(Chat):
             title = one_line(self.goal.title) or (_("(no title)") if self.feed.session_id else _("New session"))
             self.screen.put(Text(f"── {title}", style="cyan"))
             return
-        name = self.goal.agent or self.address.agent or next(iter(self.client.agents), "")
+        default = "" if self.goal.session_id is not None else next(iter(self.client.agents), "")
+        name = self.goal.agent or self.address.agent or default
         self.screen.put(
             Text.assemble(("MyAgent", "bold cyan"), f"  {one_line(name)}", (f"  {self.address.url}", "dim")),
             Text(_("/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves."), style="dim"),

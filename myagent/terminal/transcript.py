@@ -251,7 +251,7 @@ class Transcript:
                 self.is_closed = True
                 return [Note(_("The session is closed: it can be read and not continued. /new begins another one."))]
         self.is_closed = self.is_gone = True
-        return [Note(_("The session was deleted. /new begins another one."), "warning")]
+        return [Note(_("The session was deleted; the next message begins a new one."), "warning")]
 
 
 def said_text(content: str | list[dict[str, Any]]) -> str:
