@@ -102,7 +102,7 @@ BY_RSA = {"jwt_keys": (pem(RSA),), "jwt_algorithm": "RS256"}
         (token(exp=None), {}, "exp"),
         (token(exp="soon"), {}, "exp"),
         (token(exp=10**20), {}, "calendar"),
-        (token(nbf=NOW + 600), {}, "not yet valid"),
+        (token(nbf=NOW + 3000), {}, "not yet valid"),
         (token("another-secret-of-at-least-32-bytes!!"), {}, "none of JWT_KEYS"),
         (token(algorithm="HS512", key=SECRET * 2), {"jwt_keys": (SECRET * 2,)}, "alg"),
         (unsigned(), {}, "alg"),
@@ -120,6 +120,8 @@ BY_RSA = {"jwt_keys": (pem(RSA),), "jwt_algorithm": "RS256"}
         ("", {}, "hold"),
         ("a" * 10_000, {}, "hold"),
     ],
+    # What holds the time must not name a test: every worker has to find the same ones.
+    ids=lambda value: "token" if isinstance(value, str) and len(value) > 40 else None,
 )
 def test_what_does_not_count(ann, text, options, why):
     with pytest.raises(JWTRefused, match=why) as refused:
