@@ -144,11 +144,10 @@ def _head(text: str) -> str:
 
 
 def _finished(block: Finished) -> str:
-    facts = [
-        _("steps: %(steps)d") % {"steps": block.steps},
-        duration(block.seconds),
-        _("tokens: %(input)d + %(output)d") % {"input": block.input_tokens, "output": block.output_tokens},
-    ]
+    facts = [_("steps: %(steps)d") % {"steps": block.steps}, duration(block.seconds)]
+    if block.input_tokens or block.output_tokens:  # not every endpoint tells
+        used = {"input": block.input_tokens, "output": block.output_tokens}
+        facts.append(_("tokens: %(input)d + %(output)d") % used)
     if block.finish == "max_steps":
         facts.append(_("the limit of steps was reached"))
     return " · ".join(facts)
