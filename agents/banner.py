@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +126,7 @@ class Banner:
     def _chat_command(self) -> str:
         """What to type in another terminal of this machine; the usual address can be left out."""
         url = self._address("ws")
-        command = "myagent-ws chat" if url == DEFAULT_URL else f"myagent-ws chat {url}"
+        command = f"{program()} chat" if url == DEFAULT_URL else f"{program()} chat {url}"
         asked = self.config.require_auth or self.config.allowed_hosts or self.config.trusted_proxies
         is_let_in = self.config.allow_anonymous or (self._is_local or self.host in ANY_ADDRESS) and not asked
         return command if is_let_in else f"MYAGENT_TOKEN={self.token} {command}"
@@ -158,6 +160,14 @@ def show(banner: Banner, console: Console | None = None) -> None:
             console.print(line, style="yellow")
     console.print(Text(_("Press Ctrl-C to stop."), style="dim"))
     console.file.flush()
+
+
+def program() -> str:
+    """How `myagent-ws` is called in this folder: by its name, or by its path where its environment is not active."""
+    installed = Path(sys.executable).with_name("myagent-ws")
+    if shutil.which(installed.name) or not installed.exists():
+        return installed.name
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
 def _url(label: str, url: str, *, link: str | None = None) -> Row:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from agents.banner import MANY, Banner, show
+from agents.banner import MANY, Banner, program, show
 from agents.conf import Config
 from agents.registry import LoadedAgent, Registry
 from agents.rows import Row, lay_out, takes_links
@@ -26,6 +26,7 @@ def in_english(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("OPENAI_API_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("agents.banner.program", lambda: "myagent-ws")
 
 
 @tool
@@ -150,6 +151,25 @@ def test_what_is_open_to_whom(tmp_path, options, words, others):
 def test_how_to_talk_to_it(tmp_path, options, command):
     (line,) = [line for line in shown(banner(tmp_path, **options), terminal=False).splitlines() if " chat" in line]
     assert line == f"   Talk to it    {command}"
+
+
+@pytest.mark.parametrize(
+    ("on_the_path", "folder", "shown"),
+    [
+        (True, ".", "myagent-ws"),
+        (False, ".", ".venv/bin/myagent-ws"),
+        (False, "elsewhere", "{root}/.venv/bin/myagent-ws"),
+    ],
+)
+def test_a_program_that_is_not_on_the_path_is_called_by_its_own(tmp_path, monkeypatch, on_the_path, folder, shown):
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "myagent-ws").touch(mode=0o755)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.setattr("sys.executable", str(programs / "python"))
+    monkeypatch.setenv("PATH", str(programs) if on_the_path else "/nowhere")
+    assert program() == shown.format(root=tmp_path)
 
 
 def test_a_data_folder_that_others_can_read_is_told(tmp_path):
