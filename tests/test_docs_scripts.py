@@ -18,7 +18,7 @@ from tests.model_replies import text
 from tests.model_server import ModelServer
 from tests.services import libpq, program
 from tests.test_cli import serving
-from tests.test_docs import PAGES, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
+from tests.test_docs import PAGES, TRANSLATED, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
 from tests.test_sso import RSA, pem
 
 READMES = ("README.md", "README.zh.md")
@@ -280,13 +280,25 @@ def outline(name: str) -> list[str]:
     return found
 
 
-def test_both_readmes_have_one_outline():
-    assert outline("README.md") == outline("README.zh.md")
+PAIRS = [("README.md", "README.zh.md"), *TRANSLATED.items()]
 
 
-def test_both_readmes_link_to_the_same():
+@pytest.mark.parametrize(("english", "chinese"), PAIRS)
+def test_both_languages_have_one_outline(english, chinese):
+    assert outline(english) == outline(chinese)
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATED.items())
+def test_both_languages_have_the_same_code(english, chinese):
+    """The English page's is run, so the Chinese page's is right as well."""
+    shown = [[(block.mark, block.language, block.text) for block in blocks(name)] for name in (english, chinese)]
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS)
+def test_both_languages_link_to_the_same(english, chinese):
     def targets(name: str) -> list[str]:
         found = re.findall(r"\]\(([^)#]+)", page(name))
         return [re.sub(r"\.(en|zh)\.", ".", target) for target in found if not target.startswith("README")]
 
-    assert targets("README.md") == targets("README.zh.md")
+    assert targets(english) == targets(chinese)
