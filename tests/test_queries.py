@@ -48,9 +48,11 @@ def listed(user, agents=("tester",), query=None, before=None, limit=10):
 
 
 def test_the_facts_of_a_session(session, ann):
-    assert queries.session_facts(session) == queries.SessionFacts(session, "tester", None, 1)
-    assert queries.session_facts(new_session(user_id=ann.pk)).user_id == ann.pk
-    assert queries.session_facts(uuid.uuid4()) is None
+    assert queries.session_facts(session, ann.pk) == queries.SessionFacts(session, "tester", 1)
+    own = new_session(user_id=ann.pk)
+    assert queries.session_facts(own, ann.pk) == queries.SessionFacts(own, "tester", 1)
+    assert queries.session_facts(own, None) is None
+    assert queries.session_facts(uuid.uuid4(), ann.pk) is None
 
 
 def test_a_log_is_read_page_by_page(session):
