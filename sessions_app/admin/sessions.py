@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
@@ -21,6 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from agents.audit import log_columns
 from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
 from sessions_app.admin.conversation import Conversation
 from sessions_app.admin.export import EXPORTED, exported
@@ -138,7 +140,9 @@ class SessionAdmin(ReadOnlyAdmin):
         if session is None:
             raise Http404
         content = orjson.dumps(exported(session), option=orjson.OPT_INDENT_2)
-        self.log_change(request, session, _("Exported."))
+        # By its id: the title is of the conversation, too.
+        by, exported_it = request.user.pk or 0, str(_("Exported."))
+        LogEntry.objects.create(**log_columns(Session, session.pk, str(session.pk), user_id=by, message=exported_it))
         headers = {"Content-Disposition": f'attachment; filename="session-{session.pk}.json"'}
         return HttpResponse(content, content_type="application/json", headers=headers)
 

@@ -22,5 +22,6 @@ def note_answer(batch: Batch, confirmation: Confirmation, by: int | None, *, con
     """Note who answered a confirmation; somebody without a name leaves nothing."""
     if by is not None:
         message = _("Answered with yes.") if confirmed else _("Answered with no.")
-        columns = log_columns(Confirmation, confirmation.pk, confirmation.question, user_id=by, message=message)
+        # By its id, as what was asked is for those who may see the conversation.
+        columns = log_columns(Confirmation, confirmation.pk, confirmation.pk, user_id=by, message=message)
         batch.insert(LogEntry, **columns)
