@@ -12,9 +12,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from agents.admin_reading import ReadingAdmin
+
 
 @admin.register(LogEntry)
-class AuditAdmin(admin.ModelAdmin):
+class AuditAdmin(ReadingAdmin):
     """Nobody changes it, and a user with entries is deactivated rather than deleted."""
 
     list_display = ("action_time", "user", "content_type", "subject", "what")
@@ -40,12 +42,6 @@ class AuditAdmin(admin.ModelAdmin):
     @admin.display(description=_("what"))
     def what(self, entry: LogEntry) -> str:
         return f"{entry.get_action_flag_display()}: {entry.get_change_message()}"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from agents.admin_reading import ReadingAdmin
 from agents.models import GroupBudget, Usage, UserBudget
 
 
@@ -106,7 +107,7 @@ class GroupBudgetAdmin(UsedToday):
 
 
 @admin.register(Usage)
-class UsageAdmin(admin.ModelAdmin):
+class UsageAdmin(ReadingAdmin):
     """What was used, day by day; only the journal writes it. A row that is deleted gives its user the day anew."""
 
     list_display = ("day", "who", "agent", "tokens", "input_tokens", "output_tokens", "llm_calls")
@@ -127,9 +128,3 @@ class UsageAdmin(admin.ModelAdmin):
     @admin.display(description=_("tokens"), ordering="tokens")
     def tokens(self, row: Any) -> str:
         return f"{row.tokens:,}"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

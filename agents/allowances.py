@@ -172,7 +172,7 @@ class Allowances:
     def nearly_used_up(self, user_ids: Collection[int | None]) -> dict[int | None, Level]:
         """Of these users those who have used most of a budget of theirs or of a group, and of the fullest one how much.
 
-        Budgets of agents are left out: how much others use an agent is nobody's business.
+        Budgets of agents are left out: how much others use an agent is for operators to know.
         """
         if not self._limits_people or not user_ids:
             return {}
@@ -181,6 +181,13 @@ class Allowances:
         levels = self._levels(self._limits(list(busy))) if busy else {}
         fullest = {user_id: max(own, key=lambda level: level.percent) for user_id, own in levels.items() if own}
         return {user_id: level for user_id, level in fullest.items() if level.percent >= NOTICE_PERCENT}
+
+    def agents_nearly_used_up(self, names: Iterable[str]) -> dict[str, Level]:
+        """Of these agents those that have used most of their budget."""
+        limits = {name: limit for name in names if (limit := self._of_agent(name)) is not None}
+        used = used_by("agent", limits, timezone.localdate())
+        levels = {name: Level(scope="agent", used=used.get(name, 0), limit=limit) for name, limit in limits.items()}
+        return {name: level for name, level in levels.items() if level.percent >= NOTICE_PERCENT}
 
     # --- limits ---
 

@@ -14,6 +14,7 @@ from agents.access import Grant
 from agents.allowances import Allowances, Level, end_of_day
 from agents.database import in_thread
 from agents.recheck import Rechecked, recheck
+from agents.registry import get_registry
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
@@ -69,6 +70,7 @@ class Watch:
         self._runner = runner
         self._journal = journal
         self._connections = connections
+        self._logged_until: dict[str, datetime] = {}
 
     async def look(self) -> None:
         """End what is allowed no longer, and tell those who have nearly used up what they may use today."""
@@ -82,6 +84,7 @@ class Watch:
                 await self._cancel(run)
         await in_thread(self._allowances.refresh)
         await self._tell_of_budgets()
+        await self._log_budgets()
 
     async def _cancel(self, run: WorkingRun) -> None:
         try:
@@ -100,6 +103,14 @@ class Watch:
             if (level := levels.get(connection.grant.user_id)) is not None:
                 connection.told_until = end_of_day(now)
                 connection.pump.direct(_notice(level, connection.told_until))
+
+    async def _log_budgets(self) -> None:
+        """Tell the operator, once a day, of each agent that has nearly used up what all together may use of it."""
+        now = timezone.now()
+        names = [name for name in get_registry().names if self._logged_until.get(name, now) <= now]
+        for name, level in (await in_thread(self._allowances.agents_nearly_used_up, names)).items():
+            self._logged_until[name] = end_of_day(now)
+            logger.warning("The agent %s has used %d %% of its %d tokens of today.", name, level.percent, level.limit)
 
 
 async def _close_revoked(connections: Collection[Connection], rechecked: Rechecked) -> None:

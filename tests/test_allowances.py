@@ -252,3 +252,17 @@ def test_who_has_used_most_of_a_budget(ann, bob, django_assert_num_queries):
         ann.pk: Level(scope="group", used=95, limit=96),
         eve.pk: Level(scope="user", used=80, limit=100),
     }
+
+
+def test_which_agents_have_used_most_of_their_budgets(ann, django_assert_num_queries):
+    spend(ann, 79)
+    spend(ann, 80, agent="b")
+    for name in ("a", "b", "c"):
+        HostedAgent.objects.create(name=name, tokens_per_day=100)
+    allowances = Allowances(Config())
+    allowances.refresh()
+    with django_assert_num_queries(1):
+        found = allowances.agents_nearly_used_up(["a", "b", "c", "d"])
+    assert found == {"b": Level(scope="agent", used=80, limit=100)}
+    with django_assert_num_queries(0):
+        assert allowances.agents_nearly_used_up(["d"]) == {}

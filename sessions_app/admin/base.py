@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from agents.admin_reading import ReadingAdmin
 from sessions_app.admin.show import list_url, page_url
 
 # Where a button leads: to the page of a row, or to a list and its filter.
@@ -55,7 +55,7 @@ class PageList(ChangeList):
         self.model_admin.complete(self.result_list)  # type: ignore[attr-defined]
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(ReadingAdmin):
     """Rows can be looked at by whoever has the view permission, and changed by nobody.
 
     Those of other users' conversations only with `view_any_session`: for all others they do not exist.
@@ -71,12 +71,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["sessions_app/admin.css"]}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
