@@ -29,7 +29,7 @@ class JWTRefused(Exception):
 def user_of_jwt(text: str, config: Config) -> tuple[User, datetime]:
     """Whose token this is, and until when it is good. Raises `JWTRefused`."""
     claims = _claims(text, config)
-    username = _username(claims[config.jwt_username_claim])
+    username, until = _username(claims[config.jwt_username_claim]), _end(claims["exp"], config)
     users = get_user_model()._default_manager
     if config.jwt_create_users:
         user, _created = users.get_or_create(username=username, defaults={"password": "!"})
@@ -39,7 +39,7 @@ def user_of_jwt(text: str, config: Config) -> tuple[User, datetime]:
         raise JWTRefused(f"there is no user {username!r}. Make one, or set JWT_CREATE_USERS")
     if not user.is_active:
         raise JWTRefused(f"the user {username!r} is not active")
-    return user, _end(claims["exp"], config)
+    return user, until
 
 
 def _claims(text: str, config: Config) -> dict[str, Any]:
