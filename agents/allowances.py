@@ -62,7 +62,7 @@ class BudgetExceeded(RunError):
         self.free_at = free_at
         self.details = {"scope": level.scope, "free_at": timestamp(free_at)}
         words = _sentence(level, free_at)
-        super().__init__(words if refused else _("The answer was stopped.") + " " + words)
+        super().__init__(words if refused else _("The answer was stopped. %(why)s") % {"why": words})
 
 
 def _sentence(level: Level, free_at: datetime) -> str:
