@@ -19,7 +19,7 @@ from tests.services import program
 from tests.test_cli import environment, serving
 
 PAGE = "docs/clients.md"
-PATIENCE = 30
+PATIENCE = 60
 LANGUAGES = {
     # WebSocket is a global of node from 22 on; before, it has to be switched on.
     "javascript": lambda: [program("node"), "--experimental-websocket", "--no-warnings", "--input-type=module", "-"],

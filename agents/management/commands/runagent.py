@@ -64,7 +64,9 @@ class Command(PlainCommand):
         if config.debug:
             log_everything()
         if not config.agents:
-            raise CommandError(_("Name at least one agent file, for example: runagent my_agent.py"))
+            words = _("Name at least one agent file, for example: runagent my_agent.py")
+            cure = _("'myagent-ws new my_agent.py' writes one to begin with.")
+            raise CommandError(f"{words}\n   {cure}")
         watcher = SourceWatcher(config.agents) if options["reload"] else None
         registry = self._load(config, watcher)
         if registry is None:
