@@ -84,7 +84,8 @@ def _serving(scene: Scene, folder: Path) -> Iterator[Terminal]:
 
 
 def _environment(scene: Scene, folder: Path, **extra: str) -> dict[str, str]:
-    known = environment(folder, MYAGENT_LANGUAGE=scene.language, HOME=str(folder), TZ="UTC", **extra)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # as in an active environment
+    known = environment(folder, MYAGENT_LANGUAGE=scene.language, HOME=str(folder), TZ="UTC", PATH=path, **extra)
     return {name: value for name, value in known.items() if name not in ("NO_COLOR", "COLUMNS", "LINES", "EDITOR")}
 
 
