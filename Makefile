@@ -10,7 +10,7 @@ PYTEST ?=
 # A server serves the tests of one file, so a file is run by one worker.
 PARALLEL ?= -n 2 --dist loadfile
 POSTGRES ?= 127.0.0.1
-FAULTS ?= --seconds 600
+FAULTS ?= --seconds 600 --kills 110 --cuts 1100
 DATABASES ?= sqlite postgres://postgres@127.0.0.1:5432/postgres
 STAMPS := $(VENV)/.stamps
 

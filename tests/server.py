@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,6 +110,16 @@ class AgentServer(ServerProcess):
     def environment(self) -> dict[str, str]:
         """What the server is told, for processes beside it on the same data."""
         return self._environment
+
+    @property
+    def peak_mib(self) -> float:
+        """The most memory that the process has had, in MiB; 0 where the system does not tell, or when it is gone."""
+        try:
+            status = Path(f"/proc/{self._running.pid}/status").read_text()
+        except OSError:
+            return 0.0
+        found = re.search(r"VmHWM:\s+(\d+)", status)
+        return float(found[1]) / 1024 if found else 0.0
 
     # --- what it says ---
 

@@ -71,6 +71,15 @@ def postgres_server() -> str:
     return given if is_postgres(given) else POSTGRES_URL
 
 
+def answering_postgres() -> str:
+    """The URL of a PostgreSQL that answers, for those who make their databases themselves."""
+    try:
+        psycopg.connect(libpq(postgres_server()), connect_timeout=CONNECT_SECONDS).close()
+    except psycopg.OperationalError as error:
+        lacking(f"PostgreSQL does not answer: {error}")
+    return postgres_server()
+
+
 def is_postgres(url: str) -> bool:
     """Whether a DATABASE_URL names a PostgreSQL."""
     return url.startswith(("postgres://", "postgresql://", "psql://", "pgsql://"))

@@ -10,7 +10,7 @@ import pytest
 
 from myagent.client import ServerFrame
 from tests.faults.checker import check_all
-from tests.faults.conversations import Conversations
+from tests.faults.conversations import Conversations, State, Talk
 from tests.faults.disturbances import Disturbances, Kind
 from tests.faults.model import Asked, words_of
 from tests.faults.plan import Plan, Step
@@ -64,17 +64,23 @@ class Round:
             message(3, "tool", f"done {KEY}", call_id="c1"),
             message(4, "assistant", "".join(LAST)),
         ]
+        self.session = {"id": SESSION, "status": "open", "title": "", "last_position": len(self.history)}
+        self.talk = Talk(SESSION, frozenset({"c0"}))
+        self.states = []
+        self.copies = {}
+        self.leftovers = []
+        self.copied_runs = []
         self.effects = Counter({KEY: 1})
         self.disturbances = Disturbances()
         self.asked = [self.request(0), self.request(1)]
         self.view = View("c0")
         self.seen = None
 
-    def request(self, step, *, attempt=0, at=105.0, fault=""):
+    def request(self, step, *, attempt=0, at=105.0, fault="", before=0):
         messages = [
             {"role": row["role"], "content": row["content"], "tool_calls": row["tool_calls"]}
             | ({"tool_call_id": row["tool_call_id"]} if row["tool_call_id"] else {})
-            for row in self.history[: 1 + 2 * step]
+            for row in self.history[: before + 1 + 2 * step]
         ]
         return Asked(at=at, token="m1", step=step, attempt=attempt, messages=tuple(messages), fault=fault)
 
@@ -90,9 +96,19 @@ class Round:
     def problems(self):
         texts = [json.dumps(frame) for frame in self.frames()]
         events = [{"session_id": SESSION, "seq": at, "frame": text} for at, text in enumerate(texts, 1)]
-        tables = {"event": events, "run": [self.run], "message": self.history}
+        session = [{"last_seq": len(self.log)} | self.session] if self.session else []
+        tables = {
+            "session": session,
+            "event": events,
+            "run": [self.run, *self.copied_runs],
+            "message": self.history,
+        }
+        tables |= {"toolcall": self.leftovers, "confirmation": []}
+        if not session:
+            tables |= dict.fromkeys(("event", "run", "message"), [])
         conversations = Conversations(["c0", "c1", "c2"], None)
         conversations.run_of["m1"], conversations.session_of["m1"] = RUN, SESSION
+        conversations.talks[SESSION], conversations.states, conversations.copies = self.talk, self.states, self.copies
         attachment = Attachment(0)
         for text in texts if self.seen is None else self.seen:
             self.view.take(attachment, ServerFrame.parse(text), text)
@@ -243,6 +259,143 @@ def test_what_a_disturbance_excuses(finished, kind, spoil):
     spoil(finished)
     finished.effects[KEY] = 1
     assert finished.problems() == []
+
+
+# --- what becomes of sessions ---
+
+
+def state_of(*messages):
+    exported = [{"tool_calls": [], "tool_call_id": None} | message for message in messages]
+    return State(SESSION, {"state": json.dumps({"session_id": SESSION, "messages": exported})})
+
+
+QUESTION, ANSWER = {"role": "user", "content": PLAN.text}, {"role": "assistant", "content": "".join(LAST)}
+
+
+def lose_the_session(it):
+    it.session = {}
+
+
+def delete_what_stays(it):
+    it.talk.is_deleted = it.talk.may_be_deleted = True
+
+
+def leave_something_behind(it):
+    it.leftovers.append({"run_id": "0000-0002"})
+
+
+def miscount(it):
+    it.session["last_seq"] = 99
+
+
+def rename(it, *titles):
+    it.talk.titles += titles
+    it.log += [{"event": "agent.session_updated", "metadata": {"title": title}} for title in titles]
+    it.session["title"] = titles[-1]
+
+
+def rename_twice_by_one_wish(it):
+    rename(it, "a", "a")
+
+
+def rename_without_effect(it):
+    rename(it, "a", "b")
+    it.session["title"] = "a"
+
+
+def close(it):
+    it.talk.may_be_closed = True
+    it.session["status"] = "closed"
+    it.log.append({"event": "agent.session_end", "metadata": {}})
+
+
+def close_by_nobody(it):
+    close(it)
+    it.talk.may_be_closed = False
+
+
+def close_without_a_word(it):
+    close(it)
+    del it.log[-1]
+
+
+def go_on_after_the_close(it):
+    it.log.insert(2, {"event": "agent.session_end", "metadata": {}})
+    it.talk.may_be_closed = True
+    it.session["status"] = "closed"
+
+
+def export_what_was_not_said(it):
+    it.states.append(state_of(QUESTION, {"role": "assistant", "content": "other"}))
+
+
+def export_in_another_order(it):
+    it.states.append(state_of(ANSWER, QUESTION))
+
+
+def restore_something_else(it):
+    it.copies[SESSION] = state_of(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lose_the_session, "is not stored"),
+        (delete_what_stays, "although a server said that it was deleted"),
+        (leave_something_behind, "rows of the deleted runs"),
+        (miscount, "events and"),
+        (rename_twice_by_one_wish, "twice, or by nobody"),
+        (rename_without_effect, "was called 'b' last"),
+        (close_by_nobody, "has 1 ends"),
+        (close_without_a_word, "has 0 ends"),
+        (go_on_after_the_close, "came after it was closed"),
+        (export_what_was_not_said, "are not in its history"),
+        (export_in_another_order, "are not in its history"),
+        (restore_something_else, "and begins with []"),
+    ],
+)
+def test_what_is_wrong_with_a_session_is_found(finished, spoil, words):
+    spoil(finished)
+    problems = finished.problems()
+    assert any(words in problem for problem in problems), problems
+
+
+def delete(it):
+    it.session, it.talk.is_deleted, it.talk.may_be_deleted = {}, True, True
+
+
+def rename_in_order(it):
+    rename(it, "a", "b")
+
+
+def export(it):
+    it.states.append(state_of(QUESTION, ANSWER))
+
+
+@pytest.mark.parametrize("act", [close, delete, rename_in_order, export])
+def test_what_may_be_done_to_a_session(finished, act):
+    finished.seen = sent(finished, 1, 2, 3)
+    act(finished)
+    assert finished.problems() == []
+
+
+def test_a_session_that_was_made_from_a_state(finished):
+    """It has a run more than messages in its log, and the model is told what that run holds."""
+    copied = "0000-0000"
+    before = [message(1, "user", 'FAULTS ["m0", []]'), message(2, "assistant", "answered")]
+    for row in before:
+        row["run_id"] = copied
+    for position, row in enumerate([*before, *finished.history], 1):
+        row["position"] = position
+    finished.history = [*before, *finished.history]
+    finished.session["last_position"] = len(finished.history)
+    finished.asked = [finished.request(step, before=len(before)) for step in range(2)]
+    finished.copied_runs.append({**finished.run, "id": copied, "queued_at": 90.0, "finished_at": 90.0})
+    exported = [{"role": row["role"], "content": row["content"]} for row in before]
+    finished.copies[SESSION] = state_of(*exported)
+    assert finished.problems() == []
+    finished.copies[SESSION] = state_of(exported[0])
+    assert "and begins with" in finished.problems()[0]
 
 
 # --- what clients are sent ---

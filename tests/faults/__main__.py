@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import random
 import secrets
 import shutil
 import sys
@@ -20,6 +21,9 @@ from pathlib import Path
 from tests.faults.report import Report
 from tests.faults.supervisor import SQLITE, Round, Supervisor
 from tests.services import is_postgres
+
+REDIS_SHARE = 0.7
+"""Of the rounds; in the others the servers look for news by themselves, more often."""
 
 
 def main() -> int:
@@ -31,7 +35,8 @@ def main() -> int:
     logging.getLogger("aiohttp.server").disabled = True
     folder = Path(tempfile.mkdtemp(prefix="myagent-faults-"))
     repeat = f"python -m tests.faults --seconds {wanted.seconds:g} --seed {wanted.seed}"
-    repeat += f" --clients {wanted.clients} --database {wanted.database}"
+    repeat += f" --kills {wanted.kills} --cuts {wanted.cuts} --runs {wanted.runs}"
+    repeat += f" --clients {wanted.clients} --database {wanted.database} --redis {'yes' if wanted.redis else 'no'}"
     sys.stdout.write(f"{repeat}\n")
     sys.stdout.flush()
     report = Report(repeat, folder)
@@ -46,13 +51,34 @@ def _arguments() -> Round:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600, help="how long to disturb (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="chooses what happens (by chance)")
+    parser.add_argument("--kills", type=int, default=0, help="go on until a server was killed so often (%(default)s)")
+    parser.add_argument("--cuts", type=int, default=0, help="and so many connections were cut (%(default)s)")
+    parser.add_argument("--runs", type=int, default=0, help="and a client saw the end of so many runs (%(default)s)")
     parser.add_argument("--clients", type=int, default=12, help="how many talk at the same time (%(default)s)")
     parser.add_argument("--database", default=SQLITE, help="'sqlite' (default) or the postgres:// URL of a server")
+    parser.add_argument(
+        "--redis",
+        choices=("yes", "no"),
+        help="let a Redis of the round's own wake the servers up, and kill it now and then (by chance, if installed)",
+    )
     given = parser.parse_args()
     if given.database != SQLITE and not is_postgres(given.database):
         parser.error(f"--database {given.database!r} is neither 'sqlite' nor the URL of a PostgreSQL.")
+    program = shutil.which("redis-server")
+    if given.redis == "yes" and program is None:
+        parser.error("--redis yes: redis-server is not installed.")
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
-    return Round(seconds=given.seconds, seed=seed, clients=given.clients, database=given.database)
+    has_redis = random.Random(f"{seed}/redis").random() < REDIS_SHARE if given.redis is None else given.redis == "yes"
+    return Round(
+        seconds=given.seconds,
+        seed=seed,
+        clients=given.clients,
+        database=given.database,
+        redis=program if has_redis else None,
+        kills=given.kills,
+        cuts=given.cuts,
+        runs=given.runs,
+    )
 
 
 if __name__ == "__main__":

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from random import Random
 
+from myagent.testing.server_process import ServerFailed
 from tests.faults.database import Database
 from tests.faults.disturbances import Disturbances, Kind
 from tests.faults.model import FaultyModel
+from tests.redis_server import RedisServer
 from tests.server import AgentServer
 
-SERVER_ACTIONS = {"kill": 60, "kill twice": 10, "terminate": 10, "pause": 20}
+SERVER_ACTIONS = {"kill": 60, "kill again": 20, "terminate": 8, "pause": 12}
 ALONE_SHARE = 0.75
 """How often a server is disturbed only while the other one works: a round without any server shows little."""
+
+UP_SHARE = 0.7
+"""Of the time that a start takes, a server is left alone after it: on a busy machine none would ever be up."""
 
 
 class Chaos:
@@ -26,16 +32,21 @@ class Chaos:
         servers: list[AgentServer],
         database: Database,
         model: FaultyModel,
+        redis: RedisServer | None,
         *,
         lease_seconds: float,
     ) -> None:
         self.disturbances = Disturbances()
         self.up = dict.fromkeys(servers, True)
         """Whether a server takes connections, as far as is known here."""
+        self.most_mib = 0.0
+        """The most memory that a server ever had."""
         self._seed = seed
         self._database = database
         self._model = model
+        self._redis = redis
         self._lease_seconds = lease_seconds
+        self._start_seconds = 0.0
         self._stop = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -47,6 +58,8 @@ class Chaos:
                 group.create_task(self._disturb_server(number, server))
             group.create_task(self._disturb_database())
             group.create_task(self._disturb_model())
+            if self._redis is not None:
+                group.create_task(self._disturb_redis(self._redis))
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, at most until the end; tells whether that has come."""
@@ -61,7 +74,7 @@ class Chaos:
         random = Random(f"{self._seed}/server {number}")
         name = f"server {number}"
         action = "kill"  # comes first, so that even the shortest round has one
-        while not await self._pause(random.uniform(0.2, 5)):
+        while not await self._pause(random.uniform(0.2, 2.5) + UP_SHARE * self._start_seconds):
             async with self._turn if random.random() < ALONE_SHARE else nullcontext():
                 await self._disturb(server, name, action, random)
             (action,) = random.choices(list(SERVER_ACTIONS), list(SERVER_ACTIONS.values()))
@@ -72,8 +85,9 @@ class Chaos:
                 with self.disturbances.during(Kind.KILL, name):
                     await self._kill(server)
                     await self._start(server)
-            case "kill twice":
-                await self._kill_while_it_starts(server, name, random.uniform(0.1, 2))
+            case "kill again":
+                moments = [random.uniform(0.1, 2.5) for _ in range(random.choice((1, 1, 2)))]
+                await self._kill_while_it_starts(server, name, moments)
             case "terminate":
                 with self.disturbances.during(Kind.TERMINATE, name):
                     await self._terminate(server)
@@ -84,21 +98,26 @@ class Chaos:
 
     async def _kill(self, server: AgentServer) -> None:
         self.up[server] = False
+        self.most_mib = max(self.most_mib, server.peak_mib)
         await asyncio.to_thread(server.kill)
 
     async def _start(self, server: AgentServer) -> None:
+        begun = time.monotonic()
         await asyncio.to_thread(server.start)
+        self._start_seconds = time.monotonic() - begun
         self.up[server] = True
 
-    async def _kill_while_it_starts(self, server: AgentServer, name: str, seconds: float) -> None:
+    async def _kill_while_it_starts(self, server: AgentServer, name: str, moments: list[float]) -> None:
         with self.disturbances.during(Kind.KILL, name):
             await self._kill(server)
-            starting = asyncio.create_task(asyncio.to_thread(server.start))
-            await asyncio.sleep(seconds)
-        with self.disturbances.during(Kind.KILL, name):
-            await asyncio.to_thread(server.kill)
-            with suppress(AssertionError):  # how it says that it did not come to listen
-                await starting
+            for seconds in moments:
+                with self.disturbances.during(Kind.KILL, name):
+                    starting = asyncio.create_task(asyncio.to_thread(server.start))
+                    await asyncio.sleep(seconds)
+                    await asyncio.to_thread(server.kill)
+                    with suppress(ServerFailed):  # it did not come to listen
+                        await starting
+                        await self._kill(server)  # the process was not there yet
             await self._start(server)
 
     async def _terminate(self, server: AgentServer) -> None:
@@ -133,6 +152,14 @@ class Chaos:
                 self._model.is_out = True
                 await self._pause(random.uniform(0.3, 1.5))
                 self._model.is_out = False
+
+    async def _disturb_redis(self, redis: RedisServer) -> None:
+        random = Random(f"{self._seed}/redis")
+        while not await self._pause(random.uniform(3, 12)):
+            with self.disturbances.during(Kind.REDIS):
+                await asyncio.to_thread(redis.kill)
+                await self._pause(random.uniform(0.1, 4))
+                await asyncio.to_thread(redis.start)
 
 
 def chooser(chaos: Chaos, random: Random) -> Callable[[], int]:

@@ -1,4 +1,4 @@
-"""A client of the fault suite: talks, cancels, answers, leaves and comes back by chance, and checks what it is sent."""
+"""A client of the fault suite: connects again and again, follows sessions, and checks what it is sent."""
 
 from __future__ import annotations
 
@@ -14,20 +14,15 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import WebSocketException
 
 from myagent.client import ServerFrame
-from tests.faults.conversations import Conversations, Talk
+from tests.faults.acts import Acts
+from tests.faults.conversations import Conversations, State, Talk
 from tests.faults.plan import Plan
-from tests.faults.view import Attachment, View
+from tests.faults.view import Attachment, Leave, View
 
 REPLY_SECONDS = 30.0
 OPEN_SECONDS = 5.0
-LIVELY_SESSIONS = 3
-"""Sessions with room for messages that a client wants to follow; it creates one when it has fewer."""
 RETRY_CODES = ("try_again",)
-ACTIONS = {"say": 14, "cancel": 3, "ack": 10, "repeat": 2, "leave": 3, "look": 30}
-
-
-class Leave(Exception):
-    """The client goes away, to come back soon."""
+EXPECTED_CODES = (*RETRY_CODES, "session_busy", "no_pending_confirmation")
 
 
 class FaultClient:
@@ -36,16 +31,22 @@ class FaultClient:
     def __init__(self, name: str, url: str, random: Random, shared: Conversations) -> None:
         self.name = name
         self.view = View(name)
+        self.shared = shared
+        self.random = random
+        self.known: list[str] = []
+        """The messages that were accepted, by their tokens."""
+        self.is_reading = asyncio.Event()
+        self.is_reading.set()
         self._url = url
-        self._random = random
-        self._shared = shared
+        self._socket: ClientConnection | None = None
+        self._acts = Acts(self)
         self._said = 0
         self._pending: dict[str, tuple[str, str]] = {}
-        self._known: list[str] = []
         self._questions: deque[tuple[str, str]] = deque()
         self._attached: dict[str, Attachment] = {}
         self._replies: dict[str, asyncio.Future[ServerFrame]] = {}
         self._replays: dict[str, str] = {}
+        self._restoring: dict[str, State] = {}
 
     async def run(self) -> None:
         """Connect again and again."""
@@ -54,23 +55,23 @@ class FaultClient:
                 async with open_websocket(
                     self._url, open_timeout=OPEN_SECONDS, close_timeout=1, ping_interval=None, max_size=None
                 ) as socket:
-                    self._shared.counts["connections"] += 1
+                    self.shared.counts["connections"] += 1
                     await self._converse(socket)
             except (OSError, TimeoutError, EOFError, WebSocketException) as error:
-                self._shared.counts[f"connections ended by {type(error).__name__}"] += 1
+                self.shared.counts[f"connections ended by {type(error).__name__}"] += 1
             except Leave:
-                self._shared.counts["clients left"] += 1
-            await asyncio.sleep(self._random.uniform(0.02, 0.4))
+                self.shared.counts["clients left"] += 1
+            await asyncio.sleep(self.random.uniform(0.02, 0.4))
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing more is to be done or to come."""
-        return self._shared.is_settling and not self._pending and not self.missing
+        return self.shared.is_settling and not self._pending and not self.missing
 
     @property
     def missing(self) -> list[str]:
         """The accepted runs of the followed sessions whose end was not seen."""
-        talks = self._shared.followed(self.name)
+        talks = self.shared.followed(self.name)
         return [run_id for talk in talks for run_id in talk.runs if run_id not in self.view.ended]
 
     @property
@@ -78,11 +79,17 @@ class FaultClient:
         """The messages that are neither accepted nor refused."""
         return list(self._pending)
 
+    def is_attached(self, session_id: str) -> bool:
+        """Whether this connection follows a session."""
+        return session_id in self._attached
+
     # --- a connection ---
 
     async def _converse(self, socket: ClientConnection) -> None:
-        self._attached, self._replies, self._replays = {}, {}, {}
-        tasks = [asyncio.create_task(self._read(socket)), asyncio.create_task(self._talk(socket))]
+        self._socket = socket
+        self._attached, self._replies, self._replays, self._restoring = {}, {}, {}, {}
+        self.is_reading.set()
+        tasks = [asyncio.create_task(self._read(socket)), asyncio.create_task(self._talk())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -94,6 +101,7 @@ class FaultClient:
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
+            await self.is_reading.wait()
             text = await socket.recv()
             assert isinstance(text, str)
             self._take(ServerFrame.parse(text), text)
@@ -105,133 +113,147 @@ class FaultClient:
                 self._attached[frame.session_id] = Attachment(0)
             attachment = self._attached.get(frame.session_id)
             if attachment is None:
-                self._shared.problems.append(f"{self.name} was sent an event of a session it did not ask for: {text}")
+                self.shared.problems.append(f"{self.name} was sent an event of a session it did not ask for: {text}")
                 return
             if self.view.take(attachment, frame, text) and frame.event == "agent.user_confirm" and frame.step_id:
                 self._questions.append((frame.session_id, frame.step_id))
+        elif frame.event == "agent.session_deleted" and frame.session_id is not None:
+            self._forget(frame.session_id)
+        elif frame.event == "agent.state_restored":
+            self._follow_copy(frame, request_id)
+            return  # the reply is the end of the replay that follows
         elif frame.is_refusal:
             self._count_refusal(frame)
-        if (session_id := self._replays.pop(request_id, None)) and not frame.is_refusal:
+        if (session_id := self._replays.pop(request_id, None)) and frame.event == "system.notice":
             self.view.replayed(self._attached[session_id], frame)
-            self._shared.counts["replays"] += 1
+            self.shared.counts["replays"] += 1
         if (reply := self._replies.pop(request_id, None)) and not reply.done():
             reply.set_result(frame)
 
     def _count_refusal(self, frame: ServerFrame) -> None:
-        self._shared.counts[f"refused {frame.code}"] += 1
-        if frame.code not in ("try_again", "session_busy", "no_pending_confirmation"):
-            self._shared.problems.append(f"{self.name} was refused: {frame}")
+        self.shared.counts[f"refused {frame.code}"] += 1
+        talk = self.shared.talks.get(frame.session_id or "")
+        expected = frame.code in EXPECTED_CODES or self._acts.expects_refusal(frame)
+        if talk is not None and frame.code == "session_not_found" and talk.may_be_deleted:
+            expected = True
+            self._forget(talk.session_id)
+        if talk is not None and frame.code == "session_closed":
+            expected = talk.may_be_closed
+        if not expected:
+            self.shared.problems.append(f"{self.name} was refused: {frame}")
 
-    async def _ask(self, socket: ClientConnection, event: dict[str, Any], request_id: str = "") -> ServerFrame:
+    def _forget(self, session_id: str) -> None:
+        """A session is gone, and all that was to be said in it."""
+        self.shared.deleted(session_id)
+        self._attached.pop(session_id, None)
+        self._pending = {token: said for token, said in self._pending.items() if said[0] != session_id}
+
+    async def ask(self, event: dict[str, Any], request_id: str = "") -> ServerFrame:
         """Send a request and wait for its reply."""
         request_id = request_id or uuid.uuid4().hex
         event["metadata"] = {**event.get("metadata", {}), "request_id": request_id}
         reply = self._replies[request_id] = asyncio.get_running_loop().create_future()
-        await socket.send(json.dumps(event))
+        await self.send(event)
         try:
             async with asyncio.timeout(REPLY_SECONDS):
                 return await reply
         except TimeoutError:
-            self._shared.counts["requests without a reply in time"] += 1
+            self.shared.counts["requests without a reply in time"] += 1
             raise Leave from None
+
+    async def send(self, event: dict[str, Any]) -> None:
+        """Send a request that has no reply of its own."""
+        assert self._socket is not None
+        await self._socket.send(json.dumps(event))
 
     # --- what it does ---
 
-    async def _talk(self, socket: ClientConnection) -> None:
+    async def _talk(self) -> None:
         while not self.is_settled:
-            for talk in self._shared.followed(self.name):
+            for talk in self.shared.followed(self.name):
                 if talk.session_id not in self._attached and not self._is_over(talk):
-                    await self._attach(socket, talk.session_id)
-            await asyncio.gather(*(self._post(socket, token) for token in list(self._pending)))
+                    await self._attach(talk.session_id)
+            await asyncio.gather(*(self._post(token) for token in list(self._pending)))
             while self._questions:
-                await self._answer(socket, *self._questions.popleft())
-            await asyncio.sleep(self._random.uniform(0.05, 1.0))
-            if not self._shared.is_settling:
-                await self._act(socket)
+                await self._answer(*self._questions.popleft())
+            await asyncio.sleep(self.random.uniform(0.05, 1.0))
+            if not self.shared.is_settling:
+                await self._acts.act()
 
     def _is_over(self, talk: Talk) -> bool:
         is_waited_for = any(session_id == talk.session_id for session_id, _ in self._pending.values())
-        return talk.is_full and not is_waited_for and all(run_id in self.view.ended for run_id in talk.runs)
+        is_decided = talk.is_full and not talk.may_be_deleted
+        return is_decided and not is_waited_for and all(run_id in self.view.ended for run_id in talk.runs)
 
-    async def _attach(self, socket: ClientConnection, session_id: str) -> None:
+    async def _attach(self, session_id: str) -> None:
         """Come back with the cursor, sometimes with an old one: what is sent again has to be the same."""
         cursor = self.view.cursor(session_id)
-        if self._random.random() < 0.2:
-            cursor = self._random.randint(0, cursor)
+        if self.random.random() < 0.2:
+            cursor = self.random.randint(0, cursor)
+        name = self.random.choice(("last_seq", "last_event_id"))
+        position = {name: cursor if name == "last_seq" else f"{session_id}-{cursor}"}
+        states = [state for state in self.shared.states if state.session_id == session_id]
+        state = self.random.choice(states) if states and self.random.random() < 0.3 else None
+        await self.replay(session_id, cursor, position, state)
+
+    async def replay(self, session_id: str, cursor: int, position: dict[str, Any], state: State | None) -> None:
+        """Have sent again what lies behind `cursor` of a session that this connection does not follow yet."""
         self._attached[session_id] = Attachment(cursor)
         request_id = uuid.uuid4().hex
         self._replays[request_id] = session_id
-        name = self._random.choice(("last_seq", "last_event_id"))
-        value = cursor if name == "last_seq" else f"{session_id}-{cursor}"
-        event = {"event": "user.reconnect", "session_id": session_id, name: value}
-        if (await self._ask(socket, event, request_id)).is_refusal:
+        if state is None:
+            event = {"event": "user.reconnect", "session_id": session_id}
+        else:
+            event = {"event": "user.reconnect_with_state", "signed_state": state.sealed}
+            self._restoring[request_id] = state
+        if (await self.ask({**event, **position}, request_id)).is_refusal and session_id in self._attached:
             raise Leave
 
-    async def _post(self, socket: ClientConnection, token: str) -> None:
-        session_id, text = self._pending[token]
+    def _follow_copy(self, frame: ServerFrame, request_id: str) -> None:
+        """A state was taken: for its session, or, when that is gone, for a new one that begins with its history."""
+        state, session_id = self._restoring.pop(request_id), frame.session_id
+        assert session_id is not None
+        self.shared.counts["states restored"] += 1
+        if frame.metadata["original_session_id"] != state.session_id:
+            self.shared.problems.append(f"{self.name} sent the state of {state.session_id} and was given: {frame}")
+        elif session_id == state.session_id:
+            if self.shared.talks[session_id].is_deleted:
+                self.shared.problems.append(f"session {session_id} is there, although it was deleted: {frame}")
+        else:
+            self._forget(state.session_id)
+            self._attached[session_id] = Attachment(0)
+            self._replays[request_id] = session_id
+            self.shared.add(session_id, self.name)
+            self.shared.copies[session_id] = state
+            self.shared.counts["sessions made from the state of a deleted one"] += 1
+
+    async def _post(self, token: str) -> None:
+        session_id, text = self._pending.get(token, ("", ""))
         if session_id not in self._attached:
             return
         self._attached[session_id].own.add(token)
         event = {"event": "user.message", "session_id": session_id, "content": text, "metadata": {"message_id": token}}
-        reply = await self._ask(socket, event)
+        reply = await self.ask(event)
         if not reply.is_refusal:
-            known = reply.metadata
-            self._shared.accept(token, session_id, known["run_id"], is_duplicate=known.get("duplicate", False))
-            self._known.append(token)
+            self.shared.accept(token, reply.metadata["run_id"], is_duplicate=reply.metadata.get("duplicate", False))
+            self.known.append(token)
         if not (reply.is_refusal and reply.code in RETRY_CODES):
-            del self._pending[token]
+            self._pending.pop(token, None)
 
-    async def _answer(self, socket: ClientConnection, session_id: str, step_id: str) -> None:
-        if session_id not in self._attached or self._random.random() < 0.4:
+    async def _answer(self, session_id: str, step_id: str) -> None:
+        if session_id not in self._attached or self.random.random() < 0.4:
             return
-        confirmed = self._random.random() < 0.75
-        self._shared.answers[step_id].append(confirmed)
+        confirmed = self.random.random() < 0.75
+        self.shared.answers[step_id].append(confirmed)
         self._attached[session_id].own.add(step_id)
         content = {"confirmed": confirmed}
-        answer = {"event": "user.response", "session_id": session_id, "step_id": step_id, "content": content}
-        await socket.send(json.dumps(answer))
+        await self.send({"event": "user.response", "session_id": session_id, "step_id": step_id, "content": content})
 
-    async def _act(self, socket: ClientConnection) -> None:
-        lively = [talk for talk in self._shared.followed(self.name) if not talk.is_full]
-        if len(lively) < LIVELY_SESSIONS:
-            reply = await self._ask(socket, {"event": "user.create_session"})
-            if reply.session_id is not None and not reply.is_refusal:
-                self._shared.add(reply.session_id, self.name)
-            return
-        talk = self._random.choice(lively)
-        (action,) = self._random.choices(list(ACTIONS), list(ACTIONS.values()))
-        match action:
-            case "say":
-                self._say(talk)
-            case "repeat" if self._known:
-                await self._repeat(socket)
-            case "cancel" if talk.session_id in self._attached:
-                self._shared.counts["cancels"] += 1
-                await socket.send(json.dumps({"event": "user.cancel", "session_id": talk.session_id}))
-            case "ack" if talk.session_id in self._attached:
-                seq = self.view.cursor(talk.session_id)
-                await socket.send(json.dumps({"event": "user.ack", "session_id": talk.session_id, "last_seq": seq}))
-            case "leave":
-                raise Leave
-
-    def _say(self, talk: Talk) -> None:
-        """Have up to three messages sent, and sent again on later connections until they are answered."""
-        for _ in range(self._random.choice((1, 1, 2, 3))):
-            if not talk.is_full:
-                talk.said += 1
-                self._said += 1
-                plan = Plan.draw(f"{self.name}m{self._said}", self._random)
-                self._pending[plan.token] = talk.session_id, plan.text
-
-    async def _repeat(self, socket: ClientConnection) -> None:
-        """Say something a second time, as a client does that did not hear the answer; it stays one message."""
-        token = self._random.choice(self._known)
-        session_id = self._shared.session_of[token]
-        if session_id not in self._attached:
-            return
-        event = {"event": "user.message", "session_id": session_id, "content": "?", "metadata": {"message_id": token}}
-        reply = await self._ask(socket, event)
-        if not reply.is_refusal:
-            if not reply.metadata.get("duplicate"):
-                self._shared.problems.append(f"message {token} (session {session_id}) was taken twice: {reply}")
-            self._shared.accept(token, session_id, reply.metadata["run_id"], is_duplicate=True)
+    def say(self, talk: Talk) -> None:
+        """Have a message sent, and sent again on later connections until it is answered."""
+        if not talk.is_full:
+            talk.said += 1
+            self._said += 1
+            plan = Plan.draw(f"{self.name}m{self._said}", self.random)
+            self._pending[plan.token] = talk.session_id, plan.text
+            self.shared.session_of[plan.token] = talk.session_id

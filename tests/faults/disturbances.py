@@ -22,9 +22,10 @@ class Kind(StrEnum):
     LOCK = "database locked"
     CUT_DATABASE = "database connections cut"
     MODEL_OUT = "model out"
+    REDIS = "redis killed"
 
 
-INTERRUPTING = frozenset(Kind) - {Kind.MODEL_OUT}
+INTERRUPTING = frozenset(Kind) - {Kind.MODEL_OUT, Kind.REDIS}
 """What can take a run from its owner."""
 CRASHING = INTERRUPTING - {Kind.TERMINATE}
 """What counts against a run that its process was working on; an orderly end does not."""

@@ -42,8 +42,8 @@ class FaultyModel:
         self.problems: list[str] = []
         self.is_out = False
         """While it is set every request is refused."""
-        self.is_reliable = False
-        """While it is set no request fails."""
+        self._is_settling = False
+        self._replies: list[Reply] = []
         self._seed = seed
         self._attempts: Counter[tuple[str, int]] = Counter()
 
@@ -58,16 +58,25 @@ class FaultyModel:
             self.problems.append(f"the model was asked for step {number} of {plan.token}, which has {len(plan.steps)}")
             return Status(400, "beyond the plan")
         reply = reply_of(plan.token, number, attempt, plan.steps[number])
+        self._replies.append(reply)
+        if self._is_settling:
+            reply.delay = 0
         fault, behaviour = self._fail(reply, Random(f"{self._seed}/{plan.token}/{number}/{attempt}"))
         self.asked.append(
             Asked(at=time.time(), token=plan.token, step=number, attempt=attempt, messages=messages, fault=fault)
         )
         return behaviour
 
+    def settle(self) -> None:
+        """From now on answer every request, and everything at once."""
+        self._is_settling = True
+        for reply in self._replies:
+            reply.delay = 0
+
     def _fail(self, reply: Reply, random: Random) -> tuple[str, Behaviour]:
         if self.is_out:
             return OUTAGE, Status(503, "away", headers=_LATER)
-        if self.is_reliable or random.random() > FAILURE_RATE:
+        if self._is_settling or random.random() > FAILURE_RATE:
             return "", reply
         match fault := random.choice(("status", "cut", "silence", "hang")):
             case "status":

@@ -37,6 +37,7 @@ class Stored:
     def __init__(self, tables: Mapping[str, Sequence[Row]], disturbances: Disturbances) -> None:
         self.tables = tables
         self.disturbances = disturbances
+        self.sessions = {row["id"]: row for row in tables["session"]}
         self.logs: dict[str, list[ServerFrame]] = defaultdict(list)
         self.frames: dict[str, dict[int, str]] = defaultdict(dict)
         for row in sorted(tables["event"], key=lambda row: (row["session_id"], row["seq"])):
@@ -46,8 +47,16 @@ class Stored:
         placed = [row for row in tables["message"] if row["position"] is not None]
         for row in sorted(placed, key=lambda row: (row["session_id"], row["position"])):
             self.history[row["session_id"]].append(row)
+        # A run that holds the history of an exported session began and ended with its session.
+        ended = [row for row in tables["run"] if row["status"] == "succeeded"]
+        copied = {row["id"] for row in ended if row["queued_at"] == row["finished_at"]}
+        self.restored: dict[str, list[Row]] = {
+            session_id: [row for row in history if row["run_id"] in copied]
+            for session_id, history in self.history.items()
+        }
+        """The messages that each session began with, where it was made from an exported one."""
         plans = {row["run_id"]: Plan.parse(row["content"]) for row in tables["message"] if row["role"] == "user"}
-        self.runs = {row["id"]: StoredRun(row, plans[row["id"]]) for row in tables["run"]}
+        self.runs = {row["id"]: StoredRun(row, plans[row["id"]]) for row in tables["run"] if row["id"] not in copied}
         self.by_token = {run.plan.token: run for run in self.runs.values()}
 
     def disturbed(self, run: StoredRun, kinds: frozenset[Kind] = INTERRUPTING) -> int:

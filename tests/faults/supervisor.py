@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+from websockets.exceptions import WebSocketException
 
 from tests.faults.audit import audit
 from tests.faults.chaos import Chaos, chooser
@@ -17,30 +21,48 @@ from tests.faults.client import FaultClient
 from tests.faults.conversations import Conversations
 from tests.faults.cutter import Cutter
 from tests.faults.database import TABLES, Database, PostgreSQL, Row, SQLite
+from tests.faults.deaf import deaf_client
+from tests.faults.disturbances import Kind
 from tests.faults.model import FaultyModel
 from tests.faults.report import Report
 from tests.faults.stored import Stored
 from tests.faults.view import View
 from tests.model_server import ModelServer
+from tests.redis_server import RedisServer
 from tests.server import AgentServer
-from tests.services import postgres_database
+from tests.services import give_sqlite_tables, postgres_database
 
 LEASE_SECONDS = 3
-SERVERS = 2
-SETTLE_SECONDS = 60
+SERVERS = range(2)
+SETTLE_SECONDS = 180
+LONGER_SECONDS = 60.0
+"""By how much at most a round takes longer than twice as long as wanted, to reach its counts."""
 SQLITE = "sqlite"
 _TRACEBACK = re.compile(r"^Traceback .*\n(?:[ ].*\n)+(\S.*)", re.MULTILINE)
-SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1}
+SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1, "STALL_SECONDS": 1.5}
+SECRET = "of a round of the fault suite, whose servers are to take each other's states"
+MOST_MIB = 400
+"""That a server may ever have, whatever its clients do."""
+_STALLED = "has read nothing for"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """What a round is: how long it disturbs, in seconds, with how many clients, on which `database`."""
+    """What a round is: how long it disturbs, in seconds, with how many clients, on which `database`.
+
+    It goes on until there were so many `kills` and `cuts`, and one client saw the end of so many `runs`, but not for
+    ever. `redis` is the path of the program that
+    wakes the servers up, None for none.
+    """
 
     seconds: float
     seed: int
     clients: int
     database: str
+    redis: str | None = None
+    kills: int = 0
+    cuts: int = 0
+    runs: int = 0
 
 
 class Supervisor:
@@ -61,29 +83,41 @@ class Supervisor:
         """All of it; afterwards the report has the counts and the problems."""
         with ExitStack() as stack:
             model = stack.enter_context(ModelServer(default=self._model))
-            if self._wanted.database == SQLITE:
-                environment, shares_folder = {}, True
-                database: Database = SQLite(self._folder / "data" / "myagent.sqlite3")
-            else:
-                url = stack.enter_context(postgres_database())
-                environment, shares_folder = {"DATABASE_URL": url}, False
-                database = PostgreSQL(url)
-            servers = [
-                self._server(model, self._folder if shares_folder else self._folder / str(number), environment)
-                for number in range(SERVERS)
-            ]
+            database, environment = self._database(stack)
+            redis = None
+            if self._wanted.redis is not None:
+                redis = stack.enter_context(RedisServer(self._wanted.redis, self._folder))
+                environment = environment | {"REDIS_URL": redis.url}
+            # Servers of one SQLite database share its folder; those of a PostgreSQL are on machines of their own.
+            folders = [self._folder / str(number) if database.has_connections else self._folder for number in SERVERS]
+            servers = [self._server(model, folder, environment) for folder in folders]
             with self._logs_kept(servers):
                 for server in servers:
-                    stack.enter_context(server)
-                chaos = Chaos(self._wanted.seed, servers, database, self._model, lease_seconds=LEASE_SECONDS)
+                    stack.push(server)
+                with ThreadPoolExecutor() as pool:
+                    list(pool.map(AgentServer.__enter__, servers))
+                chaos = Chaos(self._wanted.seed, servers, database, self._model, redis, lease_seconds=LEASE_SECONDS)
                 asyncio.run(self._drive(chaos, servers))
-                for server in servers:
-                    server.terminate()
-                    if (code := server.wait_exit()) != 0:
-                        self._report.problems.append(f"a server ended with {code}: {server.log[-2000:]}")
+                self._stop(servers, chaos)
             tables = {table: database.rows(table) for table in TABLES}
         self._check(Stored(tables, chaos.disturbances))
         self._count(tables, chaos)
+
+    def _database(self, stack: ExitStack) -> tuple[Database, dict[str, str]]:
+        """The database of the round, and what servers are told of it."""
+        if self._wanted.database == SQLITE:
+            give_sqlite_tables(self._folder / "data")
+            return SQLite(self._folder / "data" / "myagent.sqlite3"), {}
+        url = stack.enter_context(postgres_database())
+        return PostgreSQL(url), {"DATABASE_URL": url, "MYAGENT_SECRET_KEY": SECRET}
+
+    def _stop(self, servers: list[AgentServer], chaos: Chaos) -> None:
+        for server in servers:
+            chaos.most_mib = max(chaos.most_mib, server.peak_mib)
+            server.terminate()
+        for server in servers:
+            if (code := server.wait_exit()) != 0:
+                self._report.problems.append(f"a server ended with {code}: {server.log[-2000:]}")
 
     def _random(self, actor: str) -> Random:
         return Random(f"{self._wanted.seed}/{actor}")
@@ -100,6 +134,7 @@ class Supervisor:
         finally:
             for number, server in enumerate(servers):
                 (self._folder / f"server-{number}.log").write_text(server.log)
+                self._report.counts["clients cut off because they did not read"] += server.log.count(_STALLED)
                 for error in _TRACEBACK.findall(server.log):
                     self._report.counts[f"tracebacks in the servers' logs: {error[:100]}"] += 1
 
@@ -113,18 +148,33 @@ class Supervisor:
             talking = [asyncio.create_task(client.run(), name=client.name) for client in self._clients]
             stop = asyncio.Event()
             disturbing = asyncio.create_task(chaos.run(stop))
-            await asyncio.wait(
-                [*talking, disturbing], timeout=self._wanted.seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            deaf = asyncio.create_task(deaf_client(servers, self._conversations, self._random("deaf"), stop))
+            await self._disturbed(chaos, cutter, [*talking, disturbing])
             stop.set()
-            await asyncio.gather(disturbing, return_exceptions=True)
-            self._conversations.is_settling, self._model.is_reliable, cutter.is_cutting = True, True, False
+            await asyncio.gather(disturbing, deaf, return_exceptions=True)
+            self._conversations.is_settling, cutter.is_cutting = True, False
+            self._model.settle()
             await asyncio.wait(talking, timeout=SETTLE_SECONDS)
-            for task in (*talking, disturbing):
+            for task in (*talking, disturbing, deaf):
                 await self._end(task)
             for number, server in enumerate(servers):
-                self._audits.append(await audit(f"audit of server {number}", server.url, self._conversations.talks))
+                try:
+                    name, talks = f"audit of server {number}", self._conversations.talks.values()
+                    self._audits.append(await audit(name, server.url, talks))
+                except (OSError, WebSocketException) as error:
+                    self._report.problems.append(f"server {number} cannot be asked at the end: {error!r}")
             self._report.counts["connections cut by the proxy"] = cutter.cuts
+
+    async def _disturbed(self, chaos: Chaos, cutter: Cutter, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait until enough has happened, or one of the tasks ended, which none should."""
+        wanted, begun = self._wanted, time.monotonic()
+        seconds = wanted.seconds
+        while seconds > 0:
+            done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            left = begun + 2 * wanted.seconds + LONGER_SECONDS - time.monotonic()
+            lacks = cutter.cuts < wanted.cuts or chaos.disturbances.counts[Kind.KILL] < wanted.kills
+            lacks = lacks or max(len(client.view.ended) for client in self._clients) < wanted.runs
+            seconds = min(1.0, left) if lacks and not done else 0
 
     async def _end(self, task: asyncio.Task[None]) -> None:
         if not task.done():
@@ -151,6 +201,9 @@ class Supervisor:
         counts = self._report.counts
         counts += chaos.disturbances.counts
         counts += self._conversations.counts
+        counts["MiB that a server had at most"] = round(chaos.most_mib)
+        if chaos.most_mib > MOST_MIB:
+            self._report.problems.append(f"a server had {chaos.most_mib:.0f} MiB, which is more than {MOST_MIB}")
         counts["events checked"] = sum(client.view.checked for client in self._clients)
         counts["events stored"] = len(tables["event"])
         counts["runs"] = len(tables["run"])

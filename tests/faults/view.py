@@ -11,6 +11,10 @@ OWN_EVENTS = ("user.message", "user.response")
 """Not sent live to the connection that caused them."""
 
 
+class Leave(Exception):
+    """A client goes away, to come back soon."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """Numbers that were passed over on a connection, which had sent these messages and answers itself."""
