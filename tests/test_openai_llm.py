@@ -87,7 +87,7 @@ async def test_a_streamed_text(server, llm):
     server.script(text("你好 world"))
     *chunks, reply = await ask(llm)
     assert list(joined(chunks)) == [TextChunk("你好 world")]
-    assert reply == Reply(Message.assistant("你好 world"), Usage(7, 4, 1), finish="stop")
+    assert reply == Reply(Message.assistant("你好 world"), Usage(7, 4, 1), finish="stop", model="gpt-test")
 
 
 async def test_the_request(server):
