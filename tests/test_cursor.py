@@ -116,7 +116,7 @@ TestCursorMachine.settings = settings(max_examples=200, stateful_step_count=30, 
 
 
 @pytest.mark.parametrize("value", ["", "-", "-5", "abc", "a-", "a-x", "a--5x", "a-1.0", "a-٣", "a-" + "9" * 19, "a- 1"])
-def test_what_is_no_event_id(value):
+def test_what_is_no_event_id(in_english, value):
     with pytest.raises(ValueError, match="event id"):
         split_event_id(value)
 
