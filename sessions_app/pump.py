@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.database import in_thread
+from agents.database import in_thread_patiently
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import encode
 from myagent.protocol.cursor import Cursor, Delivery
@@ -238,7 +238,7 @@ class Pump:
         attachment.cursor = Cursor(item.after)
         replayed = await self._catch_up(item.session_id, attachment)
         try:
-            last_seq, run_status = await in_thread(queries.end_of_log, item.session_id)
+            last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
         except queries.SessionGone:
             return  # deleted meanwhile; the client is told of that
         metadata = NoticeMetadata(
@@ -260,7 +260,7 @@ class Pump:
         sent = 0
         while True:
             attachment.is_behind = False
-            page = await in_thread(queries.events_after, session_id, cursor.last_seq)
+            page = await in_thread_patiently(queries.events_after, session_id, cursor.last_seq)
             for seq, frame in page:
                 cursor.last_seq = seq
                 if seq in attachment.own:

@@ -6,13 +6,14 @@ import uuid
 from contextlib import asynccontextmanager
 
 import pytest
+from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents import database
 from agents.conf import Config
 from myagent.protocol.direct_events import SystemNotice
 from myagent.protocol.errors import ProtocolError
-from sessions_app import pump as module
 from sessions_app import queries
 from sessions_app.batch import Growth, Logged
 from sessions_app.hub import Hub
@@ -82,7 +83,8 @@ def log(monkeypatch):
         await asyncio.sleep(0)
         return answer
 
-    monkeypatch.setattr(module, "in_thread", in_thread)
+    monkeypatch.setattr(database, "in_thread", in_thread)
+    monkeypatch.setattr(database, "FIRST_BACK_OFF_SECONDS", 0)
     monkeypatch.setattr(queries, "events_after", log.events_after)
     monkeypatch.setattr(queries, "end_of_log", log.end_of_log)
     return log
@@ -299,6 +301,32 @@ async def test_a_closed_pump_follows_nothing(log):
         hub.grown([log.add(1)])
         await settle(pump, client)
     assert (client.frames, list(hub.attached)) == ([], [])
+
+
+async def test_a_database_that_is_away_is_waited_for(log, monkeypatch):
+    """The connection to it may break in the middle of anything; clients only notice that it takes longer."""
+    answers = {"events_after": log.events_after, "end_of_log": log.end_of_log}
+    broken = dict.fromkeys(answers, 2)
+
+    def breaking(name):
+        def query(*args):
+            if broken[name]:
+                broken[name] -= 1
+                raise OperationalError("server closed the connection unexpectedly")
+            return answers[name](*args)
+
+        return query
+
+    for name in answers:
+        monkeypatch.setattr(queries, name, breaking(name))
+    log.add(3)
+    async with pumping() as (_hub, client, pump):
+        pump.attach(SESSION)
+        pump.replay(SESSION, "agent", 0, None)
+        await settle(pump, client)
+    assert client.seqs() == [1, 2, 3]
+    assert not any(broken.values())
+    assert [notice["event"] for notice in client.notices] == ["system.notice"]
 
 
 async def test_what_send_raises_ends_the_pump():

@@ -46,7 +46,7 @@ class FaultClient:
         self._attached: dict[str, Attachment] = {}
         self._replies: dict[str, asyncio.Future[ServerFrame]] = {}
         self._replays: dict[str, str] = {}
-        self._restoring: dict[str, State] = {}
+        self._restoring: dict[str, tuple[State, bool]] = {}
 
     async def run(self) -> None:
         """Connect again and again."""
@@ -119,6 +119,10 @@ class FaultClient:
                 self._questions.append((frame.session_id, frame.step_id))
         elif frame.event == "agent.session_deleted" and frame.session_id is not None:
             self._forget(frame.session_id)
+            # No replay of it comes to its end any more.
+            for asked in [asked for asked, session_id in self._replays.items() if session_id == frame.session_id]:
+                del self._replays[asked]
+                self._replies.pop(asked).set_result(frame)
         elif frame.event == "agent.state_restored":
             self._follow_copy(frame, request_id)
             return  # the reply is the end of the replay that follows
@@ -205,19 +209,19 @@ class FaultClient:
             event = {"event": "user.reconnect", "session_id": session_id}
         else:
             event = {"event": "user.reconnect_with_state", "signed_state": state.sealed}
-            self._restoring[request_id] = state
+            self._restoring[request_id] = state, self.shared.talks[session_id].is_deleted
         if (await self.ask({**event, **position}, request_id)).is_refusal and session_id in self._attached:
             raise Leave
 
     def _follow_copy(self, frame: ServerFrame, request_id: str) -> None:
         """A state was taken: for its session, or, when that is gone, for a new one that begins with its history."""
-        state, session_id = self._restoring.pop(request_id), frame.session_id
+        (state, was_gone), session_id = self._restoring.pop(request_id), frame.session_id
         assert session_id is not None
         self.shared.counts["states restored"] += 1
         if frame.metadata["original_session_id"] != state.session_id:
             self.shared.problems.append(f"{self.name} sent the state of {state.session_id} and was given: {frame}")
         elif session_id == state.session_id:
-            if self.shared.talks[session_id].is_deleted:
+            if was_gone:
                 self.shared.problems.append(f"session {session_id} is there, although it was deleted: {frame}")
         else:
             self._forget(state.session_id)
