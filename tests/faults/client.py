@@ -234,6 +234,8 @@ class FaultClient:
     async def _post(self, token: str) -> None:
         session_id, text = self._pending.get(token, ("", ""))
         if session_id not in self._attached:
+            if session_id and self.shared.talks[session_id].is_deleted:
+                del self._pending[token]
             return
         self._attached[session_id].own.add(token)
         event = {"event": "user.message", "session_id": session_id, "content": text, "metadata": {"message_id": token}}

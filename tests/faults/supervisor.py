@@ -38,7 +38,7 @@ SETTLE_SECONDS = 180
 LONGER_SECONDS = 60.0
 """By how much at most a round takes longer than twice as long as wanted, to reach its counts."""
 SQLITE = "sqlite"
-_TRACEBACK = re.compile(r"^Traceback .*\n(?:[ ].*\n)+(\S.*)", re.MULTILINE)
+_TRACEBACK = re.compile(r"^(.*)\nTraceback .*\n(?:[ ].*\n)+(\S.*)", re.MULTILINE)
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1, "STALL_SECONDS": 1.5}
 SECRET = "of a round of the fault suite, whose servers are to take each other's states"
 MOST_MIB = 400
@@ -135,8 +135,9 @@ class Supervisor:
             for number, server in enumerate(servers):
                 (self._folder / f"server-{number}.log").write_text(server.log)
                 self._report.counts["clients cut off because they did not read"] += server.log.count(_STALLED)
-                for error in _TRACEBACK.findall(server.log):
-                    self._report.counts[f"tracebacks in the servers' logs: {error[:100]}"] += 1
+                # Whatever is done to it, a server knows what to say of it.
+                for before, error in _TRACEBACK.findall(server.log):
+                    self._report.problems.append(f"server {number} logged a traceback: {error[:200]} ({before[:200]})")
 
     # --- while it runs ---
 
