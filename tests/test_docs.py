@@ -74,6 +74,11 @@ def at(block) -> str:
     return f"{block.heading}, line {block.line}"
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_holds_the_marks_of_a_merge(name):
+    assert not re.search(r"^(<{7}|={7}|>{7})( |$)", page(name), flags=re.MULTILINE)
+
+
 # --- the protocol -----------------------------------------------------------------------------------------------------
 
 
