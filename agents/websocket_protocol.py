@@ -236,8 +236,8 @@ class AgentWebSocket(WebSocketProtocol):
         """Begin the closing handshake; a client that does not complete it within `CLOSE_SECONDS` is dropped."""
         if code not in _SENDABLE_CODES and not 3000 <= code <= 4999:
             raise ValueError(f"{code} is not a close code that may be sent (RFC 6455, section 7.4).")
-        # autobahn's sendClose refuses 1001, 1011, 1012 and 1013.
-        self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(reason, 123), isReply=False)
+        # autobahn's sendClose refuses 1001, 1011, 1012 and 1013, and its encoder members of a StrEnum.
+        self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(str(reason), 123), isReply=False)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         """Send a close frame; whoever waits for room is released, and the client is read for its answer."""

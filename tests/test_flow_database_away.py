@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from myagent.client import ConnectionLost
 from tests.conftest import connected
 from tests.flow import PARTIAL, ended, refusal, text_of, turn, whole_log
 from tests.model_replies import text
@@ -85,6 +86,10 @@ async def test_away_in_the_middle_of_an_answer(server, proxy, model):
         for event in ({"event": "user.reconnect", "session_id": session_id}, {"event": "user.list_sessions"}):
             refused = await refusal(other, event)
             assert refused.code == "try_again", refused
+        with pytest.raises(ConnectionLost) as lost:
+            async with connected(server):
+                pass
+        assert (lost.value.close_code, lost.value.reason) == (1012, "try_again")
         await asyncio.to_thread(proxy.mend)
         frames += await client.until(ended(run.run_id))
         frames = [frame for frame in frames if frame.seq is not None]
