@@ -53,7 +53,7 @@ from sessions_app.entries.runs import (
 from sessions_app.journal import Journal, JournalClosed
 from sessions_app.models import Run
 from sessions_app.pacer import DeltaPacer
-from sessions_app.queries import Conversation
+from sessions_app.queries import Conversation, SessionGone
 from sessions_app.questions import Questions
 from sessions_app.recent import RecentConversations
 from sessions_app.run_ends import RunEnd, log_end
@@ -134,7 +134,7 @@ class RunDriver:
         """Work on the run to its end. Raises nothing; whoever cancels it has put the run's end on record before."""
         try:
             await self._drive()
-        except (Refused, JournalClosed, RunCancelled) as error:
+        except (Refused, JournalClosed, RunCancelled, SessionGone) as error:
             logger.info("Run %s is not ours any more (%s).", self.ref.run_id, error)
         except RunError as error:
             await self._fail(error.code, str(error), **error.details)

@@ -63,6 +63,9 @@ def last_seqs(session_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
 class SessionGone(Exception):
     """The session was deleted meanwhile."""
 
+    def __str__(self) -> str:
+        return "its session was deleted"
+
 
 def end_of_log(session_id: uuid.UUID) -> tuple[int, str]:
     """`last_seq` of a session and the status of what goes on in it, `idle` for nothing. Raises `SessionGone`."""
@@ -94,7 +97,10 @@ class Conversation:
 
 
 def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversation:
-    """The stored conversation; with `summarized`, its newest summary stands for what that covers."""
+    """The stored conversation; with `summarized`, its newest summary stands for what that covers.
+
+    Raises `SessionGone`.
+    """
     placed = Message.objects.filter(session_id=session_id, position__isnull=False).order_by("-position")
     summary = None
     if summarized:
@@ -105,7 +111,9 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
     rows = list(placed.only(*columns)[:_HISTORY_LIMIT])[::-1]
     while rows and rows[0].role == "tool":
         rows.pop(0)  # the limit may have parted results from their call
-    session = Session.objects.values("state", "user__username").get(pk=session_id)
+    session = Session.objects.values("state", "user__username").filter(pk=session_id).first()
+    if session is None:
+        raise SessionGone
     return Conversation(
         [row.to_library() for row in rows],
         dict(session["state"] or {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from sessions_app.batch import Refused
 from sessions_app.driver import Equipment, RunDriver
 from sessions_app.entries.base import RunRef
 from sessions_app.entries.runs import LogEvents
+from sessions_app.queries import SessionGone
 
 
 class SlowJournal:
@@ -64,3 +66,16 @@ async def test_a_commit_says_that_something_before_it_was_refused(driver, journa
     journal.outcomes[0].set_exception(Refused("stale_run"))
     with pytest.raises(Refused):
         await recording
+
+
+async def test_a_run_whose_session_is_gone_before_it_was_read_is_let_go(driver, journal, monkeypatch, caplog):
+    class Gone:
+        async def conversation(self, ref, message, *, summarized):
+            raise SessionGone
+
+    monkeypatch.setattr(driver, "_recent", Gone())
+    with caplog.at_level(logging.INFO):
+        await driver.drive()
+    assert journal.outcomes == []
+    (said,) = [record for record in caplog.records if record.name == "sessions_app.driver"]
+    assert said.levelno == logging.INFO and "is not ours any more" in said.getMessage()

@@ -86,6 +86,11 @@ def test_what_goes_on_at_the_end_of_a_log(session):
         queries.end_of_log(uuid.uuid4())
 
 
+def test_the_conversation_of_a_session_that_is_gone():
+    with pytest.raises(queries.SessionGone):
+        queries.conversation(uuid.uuid4())
+
+
 def test_a_conversation_has_its_messages_in_order_and_the_users_name(ann):
     session = new_session(user_id=ann.pk)
     commit_one(answer(running(session, "one"), "1"))
