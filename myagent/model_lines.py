@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from myagent.llm import Reply, ToolSchema
 from myagent.messages import Message
+from myagent.text import short_id
 
-_SHORT_ID = 8
 _QUOTE = 200
 
 
@@ -28,7 +28,7 @@ def answer_line(run_id: str, step: int, model: str, reply: Reply, *, seconds: fl
 
 
 def _place(run_id: str, step: int) -> str:
-    return f"run={run_id[:_SHORT_ID]} step {step}"
+    return f"run={short_id(run_id)} step {step}"
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # One JSON escape at a time, from the left, so that the second half of an escaped backslash is never taken for one.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _UNSTORABLE_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
+_SHORT_ID = 8
 _PIECE = re.compile(r"[\x00-\x7f]{1,8}|[^\x00-\x7f]{1,3}")
 
 
@@ -63,3 +64,8 @@ def shorten(text: str, limit_bytes: int) -> tuple[str, bool]:
 def pieces(text: str) -> list[str]:
     """`text` in small pieces, as a model would stream it: a few letters, or up to three Chinese characters."""
     return _PIECE.findall(text)
+
+
+def short_id(identifier: object) -> str:
+    """The beginning of an id as all lines of the log name it, so that one search finds them."""
+    return str(identifier)[:_SHORT_ID]

@@ -23,6 +23,7 @@ from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
 from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
 from myagent.protocol.errors import CloseCode, ErrorCode, ProtocolError
 from myagent.protocol.vocabulary import PROTOCOL_VERSION
+from myagent.text import short_id
 from sessions_app import services, state_services
 from sessions_app.clients import Client, try_again
 from sessions_app.engine import Engine
@@ -30,8 +31,6 @@ from sessions_app.frame_lines import frame_line
 from sessions_app.pump import Pump
 
 logger = logging.getLogger(__name__)
-
-_SHORT_ID = 8
 
 
 class AgentConsumer(AsyncConsumer):
@@ -129,7 +128,7 @@ class AgentConsumer(AsyncConsumer):
 
     def _log_frame(self, arrow: str, frame: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s %s", self.client.connection_id[:_SHORT_ID], arrow, frame_line(frame))
+            logger.debug("%s %s %s", short_id(self.client.connection_id), arrow, frame_line(frame))
 
     async def _pump_frames(self) -> None:
         try:

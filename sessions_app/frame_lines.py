@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-_SHORT_ID = 8
+from myagent.text import short_id
+
 _ENVELOPE = ("event", "timestamp", "session_id", "step_id", "content", "metadata", "seq", "event_id")
 
 
@@ -39,7 +40,7 @@ def _event_line(event: dict[str, Any]) -> str:
 
 
 def _id(name: str, value: object) -> str:
-    return f"{name}={_plain(value[:_SHORT_ID])}" if isinstance(value, str) else ""
+    return f"{name}={_plain(short_id(value))}" if isinstance(value, str) else ""
 
 
 def _plain(text: str) -> str:

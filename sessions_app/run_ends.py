@@ -7,10 +7,9 @@ import uuid
 from dataclasses import dataclass
 
 from myagent.llm import Usage
+from myagent.text import short_id
 
 logger = logging.getLogger(__name__)
-
-_SHORT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class RunEnd:
             "agent": self.agent,
             "model": model or "-",
             "user": self.user or "-",
-            "session": str(self.session_id)[:_SHORT],
+            "session": short_id(self.session_id),
             "run": self.run_id,
             "steps": self.steps,
             "tool_calls": self.tool_calls,

@@ -27,7 +27,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidPro
 from myagent.client.errors import ConnectionLost, HandshakeRefused, RequestRefused
 from myagent.client.frames import Accepted, Match, Replayed, ServerFrame, predicate
 from myagent.client.sessions import SessionRequests
-from myagent.client.wire import Content, accepted, answers, message, new_id, response, wire
+from myagent.client.wire import Content, accepted, answers, message, new_id, replayed, response, wire
 from myagent.protocol.client_base import ClientEvent
 
 MAX_FRAME_BYTES = 32 * 2**20
@@ -94,8 +94,7 @@ class Client(SessionRequests):
         Raises `RequestRefused`. What was sent again is to be read as any other frame.
         """
         event = {"event": "user.reconnect", "session_id": session_id, "last_seq": self.cursors.get(session_id, 0)}
-        known = (await self.request(event)).metadata
-        return Replayed(count=known["replayed"], last_seq=known["last_seq"], run_status=known["run_status"])
+        return replayed(await self.request(event))
 
     async def ack(self, session_id: str) -> None:
         """Tell the server up to where this client has read a session."""

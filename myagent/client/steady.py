@@ -17,7 +17,7 @@ from myagent.client.frames import Accepted, Replayed, ServerFrame
 from myagent.client.line import Line, Link
 from myagent.client.outbox import Outbox, Outgoing
 from myagent.client.sessions import SessionRequests
-from myagent.client.wire import Content, accepted, answers, message, new_id, response, wire
+from myagent.client.wire import Content, accepted, answers, message, new_id, replayed, response, wire
 from myagent.protocol.client_base import ClientEvent
 from myagent.protocol.errors import CloseCode, ErrorCode
 
@@ -76,8 +76,7 @@ class SteadyClient(SessionRequests):
         notice = _granted(await self._reply(reply))
         if notice.event == "agent.session_deleted":
             raise RequestRefused(notice)
-        known = notice.metadata
-        return Replayed(count=known["replayed"], last_seq=known["last_seq"], run_status=known["run_status"])
+        return replayed(notice)
 
     async def say(self, session_id: str, content: Content, message_id: str | None = None) -> Accepted:
         """Send a message and return once the server has stored it; the answer comes as events."""

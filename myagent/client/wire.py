@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from myagent.client.frames import Accepted, ServerFrame
+from myagent.client.frames import Accepted, Replayed, ServerFrame
 from myagent.protocol.client_base import ClientEvent
 from myagent.protocol.client_events import UserCreateSession, UserResponse, UserUpdateSession
 
@@ -66,6 +66,12 @@ def accepted(reply: ServerFrame) -> Accepted:
         position=known["position"],
         duplicate=known.get("duplicate", False),
     )
+
+
+def replayed(notice: ServerFrame) -> Replayed:
+    """What the notice `replay` says."""
+    known = notice.metadata
+    return Replayed(count=known["replayed"], last_seq=known["last_seq"], run_status=known["run_status"])
 
 
 def answers(frame: ServerFrame, request_id: str, answered_by: Callable[[ServerFrame], bool] | None = None) -> bool:

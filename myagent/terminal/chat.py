@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -13,8 +14,7 @@ from myagent.client import ClientError, Link, RequestRefused, SteadyClient
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
 from myagent.terminal.asking import Asking, Interrupted, Left, Woken
-from myagent.terminal.blocks import Failed, Note, Said
-from myagent.terminal.commands import Command, Message, Mistake, read
+from myagent.terminal.blocks import Failed, Note
 from myagent.terminal.confirmation import Confirmation, Decision
 from myagent.terminal.feed import Feed
 from myagent.terminal.goals import GoOn, Leave, Next
@@ -28,7 +28,7 @@ CTRL_C = 130
 TERMINATED = 143
 
 
-class Chat:
+class Chat(ABC):
     """One session on one steady client. Everything is printed by `run`; whatever else happens only wakes it."""
 
     shows_history = True
@@ -136,28 +136,9 @@ class Chat:
             except Left:
                 self.finish()
 
+    @abstractmethod
     async def listen(self) -> None:
-        """Wait for what is typed, and do it. Raises `Woken`, `Interrupted`, `Left`."""
-        draft, self.draft = self.draft, ""
-        self.screen.ready()
-        try:
-            line = await self.asking.line(draft)
-        except Woken as woken:
-            self.draft = woken.text
-            raise
-        if line.strip() and not self.asking.leaves_line:
-            self.screen.show([Said(line.strip())])
-        match read(line):
-            case Message(text):
-                self.do(self.say(text))
-            case Command(name, argument):
-                await self.obey(name, argument)
-            case Mistake(words):
-                self.feed.tell(Note(words, "warning"))
-
-    async def obey(self, name: str, argument: str) -> None:
-        """Carry out a command of `commands.commands()`."""
-        raise NotImplementedError
+        """Wait for what is to be said or done next, and begin it. Raises `Woken`, `Interrupted`, `Left`."""
 
     async def _watch(self) -> None:
         with quiet():

@@ -7,9 +7,10 @@ from rich.text import Text
 from myagent.client import SessionInfo, SessionPage, SteadyClient
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL, Address
-from myagent.terminal.asking import Asking, Interrupted
-from myagent.terminal.blocks import Note
+from myagent.terminal.asking import Asking, Interrupted, Woken
+from myagent.terminal.blocks import Note, Said
 from myagent.terminal.chat import Chat
+from myagent.terminal.commands import Command, Message, Mistake, read
 from myagent.terminal.goals import GoOn, Next
 from myagent.terminal.menu import help_table, session_lines
 from myagent.terminal.plain import one_line
@@ -29,9 +30,28 @@ class Interactive(Chat):
         if self._must_choose:
             await self._choose()
         else:
-            await super().listen()
+            await self._take_line()
 
-    async def obey(self, name: str, argument: str) -> None:
+    async def _take_line(self) -> None:
+        draft, self.draft = self.draft, ""
+        self.screen.ready()
+        try:
+            line = await self.asking.line(draft)
+        except Woken as woken:
+            self.draft = woken.text
+            raise
+        if line.strip() and not self.asking.leaves_line:
+            self.screen.show([Said(line.strip())])
+        match read(line):
+            case Message(text):
+                self.do(self.say(text))
+            case Command(name, argument):
+                await self._obey(name, argument)
+            case Mistake(words):
+                self.feed.tell(Note(words, "warning"))
+
+    async def _obey(self, name: str, argument: str) -> None:
+        """Carry out a command of `commands.commands()`."""
         match name:
             case "sessions":
                 self.do(self._list(argument))
