@@ -14,6 +14,8 @@ POSTGRES ?= 127.0.0.1
 FAULTS ?= --seconds 600 --kills 110 --cuts 1100
 DATABASES ?= sqlite postgres://postgres@127.0.0.1:5432/postgres
 STAMPS := $(VENV)/.stamps
+# The tests start Python hundreds of times: what it compiled once is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Without a key the offline demo model answers, so that the first start needs nothing at all.
 has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(export[[:space:]]+)?OPENAI_API_KEY[[:space:]]*=[[:space:]]*[^[:space:]\#]' .env && echo yes))

@@ -257,7 +257,9 @@ async def test_an_agent_may_refuse_while_it_is_busy(client, model):
     assert frame.code == "session_busy"
     answer.gate.open()
     await client.wait_for(ended(accepted.run_id))
-    assert not (await client.say(session_id, "second", "m-2")).duplicate
+    accepted = await client.say(session_id, "second", "m-2")
+    assert not accepted.duplicate
+    await client.wait_for(ended(accepted.run_id))  # else its request may come to the next test
 
 
 async def test_an_agent_may_drop_what_it_does(server, client, model):

@@ -70,7 +70,7 @@ async def test_at_the_end_there_is_nothing_to_replay(server, client):
     async with connected(server, cursors=client.cursors) as other:
         replayed = await other.reconnect(session_id)
         assert (replayed.count, replayed.last_seq) == (0, frames[-1].seq)
-        await client.say(session_id, "and live again")
+        await turn(client, session_id, "and live again")
         assert (await other.wait_for("user.message")).content == "and live again"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from myagent.client import ConnectionLost
 from tests.conftest import connected
-from tests.flow import happens, only, refusal, turn, whole_log
+from tests.flow import ended, happens, only, refusal, turn, whole_log
 from tests.model_replies import text
 
 pytestmark = pytest.mark.database
@@ -98,9 +98,10 @@ async def test_list_shows_the_run_that_goes_on(client, model):
     model.script(answer := text("slow words", hang=1))
     session_id = await client.create_session(title="busy one")
     await client.say(session_id, "first")
-    await client.say(session_id, "second")
+    queued = await client.say(session_id, "second")
     assert (await listed(client, query="busy one"))["sessions"][0]["run_status"] == "running"
     answer.gate.open()
+    await client.wait_for(ended(queued.run_id))  # else its request may come to the next test
 
 
 @pytest.mark.parametrize(

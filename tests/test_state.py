@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 from django.test import override_settings
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from myagent.messages import Message, ToolCall
@@ -124,6 +124,7 @@ def test_no_character_can_be_changed(part, data):
 
 @given(st.sampled_from(PARTS), st.text(max_size=50))
 def test_no_part_can_be_another_text(part, text):
+    assume(text != SEALED[part])
     assert refused({**SEALED, part: text}) == ("version" if part == "version" else "altered")
 
 
