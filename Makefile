@@ -9,7 +9,7 @@ OPTIONS ?=
 PYTEST ?=
 # A server serves the tests of one file, so a file is run by one worker. Half of their time they wait for something, so
 # there are more workers than cores.
-PARALLEL ?= -n 4 --dist loadfile
+PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
 POSTGRES ?= 127.0.0.1
 FAULTS ?= --seconds 600 --kills 110 --cuts 1100
 DATABASES ?= sqlite postgres://postgres@127.0.0.1:5432/postgres

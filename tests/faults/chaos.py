@@ -22,6 +22,10 @@ ALONE_SHARE = 0.75
 UP_SHARE = 0.7
 """Of the time that a start takes, a server is left alone after it: on a busy machine none would ever be up."""
 
+HOLDING = frozenset({Kind.PAUSE, Kind.LOCK})
+"""What can hold the lock of a SQLite database for longer than a server that starts waits for it."""
+LOCKED = "database is locked"
+
 
 class Chaos:
     """What happens is chosen by `seed`; when exactly, by the machine."""
@@ -102,10 +106,16 @@ class Chaos:
         await asyncio.to_thread(server.kill)
 
     async def _start(self, server: AgentServer) -> None:
-        begun = time.monotonic()
-        await asyncio.to_thread(server.start)
-        self._start_seconds = time.monotonic() - begun
-        self.up[server] = True
+        """As a service manager would: again, when it ended because something that stands still held the database."""
+        begun = time.time()
+        while not self.up[server]:
+            try:
+                await asyncio.to_thread(server.start)
+                self.up[server] = True
+            except ServerFailed as failed:
+                if LOCKED not in failed.log[-500:] or not self.disturbances.count(HOLDING, begun, time.time()):
+                    raise
+        self._start_seconds = time.time() - begun
 
     async def _kill_while_it_starts(self, server: AgentServer, name: str, moments: list[float]) -> None:
         with self.disturbances.during(Kind.KILL, name):
