@@ -9,10 +9,13 @@ import pytest
 from tests.conftest import connected
 from tests.flow import PARTIAL, ended, happens, only, text_of, turn, whole_log
 from tests.model_replies import text, tools
-from tests.processes import KINDS, NEVER, SQLITE, lapse, two_servers
+from tests.processes import KINDS, NEVER, POSTGRES, POSTGRES_REDIS, SQLITE, lapse, two_servers
 
 LEASE_SECONDS = 6
 """Long enough for a busy machine to renew it, short enough to wait for its end."""
+
+FURTHEST = (SQLITE, POSTGRES_REDIS)
+"""The ways that differ most; what lies between is tried by one test, because each pair of servers takes seconds."""
 
 
 def settings_for(kind):
@@ -54,7 +57,7 @@ async def test_killed_in_an_answer(kind, model, tmp_path):
         assert "Traceback" not in second.log
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FURTHEST)
 async def test_killed_while_a_person_is_asked(kind, model, tmp_path):
     model.reset()
     path = tmp_path / "written"
@@ -76,7 +79,7 @@ async def test_killed_while_a_person_is_asked(kind, model, tmp_path):
         assert path.read_text() == "x"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != SQLITE])
+@pytest.mark.parametrize("kind", [POSTGRES])
 async def test_killed_and_cancelled_before_anybody_took_over(kind, model, tmp_path):
     model.reset()
     model.script(text("one two three", hang=1))
@@ -94,7 +97,7 @@ async def test_killed_and_cancelled_before_anybody_took_over(kind, model, tmp_pa
         assert [frame.event for frame in log if frame.ends_run] == ["agent.interrupted", "agent.final_answer"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FURTHEST)
 async def test_frozen_longer_than_its_lease(kind, model, tmp_path):
     model.reset()
     model.script(stale := text("never shown to anybody", hang=1), text("one two three"))
