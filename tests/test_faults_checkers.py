@@ -69,6 +69,8 @@ class Round:
         self.states = []
         self.copies = {}
         self.leftovers = []
+        self.calls = [{"run_id": RUN, "step_id": "call", "arguments_run": {"key": KEY, "seconds": 0}}]
+        self.spans = [self.span("reply"), self.span("tool", "call"), self.span("reply")]
         self.copied_runs = []
         self.effects = Counter({KEY: 1})
         self.disturbances = Disturbances()
@@ -83,6 +85,9 @@ class Round:
             for row in self.history[: before + 1 + 2 * step]
         ]
         return Asked(at=at, token="m1", step=step, attempt=attempt, messages=tuple(messages), fault=fault)
+
+    def span(self, kind, step_id="", *, outcome="ok", retries=0):
+        return {"run_id": RUN, "kind": kind, "name": kind, "step_id": step_id, "outcome": outcome, "retries": retries}
 
     def disturb(self, kind):
         with self.disturbances.during(kind):
@@ -103,9 +108,9 @@ class Round:
             "run": [self.run, *self.copied_runs],
             "message": self.history,
         }
-        tables |= {"toolcall": self.leftovers, "confirmation": []}
+        tables |= {"toolcall": [*self.calls, *self.leftovers], "confirmation": [], "span": self.spans}
         if not session:
-            tables |= dict.fromkeys(("event", "run", "message"), [])
+            tables = dict.fromkeys(tables, [])
         conversations = Conversations(["c0", "c1", "c2"], None)
         conversations.run_of["m1"], conversations.session_of["m1"] = RUN, SESSION
         conversations.talks[SESSION], conversations.states, conversations.copies = self.talk, self.states, self.copies
@@ -214,6 +219,23 @@ def ask_with_another_history(it):
     it.asked[1].messages[1]["content"] = "other"
 
 
+def lose_a_span(it):
+    del it.spans[0]
+
+
+def trace_a_call_that_was_not_run(it):
+    it.calls[0]["arguments_run"] = None
+
+
+def leave_a_span_open(it):
+    it.disturb(Kind.KILL)
+    it.spans[2]["outcome"] = "open"
+
+
+def lose_a_span_of_a_call(it):
+    del it.spans[1]
+
+
 def forget_a_message(it):
     it.run["id"] = it.history[0]["run_id"] = "0000-0002"
 
@@ -242,6 +264,10 @@ def forget_a_message(it):
         (ask_for_what_is_committed, "could have come back late"),
         (ask_after_the_end, "was asked after the end"),
         (ask_with_another_history, "was asked with"),
+        (lose_a_span, "they tell of 1 requests, and the model had 2"),
+        (trace_a_call_that_was_not_run, "they tell of the calls ['call'], and [] were run"),
+        (lose_a_span_of_a_call, "they tell of the calls [], and ['call'] were run"),
+        (leave_a_span_open, "go on"),
         (forget_a_message, "was accepted as run"),
     ],
 )
@@ -252,7 +278,14 @@ def test_what_is_wrong_is_found(finished, spoil, words):
 
 
 @pytest.mark.parametrize(
-    ("kind", "spoil"), [(Kind.KILL, not_know_a_result), (Kind.KILL, ask_again), (Kind.PAUSE, ask_for_what_is_committed)]
+    ("kind", "spoil"),
+    [
+        (Kind.KILL, not_know_a_result),
+        (Kind.KILL, ask_again),
+        (Kind.KILL, lose_a_span),
+        (Kind.KILL, lose_a_span_of_a_call),
+        (Kind.PAUSE, ask_for_what_is_committed),
+    ],
 )
 def test_what_a_disturbance_excuses(finished, kind, spoil):
     finished.disturb(kind)

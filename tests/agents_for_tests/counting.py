@@ -73,4 +73,5 @@ agent = create_react_agent(
     tools=[quick, slow, block, again, fail, careful],
     system_prompt="You are the agent of the fault suite.",
     max_steps=8,
+    enable_tracing=True,
 )

@@ -13,6 +13,7 @@ from tests.faults.log_checker import LogChecker
 from tests.faults.model import Asked
 from tests.faults.model_checker import ModelChecker
 from tests.faults.session_checker import SessionChecker
+from tests.faults.span_checker import SpanChecker
 from tests.faults.stored import Stored
 from tests.faults.view import View
 
@@ -38,6 +39,7 @@ def check_all(
         view.check_holes(stored.frames)
         problems += view.problems
     problems += SessionChecker(stored, conversations).check()
+    problems += SpanChecker(asked, stored).check()
     return [*problems, *ModelChecker(asked, stored, conversations).check()]
 
 

@@ -16,7 +16,7 @@ import psycopg
 
 Row = dict[str, Any]
 LOCK_WAIT_SECONDS = 30
-TABLES = ("session", "run", "message", "toolcall", "confirmation", "event")
+TABLES = ("session", "run", "message", "toolcall", "confirmation", "span", "event")
 _IDS = ("id", "session_id", "run_id")
 _JSON = ("answer", "arguments", "arguments_run", "tool_calls", "parts")
 

@@ -11,7 +11,7 @@ from tests.faults.database import Row
 from tests.faults.stored import Stored
 
 OF_SESSION = ("event", "run", "message")
-OF_RUN = ("toolcall", "confirmation")
+OF_RUN = ("toolcall", "confirmation", "span")
 
 
 class SessionChecker:

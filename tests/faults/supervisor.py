@@ -212,6 +212,7 @@ class Supervisor:
         counts["steps shown anew"] = sum(row["name"] == "agent.step_reset" for row in tables["event"])
         counts["tool calls"] = len(tables["toolcall"])
         counts["tool calls with unknown result"] = sum(row["outcome"] == "unknown" for row in tables["toolcall"])
+        counts["spans of calls"] = len(tables["span"])
         counts["effects of tools"] = effects_in(self._effects).total()
         counts["model calls"] = len(self._model.asked)
         counts["model calls failed"] = sum(bool(request.fault) for request in self._model.asked)
