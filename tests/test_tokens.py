@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 from agents import credentials
 from agents.local_user import ensure_local_user, issue_banner_token
 from agents.logs import RedactingFormatter, redact
-from agents.models import AccessToken, hash_token
+from agents.models import AccessToken, HostedAgent, hash_token
 from myagent import i18n
 from tests.factories import database
 
@@ -133,8 +133,11 @@ def test_banner_tokens_of_earlier_starts_stay_good_until_they_expire():
 
 
 def test_createtoken_prints_the_token_once(ann):
-    out = StringIO()
-    call_command("createtoken", "ann", "--name", "ci", "--agents", "a, b", "--expires", "30d", stdout=out)
+    out, err = StringIO(), StringIO()
+    for name in ("a", "b"):
+        HostedAgent.objects.create(name=name)
+    call_command("createtoken", "ann", "--name", "ci", "--agents", "a, b", "--expires", "30d", stdout=out, stderr=err)
+    assert err.getvalue() == ""
     token = AccessToken.objects.with_plaintext(out.getvalue().strip()).get()
     assert (token.user, token.name, token.agents) == (ann, "ci", ["a", "b"])
     assert timedelta(days=29) < token.expires_at - timezone.now() <= timedelta(days=30)
@@ -157,6 +160,22 @@ def test_createtoken_for_an_inactive_user(ann):
     User.objects.update(is_active=False)
     with pytest.raises(CommandError, match="not active"):
         call_command("createtoken", "ann")
+
+
+@pytest.mark.parametrize("nothing", ["", ",", " , "])
+def test_createtoken_for_no_agent_is_not_for_all_of_them(ann, nothing):
+    with pytest.raises(CommandError, match="agents.*names nothing"):
+        call_command("createtoken", "ann", f"--agents={nothing}")
+    assert not AccessToken.objects.exists()
+
+
+def test_createtoken_warns_of_agents_that_nobody_knows(ann):
+    HostedAgent.objects.create(name="a")
+    out, err = StringIO(), StringIO()
+    call_command("createtoken", "ann", "--agents", "a,elsewhere,typo", stdout=out, stderr=err)
+    assert AccessToken.objects.with_plaintext(out.getvalue().strip()).get().agents == ["a", "elsewhere", "typo"]
+    assert "elsewhere, typo" in err.getvalue()
+    assert out.getvalue().strip() not in err.getvalue()
 
 
 @pytest.mark.parametrize("period", ["30", "0d", "d", "3y", "-1d", "1.5h"])

@@ -101,5 +101,8 @@ def period(text: str) -> timedelta:
 
 
 def names(text: str) -> list[str]:
-    """Names with commas between them as an argument."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Names with commas between them as an argument; at least one, since an empty list may mean all."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(_("%(text)r names nothing; write a or a,b") % {"text": text})
+    return found

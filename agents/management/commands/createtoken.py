@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from agents.audit import note_made
 from agents.management.base import PlainCommand, names, period, speak_early
-from agents.models import AccessToken
+from agents.models import AccessToken, HostedAgent
 from myagent.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -43,7 +43,16 @@ class Command(PlainCommand):
             user, options["name"] or "createtoken", agents=options["agents"], expires_at=expires_at
         )
         note_made(token, _("Made for %(user)s.") % {"user": user.get_username()})
+        if unknown := _unknown(options["agents"]):
+            words = _("No server has loaded an agent of this name from this database: %(names)s")
+            self.stderr.write("⚠️  " + words % {"names": ", ".join(unknown)}, lambda text: text)
         self.stdout.write(plaintext)
+
+
+def _unknown(wanted: list[str]) -> list[str]:
+    """Those of these names that no agent has; one of them may be loaded later."""
+    known = set(HostedAgent.objects.filter(name__in=wanted).values_list("name", flat=True))
+    return [name for name in wanted if name not in known]
 
 
 def _user(username: str, *, create: bool) -> User:
