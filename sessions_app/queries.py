@@ -128,7 +128,6 @@ class RunNews:
     """What somebody else may have done to a run: its epoch and whether it goes on, and answers to its questions."""
 
     epoch: int
-    is_active: bool
     answers: dict[str, dict[str, Any]]
 
 
@@ -138,8 +137,8 @@ def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
     answer: Any
     for run_id, step_id, answer in answered.values_list("run_id", "step_id", "answer"):
         answers.setdefault(run_id, {})[step_id] = answer
-    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch", "status")
-    return {pk: RunNews(epoch, status in Run.ACTIVE, answers.get(pk, {})) for pk, epoch, status in rows}
+    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch")
+    return {pk: RunNews(epoch, answers.get(pk, {})) for pk, epoch in rows}
 
 
 def going_of(agents: Collection[str]) -> Counter[str]:

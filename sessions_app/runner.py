@@ -190,7 +190,8 @@ class Runner:
         news = await in_thread(queries.run_news, list(ours))
         for run_id, epoch in ours.items():
             about = news.get(run_id)
-            if about is None or not about.is_active or about.epoch != epoch:
+            # Whoever ends a run over its owner raises the epoch: one that ended with ours is about to learn it.
+            if about is None or about.epoch != epoch:
                 self.stop_runs([run_id])
                 continue
             for step_id, answer in about.answers.items():
