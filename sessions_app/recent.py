@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict
 
+import orjson
+
 from agents.database import in_thread_patiently
 from myagent.messages import Message
 from sessions_app import queries
@@ -41,7 +43,10 @@ class RecentConversations:
 
     def remember(self, session_id: uuid.UUID, history_end: int, conversation: Conversation) -> None:
         self._forget(session_id)
-        size = sum(_characters(message) for message in conversation.messages)
+        size = sum(_characters(message) for message in conversation.messages) + len(conversation.summary)
+        size += len(orjson.dumps(conversation.state)) if conversation.state else 0
+        if size > self._max_characters:
+            return
         self._kept[session_id] = history_end, size, conversation
         self._characters += size
         while self._characters > self._max_characters:

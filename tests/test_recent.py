@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from myagent.messages import Message
 from sessions_app.queries import Conversation
 from sessions_app.recent import RecentConversations
@@ -44,6 +46,26 @@ def test_the_one_used_longest_ago_makes_room():
     recent.remember(old, 1, conversation("x" * 700))
     assert recent.recall(new, 1) is None
     assert recent.recall(old, 1) is not None
+
+
+@pytest.mark.parametrize(("state", "summary"), [({"document": "x" * 1_000}, ""), ({}, "x" * 1_000)])
+def test_all_that_is_kept_counts(state, summary):
+    recent = RecentConversations(max_characters=1_500)
+    other = uuid.uuid4()
+    recent.remember(other, 1, conversation())
+    recent.remember(SESSION, 1, Conversation([Message.user("hi")], state, None, summary))
+    assert recent.recall(other, 1) is not None
+    recent.remember(SESSION, 1, Conversation([Message.user("hi")], state, None, summary))
+    recent.remember(other, 1, Conversation([Message.user("hi")], state, None, summary))
+    assert recent.recall(SESSION, 1) is None
+
+
+def test_what_is_too_large_takes_the_place_of_nothing():
+    recent = RecentConversations(max_characters=1_000)
+    other = uuid.uuid4()
+    recent.remember(other, 1, conversation())
+    recent.remember(SESSION, 1, conversation("x" * 2_000))
+    assert (recent.recall(SESSION, 1), recent.recall(other, 1) is None) == (None, False)
 
 
 def test_pictures_count():
