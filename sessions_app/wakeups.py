@@ -67,15 +67,19 @@ class Wakeups:
             pending, self._pending = self._pending, {}
             grown = {str(session_id): last_seq for session_id, last_seq in pending.items()}
             try:
-                await self._layer.group_send(GROUP, {"type": MESSAGE_TYPE, "from": self._name, "grown": grown})
+                await self._layer.group_send(GROUP, self._news(grown))
             except Exception as error:  # noqa: BLE001 - whatever the layer's backend raises, polling makes it good
                 self._complain(_NOT_TOLD, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _receive(self) -> None:
+        channel = ""
         while True:
             try:
-                channel = await self._layer.new_channel()
+                if not channel:
+                    # A layer that cannot be reached keeps what `new_channel` began, once for each try; so ask it first.
+                    await self._layer.group_send(GROUP, self._news({}))
+                    channel = await self._layer.new_channel()
                 await self._layer.group_add(GROUP, channel)
                 while True:
                     self._take(await self._layer.receive(channel))
@@ -89,6 +93,9 @@ class Wakeups:
         if is_due:
             self._complained[words] = now
         logger.log(logging.WARNING if is_due else logging.DEBUG, words, error)
+
+    def _news(self, grown: dict[str, int]) -> dict[str, Any]:
+        return {"type": MESSAGE_TYPE, "from": self._name, "grown": grown}
 
     def _take(self, message: dict[str, Any]) -> None:
         if message.get("from") != self._name:
