@@ -105,7 +105,8 @@ class Allowance:
         if self.messages_per_minute == 0:
             raise TooFast(None)
         interval = _MINUTE / self.messages_per_minute
-        due_at = max(due_at, now) + interval
+        # No message is due later than a minute from now, but for one that was counted by a clock that ran ahead.
+        due_at = min(max(due_at, now), now + _MINUTE) + interval
         if (early := due_at - now - _MINUTE) > timedelta(0):
             raise TooFast(math.ceil(early.total_seconds()))
         return due_at

@@ -49,6 +49,15 @@ def test_as_many_as_are_allowed_may_come_at_once():
     assert pass_all(3, [0, 0, 0, 60, 60, 60, 60]) == [None] * 6 + [20]
 
 
+def test_a_clock_that_ran_ahead_costs_a_minute_at_most():
+    allowance = Allowance(user_id=1, messages_per_minute=3)
+    ahead = allowance.next_due(NOON, NOON + timedelta(hours=2))
+    with pytest.raises(TooFast) as early:
+        allowance.next_due(ahead, NOON)
+    assert early.value.seconds == 20
+    assert allowance.next_due(NOON + timedelta(minutes=1), NOON + timedelta(seconds=20)) is not None
+
+
 def test_none_at_all_and_no_limit():
     with pytest.raises(TooFast) as none:
         Allowance(user_id=1, messages_per_minute=0).next_due(NOON, NOON)
