@@ -6,7 +6,10 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from myagent.exceptions import RunCancelled
 from myagent.host import ConfirmationRequest, Decision
@@ -18,6 +21,8 @@ from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.translate import Translator
 
 Answer = dict[str, Any]
+LOOK_SECONDS = 5.0
+"""Between two looks at the clock while a question is open."""
 
 
 class Questions:
@@ -84,9 +89,19 @@ class Questions:
             )
         )
 
+    async def _is_answered(self, question: asyncio.Future[Answer], patience: float) -> bool:
+        # By both clocks: while the machine sleeps, the loop's stands still, and that which judges answers does not.
+        loop = asyncio.get_running_loop()
+        expires_at, until = timezone.now() + timedelta(seconds=patience), loop.time() + patience
+        while not question.done():
+            left = min(until - loop.time(), (expires_at - timezone.now()).total_seconds())
+            if left <= 0:
+                return False
+            await asyncio.wait([question], timeout=min(left, LOOK_SECONDS))
+        return True
+
     async def _wait(self, step_id: str, question: asyncio.Future[Answer], patience: float) -> Answer:
-        done, _pending = await asyncio.wait([question], timeout=patience)
-        if done:
+        if await self._is_answered(question, patience):
             return question.result()
         # Somebody may have been quicker, here or in another process: the database decides.
         quicker = await self._record(LapseConfirmation(**self._mine, step_id=step_id))
