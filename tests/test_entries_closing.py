@@ -2,7 +2,7 @@
 
 import pytest
 
-from myagent.protocol.server_events import StepResetMetadata, StepVoided
+from myagent.protocol.server_events import StepResetMetadata, StepVoided, Thinking, ThinkingMetadata
 from sessions_app.entries.requests import CancelRuns
 from sessions_app.entries.runs import LogEvents
 from sessions_app.models import Confirmation, Message, ToolCall
@@ -74,6 +74,14 @@ def test_text_that_was_shown_stays_once(session, ref):
     cancel(session)
     cancel(session)
     assert [text.partition("\n")[0] for role, text in history(session) if role == "assistant"] == ["It is sun"]
+
+
+def test_text_stays_that_was_shown_before_further_reasoning(session, ref):
+    more = ThinkingMetadata(run_id=str(ref.run_id), step=1, reasoning=True, index=0)
+    commit_one(deltas(ref, partial(ref, "It is ")))
+    commit_one(deltas(ref, Thinking(content="Is it?", metadata=more)))
+    cancel(session)
+    assert [text.partition("\n")[0] for role, text in history(session) if role == "assistant"] == ["It is "]
 
 
 def test_text_of_the_same_batch_stays(session, ref):

@@ -116,7 +116,7 @@ def _milliseconds(lasted: timedelta) -> int:
 
 def _shown_text(run: LockedRun) -> str:
     """What clients saw of the text of a step whose reply never became part of the history."""
-    newest = _newest_shown(run)
+    newest = _newest_shown(run, but_reasoning=True)
     if newest is None or newest.name != "agent.partial_answer" or _metadata(newest)["is_final"]:
         return ""
     pieces = Event.objects.filter(session_id=run.session_id, name=newest.name, step_id=newest.step_id).order_by("seq")
@@ -133,11 +133,16 @@ def unfinished_step(run: LockedRun, steps: int) -> int:
     return int(metadata["step"]) if is_shown and metadata["step"] > steps else 0
 
 
-def _newest_shown(run: LockedRun) -> Event | None:
+def _newest_shown(run: LockedRun, *, but_reasoning: bool = False) -> Event | None:
     """The run's last event that showed something of a step, began one, or made one void."""
     names = ("agent.partial_answer", "agent.thinking", "agent.step_reset")
-    newest = Event.objects.filter(session_id=run.session_id, name__in=names).order_by("-seq").first()
-    return newest if newest is not None and _metadata(newest)["run_id"] == str(run.id) else None
+    for event in Event.objects.filter(session_id=run.session_id, name__in=names).order_by("-seq").iterator():
+        metadata = _metadata(event)
+        if metadata["run_id"] != str(run.id):
+            break
+        if not (but_reasoning and metadata.get("reasoning")):
+            return event
+    return None
 
 
 def _metadata(event: Event) -> dict[str, Any]:
