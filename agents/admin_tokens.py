@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import Field, ForeignKey, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agents.models import AccessToken, HostedAgent
+from agents.rights import denied_to
 
 LIVES = (
     (1, _("a day")),
@@ -34,27 +36,16 @@ class TokenForm(forms.ModelForm):
     """What is said of a new token."""
 
     life = forms.TypedChoiceField(label=capfirst(_("good for")), choices=LIVES, coerce=int, initial=DEFAULT_LIFE)
-    agents = forms.MultipleChoiceField(
-        label=capfirst(_("agents")),
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text=_("Those it is good for; none means all that its user may use."),
-    )
 
     class Meta:
         model = AccessToken
         fields = ("user", "name", "agents")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        names = HostedAgent.objects.values_list("name", flat=True)
-        self.fields["agents"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
-
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(admin.ModelAdmin):
     """Whoever may add tokens makes them for themselves; for others only who may change these users, and so their
-    passwords; for superusers only superusers.
+    passwords; for superusers only superusers. Nobody else sees, or revokes, the tokens of others.
     """
 
     list_display = ("name", "prefix", "user", "state", "created_at", "expires_at", "last_used_at")
@@ -65,6 +56,10 @@ class AccessTokenAdmin(admin.ModelAdmin):
     readonly_fields = fields
     autocomplete_fields = ("user",)
     actions = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessToken]:
+        tokens: QuerySet[AccessToken] = super().get_queryset(request)
+        return tokens if _may_make_for_others(request) else tokens.filter(user=request.user.pk)
 
     @admin.display(description=_("state"))
     def state(self, token: AccessToken) -> Any:
@@ -83,6 +78,17 @@ class AccessTokenAdmin(admin.ModelAdmin):
 
     def get_autocomplete_fields(self, request: HttpRequest) -> Any:
         return self.autocomplete_fields if _may_make_for_others(request) else ()
+
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "agents":
+            return forms.MultipleChoiceField(
+                label=capfirst(db_field.verbose_name),
+                required=False,
+                widget=forms.CheckboxSelectMultiple,
+                choices=[(name, name) for name in _agents(request)],
+                help_text=_("Those it is good for; none means all that its user may use."),
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "user":
@@ -141,6 +147,14 @@ class AccessTokenAdmin(admin.ModelAdmin):
 
 def _may_make_for_others(request: HttpRequest) -> bool:
     return request.user.has_perm("auth.change_user")
+
+
+def _agents(request: HttpRequest) -> Iterable[str]:
+    """The agents that may be chosen for a new token; whoever makes it for themselves sees no others."""
+    rows = HostedAgent.objects.all()
+    if not _may_make_for_others(request):
+        rows = rows.exclude(name__in=denied_to(request.user.pk))
+    return rows.values_list("name", flat=True)
 
 
 def _users(request: HttpRequest) -> QuerySet[Any]:

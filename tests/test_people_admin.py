@@ -106,6 +106,44 @@ def test_whoever_may_add_tokens_makes_them_for_themselves(ann):
     assert AccessToken.objects.with_plaintext(shown_token(make(client, me))).get().user == me
 
 
+def test_the_form_names_no_agent_that_its_visitor_may_not_use(ann):
+    for name in ("open", "secret"):
+        HostedAgent.objects.create(name=name)
+    HostedAgent.objects.get(name="secret").groups.add(Group.objects.create(name="team"))
+    client = clerk("add_accesstoken")
+    me = User.objects.get(username="clerk")
+    page = client.get(ADD_TOKEN).content.decode()
+    assert 'value="open"' in page and "secret" not in page
+    told = [make(client, me, agents=[name]).context["errors"] for name in ("secret", "nothing")]
+    assert str(told[0]).replace("secret", "nothing") == str(told[1])
+    assert not AccessToken.objects.exists()
+    me.groups.add(Group.objects.get())
+    assert AccessToken.objects.with_plaintext(shown_token(make(client, me, agents=["secret"]))).get().user == me
+    # Who makes tokens for others gives what these may use.
+    helper = clerk("add_accesstoken", "change_user", "view_user", name="helper")
+    assert 'value="secret"' in helper.get(ADD_TOKEN).content.decode()
+
+
+def test_whoever_may_not_change_users_sees_and_revokes_their_own_tokens_only(ann):
+    client = clerk("view_accesstoken", "change_accesstoken", "delete_accesstoken")
+    me = User.objects.get(username="clerk")
+    (mine, _), (foreign, _) = AccessToken.objects.issue(me, "mine"), AccessToken.objects.issue(ann, "foreign")
+    page = client.get(TOKENS).content.decode()
+    assert "mine" in page and "foreign" not in page and ">ann<" not in page
+    assert client.get(page_of(mine)).status_code == 200
+    paths = [page_of(token) for token in (foreign, AccessToken(pk=10**6))]
+    for path in [*paths, *(path.replace("/change/", f"/{way}/") for path in paths for way in ("delete", "history"))]:
+        assert client.get(path).status_code == client.post(path, {"post": "yes"}).status_code == 302, "there is none"
+    client.post(TOKENS, {"action": "revoke", "_selected_action": [mine.pk, foreign.pk]})
+    client.post(TOKENS, {"action": "delete_selected", "_selected_action": [foreign.pk], "post": "yes"})
+    assert {token.name: token.revoked_at is None for token in AccessToken.objects.all()} == {
+        "mine": False,
+        "foreign": True,
+    }
+    helper = clerk("change_accesstoken", "change_user", name="helper")
+    assert {row[0] for row in cells(helper, "agents_accesstoken")} == {"mine", "foreign"}
+
+
 def test_for_others_only_who_may_change_them_and_for_superusers_only_superusers(ann):
     root = User.objects.create_superuser("root")
     client = clerk("add_accesstoken", "change_user", "view_user")
@@ -128,11 +166,11 @@ def test_tokens_are_revoked_and_that_is_noted(ann):
     token, other = (AccessToken.objects.issue(ann, name)[0] for name in ("x", "y"))
     other.revoke(timezone.now())
     action = {"action": "revoke", "_selected_action": [token.pk, other.pk]}
-    looker = clerk("view_accesstoken", name="looker")
+    looker = clerk("view_accesstoken", "change_user", name="looker")
     looker.post(TOKENS, action)
     token.refresh_from_db()
     assert token.revoked_at is None
-    revoker = clerk("change_accesstoken", name="revoker")
+    revoker = clerk("change_accesstoken", "change_user", name="revoker")
     assert "1 token was revoked" in revoker.post(TOKENS, action, follow=True).content.decode()
     token.refresh_from_db()
     assert token.revoked_at is not None
