@@ -6,13 +6,14 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
 from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize_request
 from agents.conf import get_config
+from agents.database import is_away
 from agents.hosted import tool_facts
 from agents.registry import LoadedAgent, Registry, get_registry
 from myagent.i18n import gettext as _
@@ -45,7 +46,9 @@ async def list_agents(request: HttpRequest) -> HttpResponse:
             words = _("The token is unknown, expired or revoked.")
         refused = _error(HTTPStatus.UNAUTHORIZED, refusal.code, words, **{"WWW-Authenticate": 'Bearer realm="MyAgent"'})
         return _for_pages(refused, origin)
-    except (OperationalError, InterfaceError):
+    except Error as error:
+        if not is_away(error):
+            raise
         words = _("The database does not answer at the moment; please try again.")
         return _for_pages(_error(HTTPStatus.SERVICE_UNAVAILABLE, ErrorCode.TRY_AGAIN, words), origin)
     return _for_pages(_json({"agents": usable_agents(grant, get_registry())}), origin)

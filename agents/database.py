@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import Error, InterfaceError, InternalError, OperationalError, close_old_connections
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +22,21 @@ THREADS = 4
 FIRST_BACK_OFF_SECONDS = 0.05
 LONGEST_BACK_OFF_SECONDS = 2.0
 
+_PASSING_STATES = ("25P03", "25006")
+"""What PostgreSQL calls internal errors and is none: it ended a transaction that stood still (we were frozen, or cut
+off), or takes no writes while another server becomes the primary one."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _executor: ThreadPoolExecutor | None = None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether `error` says that the database is locked or away, so that the same may succeed later."""
+    if isinstance(error, InternalError):
+        # Others of this class are damage, which stays.
+        return getattr(error.__cause__, "sqlstate", None) in _PASSING_STATES
+    return isinstance(error, (OperationalError, InterfaceError))
 
 
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -45,7 +57,9 @@ async def in_thread_patiently(function: Callable[_P, _T], *args: _P.args, **kwar
     while True:
         try:
             return await in_thread(function, *args, **kwargs)
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            if not is_away(error):
+                raise
             logger.warning("The database cannot be read (%s); trying again in %.2f s.", error, back_off)
         await asyncio.sleep(back_off)
         back_off = min(back_off * 2, LONGEST_BACK_OFF_SECONDS)

@@ -11,9 +11,10 @@ from typing import Any
 
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 
 from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.database import is_away
 from agents.registry import get_registry
 from myagent import __version__
 from myagent.i18n import gettext as _
@@ -79,7 +80,9 @@ class AgentConsumer(AsyncConsumer):
             return None
         except ConnectionRefused as refusal:
             return await self._refuse(refusal.close_code, refusal.code)
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            if not is_away(error):
+                raise
             logger.warning("Nobody can be let in while the database does not answer (%s).", error)
             return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
         # Again, for those who came at the same moment: all of them found room before the first was let in.
@@ -159,10 +162,12 @@ class AgentConsumer(AsyncConsumer):
             await self._handle(event)
         except ProtocolError as error:
             self._refuse_request(error, event)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("A request on connection %s cannot ask the database (%s).", self.client.connection_id, error)
-            self._refuse_request(try_again(), event)
-        except Exception:
+        except Exception as error:
+            if is_away(error):
+                client = self.client.connection_id
+                logger.warning("A request on connection %s cannot ask the database (%s).", client, error)
+                self._refuse_request(try_again(), event)
+                return
             logger.exception("A request on connection %s failed.", self.client.connection_id)
             words = _("The server made a mistake with this request; its log has the details.")
             self._refuse_request(ProtocolError(ErrorCode.INTERNAL_ERROR, words), event)

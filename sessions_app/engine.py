@@ -8,11 +8,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from django.db import InterfaceError, OperationalError
-
 from agents.allowances import Allowances
 from agents.conf import Config
-from agents.database import in_thread
+from agents.database import in_thread, is_away
 from agents.llms import close_models, model_name
 from agents.registry import get_registry
 from agents.tool_loops import ToolLoops
@@ -170,7 +168,8 @@ class Engine:
                 await work()
             except (Refused, JournalClosed) as error:
                 logger.info("%s has nothing to do: %s", getattr(work, "__qualname__", work), error)
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("The database does not answer (%s); asking again in %g s.", error, seconds)
-            except Exception:
+            except Exception as error:
+                if is_away(error):
+                    logger.warning("The database does not answer (%s); asking again in %g s.", error, seconds)
+                    continue
                 logger.exception("%s failed; trying again in %g s.", getattr(work, "__qualname__", work), seconds)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 
+from agents.database import is_away
 from sessions_app.batch import Batch, Growth, Refused
 from sessions_app.entries.base import Entry
 from sessions_app.run_ends import RunEnd
@@ -63,9 +64,17 @@ def _write(entries: Sequence[Entry], batch: Batch) -> Committed:
 
 
 def _took_effect(batch: Batch, entries: Sequence[Entry]) -> bool:
-    """Whether a commit of these entries that seemed to fail did not; waits for a server that is still at it."""
-    _lock(entries, Batch())
-    return batch.is_stored()
+    """Whether a commit of these entries that seemed to fail did not; waits for a server that is still at it.
+
+    Raises `OutcomeUnknown` when that cannot be found out.
+    """
+    try:
+        _lock(entries, Batch())
+        return batch.is_stored()
+    except Exception as error:
+        if is_away(error):
+            raise
+        raise OutcomeUnknown from error
 
 
 def _lock(entries: Sequence[Entry], batch: Batch) -> None:
@@ -91,6 +100,10 @@ def _apply(entry: Entry, batch: Batch) -> Outcome | Refused:
 
 class JournalClosed(Exception):
     """The journal was stopped; nothing more is written."""
+
+
+class OutcomeUnknown(Exception):
+    """A commit broke off, and nobody can tell whether it took effect: to write it again could write it twice."""
 
 
 @dataclass(slots=True)
@@ -191,12 +204,13 @@ class Journal:
     def _commit_all(self, batch: list[_Waiting]) -> None:
         try:
             committed = self._commit_patiently([waiting.entry for waiting in batch])
-        except (OperationalError, InterfaceError) as error:
-            # The journal stops and the database is away: trying each entry by itself would take hours.
-            logger.exception("The journal gives %d entries up.", len(batch))
-            self._answer([(waiting, error) for waiting in batch], None)
-            return
         except Exception as error:
+            if is_away(error) or isinstance(error, OutcomeUnknown):
+                # The journal stops and the database is away: trying each entry by itself would take hours. Or some of
+                # them would be written twice.
+                logger.exception("The journal gives %d entries up.", len(batch))
+                self._answer([(waiting, error) for waiting in batch], None)
+                return
             if len(batch) == 1:
                 logger.exception("The journal could not write %s.", type(batch[0].entry).__name__)
                 self._answer([(batch[0], error)], None)
@@ -221,7 +235,11 @@ class Journal:
                         written = None
                         batch = Batch()
                         written = batch, _write(entries, batch)
-            except (OperationalError, InterfaceError) as error:
+            except Exception as error:
+                if not is_away(error):
+                    # It did answer. Nobody else would find out: requests are refused while it seems to be away.
+                    self._set_healthy(True)
+                    raise
                 # By the clock: one attempt at a connection may take seconds.
                 away = time.monotonic() - since
                 if self._stopping and away >= GIVE_UP_SECONDS:
@@ -275,5 +293,5 @@ def _drop_connection() -> None:
     """Give up a connection that may be broken; the next commit opens another."""
     try:
         connection.close()
-    except DatabaseError as error:
+    except Error as error:
         logger.info("Closing a broken connection failed: %s", error)

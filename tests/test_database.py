@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
 from agents.database import in_thread_patiently
 from sessions_app import queries
@@ -34,9 +34,24 @@ async def test_what_can_wait_waits_for_a_database_that_is_away():
     assert (await in_thread_patiently(read)).username == "read"
 
 
-async def test_a_mistake_is_not_waited_for():
-    with pytest.raises(ProgrammingError):
-        await in_thread_patiently(failing(ProgrammingError("no such column")))
+def internal(state):
+    """An internal error of PostgreSQL, as Django hands it on."""
+    error = InternalError("said the driver")
+    error.__cause__ = type("DriverError", (Exception,), {"sqlstate": state})()
+    return error
+
+
+async def test_what_only_looks_like_damage_is_waited_for():
+    read = failing(internal("25P03"), internal("25006"))
+    assert (await in_thread_patiently(read)).username == "read"
+
+
+@pytest.mark.parametrize(
+    "error", [ProgrammingError("no such column"), internal("XX001"), InternalError("of no driver")], ids=repr
+)
+async def test_a_mistake_is_not_waited_for(error):
+    with pytest.raises(type(error)):
+        await in_thread_patiently(failing(error))
 
 
 async def test_a_run_reads_its_history_when_the_database_is_back(monkeypatch):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import select
 import threading
 import uuid
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import orjson
 import pytest
-from django.db import OperationalError, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -299,6 +300,83 @@ async def test_a_journal_that_stops_gives_a_database_that_is_away_up_for_all_at_
     assert {type(outcome) for outcome in outcomes} == {OperationalError}
     # A few tries for each batch, not for each entry.
     assert 10**6 - troubles.before < 30
+
+
+# --- what PostgreSQL calls an internal error ---
+
+POSTGRESQL = pytest.mark.skipif(connection.vendor != "postgresql", reason="its errors")
+
+
+def freeze() -> None:
+    """Stand still in a transaction until the server has had enough of it."""
+    execute("SET LOCAL idle_in_transaction_session_timeout = '1ms'")
+    assert select.select([connection.connection.fileno()], [], [], 10)[0]
+
+
+def fail_over() -> None:
+    """Be the server that takes no writes any more."""
+    execute("SET TRANSACTION READ ONLY")
+
+
+def damage() -> None:
+    execute("DO $$ BEGIN RAISE EXCEPTION 'index is damaged' USING ERRCODE = 'XX002'; END $$")
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubled(Touch):
+    """Meets `trouble` when it is applied for the first time."""
+
+    trouble: Any
+
+    def apply(self, batch: Any) -> str:
+        self.seen.append(self.name)
+        if len(self.seen) == 1:
+            self.trouble()
+        execute("UPDATE sessions_app_session SET title = title")
+        return self.name
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("trouble", [freeze, fail_over])
+async def test_what_passes_is_waited_for(journal, trouble):
+    assert await journal.record(touch("late", Troubled, trouble=trouble)) == "late"
+    assert journal.is_healthy
+
+
+@POSTGRESQL
+async def test_damage_is_not_waited_for(journal):
+    with pytest.raises(InternalError, match="index is damaged"):
+        await journal.record(touch(kind=Troubled, trouble=damage))
+
+
+async def test_a_database_that_answers_with_an_error_is_there(journal, troubles, caplog):
+    """Also when it had been away: requests are refused meanwhile, and nobody would come to find out."""
+    troubles.before = 10
+    with pytest.raises(ValueError, match="bad entry"):
+        await journal.record(touch(error=ValueError("bad entry")))
+    assert "new messages are refused" in caplog.text
+    assert journal.is_healthy
+
+
+async def test_what_may_be_stored_already_is_not_written_again(troubles, monkeypatch):
+    """A COMMIT broke off, and the database cannot say whether it took effect: its entries are not tried one by one."""
+    session = await in_thread(new_session)
+    ref = await in_thread(running, session)
+    monkeypatch.setattr(module.Batch, "is_stored", lambda batch: 1 / 0)
+    troubles.after = 1
+    journal = Journal(asyncio.get_running_loop(), lambda committed: None)
+    entries = [deltas(ref, partial(ref, "once")), deltas(ref, partial(ref, "too", step_id="other"))]
+    futures = [await journal.submit(entry) for entry in entries]
+    journal.start()
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    await journal.stop()
+    assert [type(outcome) for outcome in outcomes] == [module.OutcomeUnknown] * 2
+    assert [frame["content"] for frame in (await in_thread(events, session))[2:]] == ["once", "too"]
 
 
 # --- room, and the end ---

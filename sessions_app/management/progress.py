@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import OperationalError
+from django.db import Error
 from rich.console import Console
 from rich.progress import Progress
 
+from agents.database import is_away
 from myagent.i18n import gettext as _
 from sessions_app.entries.base import Entry
 from sessions_app.journal import commit
@@ -32,7 +33,9 @@ def committed(batches: Iterable[Sequence[Entry]], *, total: int, out: Any) -> li
             began = time.monotonic()
             try:
                 outcomes += commit(batch).outcomes
-            except OperationalError as error:
+            except Error as error:
+                if not is_away(error):
+                    raise
                 words = _("The database did not take it (%(error)s). What was done before stays; run it again.")
                 raise CommandError(words % {"error": error}) from error
             progress.advance(task, len(batch))
