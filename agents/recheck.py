@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.signed_cookies import SessionStore as CookieStore
 from django.db.models import FilteredRelation, Q
 from django.utils import timezone
 
@@ -62,7 +64,8 @@ class Rechecked:
 def recheck(grants: Collection[Grant], user_ids: Iterable[int | None] = ()) -> Rechecked:
     """Look at these grants and users: one query for all of them, and one for the groups of agents.
 
-    Logins have their own, as browser sessions may be kept anywhere.
+    Logins have their own, as browser sessions may be kept anywhere: one query for all where they are rows, else each is
+    looked for in its store.
     """
     limited = limited_agents()
     users = {grant.user_id for grant in grants} | set(user_ids)
@@ -100,4 +103,12 @@ def _still_there(session_keys: Collection[str]) -> set[str]:
     if hasattr(store, "get_model_class"):
         rows = store.get_model_class()._default_manager.filter(pk__in=session_keys, expire_date__gt=timezone.now())
         return set(rows.values_list("pk", flat=True))
-    return set(session_keys)  # a store without rows, such as cookies, has nothing that could be gone
+    if issubclass(store, CookieStore):
+        return set(session_keys)  # the browser has all of it, so nothing here could be gone
+    return {key for key in session_keys if _goes_on(store(key), key)}
+
+
+def _goes_on(session: SessionBase, key: str) -> bool:
+    # `exists` fails when a cache is away, where `load` finds nothing and everybody would be closed for good; whether
+    # the time of a file has run out is seen by `load` alone. What a login holds is never empty.
+    return session.exists(key) and bool(session.load())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.core.cache.backends.locmem import LocMemCache
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -187,6 +191,39 @@ def test_a_login_ends_with_its_browser_session(ann, django_assert_num_queries):
     assert [found.of(grant) for grant in (logged_out, expired, good)] == [None, None, good]
 
 
+@pytest.fixture(params=["cache", "file", "cached_db"])
+def store(request, tmp_path, monkeypatch):
+    """Browser sessions that are kept elsewhere than in the database alone."""
+    engine = f"django.contrib.sessions.backends.{request.param}"
+    with override_settings(SESSION_ENGINE=engine, SESSION_FILE_PATH=str(tmp_path)):
+        # Kept by the class of the store, which outlives this test.
+        monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
+        yield request.param
+    cache.clear()
+
+
+def test_a_login_ends_wherever_browser_sessions_are_kept(ann, store):
+    (browser, logged_out), (_, expired), (_, good) = login(ann), login(ann), login(ann)
+    assert [recheck([grant]).of(grant) for grant in (logged_out, expired, good)] == [logged_out, expired, good]
+    browser.logout()
+    session = credentials.session_store()(expired.login.session_key)
+    session.set_expiry(-1)
+    session.save()
+    found = recheck([logged_out, expired, good])
+    assert [found.of(grant) for grant in (logged_out, expired, good)] == [None, None, good]
+
+
+def test_a_store_that_is_away_ends_no_login(ann, monkeypatch):
+    """Django's own pages take everybody for logged out then; a socket would be told so for good."""
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.cache"):
+        grant = login(ann)[1]
+        for name in ("get", "has_key", "__contains__"):
+            monkeypatch.setattr(LocMemCache, name, Mock(side_effect=ConnectionError("away")))
+        with pytest.raises(ConnectionError):
+            recheck([grant])
+    cache.clear()
+
+
 def test_a_login_ends_with_its_password(ann):
     grant = login(ann)[1]
     assert recheck([grant]).of(grant) == grant
@@ -201,5 +238,7 @@ def test_logins_that_are_cookies_have_no_row_that_could_be_gone(ann):
     client.force_login(ann)
     grant = Grant.of("cookie", user_of_session(client.cookies["sessionid"].value))
     assert recheck([grant]).of(grant) == grant
+    client.logout()
+    assert recheck([grant]).of(grant) == grant, "nothing tells that the browser has thrown the cookie away"
     User.objects.update(is_active=False)
     assert recheck([grant]).of(grant) is None
