@@ -43,6 +43,7 @@ class AgentConsumer(AsyncConsumer):
     pump: Pump
     told_until: datetime | None = None
     _pumping: asyncio.Task[None] | None = None
+    _revoked = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         # Channels' own waits for the socket and a channel layer together, with a task per message. There is no layer
@@ -151,9 +152,12 @@ class AgentConsumer(AsyncConsumer):
             self.pump.close()
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        if self._pumping is None:
+        if not self._may_ask():
             return
         await self.pump.room()
+        # Again: what waits here for a client that does not read has room as soon as its connection is closed.
+        if not self._may_ask():
+            return
         text = message.get("text")
         self._log_frame("<-", text)
         event: ClientEvent | None = None
@@ -171,6 +175,9 @@ class AgentConsumer(AsyncConsumer):
             logger.exception("A request on connection %s failed.", self.client.connection_id)
             words = _("The server made a mistake with this request; its log has the details.")
             self._refuse_request(ProtocolError(ErrorCode.INTERNAL_ERROR, words), event)
+
+    def _may_ask(self) -> bool:
+        return self._pumping is not None and not self._revoked
 
     def _refuse_request(self, error: ProtocolError, event: ClientEvent | None) -> None:
         if event is not None:
@@ -229,6 +236,8 @@ class AgentConsumer(AsyncConsumer):
         self.pump.heartbeat(encode(SystemHeartbeat(metadata=metadata)), last_seqs)
 
     async def revoke(self) -> None:
+        # Before anything else: the requests that have come and were not begun are not carried out any more.
+        self._revoked = True
         self.engine.connections.discard(self)
         logger.warning("Closed the connection of %s: what let it in holds no longer.", self.grant.username)
         await self.send({"type": "websocket.close", "code": CloseCode.UNAUTHENTICATED, "reason": "revoked"})

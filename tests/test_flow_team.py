@@ -5,11 +5,14 @@ taken from one of them is gone within moments, and a budget stops a runaway agen
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 
 import jwt
 import pytest
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed
 
 from myagent.client import Client, ConnectionLost
 from myagent.protocol.codec import CLIENT_EVENT_NAMES
@@ -197,6 +200,38 @@ async def test_a_credential_that_ends_closes_open_connections(server, backstage,
     token = backstage.do(ISSUE)["ann"]
     async with connected(server, token=token) as ann:
         assert (await ann.reconnect(session_id)).last_seq == 1
+
+
+async def test_what_a_revoked_client_has_sent_is_not_carried_out(server, backstage, tokens):
+    """It does not read, so that its requests wait; the end of the connection must not set them free."""
+    update = {"event": "user.update_session", "content": {"metadata": {"large": "x" * 180_000}}}
+    async with connected(server, token=tokens["ann"]) as ann:
+        session_id = await ann.create_session()
+        for _ in range(30):
+            await ann.send(update | {"session_id": session_id})
+            await ann.wait_for("agent.session_updated")
+    # The answers to the first eight are more than all buffers hold, and so the others wait.
+    names = ["user.reconnect"] * 4 + ["user.request_state"] * 4 + ["user.message"] * 5 + ["user.delete_session"]
+    requests = [{"event": name, "session_id": session_id, "content": "too late"} for name in names]
+    async with open_websocket(f"{server.url}?token={tokens['ann']}", max_queue=1, max_size=None) as deaf:
+        await deaf.recv()
+        deaf.transport.pause_reading()
+        for event in requests:
+            await deaf.send(json.dumps(event))
+        backstage.do("AccessToken.objects.filter(user__username='ann').update(revoked_at=timezone.now())")
+        await asyncio.to_thread(server.wait_log, "what let it in holds no longer")
+        deaf.transport.resume_reading()
+        with pytest.raises(ConnectionClosed):
+            while True:
+                await deaf.recv()
+        assert deaf.close_code == 4401
+    token = backstage.do(ISSUE)["ann"]
+    async with connected(server, token=token) as ann:
+        other_id = await ann.create_session()
+        for _ in range(5):  # time enough for the server to do it, if it did
+            await turn(ann, other_id, "hi")
+    log = await whole_log_of(server, session_id, token)
+    assert {frame.event for frame in log} == {"agent.session_created", "agent.session_updated"}
 
 
 async def test_a_token_of_the_single_sign_on_ends_by_itself(server, tokens):
