@@ -115,10 +115,12 @@ class Watch:
 
 async def _close_revoked(connections: Collection[Connection], rechecked: Rechecked) -> None:
     for connection in connections:
-        before, grant = connection.grant, rechecked.of(connection.grant)
-        if grant is None or not all(map(grant.allows, filter(before.allows, connection.agents_in_use))):
+        grant = rechecked.of(connection.grant)
+        # Whatever it was allowed before: a request that was under way may have attached it to a session of an agent
+        # that was denied meanwhile.
+        if grant is None or not all(map(grant.allows, connection.agents_in_use)):
             await connection.revoke()
-        elif grant != before:
+        elif grant != connection.grant:
             connection.regrant(grant)
 
 

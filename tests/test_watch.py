@@ -1,0 +1,49 @@
+"""What the look at open connections decides; what it does to people is tested in `test_flow_team`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from agents.access import Grant
+from sessions_app import watch
+from sessions_app.watch import Watch
+
+ALLOWANCES = SimpleNamespace(
+    refresh=lambda: None, nearly_used_up=lambda users: {}, agents_nearly_used_up=lambda names: {}
+)
+
+
+class Connection:
+    """An open connection that uses `second`."""
+
+    told_until = None
+    agents_in_use = frozenset({"second"})
+
+    def __init__(self, grant):
+        self.grant = grant
+        self.is_revoked = False
+
+    def regrant(self, grant):
+        self.grant = grant
+
+    async def revoke(self):
+        self.is_revoked = True
+
+
+@pytest.mark.parametrize("already_known", [True, False])
+async def test_a_denied_agent_that_is_in_use_closes_the_connection(monkeypatch, already_known):
+    """Known already: it began to use the agent by a request that was under way while its rights were taken."""
+    allowed = Grant(kind="token", user_id=1)
+    denied = Grant(kind="token", user_id=1, denied=frozenset({"second"}))
+    monkeypatch.setattr(watch, "recheck", lambda grants, user_ids: SimpleNamespace(of=lambda grant: denied))
+    monkeypatch.setattr(watch, "in_thread", in_thread)
+    connection = Connection(denied if already_known else allowed)
+    runner = SimpleNamespace(working=[])
+    await Watch(allowances=ALLOWANCES, runner=runner, journal=None, connections=[connection]).look()
+    assert connection.is_revoked
+
+
+async def in_thread(function, *args):
+    return function(*args)
