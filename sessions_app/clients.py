@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,12 +113,19 @@ def agent_unavailable(name: str) -> ProtocolError:
     return ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words % {"name": name})
 
 
-async def record(engine: Engine, entry: Entry) -> Any:
-    """Commit for a client. Raises `ProtocolError` with the words for what was refused."""
+async def record(engine: Engine, entry: Entry, *, then: Callable[[Any], None] | None = None) -> Any:
+    """Commit for a client. Raises `ProtocolError` with the words for what was refused.
+
+    `then` is called with the outcome once it is committed, also when the client has left and nobody waits for it.
+    """
     if not engine.journal.is_healthy:
         raise try_again()
     try:
-        return await engine.journal.record(entry)
+        outcome = await engine.journal.submit(entry)
+        if then is not None:
+            outcome.add_done_callback(lambda done: done.exception() or then(done.result()))
+        # Whoever leaves does not take the outcome along: what was queued is committed.
+        return await asyncio.shield(outcome)
     except Refused as refusal:
         raise _refusal(refusal) from refusal
     except JournalClosed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 from agents.allowances import Allowance
@@ -78,7 +79,8 @@ async def update_session(engine: Engine, client: Client, event: events.UserUpdat
 
 async def close_session(engine: Engine, client: Client, event: events.UserCloseSession) -> None:
     session_id = await open_session(client, event.session_id)
-    engine.runner.stop_runs(await record(engine, CloseSession(session_id=session_id, by=client.grant.user_id)))
+    entry = CloseSession(session_id=session_id, by=client.grant.user_id)
+    await record(engine, entry, then=engine.runner.stop_runs)
 
 
 async def delete_session(engine: Engine, client: Client, event: events.UserDeleteSession) -> None:
@@ -86,7 +88,7 @@ async def delete_session(engine: Engine, client: Client, event: events.UserDelet
     session_id = await open_session(client, event.session_id)
     if (attachment := client.pump.attachment(session_id)) is not None:
         attachment.deletion_request = event.request_id
-    engine.runner.stop_runs(await record(engine, DeleteSession(session_id=session_id)))
+    await record(engine, DeleteSession(session_id=session_id), then=engine.runner.stop_runs)
 
 
 async def list_sessions(engine: Engine, client: Client, event: events.UserListSessions) -> None:
@@ -151,11 +153,15 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
             max_queued=engine.config.max_queued,
             allowance=await _allowance(engine, client, agent.name),
         ),
+        then=partial(_begin, engine, agent.name, message),
     )
     _notify_accepted(client, event, posted)
+
+
+def _begin(engine: Engine, agent: str, message: Message, posted: Posted) -> None:
     engine.runner.stop_runs(posted.ended)
     if posted.lease is not None:
-        engine.runner.launch(posted.lease, agent.name, message=message)
+        engine.runner.launch(posted.lease, agent, message=message)
 
 
 async def _allowance(engine: Engine, client: Client, agent: str) -> Allowance | None:
@@ -182,7 +188,7 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
     session_id = await open_session(client, event.session_id)
     given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
     answer = clean_value({key: value for key, value in given.items() if value is not None})
-    run_id = await record(
+    await record(
         engine,
         AnswerConfirmation(
             session_id=session_id,
@@ -192,15 +198,14 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
             by_user=client.grant.user_id,
             origin=client.connection_id,
         ),
+        then=lambda run_id: engine.runner.answered(run_id, event.step_id, answer),
     )
-    engine.runner.answered(run_id, event.step_id, answer)
 
 
 async def cancel(engine: Engine, client: Client, event: events.UserCancel) -> None:
     """End the run that is going and all queued ones, whoever owns them."""
     session_id = await open_session(client, event.session_id)
-    ended = await record(engine, CancelRuns(session_id=session_id, by=client.grant.user_id))
-    engine.runner.stop_runs(ended)
-    if not ended:
+    entry = CancelRuns(session_id=session_id, by=client.grant.user_id)
+    if not await record(engine, entry, then=engine.runner.stop_runs):
         idle = NothingInterrupted(content=_("Nothing is running in this session."))
         client.pump.direct(idle, session_id=event.session_id, request_id=event.request_id)
