@@ -37,7 +37,8 @@ class Client:
 async def open_session(client: Client, session_id: str) -> uuid.UUID:
     """The id of a session that the client may use; its connection is attached from here on."""
     parsed = parse_session_id(session_id)
-    if client.pump.attachment(parsed) is None:
+    attachment = client.pump.attachment(parsed)
+    if attachment is None or not attachment.agent:
         facts = await attach(client, parsed)
         client.pump.follow(parsed, facts.agent, facts.last_seq)
     return parsed
@@ -55,12 +56,16 @@ async def attach_if_usable(client: Client, session_id: uuid.UUID) -> queries.Ses
     """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
     is_new = client.pump.attachment(session_id) is None
     client.pump.attach(session_id)
-    facts = await in_thread(queries.session_facts, session_id, client.grant.user_id)
-    if facts is None or not client.grant.allows(facts.agent):
-        if is_new:
+    usable = None
+    try:
+        facts = await in_thread(queries.session_facts, session_id, client.grant.user_id)
+        if facts is not None and client.grant.allows(facts.agent):
+            usable = facts
+    finally:
+        # Also when the database does not answer: nobody stays attached to what they were not let into.
+        if usable is None and is_new:
             client.pump.detach(session_id)
-        return None
-    return facts
+    return usable
 
 
 def check_cursor(client: Client, facts: queries.SessionFacts, after: int) -> None:

@@ -220,7 +220,7 @@ class AgentConsumer(AsyncConsumer):
 
     @property
     def agents_in_use(self) -> set[str]:
-        return {self.client.agent, *self.pump.agents}
+        return {self.client.agent, *self.pump.followed.values()}
 
     def regrant(self, grant: Grant) -> None:
         self.grant = grant
@@ -231,8 +231,8 @@ class AgentConsumer(AsyncConsumer):
 
     def heartbeat(self, last_seqs: dict[uuid.UUID, int]) -> None:
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
-        attached = {str(key): last_seqs[key] for key in self.pump.attached if key in last_seqs}
-        metadata = HeartbeatMetadata(server_time=timestamp(), sessions=attached)
+        followed = {str(key): last_seqs[key] for key in self.pump.followed if key in last_seqs}
+        metadata = HeartbeatMetadata(server_time=timestamp(), sessions=followed)
         self.pump.heartbeat(encode(SystemHeartbeat(metadata=metadata)), last_seqs)
 
     async def revoke(self) -> None:

@@ -148,7 +148,7 @@ class Engine:
     async def _heartbeats(self) -> None:
         now = asyncio.get_running_loop().time()
         due = [connection for connection in self.connections if connection.heartbeat_is_due(now)]
-        sessions = {session_id for connection in due for session_id in connection.pump.attached}
+        sessions = {session_id for connection in due for session_id in connection.pump.followed}
         last_seqs = await in_thread(queries.last_seqs, sessions) if sessions else {}
         for connection in due:
             connection.heartbeat(last_seqs)

@@ -41,7 +41,10 @@ class Limits(Protocol):
 
 @dataclass(slots=True)
 class Attachment:
-    """One session on one connection. `cursor` is None until it is known from where to send, or whether at all."""
+    """One session on one connection. `agent` is empty until the client is known to be allowed to use the session.
+
+    `cursor` is None until it is known from where to send.
+    """
 
     agent: str = ""
     cursor: Cursor | None = None
@@ -135,9 +138,9 @@ class Pump:
         return tuple(self._attached)
 
     @property
-    def agents(self) -> set[str]:
-        """The agents of the sessions that are followed."""
-        return {attachment.agent for attachment in self._attached.values() if attachment.agent}
+    def followed(self) -> dict[uuid.UUID, str]:
+        """The sessions that the client is known to be allowed to use, with their agents; it is told of no others."""
+        return {key: attachment.agent for key, attachment in self._attached.items() if attachment.agent}
 
     # --- Subscriber ---
 

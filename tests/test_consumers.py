@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+from django.db import OperationalError
 
 from agents.access import Grant
 from agents.conf import Config
-from myagent.protocol.errors import CloseCode
+from myagent.protocol.errors import CloseCode, ProtocolError
+from sessions_app import clients, pump, queries
+from sessions_app.batch import Growth, Logged
 from sessions_app.consumers import AgentConsumer
 from sessions_app.hub import Hub
 
@@ -110,3 +114,74 @@ async def test_what_waits_when_a_connection_is_revoked_is_not_carried_out():
         await consumer.websocket_receive(message)
         assert consumer.handled == ["user.cancel"]
         assert consumer.closed_with == CloseCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("is_usable", [True, False])
+async def test_what_happens_before_a_session_is_found_usable_tells_nothing_of_it(monkeypatch, is_usable):
+    """A heartbeat, news of its log and its deletion reach the connection while the database is asked about it."""
+    session_id = uuid.uuid4()
+    async with opened() as consumer:
+        hub = consumer.engine.hub
+
+        async def in_thread(function, session_id, user_id):
+            assert session_id in hub.attached
+            consumer.heartbeat({session_id: 15})
+            hub.grown([Growth(session_id, 14, [Logged(15, "{}", None)])])
+            hub.grown_elsewhere({session_id: 16})
+            if not is_usable:
+                hub.deleted([session_id])
+            await rest()
+            return queries.SessionFacts(session_id, "agent", 16) if is_usable else None
+
+        async def nothing_more(*args):
+            return []
+
+        monkeypatch.setattr(clients, "in_thread", in_thread)
+        monkeypatch.setattr(pump, "in_thread_patiently", nothing_more)
+        facts = await clients.attach_if_usable(consumer.client, session_id)
+        assert (facts is not None) is is_usable
+        if is_usable:
+            consumer.pump.follow(session_id, "agent", 16)
+        consumer.heartbeat({session_id: 16})
+        await rest()
+    assert [frame["event"] for frame in consumer.frames] == ["system.connected", *["system.heartbeat"] * 2]
+    told = [frame["metadata"]["sessions"] for frame in consumer.frames[1:]]
+    assert told == [{}, {str(session_id): 16} if is_usable else {}]
+
+
+async def test_a_session_that_could_not_be_asked_about_is_asked_about_again(monkeypatch):
+    """While the database is away nobody is let in, and not afterwards because of it either."""
+    session_id = uuid.uuid4()
+    answers = [OperationalError("away"), None, OperationalError("away"), queries.SessionFacts(session_id, "agent", 1)]
+
+    async def in_thread(function, session_id, user_id):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(clients, "in_thread", in_thread)
+    async with opened() as consumer:
+        for error in (OperationalError, ProtocolError, OperationalError):
+            with pytest.raises(error):
+                await clients.open_session(consumer.client, str(session_id))
+            assert consumer.pump.attached == ()
+        await clients.open_session(consumer.client, str(session_id))
+        assert consumer.pump.followed == {session_id: "agent"}
+        await clients.open_session(consumer.client, str(session_id))
+    assert answers == []
+
+
+async def test_a_session_that_is_attached_and_not_followed_yet_is_asked_about_again(monkeypatch):
+    """As one is whose state could not be read after it had been found usable."""
+    session_id = uuid.uuid4()
+
+    async def in_thread(function, session_id, user_id):
+        return queries.SessionFacts(session_id, "agent", 1)
+
+    monkeypatch.setattr(clients, "in_thread", in_thread)
+    async with opened() as consumer:
+        await clients.attach(consumer.client, session_id)
+        assert consumer.pump.followed == {}
+        await clients.open_session(consumer.client, str(session_id))
+        assert consumer.pump.followed == {session_id: "agent"}
