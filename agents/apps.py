@@ -4,6 +4,7 @@ import logging
 
 from django.apps import AppConfig
 from django.core.checks import register
+from django.db.models.signals import m2m_changed
 from django.utils.translation import gettext_lazy as _
 
 from myagent.i18n import use_language
@@ -23,8 +24,11 @@ class AgentsConfig(AppConfig):
         # Settings are ready only now.
         from agents.checks import check_config
         from agents.conf import ConfigError, get_config
+        from agents.models import HostedAgent
+        from agents.rights import keep_limited
 
         register(check_config)
+        m2m_changed.connect(keep_limited, sender=HostedAgent.groups.through)
         try:
             use_language(get_config().language)
         except ConfigError:

@@ -53,6 +53,8 @@ class HostedAgent(models.Model):
     groups = models.ManyToManyField(
         Group, verbose_name=_("groups"), blank=True, help_text=_("Whose members may use it; none means everybody.")
     )
+    # Kept by `rights.keep_limited`: the rows of `groups` go with a group that is deleted, and this stays.
+    limited = models.BooleanField(_("limited to groups"), default=False, editable=False)
     max_runs = models.PositiveIntegerField(
         _("runs at once"),
         null=True,

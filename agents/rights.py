@@ -1,32 +1,51 @@
 """Which agents somebody may not use: those that are limited to groups, for whoever is in none of these.
 
-Whoever has the permission `agents.use_agent`, in person or through a group, and every superuser, may use them all. All
-of it blocks.
+Whoever has the permission `agents.use_agent`, in person or through a group, and every superuser, may use them all. An
+agent whose groups were deleted stays limited, to nobody else. All of it blocks.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from agents.models import HostedAgent
 
 NOTHING: frozenset[str] = frozenset()
 
 Limited = Mapping[str, frozenset[int]]
-"""The agents that are limited to groups, by name, with the ids of these groups."""
+"""The agents that are limited to groups, by name, with the ids of these groups: none, where they were deleted."""
 
 
 def limited_agents() -> Limited:
     """The agents that are not for everybody. One query."""
     groups: dict[str, set[int]] = defaultdict(set)
-    for name, group_id in HostedAgent.groups.through._default_manager.values_list("hostedagent__name", "group_id"):
-        groups[name].add(group_id)
+    # What has groups is limited, whoever wrote them; what has none left is where `limited` says so.
+    limited = HostedAgent.objects.filter(Q(limited=True) | Q(groups__isnull=False)).order_by()
+    for name, group_id in limited.values_list("name", "groups"):
+        groups[name].update(() if group_id is None else (group_id,))
     return {name: frozenset(ids) for name, ids in groups.items()}
+
+
+def keep_limited(
+    instance: Model, action: str, reverse: bool, pk_set: Collection[int] | None, using: str, **facts: Any
+) -> None:
+    """Receives `m2m_changed`: an agent is limited if somebody gave it groups, and no more if somebody took them away.
+
+    Django sends nothing for a group that is deleted, so that its agents do not become everybody's by that.
+    """
+    if action not in ("post_add", "post_remove", "post_clear"):
+        return
+    # Whose a group was that was cleared from its side is not told: these agents stay limited.
+    changed = HostedAgent.objects.using(using).filter(pk__in=(pk_set or ()) if reverse else (instance.pk,))
+    changed.update(limited=Exists(HostedAgent.groups.through._default_manager.filter(hostedagent=OuterRef("pk"))))
+    if not reverse:
+        instance.refresh_from_db(using=using, fields=["limited"])  # or a later save() would undo it
 
 
 def denied_to(user_id: int | None) -> frozenset[str]:

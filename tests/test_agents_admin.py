@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from agents.budgets import Usage
 from agents.models import HostedAgent
+from agents.rights import denied_to
 from myagent.llm import Usage as Tokens
 from sessions_app.models import Run
 from tests.factories import database, new_session, post
@@ -66,6 +67,15 @@ def text_of(page, field):
     """What a page of the list shows in that column, row by row."""
     cells = re.findall(rf'<t[dh] class="field-{field}[^"]*">(.*?)</t[dh]>', page, re.DOTALL)
     return [" ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split()) for cell in cells]
+
+
+def text_of_page(client, agent, field):
+    """What the page of an agent shows in a field that is only read."""
+    (row,) = re.findall(
+        rf'<div class="form-row field-{field}">(.*?)<div class="form-row', read(client, page_of(agent)), re.DOTALL
+    )
+    (shown,) = re.findall(r'<div class="readonly">(.*?)</div>', row, re.DOTALL)
+    return unescape(shown)
 
 
 def act(client, action, *agents):
@@ -166,6 +176,44 @@ def test_agents_are_switched_and_it_is_written_down(boss, agent):
     ]
 
 
+def test_the_groups_of_an_agent_are_chosen_on_its_page(boss, agent):
+    team = Group.objects.create(name="team")
+    assert "open to" in read(boss, page_of(agent)).lower()
+    assert text_of_page(boss, agent, "open_to") == "everybody"
+    boss.post(page_of(agent), {"enabled": "on", "groups": [team.pk]})
+    assert denied_to(None) == {"clock"}
+    assert text_of_page(boss, agent, "open_to") == "the members of its groups"
+    boss.post(page_of(agent), {"enabled": "on"})
+    assert denied_to(None) == frozenset()
+
+
+def test_an_agent_whose_groups_are_gone_says_so_and_is_opened_by_a_button(boss, agent):
+    HostedAgent.objects.create(name="other")
+    team = Group.objects.create(name="team")
+    agent.groups.add(team)
+    team.delete()
+    assert text_of(read(boss, LIST), "badge") == ["on default no group left", "on"]
+    assert "its groups were deleted" in text_of_page(boss, agent, "open_to").lower()
+    # A form that is saved for something else opens nothing.
+    assert boss.post(page_of(agent), {"enabled": "on", "max_steps": "5"}).status_code == 302
+    assert denied_to(None) == {"clock"}
+    assert "Open to everybody" in read(boss, page_of(agent))
+    assert "1 agent was opened to everybody." in act(boss, "open_up", agent).content.decode()
+    assert denied_to(None) == frozenset()
+    assert entries()[-1] == ("boss", "clock", "Opened to everybody.")
+    assert text_of(read(boss, LIST), "badge") == ["on default", "on"]
+    assert "Open to everybody" not in read(boss, page_of(agent))
+
+
+def test_only_what_is_limited_is_opened(boss, agent):
+    team = Group.objects.create(name="team")
+    other = HostedAgent.objects.create(name="other")
+    other.groups.add(team)
+    assert "1 agent was opened to everybody." in act(boss, "open_up", agent, other).content.decode()
+    assert entries() == [("boss", "other", "Opened to everybody.")]
+    assert not other.groups.exists()
+
+
 def test_a_reload_is_asked_for_and_written_down(boss, agent):
     assert "is loaded anew within seconds" in act(boss, "reload", agent).content.decode()
     first = HostedAgent.objects.get().reload_requested_at
@@ -196,8 +244,10 @@ def test_who_may_only_look_changes_nothing(agent):
     page = read(client, page_of(agent))
     assert "bots/clock.py" in page
     assert "Load anew" not in page
-    for action in ("enable", "disable", "reload"):
+    agent.groups.add(Group.objects.create(name="team"))
+    for action in ("enable", "disable", "open_up", "reload"):
         act(client, action, agent)
+    assert denied_to(None) == {"clock"}
     client.post(page_of(agent), {"max_runs": "1"})
     row = HostedAgent.objects.get()
     assert (row.enabled, row.max_runs, row.reload_requested_at) == (True, None, None)

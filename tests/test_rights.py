@@ -11,7 +11,10 @@ from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client, override_settings
+from django.urls import reverse
 from django.utils import timezone
 
 from agents import credentials
@@ -72,6 +75,86 @@ def test_an_agent_is_for_the_members_of_its_groups(ann, groups, agents, django_a
 def test_nobody_is_in_no_group(agents):
     assert denied_to(None) == {"red", "blue", "both"}
     assert denied_to(10**6) == {"red", "blue", "both"}
+
+
+@pytest.mark.parametrize("way", ["row", "query", "user"])
+def test_with_its_last_group_an_agent_does_not_become_everybodys(ann, groups, agents, way, django_assert_num_queries):
+    ann.groups.add(groups["red"])
+    if way == "user":  # in the admin, by somebody who knows nothing of agents
+        boss = Client()
+        boss.force_login(User.objects.create_superuser("boss"))
+        boss.post(reverse("admin:auth_group_delete", args=[groups["red"].pk]), {"post": "yes"})
+    elif way == "row":
+        groups["red"].delete()
+    else:
+        Group.objects.filter(name="red").delete()
+    assert not agents["red"].groups.exists()
+    for user_id in (ann.pk, None):
+        assert denied_to(user_id) == {"red", "blue", "both"}
+    _, grant = of_token(ann)
+    with django_assert_num_queries(2):
+        found = recheck([grant], [ann.pk])
+    assert not found.may_use(ann.pk, "red") and not found.may_use(None, "red") and not found.of(grant).allows("red")
+    ann.user_permissions.add(use_agent())
+    assert denied_to(ann.pk) == frozenset()
+    # Other groups make it theirs.
+    agents["red"].groups.add(Group.objects.create(name="crimson"))
+    assert denied_to(None) == {"red", "blue", "both"}
+
+
+def test_whoever_takes_the_groups_away_opens_an_agent(groups, agents):
+    agents["red"].groups.remove(groups["red"])
+    assert denied_to(None) == {"blue", "both"}
+    agents["both"].groups.remove(groups["red"])
+    assert denied_to(None) == {"blue", "both"}
+    agents["both"].groups.set([])
+    agents["blue"].groups.clear()
+    assert denied_to(None) == frozenset()
+
+
+def test_an_agent_that_lost_its_groups_is_opened_like_any_other(groups, agents):
+    groups["red"].delete()
+    agents["red"].groups.clear()
+    assert denied_to(None) == {"blue", "both"}
+
+
+def test_what_is_limited_from_the_side_of_a_group_counts_as_well(groups, agents):
+    team = Group.objects.create(name="team")
+    team.hostedagent_set.add(agents["open"])
+    assert denied_to(None) == {"open", "red", "blue", "both"}
+    team.hostedagent_set.remove(agents["open"])
+    assert denied_to(None) == {"red", "blue", "both"}
+    # Whose it was is not told then; they stay as they were, which publishes nothing.
+    groups["red"].hostedagent_set.clear()
+    assert denied_to(None) == {"red", "blue", "both"}
+
+
+def test_a_row_that_is_saved_later_stays_limited(groups, agents):
+    agents["red"].save()
+    groups["red"].delete()
+    assert "red" in denied_to(None)
+
+
+def test_an_agent_with_groups_is_limited_however_they_came_to_be(groups, agents):
+    """As by an older version of the server that shares the database during an update."""
+    HostedAgent.groups.through.objects.create(hostedagent=agents["open"], group=groups["red"])
+    assert "open" in denied_to(None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_agents_that_had_groups_before_are_limited():
+    executor = MigrationExecutor(connection)
+    leaves = executor.loader.graph.leaf_nodes()
+    executor.migrate([("agents", "0003_agents_as_rows")])
+    old = executor.loader.project_state([("agents", "0003_agents_as_rows")]).apps
+    for name in ("open", "red"):
+        old.get_model("agents", "HostedAgent").objects.create(name=name)
+    red = old.get_model("agents", "HostedAgent").objects.get(name="red")
+    red.groups.add(old.get_model("auth", "Group").objects.create(name="red"))
+    executor = MigrationExecutor(connection)
+    executor.migrate(leaves)
+    Group.objects.all().delete()
+    assert denied_to(None) == {"red"}
 
 
 def test_the_permission_lets_use_them_all(ann, groups, agents):

@@ -13,13 +13,14 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from agents.admin_people import UsedToday
 from agents.models import HostedAgent
+from agents.rights import limited_agents
 from sessions_app.admin.base import PageList, Target, buttons_to, may_view
 from sessions_app.admin.show import block, count_badges, excerpt, link, list_url, moment, pretty
 from sessions_app.models import Run, Session
@@ -32,17 +33,20 @@ class HostedAgentAdmin(UsedToday):
     """What servers have loaded is shown; what an operator decides can be changed."""
 
     list_display = ("name", "badge", "tool_count", "runs", "used_today", "loaded", "last_error")
-    list_filter = ("enabled",)
+    list_filter = ("enabled", "limited")
     search_fields = ("name", "description", "source")
     filter_horizontal = ("groups",)
-    actions = ("enable", "disable", "reload")
+    actions = ("enable", "disable", "open_up", "reload")
     readonly_fields = (
         *("name", "badge", "description", "source", "model", "tool_list"),
-        *("runs", "used_today", "loaded", "failed", "reload_requested", "whole_error"),
+        *("runs", "used_today", "open_to", "loaded", "failed", "reload_requested", "whole_error"),
     )
     fieldsets = (
         (None, {"fields": ("name", "badge", "description", "model", "runs", "used_today")}),
-        (_("Decided by operators"), {"fields": ("enabled", "groups", "max_runs", "max_steps", "tokens_per_day")}),
+        (
+            _("Decided by operators"),
+            {"fields": ("enabled", "open_to", "groups", "max_runs", "max_steps", "tokens_per_day")},
+        ),
         (_("Loaded from"), {"fields": ("source", "loaded", "reload_requested", "failed", "whole_error")}),
         (_("Tools"), {"fields": ("tool_list",)}),
     )
@@ -73,12 +77,15 @@ class HostedAgentAdmin(UsedToday):
         return rows.defer("description")
 
     def complete(self, rows: list[Any]) -> None:
-        """Count what goes on with these agents in one query."""
+        """Count what goes on with these agents in one query, and learn to which groups they are limited in another."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for agent, status in Run.objects.unfinished().values_list("session__agent", "status"):
             counts[agent][status] += 1
+        limited = limited_agents()
         for row in rows:
             row.run_counts = counts[row.name]
+            row.for_everybody = row.name not in limited
+            row.for_nobody = not row.for_everybody and not limited[row.name]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
@@ -95,17 +102,31 @@ class HostedAgentAdmin(UsedToday):
     def _related(self, row: HostedAgent) -> Iterable[Target]:
         return [(Session, {"agent": row.name}), (Run, {"session__agent": row.name})]
 
-    def _page_actions(self, request: HttpRequest, row: HostedAgent) -> list[tuple[str, Any]]:
+    def _page_actions(self, request: HttpRequest, row: Any) -> list[tuple[str, Any]]:
         """The buttons of an agent's page: the list's own actions, with this row selected."""
         if not self.has_change_permission(request, row):
             return []
         switch = ("disable", _("Switch off")) if row.enabled else ("enable", _("Switch on"))
-        return [switch, ("reload", _("Load anew"))]
+        opening = [("open_up", _("Open to everybody"))] if not row.for_everybody else []
+        return [switch, *opening, ("reload", _("Load anew"))]
 
     @admin.display(description=_("state"), ordering="enabled")
-    def badge(self, agent: HostedAgent) -> SafeString:
-        shown = format_html('<span class="badge badge-{}">{}</span>', agent.state, agent.state.label)
-        return format_html('{} <span class="badge">{}</span>', shown, _("default")) if agent.is_default else shown
+    def badge(self, agent: Any) -> SafeString:
+        badges = [(agent.state, agent.state.label)]
+        if agent.is_default:
+            badges.append(("default", _("default")))
+        if agent.for_nobody:
+            badges.append(("failed", _("no group left")))
+        return format_html_join(" ", '<span class="badge badge-{}">{}</span>', badges)
+
+    @admin.display(description=_("open to"))
+    def open_to(self, agent: Any) -> Any:
+        if agent.for_nobody:
+            return _(
+                "Nobody but those who may use every agent: its groups were deleted. Choose others, or open it to "
+                "everybody with the button above."
+            )
+        return _("everybody") if agent.for_everybody else _("the members of its groups")
 
     @admin.display(description=_("tools"))
     def tool_count(self, agent: HostedAgent) -> int:
@@ -170,6 +191,18 @@ class HostedAgentAdmin(UsedToday):
             row.save(update_fields=["enabled"])
             self.log_change(request, row, _("Switched on.") if enabled else _("Switched off."))
         return len(changed)
+
+    @admin.action(description=_("Open the selected agents to everybody"), permissions=["change"])
+    def open_up(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
+        """Take their groups away. For agents whose groups are gone it is the only way, so that no save does it."""
+        limited = list(queryset.filter(name__in=limited_agents()))
+        for row in limited:
+            row.groups.clear()
+            self.log_change(request, row, _("Opened to everybody."))
+        words = ngettext(
+            "%(count)d agent was opened to everybody.", "%(count)d agents were opened to everybody.", len(limited)
+        )
+        self.message_user(request, words % {"count": len(limited)})
 
     @admin.action(description=_("Load the selected agents anew"), permissions=["change"])
     def reload(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
