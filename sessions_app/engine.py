@@ -96,6 +96,8 @@ class Engine:
         await self._flush_acknowledged()
         await self.reloader.stop()
         await self.tool_loops.close(timeout=1.0)
+        # The last entry of all, for messages that were under way when the runs were let go of.
+        self.runner.release()
         await self.journal.stop()
         await self.wakeups.stop()
         await close_models((loaded.agent for loaded in get_registry()), self.config)

@@ -103,6 +103,8 @@ class Runner:
         self, ref: RunRef, agent: str, *, message: Message | None = None, recovered: Recovered | None = None
     ) -> None:
         """Work on a run that this process has just come to own; see `RunDriver`."""
+        if self._draining:
+            return  # its lease was given out before; it is let go of with the others
         loaded = get_registry().get(agent)
         if loaded is None:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
@@ -285,7 +287,7 @@ class Runner:
         if working and seconds > 0:
             logger.info("Waiting up to %g s for %d runs to end.", seconds, len(working))
             await asyncio.wait(working, timeout=seconds)
-        # What was about to begin has begun then, and ends with the others.
+        # What was about to begin belongs to us then, and is let go of with the others.
         await asyncio.gather(*self._starting, return_exceptions=True)
         rest = list(self._tasks.values())
         for task in rest:
@@ -293,6 +295,10 @@ class Runner:
         await asyncio.gather(*rest, return_exceptions=True)
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._journal.record(ReleaseRuns(session_id=NO_SESSION, owner=self._owner.name))
+                await self.release()
         except TimeoutError:
             logger.warning("The database is away; what was not finished goes on when its lease has run out.")
+
+    def release(self) -> asyncio.Future[int]:
+        """Let go of all that is ours once everything that was submitted so far is committed."""
+        return self._journal.offer(ReleaseRuns(session_id=NO_SESSION, owner=self._owner.name))

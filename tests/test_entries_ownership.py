@@ -207,6 +207,16 @@ def test_releasing_lets_others_take_over_at_once(session):
     assert Run.objects.filter(pk=others.run_id, lease_until__gt=Now()).exists()
 
 
+def test_what_begins_in_the_same_batch_is_released_with_the_rest(session):
+    waiting = new_session()
+    post(waiting, lease=None)
+    posted, ref, released = commit(
+        message(session), ClaimNext(session_id=waiting, lease=LEASE), ReleaseRuns(session_id=session, owner=LEASE.owner)
+    )
+    assert released == 2
+    assert (run_of(posted).owner, run_of(ref).owner) == ("", "")
+
+
 def test_a_renewal_after_the_end_does_not_bring_a_run_back(session):
     ref = running(session)
     commit(answer(ref), renewal(ref))

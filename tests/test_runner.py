@@ -40,6 +40,9 @@ class Journal:
             raise outcome
         return outcome
 
+    def offer(self, entry):
+        return asyncio.ensure_future(self.record(entry))
+
 
 @pytest.fixture
 def journal():
@@ -145,6 +148,17 @@ async def test_a_server_that_stops_begins_nothing_and_lets_go(make, journal):
     await runner.drain(0)
     assert runner.lease_for("a") is None
     assert [(type(entry), entry.owner) for entry in journal.entries] == [(ReleaseRuns, runner._owner.name)]
+
+
+async def test_a_lease_that_was_given_out_before_the_stop_begins_nothing_after_it(make, journal, registry):
+    runner = make()
+    draining = asyncio.create_task(runner.drain(0))
+    await asyncio.sleep(0)
+    runner.launch(RunRef(uuid.uuid4(), uuid.uuid4(), 1), "a")
+    assert runner.working == []
+    await draining
+    runner.launch(RunRef(uuid.uuid4(), uuid.uuid4(), 1), "a")
+    assert runner.working == []
 
 
 async def test_leases_are_renewed_only_while_something_runs(make, journal):

@@ -106,4 +106,5 @@ class ReleaseRuns(Entry):
     owner: str
 
     def apply(self, batch: Batch) -> int:
+        batch.flush()
         return Run.objects.active().filter(owner=self.owner).update(lease_until=Now(), owner="")
