@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -11,6 +12,7 @@ from django.http import parse_cookie
 
 from agents.conf import Config
 from agents.hosts import is_in, parse_address
+from myagent.text import clean
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _FORWARDING = ("forwarded", "via", "x-real-ip")
@@ -57,8 +59,14 @@ class Handshake:
             fetch_site=headers.get("sec-fetch-site"),
             forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
             token=_token(scope, headers),
-            session_key=parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME) or None,
+            session_key=browser_session(parse_cookie(headers.get("cookie", ""))),
         )
+
+
+def browser_session(cookies: Mapping[str, str]) -> str | None:
+    """The key of Django's session that these cookies name; one that no database can hold counts as none."""
+    key = cookies.get(settings.SESSION_COOKIE_NAME) or None
+    return key if key is not None and clean(key) == key else None
 
 
 def _nearest(value: str | None) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
 from django.urls import reverse
 
 from agents.conf import get_config
+from agents.handshake import browser_session
 from agents.hosts import is_in
 
 FORWARDING_HEADERS = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
@@ -22,6 +24,13 @@ class Common(CommonMiddleware):
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         return None if request.path_info.startswith(API) else super().process_request(request)
+
+
+class BrowserSessions(SessionMiddleware):
+    """Django's own, which asks the database for whatever a cookie holds, and fails where no database can hold it."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.session = self.SessionStore(browser_session(request.COOKIES))
 
 
 class TrustedProxies:

@@ -48,7 +48,7 @@ MIDDLEWARE = [
     "agents.middleware.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "agents.middleware.BrowserSessions",
     "django.middleware.locale.LocaleMiddleware",
     "agents.middleware.Common",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -281,6 +281,13 @@ def test_tokens_are_read_from_query_or_header_and_not_shown():
     assert "mya_x" not in repr(handshake(query="token=mya_x"))
 
 
+def test_a_browser_session_is_read_from_its_cookie():
+    assert handshake(cookie="a=b; sessionid=abcdefgh").session_key == "abcdefgh"
+    assert handshake(cookie="sessionid=eyJhIjoi:1tB-_x:sig=").session_key == "eyJhIjoi:1tB-_x:sig="
+    for none in ("", "sessionid=", "session=abcdefgh", 'sessionid="\\000abcdefghij"'):
+        assert handshake(cookie=none).session_key is None
+
+
 # --- decisions with the database --------------------------------------------------------------------------------------
 
 
@@ -386,13 +393,25 @@ async def test_the_login_cookie_counts_from_our_own_page_only(ann):
     assert (await refused(ConnectionRefused, allowed, origin="https://app.example", **far)).close_code == 4401
 
 
+@pytest.mark.database
 async def test_a_stale_cookie_is_no_credential(ann):
     facts = {"peer": "10.0.0.9", "host": "10.0.0.5", "origin": "http://10.0.0.5"}
-    await refused(ConnectionRefused, cookie="sessionid=nonsense", **facts)
+    for nonsense in ("nonsense", '"\\000abcdefghij"', '"\\377abcdefghij"', "x" * 3000):
+        error = await refused(ConnectionRefused, cookie=f"sessionid={nonsense}", **facts)
+        assert error.code == "credentials_required"
     client = Client()
     await in_thread(client.force_login, ann)
     await in_thread(User.objects.update, is_active=False)
     await refused(ConnectionRefused, cookie=f"sessionid={client.cookies['sessionid'].value}", **facts)
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("key", ["\0abcdefghij", "\xffabcdefghij", "nonsense"])
+def test_the_admin_takes_a_nonsense_cookie_for_none(database, key):
+    client = Client()
+    client.cookies["sessionid"] = key
+    assert client.get("/admin/login/").status_code == 200
+    assert client.get("/admin/").status_code == 302
 
 
 async def test_every_refusal_is_logged_with_its_cure(local, caplog):
