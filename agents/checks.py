@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from agents.conf import Config, ConfigError, UnknownKey, WrongType, get_config
+from agents.hosts import is_loopback, parse_address
 from myagent.i18n import gettext as _
 
 _IDS: dict[type[ConfigError], str] = {UnknownKey: "agents.E001", WrongType: "agents.E002"}
 _WRONG_VALUE = "agents.E003"
 
+Doubt = tuple[str, bool, str, str]
+"""The number of a warning, whether there is reason for it, what it says and what to do about it."""
+
 
 def check_config(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 unknown key, E002 wrong type, E003 value that cannot be used; W001 to W003 for what is rarely meant."""
+    """E001 unknown key, E002 wrong type, E003 value that cannot be used; W001 to W005 for what is rarely meant."""
     try:
         config = get_config()
     except ConfigError as error:
@@ -25,29 +30,54 @@ def check_config(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
 
 
 def _doubts(config: Config) -> list[CheckMessage]:
-    doubts: list[CheckMessage] = []
-    if config.allow_anonymous and config.require_auth:
-        doubts.append(
-            Warning(
-                _("REQUIRE_AUTH has no effect together with ALLOW_ANONYMOUS."),
-                hint=_("Leave one of them out."),
-                id="agents.W001",
-            )
-        )
-    if config.inbound_bytes < config.max_frame_bytes:
-        doubts.append(
-            Warning(
-                _("INBOUND_BYTES is smaller than MAX_FRAME_BYTES: one large frame stops its connection."),
-                hint=_("Let INBOUND_BYTES be at least MAX_FRAME_BYTES."),
-                id="agents.W002",
-            )
-        )
-    if config.jwt_keys and config.jwt_audience is None:
-        doubts.append(
-            Warning(
-                _("JWT_KEYS is set and JWT_AUDIENCE is not: tokens count that were made for another application."),
-                hint=_("Let the single sign-on name an audience in its tokens, and set it here."),
-                id="agents.W003",
-            )
-        )
-    return doubts
+    doubts = (*_without_effect(config), *_halves(config))
+    return [Warning(what, hint=hint, id=f"agents.{number}") for number, is_so, what, hint in doubts if is_so]
+
+
+def _without_effect(config: Config) -> Iterator[Doubt]:
+    yield (
+        "W001",
+        config.allow_anonymous and config.require_auth,
+        _("REQUIRE_AUTH has no effect together with ALLOW_ANONYMOUS."),
+        _("Leave one of them out."),
+    )
+    yield (
+        "W002",
+        config.inbound_bytes < config.max_frame_bytes,
+        _("INBOUND_BYTES is smaller than MAX_FRAME_BYTES: one large frame stops its connection."),
+        _("Let INBOUND_BYTES be at least MAX_FRAME_BYTES."),
+    )
+    yield (
+        "W003",
+        bool(config.jwt_keys) and config.jwt_audience is None,
+        _("JWT_KEYS is set and JWT_AUDIENCE is not: tokens count that were made for another application."),
+        _("Let the single sign-on name an audience in its tokens, and set it here."),
+    )
+
+
+def _halves(config: Config) -> Iterator[Doubt]:
+    """What WebSockets learn from the dict and pages from Django's own settings."""
+    yield (
+        "W004",
+        {name.lower() for name in config.allowed_hosts} != _names_of_pages(config),
+        _("MYAGENT['ALLOWED_HOSTS'] and Django's ALLOWED_HOSTS differ: some names work for pages or WebSockets only."),
+        _("Set the variable ALLOWED_HOSTS, from which both come, or both of them."),
+    )
+    yield (
+        "W005",
+        {settings.SECURE_PROXY_SSL_HEADER is not None, settings.USE_X_FORWARDED_HOST} != {bool(config.trusted_proxies)},
+        _(
+            "WebSockets go by MYAGENT['TRUSTED_PROXIES'], pages also by Django's SECURE_PROXY_SSL_HEADER and "
+            "USE_X_FORWARDED_HOST, and only some of them are set."
+        ),
+        _("Set the variable MYAGENT_TRUSTED_PROXIES, from which all three come, or all three."),
+    )
+
+
+def _names_of_pages(config: Config) -> set[str]:
+    """The names that Django answers to, but for those that `agents.access.check_host` accepts without being told."""
+    names = {name.lower() for name in settings.ALLOWED_HOSTS} - {name.lower() for name in config.served_hosts}
+    names.discard("testserver")  # Django adds it while tests run
+    if config.allowed_hosts:
+        return names
+    return {name for name in names if not is_loopback(name) and parse_address(name) is None}

@@ -34,6 +34,42 @@ def test_a_mistake_has_its_own_id(values, expected):
     assert ids(**values) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "of_pages", "expected"),
+    [
+        ([], ["localhost", ".localhost", "127.0.0.1", "[::1]", "10.0.0.5", "testserver"], []),
+        (["app.example"], ["App.Example"], []),
+        (["app.example"], ["localhost", "127.0.0.1"], ["agents.W004"]),
+        (["app.example"], ["app.example", "admin.example"], ["agents.W004"]),
+        ([], ["app.example"], ["agents.W004"]),
+        ([], ["*"], ["agents.W004"]),
+    ],
+)
+def test_pages_and_websockets_should_have_the_same_names(hosts, of_pages, expected):
+    with override_settings(ALLOWED_HOSTS=of_pages):
+        assert ids(ALLOWED_HOSTS=hosts) == expected
+
+
+def test_what_host_names_is_known_to_both():
+    with override_settings(ALLOWED_HOSTS=["app.example"]):
+        assert ids(SERVED_HOSTS=["app.example"]) == []
+
+
+@pytest.mark.parametrize(
+    ("proxies", "scheme_header", "forwarded_host", "expected"),
+    [
+        ([], None, False, []),
+        (["10.0.0.1"], ("HTTP_X_FORWARDED_PROTO", "https"), True, []),
+        (["10.0.0.1"], None, False, ["agents.W005"]),
+        (["10.0.0.1"], ("HTTP_X_FORWARDED_PROTO", "https"), False, ["agents.W005"]),
+        ([], ("HTTP_X_FORWARDED_PROTO", "https"), False, ["agents.W005"]),
+    ],
+)
+def test_pages_and_websockets_should_believe_the_same_proxies(proxies, scheme_header, forwarded_host, expected):
+    with override_settings(SECURE_PROXY_SSL_HEADER=scheme_header, USE_X_FORWARDED_HOST=forwarded_host):
+        assert ids(TRUSTED_PROXIES=proxies) == expected
+
+
 def test_the_check_is_registered():
     with override_settings(MYAGENT={"MODEL": "x"}):
         found = [message for message in run_checks() if message.id == "agents.E001"]
