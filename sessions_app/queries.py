@@ -125,7 +125,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
 
 @dataclass(frozen=True, slots=True)
 class RunNews:
-    """What somebody else may have done to a run: its epoch and whether it goes on, and answers to its questions."""
+    """What somebody else may have done to a run: the epoch that it has now, and answers to its questions."""
 
     epoch: int
     answers: dict[str, dict[str, Any]]
