@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from agents.budgets import GroupBudget, UserBudget, used_by, used_by_nobody
@@ -41,6 +42,7 @@ class Level:
     used: int
     limit: int
     nameless: bool = False
+    group_id: int | None = None
 
     @property
     def percent(self) -> int:
@@ -50,6 +52,11 @@ class Level:
     @property
     def is_used_up(self) -> bool:
         return self.used >= self.limit
+
+    @property
+    def is_nearly_used_up(self) -> bool:
+        """Whether so much of it is used that it is time to say so; of a budget of nothing at all it never is."""
+        return self.used > 0 and self.percent >= NOTICE_PERCENT
 
 
 class BudgetExceeded(RunError):
@@ -170,25 +177,37 @@ class Allowances:
             messages_per_minute=limits.messages_per_minute,
         )
 
-    def nearly_used_up(self, user_ids: Collection[int | None]) -> dict[int | None, Level]:
-        """Of these users those who have used most of a budget of theirs or of a group, and of the fullest one how much.
+    def nearly_used_up(self, user_ids: Collection[int | None]) -> dict[int | None, list[Level]]:
+        """Of these users those who have used most of a budget of theirs, or whose group has, and how much of which.
 
         Budgets of agents are left out: how much others use an agent is for operators to know.
         """
-        if not self._limits_people or not user_ids:
+        named, day = [user_id for user_id in user_ids if user_id is not None], timezone.localdate()
+        if not self._limits_people or not named:
             return {}
         # Most people who are connected have used nothing today, and reading their limits is what takes time.
-        busy = used_by("user", [user_id for user_id in user_ids if user_id is not None], timezone.localdate())
-        levels = self._levels(self._limits(list(busy))) if busy else {}
-        fullest = {user_id: max(own, key=lambda level: level.percent) for user_id, own in levels.items() if own}
-        return {user_id: level for user_id, level in fullest.items() if level.percent >= NOTICE_PERCENT}
+        concerned = used_by("user", named, day).keys() | self._members_of_nearly_used_up(named, day)
+        levels = self._levels(self._limits(list(concerned))) if concerned else {}
+        nearly = {user_id: [level for level in own if level.is_nearly_used_up] for user_id, own in levels.items()}
+        return {user_id: own for user_id, own in nearly.items() if own}
+
+    def _members_of_nearly_used_up(self, user_ids: Collection[int], day: date) -> set[int]:
+        """Of these users the members of groups that have used most of their budget, also who had no part in it."""
+        rows = Group.objects.values_list("pk", "budget__tokens_per_day")
+        default = self._config.group_tokens_per_day
+        limits = {pk: limit for pk, own in rows if (limit := _first(own, default)) is not None}
+        levels = _levels_of_groups(limits, used_by("group", limits, day))
+        nearly = [level.group_id for level in levels if level.is_nearly_used_up]
+        if not nearly:
+            return set()
+        return set(get_user_model().objects.filter(pk__in=user_ids, groups__in=nearly).values_list("pk", flat=True))
 
     def agents_nearly_used_up(self, names: Iterable[str]) -> dict[str, Level]:
         """Of these agents those that have used most of their budget."""
         limits = {name: limit for name in names if (limit := self._of_agent(name)) is not None}
         used = used_by("agent", limits, timezone.localdate())
         levels = {name: Level(scope="agent", used=used.get(name, 0), limit=limit) for name, limit in limits.items()}
-        return {name: level for name, level in levels.items() if level.percent >= NOTICE_PERCENT}
+        return {name: level for name, level in levels.items() if level.is_nearly_used_up}
 
     # --- limits ---
 
@@ -227,9 +246,7 @@ class Allowances:
         of_groups = used_by("group", {group for own in limits.values() for group in own.groups}, day)
         levels: dict[int | None, list[Level]] = {}
         for user_id, own in limits.items():
-            levels[user_id] = [
-                Level(scope="group", used=of_groups.get(group, 0), limit=limit) for group, limit in own.groups.items()
-            ]
+            levels[user_id] = _levels_of_groups(own.groups, of_groups)
             if own.tokens_per_day is not None:
                 mine = used.get(user_id, 0)
                 level = Level(scope="user", used=mine, limit=own.tokens_per_day, nameless=user_id is None)
@@ -241,6 +258,12 @@ class Allowances:
         if limit is not None:
             used = used_by("agent", [agent], timezone.localdate()).get(agent, 0)
             yield Level(scope="agent", used=used, limit=limit)
+
+
+def _levels_of_groups(limits: dict[int, int], used: dict[int, int]) -> list[Level]:
+    return [
+        Level(scope="group", used=used.get(group, 0), limit=limit, group_id=group) for group, limit in limits.items()
+    ]
 
 
 _NAMES = ("tokens_per_day", "max_runs", "messages_per_minute")

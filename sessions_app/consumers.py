@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from channels.consumer import AsyncConsumer, get_handler_name
@@ -30,6 +32,7 @@ from sessions_app.clients import Client, try_again
 from sessions_app.engine import Engine
 from sessions_app.frame_lines import frame_line
 from sessions_app.pump import Pump
+from sessions_app.watch import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class AgentConsumer(AsyncConsumer):
     client: Client
     grant: Grant
     pump: Pump
-    told_until: datetime | None = None
+    told_until: Mapping[Budget, datetime] = MappingProxyType({})
     _pumping: asyncio.Task[None] | None = None
     _revoked = False
 

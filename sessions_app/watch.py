@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from django.utils import timezone
 
 from agents.access import Grant
-from agents.allowances import Allowances, Level, end_of_day
+from agents.allowances import Allowances, Level, Scope, end_of_day
 from agents.database import in_thread
 from agents.recheck import Rechecked, recheck
 from agents.registry import get_registry
@@ -30,13 +30,17 @@ ACCESS_REVOKED = "access_revoked"
 """The `reason` of a run that was ended because its user may not use the agent any more, or nothing at all."""
 
 
+Budget = tuple[Scope, int | None]
+"""Whose budget it is: the user's own, or that of which group."""
+
+
 class Connection(Protocol):
     """An open connection, as the engine sees it."""
 
     grant: Grant
     pump: Pump
-    told_until: datetime | None
-    """Until when its client need not be told again that a budget is nearly used up."""
+    told_until: Mapping[Budget, datetime]
+    """Until when its client need not be told again that a budget is nearly used up, by whose budget it is."""
 
     @property
     def agents_in_use(self) -> set[str]:
@@ -95,14 +99,16 @@ class Watch:
         self._runner.stop_runs(ended)
 
     async def _tell_of_budgets(self) -> None:
-        now = timezone.now()
-        untold = [it for it in self._connections if it.told_until is None or it.told_until <= now]
-        named = {it.grant.user_id for it in untold} - {None}
+        free_at = end_of_day(timezone.now())
+        connections = list(self._connections)
+        named = {connection.grant.user_id for connection in connections} - {None}
         levels = await in_thread(self._allowances.nearly_used_up, named)
-        for connection in untold:
-            if (level := levels.get(connection.grant.user_id)) is not None:
-                connection.told_until = end_of_day(now)
-                connection.pump.direct(_notice(level, connection.told_until))
+        for connection in connections:
+            for level in levels.get(connection.grant.user_id, ()):
+                budget = level.scope, level.group_id
+                if connection.told_until.get(budget) != free_at:
+                    connection.told_until = {**connection.told_until, budget: free_at}
+                    connection.pump.direct(_notice(level, free_at))
 
     async def _log_budgets(self) -> None:
         """Tell the operator, once a day, of each agent that has nearly used up what all together may use of it."""

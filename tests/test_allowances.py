@@ -129,6 +129,7 @@ def test_the_user_is_told_whose_budget_it_is_and_when_there_is_a_new_one():
 def test_levels(used, limit, percent, gone):
     level = Level(scope="user", used=used, limit=limit)
     assert (level.percent, level.is_used_up) == (percent, gone)
+    assert level.is_nearly_used_up == (used >= 8 and percent >= 80)
 
 
 # --- in the database --------------------------------------------------------------------------------------------------
@@ -203,7 +204,9 @@ def test_budgets_are_used_up_by_user_group_and_agent(ann, bob):
     ann.groups.add(group := Group.objects.create(name="g"))
     bob.groups.add(group)
     spend(bob, 50, agent="b")
-    assert limits(bob, "c", group_tokens_per_day=150).reached == Level(scope="group", used=150, limit=150)
+    assert limits(bob, "c", group_tokens_per_day=150).reached == Level(
+        scope="group", used=150, limit=150, group_id=group.pk
+    )
     GroupBudget.objects.create(group=group, tokens_per_day=200)
     assert limits(bob, "c", group_tokens_per_day=150).reached is None
     # An agent's budget is everybody's.
@@ -243,24 +246,45 @@ def test_what_is_not_limited_costs_no_query(ann, django_assert_num_queries):
 
 
 def test_who_has_used_most_of_a_budget(ann, bob, django_assert_num_queries):
-    eve = User.objects.create_user("eve")
-    ann.groups.add(group := Group.objects.create(name="g"))
-    GroupBudget.objects.create(group=group, tokens_per_day=100)
+    eve, joe = User.objects.create_user("eve"), User.objects.create_user("joe")
+    group, other = (Group.objects.create(name=name) for name in ("g", "other"))
+    ann.groups.add(group, other)
+    joe.groups.add(group, other)
+    for limited in (group, other):
+        GroupBudget.objects.create(group=limited, tokens_per_day=1000)
     spend(ann, 95)
     spend(bob, 79)
     spend(eve, 80)
     HostedAgent.objects.create(name="a", tokens_per_day=1)
     allowances = Allowances(Config(user_tokens_per_day=100))
     allowances.refresh()
-    GroupBudget.objects.update(tokens_per_day=96)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(3):  # use by users, limits of groups, use by groups
         assert allowances.nearly_used_up([10**6]) == {}
-    with django_assert_num_queries(4):
-        found = allowances.nearly_used_up([ann.pk, bob.pk, eve.pk])
+    GroupBudget.objects.filter(group=group).update(tokens_per_day=100)
+    with django_assert_num_queries(7):
+        found = allowances.nearly_used_up([ann.pk, bob.pk, eve.pk, joe.pk])
+    of_group = Level(scope="group", used=95, limit=100, group_id=group.pk)
     assert found == {
-        ann.pk: Level(scope="group", used=95, limit=96),
-        eve.pk: Level(scope="user", used=80, limit=100),
+        ann.pk: [Level(scope="user", used=95, limit=100), of_group],
+        eve.pk: [Level(scope="user", used=80, limit=100)],
+        joe.pk: [of_group],  # who has used nothing
     }
+    many = [User.objects.create_user(f"member{number}") for number in range(9)]
+    group.user_set.add(*many)
+    with django_assert_num_queries(7):
+        assert len(allowances.nearly_used_up([ann.pk, *(user.pk for user in many)])) == 10
+
+
+def test_members_hear_of_the_budget_that_the_settings_give_every_group(ann, bob):
+    group, unlimited = (Group.objects.create(name=name) for name in ("g", "unlimited"))
+    group.user_set.add(ann, bob)
+    unlimited.user_set.add(bob)
+    GroupBudget.objects.create(group=unlimited, tokens_per_day=10**6)
+    spend(ann, 90)
+    allowances = Allowances(Config(group_tokens_per_day=100))
+    allowances.refresh()
+    level = Level(scope="group", used=90, limit=100, group_id=group.pk)
+    assert allowances.nearly_used_up([ann.pk, bob.pk]) == {ann.pk: [level], bob.pk: [level]}
 
 
 def test_which_agents_have_used_most_of_their_budgets(ann, django_assert_num_queries):

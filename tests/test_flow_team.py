@@ -402,6 +402,32 @@ async def test_a_notice_comes_when_most_is_used(server, backstage, tokens):
             assert notice.seq is None and notice.session_id is None
 
 
+GROUP_OF = """
+group = Group.objects.create(name="spenders")
+group.user_set.set(User.objects.filter(username__in=names))
+GroupBudget.objects.create(group=group, tokens_per_day=22)
+"""
+
+
+async def test_every_member_is_told_when_most_of_a_groups_budget_is_used(server, backstage):
+    """Those who were told of their own budget today, and those who have used nothing, too."""
+    gina, hugo, irma = (
+        spender(backstage, name, tokens_per_day=limit) for name, limit in (("gina", 10), ("hugo", 99), ("irma", 99))
+    )
+    backstage.do(GROUP_OF, names=["gina", "hugo", "irma"])
+    async with (
+        connected(server, token=gina) as first,
+        connected(server, token=hugo) as second,
+        connected(server, token=irma) as idle,
+    ):
+        own = await notice_in(await turn(first, await first.create_session(), "tokens:2"), first)
+        assert own.content == "You have used 90 % of your 10 model tokens of today."
+        frames = await turn(second, await second.create_session(), "tokens:2")
+        for notice in (await notice_in(frames, second), await notice_in((), first), await notice_in((), idle)):
+            assert notice.content == "Your group has used 81 % of its 22 model tokens of today."
+            assert notice.metadata["scope"] == "group"
+
+
 async def test_runs_at_once_and_messages_per_minute(server, backstage, tokens, model):
     async with connected(server, token=spender(backstage, "fred", max_runs=1, messages_per_minute=3)) as client:
         first, second = await client.create_session(), await client.create_session()
