@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,40 +17,70 @@ from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.text import clean, clean_value
 
+logger = logging.getLogger(__name__)
+
 _LONGEST = {field.name: field.max_length or 0 for field in HostedAgent._meta.fields if isinstance(field, CharField)}
 
 
 def sync_hosted_agents(registry: Registry) -> None:
-    """Note in the database what this process has loaded and what it could not, and learn what operators decided."""
+    """Note in the database what this process has loaded and what it could not, and learn what operators decided.
+
+    For the start of a process: here an agent without a row is a new one.
+    """
     for loaded in registry:
-        note_loaded(loaded)
+        note_loaded(loaded, is_new=True)
     for failed in registry.failures:
-        note_failed(failed)
+        note_failed(failed, is_new=True)
     note_default(registry)
     learn_decisions(registry)
 
 
-def note_loaded(loaded: LoadedAgent, *, answers: datetime | None = None) -> None:
-    """Note what was loaded. An error that is newer than the request which this `answers` is another process's."""
+def note_loaded(loaded: LoadedAgent, *, answers: datetime | None = None, is_new: bool = False) -> HostedAgent:
+    """Note what was loaded; returns its row, which is switched off if it had to be made and the agent is not new.
+
+    An error that is newer than the request which this `answers` is another process's.
+    """
+    columns = _description(loaded)
     with transaction.atomic():
         _name_unnamed(loaded)
-        HostedAgent.objects.update_or_create(name=loaded.name, defaults=_description(loaded))
-        row = HostedAgent.objects.filter(name=loaded.name)
+        row, is_made = HostedAgent.objects.update_or_create(
+            name=loaded.name, defaults=columns, create_defaults=columns | {"enabled": is_new}
+        )
+        its_error = HostedAgent.objects.filter(pk=row.pk)
         if answers is not None:
-            row = row.exclude(failed_at__gte=answers)
-        row.update(failed_at=None, error="")
+            its_error = its_error.exclude(failed_at__gte=answers)
+        its_error.update(failed_at=None, error="")
+    if is_made and not is_new:
+        _warn_of_remade(row)
+    return row
 
 
-def note_failed(failed: FailedAgent, *, goes_on: bool = False) -> None:
-    """Note why a source could not be loaded; `goes_on` tells that what it gave before is still served."""
+def note_failed(failed: FailedAgent, *, goes_on: bool = False, is_new: bool = False) -> None:
+    """Note why a source could not be loaded; `goes_on` tells that what it gave before is still served.
+
+    A row that has to be made is switched off unless the source `is_new`.
+    """
     error = clean(str(failed.error))
     if goes_on:
         error += "\n\n" + _("What was loaded before goes on.")
-    columns = {"failed_at": failed.failed_at, "error": error}
+    columns: dict[str, Any] = {"failed_at": failed.failed_at, "error": error}
     source = _short("source", failed.source)
     with transaction.atomic():
-        if not HostedAgent.objects.filter(source=source).update(**columns):
-            HostedAgent.objects.get_or_create(name=_free_name(failed.source), defaults={"source": source, **columns})
+        if HostedAgent.objects.filter(source=source).update(**columns):
+            return
+        columns |= {"source": source, "enabled": is_new}
+        row, is_made = HostedAgent.objects.get_or_create(name=_free_name(failed.source), defaults=columns)
+    if is_made and not is_new:
+        _warn_of_remade(row)
+
+
+def _warn_of_remade(row: HostedAgent) -> None:
+    """Say that it is off: whoever deleted it did not decide that everybody may use the agent, perhaps the opposite."""
+    logger.warning(
+        "The row of the agent %s was deleted, with its groups and limits. It was made anew and is switched off. Decide "
+        "about it in the admin, and switch it on there or with: manage.py agents enable %s",
+        *(row.name, row.name),
+    )
 
 
 def note_default(registry: Registry) -> None:
@@ -65,7 +96,8 @@ def learn_decisions(registry: Registry) -> dict[str, datetime]:
 
     One query, unless rows were deleted.
     """
-    names = [loaded.name for loaded in registry]
+    served = list(registry)  # what is added meanwhile is noted by whoever adds it
+    names = [loaded.name for loaded in served]
     failed = {_short("source", failure.source): failure.source for failure in registry.failures}
     rows = HostedAgent.objects.filter(Q(name__in=names) | Q(source__in=failed))
     disabled: list[str] = []
@@ -79,11 +111,10 @@ def learn_decisions(registry: Registry) -> dict[str, datetime]:
         source = loaded.source if loaded is not None else failed.get(row.source)
         if source is not None and row.reload_requested_at is not None:
             requests[source] = row.reload_requested_at
-    registry.set_disabled(disabled)
+    # Somebody deleted the rows of these, and could not decide about them any more.
+    remade = [note_loaded(loaded) for loaded in served if loaded.name not in limits]
+    registry.set_disabled([*disabled, *(row.name for row in remade if not row.enabled)])
     registry.set_limits(limits)
-    for loaded in registry:
-        if loaded.name not in limits:
-            note_loaded(loaded)  # somebody deleted its row, and could not decide about it any more
     return requests
 
 

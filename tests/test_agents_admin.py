@@ -16,7 +16,9 @@ from django.utils import timezone
 
 from agents.budgets import Usage
 from agents.models import HostedAgent
+from agents.registry import LoadedAgent, Registry, set_registry
 from agents.rights import denied_to
+from myagent import create_react_agent
 from myagent.llm import Usage as Tokens
 from sessions_app.models import Run
 from tests.factories import database, new_session, post
@@ -234,6 +236,39 @@ def test_the_buttons_of_a_page_are_the_actions_of_the_list(boss, agent):
     assert strict.post(LIST, {**sent[0], "csrfmiddlewaretoken": "wrong"}).status_code == 403
     assert strict.post(LIST, {**sent[0], "csrfmiddlewaretoken": token}).status_code == 302
     assert not HostedAgent.objects.get().enabled
+
+
+# --- deleting ---------------------------------------------------------------------------------------------------------
+
+
+def delete(client, way, agent):
+    """What the page says that asks whether to delete, and then the one that comes after a yes."""
+    if way == "list":
+        asked = act(client, "delete_selected", agent)
+        data = {"action": "delete_selected", "_selected_action": [agent.pk], "post": "yes"}
+        return asked.content.decode(), client.post(LIST, data, follow=True).content.decode()
+    path = reverse("admin:agents_hostedagent_delete", args=[agent.pk])
+    return read(client, path), client.post(path, {"post": "yes"}, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("way", ["list", "page"])
+def test_the_row_of_an_agent_that_is_served_is_not_deleted(boss, agent, way):
+    loaded = LoadedAgent(agent=create_react_agent(name="clock"), source="bots/clock.py", loaded_at=timezone.now())
+    before = set_registry(Registry([loaded]))
+    try:
+        for page in delete(boss, way, agent):
+            assert "clock: this server has loaded it." in page
+        assert HostedAgent.objects.get().enabled
+    finally:
+        set_registry(before)
+
+
+@pytest.mark.parametrize("way", ["list", "page"])
+def test_before_a_row_is_deleted_it_is_said_what_comes_of_it(boss, agent, way):
+    asked, done = delete(boss, way, agent)
+    assert "for a new one" in asked
+    assert "uccessfully" in done
+    assert not HostedAgent.objects.exists()
 
 
 # --- who may ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import pytest
 
+from myagent.client import RequestRefused
 from tests.conftest import connected
 from tests.flow import ended, kinds, refusal, turn, whole_log
 from tests.processes import SQLITE, two_servers
@@ -179,6 +180,18 @@ async def test_what_is_switched_off_ends_what_it_does_and_begins_nothing(pair, b
         assert (await client.wait_for(ended(queued.run_id))).content == "You said: and then?"
 
 
+async def test_whoever_deletes_the_row_of_an_agent_switches_it_off(pair):
+    async with connected(pair[0], "ws/clock/") as client, connected(pair[1], "ws/clock/") as there:
+        sessions = [await connection.create_session() for connection in (client, there)]
+        delete = "from agents.models import *; HostedAgent.objects.filter(name='clock').delete()"
+        await manage(pair[0], "shell", "-c", delete)
+        for connection, session_id in zip((client, there), sessions, strict=True):
+            assert "clock" in (await switched_off(connection, session_id)).content
+        await manage(pair[0], "agents", "enable", "clock")
+        for connection, session_id in zip((client, there), sessions, strict=True):
+            await switched_on(connection, session_id)
+
+
 async def test_limits_hold_for_both_servers_together(pair, bots, tmp_path):
     gate = tmp_path / "gate"
     await limit(pair[0], max_runs=1, max_steps=1)
@@ -217,3 +230,12 @@ async def switched_off(client, session_id):
             continue
         assert refused.code == "agent_unavailable"
         return refused
+
+
+async def switched_on(client, session_id):
+    """Return as soon as the server accepts messages again."""
+    while True:
+        try:
+            return await client.say(session_id, "hi")
+        except RequestRefused:
+            await asyncio.sleep(0.05)

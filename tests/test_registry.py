@@ -285,12 +285,44 @@ def test_what_was_served_and_is_broken_keeps_its_row():
 
 @pytest.mark.database
 @pytest.mark.django_db
-def test_a_row_that_was_deleted_comes_back():
+def test_a_row_that_was_deleted_comes_back_switched_off(caplog):
+    """What had been decided went with it: perhaps who may use the agent, or that nobody may."""
     registry = Registry([loaded("a"), loaded("b")])
     sync_hosted_agents(registry)
+    assert caplog.text == ""
     HostedAgent.objects.filter(name="a").delete()
     learn_decisions(registry)
-    assert HostedAgent.objects.get(name="a").source == "a.py"
+    row = HostedAgent.objects.get(name="a")
+    assert (row.source, row.enabled, registry.names) == ("a.py", False, ("b",))
+    assert "manage.py agents enable a" in caplog.text
+    caplog.clear()
+    learn_decisions(registry)
+    sync_hosted_agents(Registry([loaded("a"), loaded("b")]))
+    assert (HostedAgent.objects.get(name="a").enabled, caplog.text) == (False, "")
+    HostedAgent.objects.update(enabled=True)
+    learn_decisions(registry)
+    assert registry.names == ("a", "b")
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_a_row_that_was_deleted_during_a_reload_comes_back_switched_off(caplog):
+    note_loaded(loaded("a"), answers=datetime.now(UTC))
+    note_failed(failure("broken.py"))
+    assert dict(HostedAgent.objects.values_list("name", "enabled")) == {"a": False, "broken.py": False}
+    assert "agents enable a" in caplog.text and "agents enable broken.py" in caplog.text
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_what_was_mended_is_not_taken_for_deleted(caplog):
+    registry = Registry([loaded("good")])
+    registry.add_failure(failure("broken.py"))
+    sync_hosted_agents(registry)
+    registry.add(loaded("mended", "broken.py"))  # and is not noted yet
+    learn_decisions(registry)
+    assert (registry.names, HostedAgent.objects.get(name="mended").enabled) == (("good", "mended"), True)
+    assert caplog.text == ""
 
 
 @pytest.mark.database

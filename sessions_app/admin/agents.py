@@ -20,6 +20,7 @@ from django.utils.translation import ngettext, pgettext_lazy
 
 from agents.admin_people import UsedToday
 from agents.models import HostedAgent
+from agents.registry import get_registry
 from agents.rights import limited_agents
 from sessions_app.admin.base import PageList, Target, buttons_to, may_view
 from sessions_app.admin.show import block, count_badges, excerpt, link, list_url, moment, pretty
@@ -51,6 +52,8 @@ class HostedAgentAdmin(UsedToday):
         (_("Tools"), {"fields": ("tool_list",)}),
     )
     change_form_template = "sessions_app/agent.html"
+    delete_confirmation_template = "sessions_app/agent_delete.html"
+    delete_selected_confirmation_template = "sessions_app/agents_delete.html"
     used_by = {"agent": OuterRef("name")}
 
     class Media:
@@ -58,6 +61,13 @@ class HostedAgentAdmin(UsedToday):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a server adds what it loads
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Rows of agents that this server has loaded are protected; what others have loaded nobody knows here."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        loaded = [row.name for row in objs if get_registry().get(row.name) is not None]
+        words = _("%(name)s: this server has loaded it. To keep people from it, switch it off.")
+        return deleted, counts, lacking, [*protected, *(words % {"name": name} for name in loaded)]
 
     # --- the list and the page ---
 
