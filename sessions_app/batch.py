@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -109,7 +110,6 @@ class Batch:
     """Collects the writes of many entries, so that each table is written once."""
 
     def __init__(self) -> None:
-        self.now = timezone.now()
         self.growths: dict[uuid.UUID, Growth] = {}
         self.deleted: list[uuid.UUID] = []
         self.ended: list[RunEnd] = []
@@ -121,10 +121,29 @@ class Batch:
         self._going: Counter[str] = Counter()
         self._taken: dict[uuid.UUID, LockedRun] = {}
         self._spent: dict[Spender, Tokens] = defaultdict(Tokens)
-        self._stamp = timestamp(self.now)
-        self._database_now: datetime | None = None
         self._inserts: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
         self._changes: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
+
+    @cached_property
+    def now(self) -> datetime:
+        """The time of all that is written. Entries ask for it first, and so behind the locks: who waited for somebody
+        writes later than that one.
+        """
+        return timezone.now()
+
+    @cached_property
+    def _stamp(self) -> str:
+        return timestamp(self.now)
+
+    @cached_property
+    def database_now(self) -> datetime:
+        """The time by the database's clock, behind the locks as well."""
+        if connection.vendor == "sqlite":
+            return self.now  # the same machine's clock
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")  # not CURRENT_TIMESTAMP, which is the transaction's beginning
+            found: datetime = cursor.fetchone()[0]
+            return found
 
     # --- locks, always sessions before runs and each in the order of their ids ---
 
@@ -153,7 +172,9 @@ class Batch:
     def lock_paces(self, user_ids: Iterable[int]) -> None:
         """Behind sessions and runs, and in the order of their ids, too."""
         ids = sorted(user_ids)
-        Pace.objects.bulk_create([Pace(user_id=user_id, due_at=self.now) for user_id in ids], ignore_conflicts=True)
+        # Not the time of the batch: there are rows to wait for.
+        new = [Pace(user_id=user_id, due_at=timezone.now()) for user_id in ids]
+        Pace.objects.bulk_create(new, ignore_conflicts=True)
         locked = Pace.objects.select_for_update().filter(pk__in=ids).order_by("pk")
         self.paces.update(locked.values_list("pk", "due_at"))
 
@@ -279,17 +300,6 @@ class Batch:
         self._taken = {run.id: run for run in self._taken.values() if run.session_id != session_id}
         self.runs = {run.id: run for run in self.runs.values() if run.session_id != session_id}
         self.deleted.append(session_id)
-
-    def database_now(self) -> datetime:
-        """The time by the database's clock, asked for once."""
-        if self._database_now is None:
-            if connection.vendor == "sqlite":
-                self._database_now = self.now  # the same machine's clock
-            else:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT CURRENT_TIMESTAMP")
-                    self._database_now = cursor.fetchone()[0]
-        return self._database_now
 
     def is_stored(self) -> bool:
         """Whether this batch is in the database although its commit seemed to fail: its events tell, or its runs.

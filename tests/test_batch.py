@@ -122,8 +122,8 @@ def test_a_batch_knows_whether_it_is_stored(batch, session):
 
 
 def test_the_time_is_the_databases(batch):
-    assert abs(batch.database_now() - timezone.now()) < timedelta(minutes=5)
-    assert batch.database_now() is batch.database_now()
+    assert abs(batch.database_now - timezone.now()) < timedelta(minutes=5)
+    assert batch.database_now is batch.database_now
 
 
 def test_many_entries_cost_few_statements():

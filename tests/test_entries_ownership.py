@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -14,7 +14,7 @@ from agents.models import HostedAgent
 from sessions_app.batch import Batch
 from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.entries.requests import AnswerConfirmation
-from sessions_app.models import Run
+from sessions_app.models import Event, Run, Session
 from tests.factories import (
     LEASE,
     answer,
@@ -197,6 +197,63 @@ def test_a_lease_lasts_as_long_as_it_says(session):
     running(session, lease=Lease("o", seconds=100))
     assert Run.objects.filter(lease_until__gt=Now() + timedelta(seconds=90)).exists()
     assert not Run.objects.filter(lease_until__gt=Now() + timedelta(seconds=110)).exists()
+
+
+def commit_delayed(held, *entries):
+    """Commit while another process holds these rows; a moment, by the database's clock, at which it still waited."""
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            list(held.select_for_update())
+            committing = other.submit(_commit_and_close, *entries)
+            while not committing.done() and not _ask(WAITS_FOR_US):
+                time.sleep(0.01)
+            moment = _ask("SELECT clock_timestamp()")
+        committing.result()
+    return moment
+
+
+WAITS_FOR_US = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+
+
+def _commit_and_close(*entries):
+    try:
+        commit(*entries)
+    finally:
+        connection.close()
+
+
+def _ask(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+ROW_LOCKS = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets in one writer at a time")
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_begins_when_its_process_has_waited_for_the_others(session):
+    waited_at = commit_delayed(Session.objects.filter(pk=session), entry := message(session))
+    run = Run.objects.get(pk=entry.new_run_id)
+    assert run.lease_until >= waited_at + timedelta(seconds=LEASE.seconds)
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_that_is_renewed_late_lasts_as_long(session):
+    ref = running(session)
+    waited_at = commit_delayed(Run.objects.filter(pk=ref.run_id), renewal(ref))
+    assert run_of(ref).lease_until >= waited_at + timedelta(seconds=LEASE.seconds)
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_the_times_in_a_log_do_not_go_back(session):
+    """Who waited for the session writes behind the one that it waited for, and later."""
+    waited_at = commit_delayed(Session.objects.filter(pk=session), message(session))
+    assert Event.objects.filter(session=session).latest("seq").created_at >= waited_at
+    assert Run.objects.get().queued_at >= waited_at
 
 
 def test_releasing_lets_others_take_over_at_once(session):

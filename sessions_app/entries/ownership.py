@@ -47,7 +47,7 @@ def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True,
         owner=lease.owner,
         epoch=run.epoch + 1,
         attempts=attempts,
-        lease_until=batch.database_now() + timedelta(seconds=lease.seconds),
+        lease_until=batch.database_now + timedelta(seconds=lease.seconds),
         **begun,
     )
 
@@ -80,7 +80,7 @@ class ClaimNext(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewLeases(Entry):
-    """Keep these runs of the lease's owner, in one statement. `session_id` is not looked at.
+    """Keep these runs of the lease's owner. `session_id` is not looked at.
 
     Not all that bear the owner's name: one that nobody here works on any more has to be found by others.
     """
@@ -91,9 +91,10 @@ class RenewLeases(Entry):
     run_ids: Collection[uuid.UUID]
 
     def apply(self, batch: Batch) -> int:
-        renewed = Now() + timedelta(seconds=self.lease.seconds)
         mine = Run.objects.active().filter(pk__in=self.run_ids, owner=self.lease.owner)
-        return mine.update(lease_until=renewed)
+        # Locked first: a lease that began before others let go of these rows would be shorter.
+        list(mine.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+        return mine.update(lease_until=Now() + timedelta(seconds=self.lease.seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
