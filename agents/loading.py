@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from agents import bytecode
 from agents.exceptions import (
     AgentFileError,
     AgentFileMissing,
@@ -32,6 +33,14 @@ VARIABLE = "agent"
 
 def load_agent(source: str) -> Agent:
     """The agent that the file or module `source` defines. Raises `AgentFileError`."""
+    try:
+        return _load(source)
+    except AgentFileError as error:
+        bytecode.forget_failed(error)  # it may be mended at once, and is then loaded anew
+        raise
+
+
+def _load(source: str) -> Agent:
     module = _load_module(source)
     if not hasattr(module, VARIABLE):
         raise AgentVariableMissing(source)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from agents import bytecode
 from agents.loading import is_module_name
 from agents.module_names import folders
 from agents.sources import is_folder
@@ -60,6 +61,8 @@ class SourceWatcher:
         broken = [file for file in changed if not _compiles(file)]
         if broken:
             return False
+        for file in changed:
+            bytecode.forget(file)
         logger.info("Changed: %s. The server starts again.", ", ".join(map(str, sorted(changed))))
         self.changed = True
         return True

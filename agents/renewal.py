@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
 
 from django.apps import apps
 from django.conf import settings
 
+from agents import bytecode
 from agents.exceptions import AgentLoadsTooLong
 from agents.loading import is_module_name, load_agent
 from agents.module_names import module_file
 from myagent.agent import Agent
-
-logger = logging.getLogger(__name__)
 
 SERVER_PACKAGES = ("myagent", "agents", "sessions_app", "myagent_site")
 _LIBRARIES = frozenset({"site-packages", "dist-packages"})
@@ -71,7 +68,8 @@ def _take_out(source: str) -> dict[str, ModuleType]:
     found = _modules_beside(source)
     for name, module in found.items():
         sys.modules.pop(name, None)
-        _forget_bytecode(module)
+        if (file := module_file(module)) is not None:
+            bytecode.forget(file)
     importlib.invalidate_caches()
     return found
 
@@ -82,16 +80,6 @@ def _put_back(modules: Mapping[str, ModuleType]) -> None:
         package, _, last = name.rpartition(".")
         if package in sys.modules:
             setattr(sys.modules[package], last, module)
-
-
-def _forget_bytecode(module: ModuleType) -> None:
-    """Its times have whole seconds: of two changes within one, it may hold the first."""
-    file = module_file(module)
-    if file is not None:
-        try:
-            Path(cache_from_source(str(file))).unlink(missing_ok=True)
-        except (OSError, NotImplementedError) as error:
-            logger.debug("The bytecode of %s stays: %s", file, error)
 
 
 # --- which modules are an agent's own ---------------------------------------------------------------------------------

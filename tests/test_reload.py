@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,17 @@ def test_a_change_of_the_time_alone_counts(file):
     watcher = SourceWatcher([str(file)])
     os.utime(file, ns=(1, 1))
     assert watcher.look()
+
+
+def test_the_new_start_reads_what_has_changed(file):
+    """Bytecode of the same second and the same size would come before it."""
+    watcher = SourceWatcher([str(file)])
+    bytecode = Path(py_compile.compile(str(file), doraise=True))
+    before = file.stat()
+    file.write_text("x = 2\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert watcher.look()
+    assert not bytecode.exists()
 
 
 def test_what_does_not_compile_is_logged_and_waited_for(file, caplog):

@@ -22,6 +22,8 @@ def clean_imports(tmp_path, monkeypatch):
     """Nothing of one test is importable in the next."""
     before = set(sys.modules)
     monkeypatch.chdir(tmp_path)
+    # Otherwise nothing old could be read instead of the new, whatever the code under test does.
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = [*sys.path]
     yield
     folders.forget()
@@ -112,6 +114,19 @@ def test_when_it_fails_everything_is_as_it_was(write, tmp_path, broken, error):
     assert {name: sys.modules.get(name) for name in modules} == modules
     assert "rn_extra" not in sys.modules
     assert sys.modules["rn_used"].WORDS == "one"
+
+
+@pytest.mark.parametrize("first", [load_agent, load_anew])
+def test_what_failed_is_read_again_however_fast_it_was_mended(write, first):
+    """Python drops a module that fails and keeps its bytecode, by a time in whole seconds."""
+    write("rn_deep/__init__.py", "from rn_deep import broken")
+    write("rn_deep/broken.py", "WORDS = str(1 / 0)")
+    wrapped = "try:\n    import rn_deep.broken\nexcept Exception as error:\n    raise RuntimeError('broken') from error"
+    source = write("rn_mended.py", agent("rn_deep.broken.WORDS", wrapped))
+    with pytest.raises(AgentImportFailed):
+        first(source)
+    write("rn_deep/broken.py", "WORDS = str(1 / 1)")
+    assert load_anew(source).description == "1.0"
 
 
 def test_what_is_not_accepted_has_not_happened(write):
