@@ -293,10 +293,47 @@ def test_confirmations(boss, answer, verdict):
     of_call, of_run = confirm(run, tool_call, answer=answer), confirm(run, answer=answer, question="Is the plan good?")
     page = boss.read(page_path(run))
     assert page.count(f"<strong>{verdict}</strong>") == 2
-    assert in_order(page, "Arguments as the user changed them", "May I?", "Is the plan good?")
+    assert in_order(page, "May I?", "Is the plan good?")
     for confirmation in (of_call, of_run):
         assert verdict in boss.read(page_path(confirmation))
     assert verdict in boss.read(list_path(Confirmation))
+
+
+def folded_line(page):
+    """What is seen of a call before it is unfolded."""
+    return page[page.index('<details class="called">') :].partition("</summary>")[0]
+
+
+def test_the_line_of_a_call_has_the_arguments_that_ran(boss):
+    run = make_run(make_session())
+    tool_call = call(run, 1, arguments={"path": "/etc"}, arguments_run={"path": 5})
+    confirm(run, tool_call, answer={"confirmed": True, "args": {"path": 5}})
+    page = boss.read(page_path(run))
+    assert "(path: 5)" in folded_line(page)
+    assert "/etc" not in folded_line(page)
+    assert "changed by the user" in folded_line(page)
+    assert in_order(page, "Arguments", "/etc", "Arguments as the user changed them", "&quot;path&quot;: 5", "May I?")
+
+
+def test_arguments_that_the_tool_read_in_its_own_way_were_changed_by_nobody(boss):
+    run = make_run(make_session())
+    tool_call = call(run, 1, arguments={"days": "5"}, arguments_run={"days": 5})
+    confirm(run, tool_call, answer={"confirmed": True})
+    page = boss.read(page_path(run))
+    assert "(days: 5)" in folded_line(page)
+    assert "changed" not in folded_line(page)
+    assert "as the user changed them" not in page
+    assert in_order(page, "&quot;days&quot;: &quot;5&quot;", "Arguments that ran", "&quot;days&quot;: 5")
+
+
+def test_the_line_of_a_call_that_did_not_run_has_what_was_asked_for(boss):
+    run = make_run(make_session())
+    tool_call = call(run, 1, arguments={"path": "/etc"}, outcome="declined")
+    confirm(run, tool_call, answer={"confirmed": False})
+    page = boss.read(page_path(run))
+    assert "(path: /etc)" in folded_line(page)
+    assert "changed" not in folded_line(page)
+    assert page.count("<h3>Arguments") == 1
 
 
 def test_messages_that_are_out_of_the_ordinary(boss):

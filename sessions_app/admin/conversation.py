@@ -70,12 +70,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
-    """A tool call with all that became of it."""
+    """A tool call with all that became of it.
+
+    `gist` has the arguments that ran, or those asked for where it did not; `arguments_run` is empty where both are the
+    same.
+    """
 
     kind: str = "called"
     call: ToolCall
     badge: SafeString
     gist: str
+    is_changed: bool
     arguments: str
     arguments_run: str
     result: str
@@ -233,14 +238,18 @@ def _errors(failed: Sequence[Run]) -> dict[str, str]:
 
 
 def _called(call: Any, questions: list[Asked]) -> Called:
-    edited = call.arguments_run is not None and call.arguments_run != call.arguments
+    ran = call.arguments if call.arguments_run is None else call.arguments_run
+    differs = ran != call.arguments
+    # A tool's types make other values of what was asked for, too ("5" is 5), and those nobody changed.
+    is_edited = any((question.confirmation.answer or {}).get("args") is not None for question in questions)
     arguments = pretty(call.arguments)
     return Called(
         call=call,
         badge=outcome_badge(call.outcome) if call.outcome else badge(call),
-        gist=excerpt(", ".join(f"{name}: {_short(value)}" for name, value in call.arguments.items()), 80),
+        gist=excerpt(", ".join(f"{name}: {_short(value)}" for name, value in ran.items()), 80),
+        is_changed=differs and is_edited,
         arguments=cut(arguments, SHOWN),
-        arguments_run=cut(pretty(call.arguments_run), SHOWN) if edited else "",
+        arguments_run=cut(pretty(ran), SHOWN) if differs else "",
         # Of a call that failed, the result only repeats the error.
         result="" if call.error and call.shown == f"Error: {call.error}" else cut(call.shown, SHOWN),
         is_cut=len(call.shown) > SHOWN or len(arguments) > SHOWN,
