@@ -15,6 +15,7 @@ from django.conf import settings
 
 from agents import bytecode
 from agents.exceptions import AgentLoadsTooLong
+from agents.import_statements import packages_around, reached
 from agents.loading import is_module_name, load_agent
 from agents.module_names import module_file
 from myagent.agent import Agent
@@ -33,9 +34,9 @@ def _any(agent: Agent) -> None:
 def load_anew(source: str, *, others: Collection[str] = (), accept: Callable[[Agent], None] = _any) -> Agent:
     """The agent of `source` as its file, and the modules beside it and below, are now.
 
-    `others` are the sources of other agents; their modules stay as they are unless this agent imports them. Raises
-    `AgentFileError`, as `accept` may, too; then everything that can be imported is as it was before. Objects that were
-    made of the old modules go on with these.
+    `others` are the sources of other agents; their modules, and those that their files import, stay as they are unless
+    this agent imports them while it is loaded. Raises `AgentFileError`, as `accept` may, too; then everything that can
+    be imported is as it was before. Objects that were made of the old modules go on with these.
     """
     global _loading
     # Two at a time would take each other's modules away.
@@ -49,7 +50,7 @@ def load_anew(source: str, *, others: Collection[str] = (), accept: Callable[[Ag
 
 
 def _load(source: str, others: Collection[str], accept: Callable[[Agent], None]) -> Agent:
-    theirs = [_module_of(other) for other in others]
+    neighbours = {_name(other): module for other in others if (module := _module_of(other)) is not None}
     before = _take_out(source)
     try:
         agent = load_agent(source)
@@ -58,9 +59,30 @@ def _load(source: str, others: Collection[str], accept: Callable[[Agent], None])
         _take_out(source)
         _put_back(before)
         raise
-    kept = {name: module for name, module in before.items() if module in theirs and name not in sys.modules}
-    _put_back(kept)
+    _put_back(_left_alone(source, neighbours, before))
     return agent
+
+
+def _left_alone(
+    source: str, neighbours: Mapping[str, ModuleType], before: Mapping[str, ModuleType]
+) -> dict[str, ModuleType]:
+    """What was taken out and is not only this agent's, but for what its new version has imported meanwhile.
+
+    What no file names, such as plug-ins, is this agent's where it has the folder for itself.
+    """
+    gone = before.keys() - sys.modules.keys()
+    known = {**neighbours, **before, **_modules_beside(source)}
+    theirs = reached(neighbours, known)
+    if not before.keys().isdisjoint(neighbours):
+        theirs |= gone - reached([_name(source)], known)
+    # The modules of a package go back with it, which holds them as attributes.
+    kept = {_outermost(name, gone) for name in gone & theirs}
+    return {name: before[name] for name in gone if _outermost(name, gone) in kept}
+
+
+def _outermost(name: str, gone: Collection[str]) -> str:
+    """The widest package around a module that is gone, too; or the module."""
+    return [found for found in (name, *packages_around(name)) if found in gone][-1]
 
 
 def _take_out(source: str) -> dict[str, ModuleType]:
@@ -89,12 +111,14 @@ def _path(source: str) -> Path:
     return Path(source).expanduser().resolve()
 
 
+def _name(source: str) -> str:
+    return source if is_module_name(source) else _path(source).stem
+
+
 def _module_of(source: str) -> ModuleType | None:
     """The module that was loaded from a source."""
-    if is_module_name(source):
-        return sys.modules.get(source)
-    module = sys.modules.get(_path(source).stem)
-    return module if module_file(module) == _path(source) else None
+    module = sys.modules.get(_name(source))
+    return module if is_module_name(source) or module_file(module) == _path(source) else None
 
 
 def _folder_of(source: str) -> Path | None:
@@ -126,7 +150,8 @@ def _modules_beside(source: str) -> dict[str, ModuleType]:
             found[name] = module
     for name in ("__main__", settings.SETTINGS_MODULE, settings.ROOT_URLCONF):
         found.pop(name, None)
-    around = _packages_around(sys.modules.keys() - found.keys())
+    # A package cannot be taken from under its modules.
+    around = {package for name in sys.modules.keys() - found.keys() for package in packages_around(name)}
     return {name: module for name, module in found.items() if name not in around}
 
 
@@ -144,12 +169,3 @@ def _server_folders() -> set[Path]:
     mine = {file.parent for file in packages if file is not None}
     library = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
     return mine | library | {Path(config.path).resolve() for config in apps.get_app_configs()}
-
-
-def _packages_around(names: Iterable[str]) -> set[str]:
-    """The packages that these modules are in; a package cannot be taken from under its modules."""
-    around = set()
-    for name in names:
-        while name := name.rpartition(".")[0]:
-            around.add(name)
-    return around

@@ -153,6 +153,83 @@ def test_other_agents_of_the_folder_stay_unless_this_one_imports_them(write):
     assert sys.modules["rn_second"] is not old["second"]
 
 
+def test_the_modules_of_other_agents_stay_with_what_they_hold(write):
+    """Whether they were imported at the top or later, in a package or from a module that is imported in turn."""
+    write("rn_count.py", "seen = []")
+    write("rn_between.py", "def count():\n    import rn_count\n    return rn_count.seen")
+    write("rn_theirs/__init__.py", "from . import top")
+    write("rn_theirs/top.py", "")
+    write("rn_theirs/parts/later.py", "")
+    later = "import rn_between, rn_both\n    from rn_theirs.parts import later\n    return rn_between.count()"
+    write("rn_both.py", "")
+    mine = write("rn_mine_alone.py", agent("''", after="def later():\n    import rn_both"))
+    other = write("rn_holds.py", agent("''", "import rn_theirs", after=f"def later():\n    {later}"))
+    load_agent(mine)
+    load_agent(other)
+    sys.modules["rn_mine_alone"].later()
+    sys.modules["rn_holds"].later().append("old")
+    names = [name for name in sys.modules if name.startswith("rn_")]
+    before = {name: sys.modules[name] for name in names}
+    load_anew(mine, others=[other])
+    assert {name for name in names if sys.modules.get(name) is not before[name]} == {"rn_mine_alone"}
+    assert sys.modules["rn_holds"].later() == ["old"]
+
+
+def test_what_an_agent_imports_later_is_new_beside_other_agents(write):
+    write("rn_own_later.py", "WORDS = 'one'")
+    write("rn_own_pkg/__init__.py", "")
+    write("rn_own_pkg/later.py", "WORDS = 'one'")
+    later = "import rn_own_later\n    from rn_own_pkg import later\n    return rn_own_later.WORDS + later.WORDS"
+    after = f"def later():\n    {later}"
+    mine, other = write("rn_own.py", agent("''", after=after)), write("rn_beside.py", agent("''"))
+    load_agent(mine)
+    load_agent(other)
+    assert sys.modules["rn_own"].later() == "oneone"
+    write("rn_own_later.py", "WORDS = 'two'")
+    write("rn_own_pkg/later.py", "WORDS = 'two'")
+    load_anew(mine, others=[other])
+    assert sys.modules["rn_own"].later() == "twotwo"
+
+
+@pytest.mark.parametrize("with_others", [False, True])
+def test_what_nobody_names_belongs_to_the_only_agent_of_the_folder(write, with_others):
+    write("rn_plugin.py", "WORDS = 'one'")
+    by_name = "def later(name):\n    import importlib\n    return importlib.import_module(name).WORDS"
+    mine, other = write("rn_plugged.py", agent("''", after=by_name)), write("rn_neighbour.py", agent("''"))
+    load_agent(mine)
+    if with_others:
+        load_agent(other)
+    assert sys.modules["rn_plugged"].later("rn_plugin") == "one"
+    write("rn_plugin.py", "WORDS = 'two'")
+    load_anew(mine, others=[other] if with_others else [])
+    assert sys.modules["rn_plugged"].later("rn_plugin") == ("one" if with_others else "two")
+
+
+def test_the_modules_of_an_old_package_go_back_together(write):
+    """One that this agent alone imports, too: the package still holds the old one as its attribute."""
+    write("rn_shared/__init__.py", "")
+    write("rn_shared/first.py", "")
+    write("rn_shared/second.py", "")
+    after = "def later():\n    from rn_shared import {0}\n    return {0}"
+    mine, other = (write(f"rn_of_{name}.py", agent("''", after=after.format(name))) for name in ("first", "second"))
+    load_agent(mine)
+    load_agent(other)
+    package = sys.modules["rn_of_first"].later(), sys.modules["rn_of_second"].later(), sys.modules["rn_shared"]
+    load_anew(mine, others=[other])
+    assert package == tuple(sys.modules[f"rn_shared{name}"] for name in (".first", ".second", ""))
+
+
+def test_files_that_are_being_edited_take_nothing_away(write):
+    write("rn_kept.py", "")
+    mine, other = write("rn_good.py", agent("''")), write("rn_edited.py", agent("''", "import rn_kept"))
+    load_agent(mine)
+    load_agent(other)
+    kept = sys.modules["rn_kept"]
+    write("rn_edited.py", "import (")
+    load_anew(mine, others=[other])
+    assert sys.modules["rn_kept"] is kept
+
+
 def test_an_agent_in_a_package_is_loaded_with_the_package(write, tmp_path):
     write("rn_team/__init__.py", "WORDS = 'one'")
     write("rn_team/sub/tools.py", "WORDS = 'one'")
