@@ -31,7 +31,7 @@ MANY = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
-    """The facts to show; `token` and `password` (None when the user is not new) are shown here and nowhere else."""
+    """The facts to show; `token` and `password` (None when the user has one) are shown here and nowhere else."""
 
     config: Config
     registry: Registry

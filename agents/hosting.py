@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO
@@ -72,7 +72,7 @@ class AgentServer(daphne.server.Server):
         host: str,
         port: int,
         config: HostingLimits,
-        on_listening: Callable[[list[tuple[str, int]]], None] | None = None,
+        on_listening: Callable[[list[tuple[str, int]]], Awaitable[None]] | None = None,
         access_log: TextIO | None = None,
     ) -> None:
         """`on_listening` is called once with all addresses when connections are accepted; port 0 is a free one."""
@@ -142,7 +142,7 @@ class AgentServer(daphne.server.Server):
             return
         watch = self.loop.create_task(self._watch(), name="watch")
         try:
-            self._listen(sockets)
+            await self._listen(sockets)
             await self._stopping.wait()
         finally:
             await self._shut_down()
@@ -161,7 +161,7 @@ class AgentServer(daphne.server.Server):
         await self.lifespan.abort(GRACE_SECONDS)
         return False
 
-    def _listen(self, sockets: list[socket.socket]) -> None:
+    async def _listen(self, sockets: list[socket.socket]) -> None:
         addresses = [sock.getsockname()[:2] for sock in sockets]
         for sock in sockets:
             sock.listen(BACKLOG)
@@ -171,7 +171,7 @@ class AgentServer(daphne.server.Server):
         for host, port in addresses:
             logger.info("Listening on %s, port %d.", host, port)
         if self._on_listening:
-            self._on_listening(addresses)
+            await self._on_listening(addresses)
 
     # --- stopping
 

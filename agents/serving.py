@@ -13,10 +13,11 @@ from django.db import DatabaseError, connections
 
 from agents.banner import Banner, show
 from agents.conf import Config
+from agents.database import in_thread
 from agents.database_trouble import unusable
 from agents.file_limit import allow_connections
 from agents.hosted import sync_hosted_agents
-from agents.local_user import ensure_local_user, issue_banner_token
+from agents.local_user import ensure_local_user, first_password, issue_banner_token
 from agents.registry import Registry
 from agents.reload import SourceWatcher
 from agents.schema import bring_up_to_date
@@ -37,20 +38,20 @@ def log_everything() -> None:
         loggers.setdefault(name, {})["level"] = "DEBUG"
 
 
-def prepare_database(registry: Registry) -> tuple[User, str | None]:
-    """Bring the database up to date; returns the user `local`, with the password when it is new.
+def prepare_database(registry: Registry) -> User:
+    """Bring the database up to date; returns the user `local`.
 
     Raises `CommandError` when the database cannot be used as it is.
     """
     try:
         bring_up_to_date()
-        user, password = ensure_local_user()
+        user = ensure_local_user()
         sync_hosted_agents(registry)
     except (DatabaseError, sqlite3.Error) as error:
         raise unusable(error) from error
     finally:
         connections.close_all()  # this thread will run the server and must not touch the database again
-    return user, password
+    return user
 
 
 def _spare_the_collector() -> None:
@@ -71,7 +72,6 @@ def serve(
     host: str,
     port: int,
     user: User,
-    password: str | None,
     watcher: SourceWatcher | None,
 ) -> tuple[str | None, int]:
     """Serve until a signal or a changed file; returns why the start failed, if it did, and the port."""
@@ -82,11 +82,15 @@ def serve(
 
     real_port = port
 
-    def listening(addresses: list[tuple[str, int]]) -> None:
+    def announce() -> None:
+        with first_password(user) as password:
+            show(Banner(config=config, registry=registry, host=host, port=real_port, token=token, password=password))
+
+    async def listening(addresses: list[tuple[str, int]]) -> None:
         nonlocal real_port
         real_port = addresses[0][1]
         _spare_the_collector()
-        show(Banner(config=config, registry=registry, host=host, port=real_port, token=token, password=password))
+        await in_thread(announce)
 
     allow_connections(config.max_connections)
     token = issue_banner_token(user)

@@ -262,7 +262,7 @@ async def application(scope, receive, send):
         await PAGES[scope["path"]](scope, receive, send)
 
 
-def listening(addresses: list[tuple[str, int]]) -> None:
+async def listening(addresses: list[tuple[str, int]]) -> None:
     report("listening", addresses=addresses)
     if options.get("banner") == "broken":
         raise RuntimeError("cannot print the banner")

@@ -299,7 +299,7 @@ def database(transactional_db):
 
 @pytest.fixture
 def local(database):
-    return ensure_local_user()[0]
+    return ensure_local_user()
 
 
 @pytest.fixture

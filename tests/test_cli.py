@@ -324,7 +324,7 @@ def test_serving_from_the_first_start_to_ctrl_c(folder):
         for words in ("hello-assistant", "say_hello", "my_agent.py", "?token=mya_", "/admin/", str(folder / "data")):
             assert words in banner
         assert f"ws://localhost:{server.port}/ws/hello-assistant/" in banner
-        assert re.search(r"user local, password \S{12,}", banner)
+        assert password_in(banner)
         assert "OPENAI_API_KEY" in banner
         status, body = server.get("/healthz")
         assert (status, json.loads(body)) == (200, {"status": "ok"})
@@ -346,6 +346,49 @@ def test_serving_from_the_first_start_to_ctrl_c(folder):
         assert "password" not in banner
         assert "OPENAI_API_KEY" not in banner
         assert "model: demo" in banner
+
+
+def password_in(banner):
+    """The password that a banner shows, or None."""
+    found = re.search(r"user local, password (\S{12,})", banner)
+    return found and found[1]
+
+
+def test_the_password_is_shown_by_the_first_start_that_comes_to_listen(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run([*MODULE, "my_agent.py", "--port", str(taken.getsockname()[1])], folder)
+        assert (result.returncode, result.stdout) == (1, "")
+    with serving(folder, "my_agent.py", "--port", "0") as server:
+        password = password_in(server.read_banner())
+        server.interrupt()
+    check = "from django.contrib.auth import authenticate; print(authenticate(username='local', password=input()))"
+    assert run([*MANAGE, "shell", "-v", "0", "-c", check], folder, stdin=f"{password}\n").stdout == "local\n"
+    with serving(folder, "my_agent.py", "--port", "0") as server:
+        assert password_in(server.read_banner()) is None
+
+
+def test_a_password_that_could_not_be_shown_is_not_kept(folder):
+    command = ["sh", "-c", f"exec {' '.join(MODULE)} my_agent.py --port 0 > /dev/full"]
+    assert run(command, folder).returncode == 1
+    with serving(folder, "my_agent.py", "--port", "0") as server:
+        assert password_in(server.read_banner())
+
+
+def test_a_password_that_was_set_before_the_server_listened_stays(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run([*MODULE, "my_agent.py", "--port", str(taken.getsockname()[1])], folder)
+    own = "from django.contrib.auth.models import User; u = User.objects.get(); u.set_password('mine'); u.save()"
+    assert run([*MANAGE, "shell", "-v", "0", "-c", own], folder).returncode == 0
+    with serving(folder, "my_agent.py", "--port", "0") as server:
+        assert password_in(server.read_banner()) is None
+
+
+def test_of_two_servers_that_start_at_once_one_shows_the_password(folder):
+    with (
+        serving(folder, "my_agent.py", "--port", "0") as one,
+        serving(folder, "my_agent.py", "--port", "0") as other,
+    ):
+        assert sorted(map(bool, map(password_in, (one.read_banner(), other.read_banner())))) == [False, True]
 
 
 def test_several_files(folder):

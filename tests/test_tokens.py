@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.utils import timezone, translation
 
 from agents import credentials
-from agents.local_user import ensure_local_user, issue_banner_token
+from agents.local_user import ensure_local_user, first_password, issue_banner_token
 from agents.logs import RedactingFormatter, redact
 from agents.models import AccessToken, HostedAgent, hash_token
 from myagent import i18n
@@ -101,28 +101,63 @@ def test_states(ann):
     assert token.state(now) == "revoked"
 
 
-@override_settings(MYAGENT={"EMBEDDED_DATABASE": True})
-def test_the_local_user_owns_the_embedded_database():
-    user, password = ensure_local_user()
-    assert password is not None
+@pytest.fixture
+def embedded():
+    with override_settings(MYAGENT={"EMBEDDED_DATABASE": True}):
+        yield
+
+
+def test_the_local_user_owns_the_embedded_database(embedded):
+    user = ensure_local_user()
     assert user.is_superuser
     assert user.is_staff
-    assert user.check_password(password)
-    again, nothing = ensure_local_user()
+    assert not user.has_usable_password()
+    with first_password(user) as password:
+        assert password is not None
+    again = ensure_local_user()
     assert again == user
-    assert nothing is None
+    assert again.check_password(password)
+    with first_password(again) as nothing:
+        assert nothing is None
+
+
+def test_the_first_password_is_kept_only_when_it_could_be_shown(embedded):
+    user = ensure_local_user()
+    with pytest.raises(BrokenPipeError), first_password(user):
+        raise BrokenPipeError
+    with first_password(ensure_local_user()) as password:
+        assert password is not None
+
+
+def test_a_password_that_was_set_meanwhile_stays(embedded):
+    user = ensure_local_user()
+    other = ensure_local_user()
+    other.set_password("of the user's own")
+    other.save()
+    with first_password(user) as nothing:
+        assert nothing is None
+    assert ensure_local_user().check_password("of the user's own")
+
+
+def test_no_password_is_made_for_a_local_user_who_lost_the_right_to_one(embedded):
+    user = ensure_local_user()
+    user.set_unusable_password()  # as the admin does it
+    user.save()
+    with first_password(ensure_local_user()) as nothing:
+        assert nothing is None
 
 
 def test_the_local_user_is_nobody_special_on_a_shared_database():
     with override_settings(MYAGENT={"EMBEDDED_DATABASE": False}):
-        user, password = ensure_local_user()
-    assert password is None
+        user = ensure_local_user()
+        with first_password(user) as password:
+            assert password is None
     assert not (user.is_superuser or user.is_staff)
     assert not user.has_usable_password()
 
 
 def test_banner_tokens_of_earlier_starts_stay_good_until_they_expire():
-    user, _ = ensure_local_user()
+    user = ensure_local_user()
     first = issue_banner_token(user)
     second = issue_banner_token(user)
     assert credentials.user_of_token(first) is not None

@@ -73,9 +73,9 @@ class Command(PlainCommand):
             restart()
             return
         set_registry(registry)
-        user, password = prepare_database(registry)
+        user = prepare_database(registry)
         failure, real_port = serve(
-            config, registry, host=options["host"], port=options["port"], user=user, password=password, watcher=watcher
+            config, registry, host=options["host"], port=options["port"], user=user, watcher=watcher
         )
         if failure is not None:
             raise CommandError(_("Server error: %(error)s") % {"error": failure})
