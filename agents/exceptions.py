@@ -128,16 +128,19 @@ class AgentImportFailed(AgentFileError):
 
 
 class ModuleNameTaken(AgentFileError):
-    """Two agents' folders hold a module of one name, or the file is named like a library."""
+    """The file is named like a library or another agent's module, or imports a module that two agents' folders hold."""
 
     code = "agent_module_name_taken"
 
-    def __init__(self, name: str, first: str, second: str) -> None:
+    def __init__(self, name: str, first: str, second: str, *, file: str) -> None:
         self.paths = (first, second)
+        if Path(second).resolve() == Path(file).expanduser().resolve():
+            words = _("Two modules are named '%(name)s': %(first)s and %(second)s")
+        else:
+            words = _("%(file)s imports '%(name)s', and two modules are named so: %(first)s and %(second)s")
         super().__init__(
-            _("Two modules are named '%(name)s': %(first)s and %(second)s")
-            % {"name": name, "first": first, "second": second},
-            file=second,
+            words % {"file": file, "name": name, "first": first, "second": second},
+            file=file,
             cure=_("Rename one of them: Python can hold only one module of a name."),
         )
 

@@ -80,8 +80,11 @@ def _load_file(source: str) -> ModuleType:
         taken = module_file(existing)
         if taken == path:
             return existing  # another agent imported it already
-        raise ModuleNameTaken(name, str(taken or f"{name} (Python)"), source)
-    folders.add(path.parent)
+        raise ModuleNameTaken(name, str(taken or f"{name} (Python)"), source, file=source)
+    try:
+        folders.admit(path)
+    except AmbiguousModule as error:
+        raise _import_failed(source, error, path) from error
     return _run_file(source, path)
 
 
@@ -116,7 +119,7 @@ def _run_file(source: str, path: Path) -> ModuleType:
 
 def _import_failed(source: str, error: BaseException, path: Path | None) -> AgentFileError:
     if isinstance(error, AmbiguousModule):
-        return ModuleNameTaken(error.name or "", *map(str, error.paths))
+        return ModuleNameTaken(error.name or "", *map(str, error.paths), file=source)
     return AgentImportFailed(source, error, line=_line_in(error, path), cure=_cure(error))
 
 

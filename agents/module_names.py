@@ -1,7 +1,9 @@
 """The folders of agent files on Python's import path, and the watch that keeps their modules apart.
 
 Python knows a module by its name alone: when two folders both hold `tools.py`, the second agent would silently get
-the first one's tools. So that is refused, at the moment such a module is imported, however late that is.
+the first one's tools. So that is refused, at the moment such a module is imported, however late that is; files that
+no agent imports may have any name. A module that is in memory is imported without asking anybody, so an agent whose
+code imports what another folder has there already is refused before it runs.
 """
 
 from __future__ import annotations
@@ -10,10 +12,9 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from modulefinder import ModuleFinder
 from pathlib import Path
 from types import ModuleType
-
-from agents.exceptions import ModuleNameTaken
 
 
 class AmbiguousModule(ImportError):
@@ -38,17 +39,32 @@ def _held_in(folder: Path, name: str) -> Path | None:
     return None
 
 
+def _imported_by(file: Path) -> set[str]:
+    """The modules of its folder that a file imports, itself or through others, in whatever function; told by its code.
+
+    Those that it names in strings only (`importlib.import_module`) are not among them.
+    """
+    finder = ModuleFinder([str(file.parent)])
+    try:
+        finder.run_script(str(file))
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return set()  # running it says what is wrong
+    return {name for name in finder.modules if "." not in name}
+
+
 class AgentFolders(MetaPathFinder):
     """Finds nothing itself: it only refuses names that more than one agent folder holds."""
 
     def __init__(self) -> None:
         self._folders: list[Path] = []
 
-    def add(self, folder: Path) -> None:
-        """Put `folder` on the import path, for good. Raises `ModuleNameTaken`."""
+    def admit(self, file: Path) -> None:
+        """Put the folder of an agent file on the import path, for good. Raises `AmbiguousModule`."""
+        self._refuse_hidden(file)
+        self._refuse_hiding(file)
+        folder = file.parent
         if folder in self._folders:
             return
-        self._check_imported(folder)
         self._folders.append(folder)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
@@ -87,11 +103,26 @@ class AgentFolders(MetaPathFinder):
             sys.meta_path.remove(self)
         self._folders.clear()
 
-    def _check_imported(self, folder: Path) -> None:
-        for name, file in self.modules().items():
-            held = _held_in(folder, name) if "." not in name else None
-            if held is not None and held.resolve() != file:
-                raise ModuleNameTaken(name, str(file), str(held))
+    def _refuse_hidden(self, file: Path) -> None:
+        """A file that imports modules of its folder in whose place others are in memory."""
+        hidden = {}
+        for name, loaded in self.modules().items():
+            own = _held_in(file.parent, name)
+            if own is not None and own.resolve() != loaded:
+                hidden[name] = (loaded, own)
+        if hidden:
+            for name in sorted(hidden.keys() & _imported_by(file)):
+                raise AmbiguousModule(name, *hidden[name])
+
+    def _refuse_hiding(self, file: Path) -> None:
+        """A file that would be in memory in place of a module that another agent imports."""
+        loaded = self.modules().values()
+        for folder in self._folders:
+            theirs = _held_in(folder, file.stem)
+            if theirs is None or theirs.resolve() == file:
+                continue
+            if any(file.stem in _imported_by(other) for other in loaded if other.parent == folder):
+                raise AmbiguousModule(file.stem, theirs, file)
 
 
 folders = AgentFolders()

@@ -259,13 +259,49 @@ def test_two_agent_files_of_one_name(write):
     assert error.paths == (first, second)
 
 
-def test_helpers_of_one_name_in_two_folders(write):
+def test_a_file_beside_an_agent_that_it_does_not_import_is_no_matter(write):
+    load_agent(write("a/my_agent.py", AGENT.format(name="a")))
+    write("b/my_agent.py", AGENT.format(name="unrelated"))
+    assert load_agent(write("b/b_agent.py", "import json\n" + dedent(AGENT.format(name="b")))).name == "b"
+
+
+def test_the_name_of_a_module_hides_no_other_mistake(write):
+    load_agent(write("a/my_agent.py", AGENT.format(name="a")))
+    write("b/my_agent.py", AGENT.format(name="unrelated"))
+    assert fails(write("b/broken_agent.py", "if x = 2:\n"), AgentSyntaxError).line == 1
+    fails(write("b/empty_agent.py", "assistant = 1"), AgentVariableMissing)
+
+
+IMPORTS = [
+    pytest.param("import shared_helper\n", id="at-once"),
+    pytest.param("def later():\n    from shared_helper import X\n", id="later"),
+    pytest.param("import through_helper\n", id="through-another"),
+    pytest.param("from parcel import inner\n", id="in-a-package"),
+]
+
+
+@pytest.mark.parametrize("imports", IMPORTS)
+def test_helpers_of_one_name_in_two_folders(write, imports):
     helper = write("a/shared_helper.py", "X = 1")
     other = write("b/shared_helper.py", "X = 2")
+    write("b/through_helper.py", "import shared_helper")
+    write("b/parcel/__init__.py", "")
+    write("b/parcel/inner.py", "import shared_helper")
     load_agent(write("a/first_agent.py", "import shared_helper\n" + dedent(AGENT.format(name="a"))))
-    second = write("b/second_agent.py", AGENT.format(name="b"))
+    second = write("b/second_agent.py", imports + dedent(AGENT.format(name="b")))
     error = fails(second, ModuleNameTaken)
     assert error.paths == (helper, other)
+    assert error.file == second
+    assert second in error.problem
+
+
+def test_an_agent_file_does_not_become_the_helper_of_another_agent(write):
+    helper = write("a/shared_helper.py", "X = 1")
+    late = dedent(AGENT) + "def late():\n    import shared_helper\n    return shared_helper.X\n"
+    load_agent(write("a/first_agent.py", late.format(name="a")))
+    second = write("b/shared_helper.py", AGENT.format(name="b"))
+    assert fails(second, ModuleNameTaken).paths == (helper, second)
+    assert sys.modules["first_agent"].late() == 1
 
 
 def test_helpers_of_one_name_that_are_imported_later(write):
@@ -284,8 +320,11 @@ def test_a_shared_helper_name_at_import_is_told_with_both_paths(write):
     write("a/early_helper.py", "X = 1")
     write("b/early_helper.py", "X = 2")
     load_agent(write("a/early_one.py", AGENT.format(name="a")))
-    error = fails(write("b/early_two.py", "import early_helper\n"), ModuleNameTaken)
+    second = write("b/early_two.py", "import early_helper\n")
+    error = fails(second, ModuleNameTaken)
     assert [path.endswith("early_helper.py") for path in error.paths] == [True, True]
+    assert error.file == second
+    assert second in error.problem
 
 
 @pytest.mark.parametrize("name", ["json", "agents", "myagent"])
