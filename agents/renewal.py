@@ -92,6 +92,10 @@ def _take_out(source: str) -> dict[str, ModuleType]:
         sys.modules.pop(name, None)
         if (file := module_file(module)) is not None:
             bytecode.forget(file)
+        # A package that stays would give the old one to `from package import module`.
+        package, _, last = name.rpartition(".")
+        if package not in found and getattr(sys.modules.get(package), last, None) is module:
+            delattr(sys.modules[package], last)
     importlib.invalidate_caches()
     return found
 

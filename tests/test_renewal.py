@@ -10,6 +10,7 @@ from textwrap import dedent
 from types import ModuleType
 
 import pytest
+from django.conf import settings
 
 from agents.exceptions import AgentFileMissing, AgentImportFailed, AgentLoadsTooLong, AgentSyntaxError
 from agents.loading import load_agent
@@ -249,6 +250,24 @@ def test_an_agent_in_a_package_is_loaded_with_the_package(write, tmp_path):
         load_anew("rn_team.bot", others=["rn_team.other"])
     assert rn_team.bot.agent.description == "twotwo"
     assert sys.modules["rn_team"].bot is sys.modules["rn_team.bot"]
+
+
+def test_a_package_that_stays_gives_the_new_module(write, monkeypatch):
+    """The package of a project's settings is one; it holds its modules as attributes."""
+    write("rn_project/__init__.py", "")
+    write("rn_project/config.py", "")
+    write("rn_project/helper.py", "WORDS = 'one'")
+    write("rn_project/bot.py", agent("helper.WORDS", "from rn_project import config, helper"))
+    monkeypatch.setattr(settings, "ROOT_URLCONF", "rn_project.config")
+    assert load_agent("rn_project.bot").description == "one"
+    package, helper = sys.modules["rn_project"], sys.modules["rn_project.helper"]
+    write("rn_project/helper.py", "WORDS = str(1 / 0)")
+    with pytest.raises(AgentImportFailed):
+        load_anew("rn_project.bot")
+    assert package.helper is sys.modules["rn_project.helper"] is helper
+    write("rn_project/helper.py", "WORDS = 'two'")
+    assert load_anew("rn_project.bot").description == "two"
+    assert sys.modules["rn_project"] is package
 
 
 def test_a_module_that_never_could_be_loaded(write):
