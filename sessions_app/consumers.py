@@ -123,7 +123,11 @@ class AgentConsumer(AsyncConsumer):
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]
         metadata = ConnectedMetadata(
-            connection_id=connection_id, server=f"MyAgent/{__version__}", protocol=PROTOCOL_VERSION, agents=names
+            connection_id=connection_id,
+            server=f"MyAgent/{__version__}",
+            protocol=PROTOCOL_VERSION,
+            agents=names,
+            max_frame_bytes=self.engine.config.max_frame_bytes,
         )
         self.pump.direct(SystemConnected(content=_("Connected."), metadata=metadata))
         self._pumping = asyncio.create_task(self._pump_frames())

@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 
-from myagent.client import ConnectionLost, HandshakeRefused, RequestRefused, SteadyClient, stay_connected, steady
+from myagent.client import (
+    ConnectionLost,
+    FrameTooLarge,
+    HandshakeRefused,
+    RequestRefused,
+    SteadyClient,
+    stay_connected,
+    steady,
+)
 from myagent.client.backoff import Backoff
-from tests.peer import Peer, Peers, accepted, listening, logged, replay_notice
+from tests.peer import GREETING, Peer, Peers, accepted, listening, logged, replay_notice
 
 SESSION = {
     "event": "agent.session_created",
@@ -252,6 +260,61 @@ async def test_what_is_no_json_is_refused_at_once():
             await client.respond("s", "q", True, args={"a": object()})
         peer.cut()
         await back(peers, last_seq=3)
+
+
+async def test_what_the_server_would_not_take_is_not_sent():
+    async with listening() as peers:
+        peers.greeting = {**GREETING, "metadata": {**GREETING["metadata"], "max_frame_bytes": 400}}
+        async with stay_connected(peers.url) as client:
+            peer = await peers.next()
+            await following(client, peer)
+            await client.cancel("s")
+            for refused in (
+                client.say("s", "é" * 200, message_id="m"),
+                client.respond("s", "q", True, reason="x" * 400),
+            ):
+                with pytest.raises(FrameTooLarge, match="at most 400") as raised:
+                    await refused
+                assert (raised.value.code, raised.value.limit) == ("frame_too_large", 400)
+                assert 400 < raised.value.size < 700
+            peer.cut()
+            peer = await back(peers, last_seq=3)
+            await peer.heard("user.cancel")
+            saying = asyncio.create_task(client.say("s", "short", message_id="m"))
+            assert (await peer.answer(accepted("m"), "user.message"))["content"] == "short"
+            await saying
+            peers.finish()
+
+
+async def test_what_the_server_did_not_take_is_not_sent_again():
+    async with steady_pair() as (client, peers, peer):
+        await following(client, peer)
+        said = [asyncio.create_task(client.say("s", text, message_id=text[:3])) for text in ("one", "x" * 500, "two")]
+        await client.respond("s", "q", True, reason="y" * 600)
+        assert len([await peer.heard() for _ in range(4)]) == 4
+        await peer.socket.close(1009, "message too big")
+        peer = await back(peers, last_seq=3)
+        await peer.answer(accepted("one"), "user.message")
+        assert (await peer.heard("user.message"))["content"] == "x" * 500, "the answer was the larger one"
+        await peer.socket.close(1009, "message too big")
+        with pytest.raises(FrameTooLarge) as raised:
+            await said[1]
+        assert (raised.value.limit, raised.value.size > 500) == (None, True)
+        peer = await back(peers, last_seq=3)
+        assert (await peer.answer(accepted("two"), "user.message"))["content"] == "two"
+        assert [(await task).message_id for task in (said[0], said[2])] == ["one", "two"]
+
+
+async def test_a_frame_that_is_too_large_for_the_client_is_not_its_message(monkeypatch):
+    monkeypatch.setattr("myagent.client.connection.MAX_FRAME_BYTES", 1_000)
+    async with steady_pair() as (client, peers, peer):
+        await following(client, peer)
+        saying = asyncio.create_task(client.say("s", "hello", message_id="m"))
+        await peer.heard("user.message")
+        await peer.say(logged(4, content="x" * 2_000))
+        peer = await back(peers, last_seq=3)
+        await peer.answer(accepted("m"), "user.message")
+        assert (await saying).run_id == "r"
 
 
 async def test_what_was_read_is_acknowledged(monkeypatch):

@@ -7,7 +7,7 @@ import asyncio
 import orjson
 import pytest
 
-from myagent.client import ConnectionLost
+from myagent.client import ConnectionLost, FrameTooLarge, stay_connected
 from tests.conftest import connected
 from tests.flow import refusal, turn, whole_log
 
@@ -184,6 +184,15 @@ async def test_a_frame_of_four_megabytes_is_taken_and_a_larger_one_closes(server
     assert raised.value.close_code == 1009
     async with connected(server) as other:
         assert await other.create_session()
+
+
+async def test_a_client_is_told_how_large_a_frame_may_be(server):
+    async with connected(server) as plain, stay_connected(server.url) as steady:
+        assert plain.max_frame_bytes == 4 * 2**20
+        session_id = await steady.create_session()
+        with pytest.raises(FrameTooLarge):
+            await steady.say(session_id, "x" * 4 * 2**20)
+        await steady.say(session_id, "short")
 
 
 @pytest.mark.parametrize("depth", [100, 400, 900])

@@ -356,6 +356,26 @@ def test_a_server_that_is_killed_in_the_middle_of_an_answer(chat, own_server, mo
     assert shown.count("You said: said while nobody listens") == 1
 
 
+def test_a_message_that_is_too_large(chat, tmp_path, model):
+    with AgentServer(tmp_path, "tools.py", model=model, settings={"MAX_FRAME_BYTES": 1_000}) as server:
+        terminal = chat(url=server.url)
+        terminal.say("hello")
+        terminal.wait("You said: hello")
+        terminal.say("x" * 1_000)
+        terminal.wait("at most 1,000")
+        terminal.wait("❯ xxx")
+        terminal.type(CTRL_C)
+        terminal.say("and on")
+        assert "Connected again" not in terminal.wait("You said: and on")
+        model.script(tools(("write", {"path": str(tmp_path / "written"), "text": "one"})), text("done"))
+        terminal.say("write")
+        terminal.wait("[e]dit?")
+        terminal.type(f"n {'y' * 1_000}{ENTER}")
+        terminal.wait(lambda shown: shown.count("at most 1,000") == shown.count("[e]dit?") == 2)
+        terminal.type(f"n{ENTER}")
+        terminal.wait("done")
+
+
 def test_nobody_listens(ask):
     start = "myagent-ws server my_agent.py --port 1"
     words = f"❌ Nobody listens on localhost:1. Start a server with: {start}\n"
@@ -443,6 +463,13 @@ def test_a_question_from_a_pipe(ask, server):
     assert ask(server.url, "--session", session_id, "--once", "and again") == (0, "You said: and again\n", "")
     session, *_others = [json.loads(line) for line in ask(server.url, "--list", "--json")[1].splitlines()]
     assert (session["session_id"], session["title"]) == (session_id, "from a pipe")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_question_that_is_too_large(ask, server, options):
+    code, _printed, errors = ask(server.url, *options, stdin="x" * 5_000_000)
+    assert code == 1
+    assert re.fullmatch(r"Not sent: this has 5,000,\d\d\d bytes,[^❌]*at most 4,194,304[^❌]*", errors)
 
 
 def test_raw_events(ask, server):

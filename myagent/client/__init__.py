@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from myagent.client.connection import Client, connect
-from myagent.client.errors import ClientError, ConnectionLost, HandshakeRefused, RequestRefused
+from myagent.client.errors import ClientError, ConnectionLost, FrameTooLarge, HandshakeRefused, RequestRefused
 from myagent.client.frames import Accepted, Match, Replayed, ServerFrame
 from myagent.client.line import Link
 from myagent.client.sessions import ExportedState, RestoredSession, SessionInfo, SessionPage
@@ -29,6 +29,7 @@ __all__ = [
     "ClientError",
     "ConnectionLost",
     "ExportedState",
+    "FrameTooLarge",
     "HandshakeRefused",
     "Link",
     "Match",

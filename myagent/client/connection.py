@@ -53,6 +53,8 @@ class Client(SessionRequests):
         """The `seq` of the last event that was read, for each session."""
         self.connection_id = ""
         self.agents: tuple[str, ...] = ()
+        self.max_frame_bytes: int | None = None
+        """Bytes of the largest frame that the server takes, if it says so; a larger one ends the connection."""
         self._socket = socket
         self._unread: deque[ServerFrame] = deque()
         self._waiters: list[_Waiter] = []
@@ -62,6 +64,7 @@ class Client(SessionRequests):
         """Take note of what the server says first."""
         self.connection_id = greeting.metadata.get("connection_id", "")
         self.agents = tuple(greeting.metadata.get("agents", ()))
+        self.max_frame_bytes = greeting.metadata.get("max_frame_bytes")
 
     # --- conversations ---
 
@@ -258,4 +261,6 @@ def any_frame(frame: ServerFrame) -> bool:
 
 def _lost(closed: ConnectionClosed) -> ConnectionLost:
     frame = closed.rcvd or closed.sent
-    return ConnectionLost(frame.code, frame.reason) if frame else ConnectionLost(1006, "no close frame")
+    if frame is None:
+        return ConnectionLost(1006, "no close frame")
+    return ConnectionLost(frame.code, frame.reason, by_client=closed.sent is not None and not closed.rcvd_then_sent)

@@ -2,6 +2,7 @@
 
 ClientError
 ├── ConnectionLost    the connection is gone; its close code says why
+├── FrameTooLarge     a request has more bytes than the server takes
 ├── HandshakeRefused  there was none: what listens there does not let this client in, or is no MyAgent server
 └── RequestRefused    the server does not do what it was asked
 """
@@ -28,15 +29,36 @@ class ConnectionLost(ClientError):
         {CloseCode.NOT_OUR_PROTOCOL, CloseCode.UNAUTHENTICATED, CloseCode.FORBIDDEN, CloseCode.NO_SUCH_AGENT}
     )
 
-    def __init__(self, close_code: int, reason: str) -> None:
+    def __init__(self, close_code: int, reason: str, *, by_client: bool = False) -> None:
         self.close_code = close_code
         self.reason = reason
+        self.by_client = by_client
         super().__init__(f"The connection was closed with code {close_code} ({reason or 'no reason given'}).")
 
     @property
     def is_final(self) -> bool:
         """Whether coming back in the same way would end in the same way."""
         return self.close_code in self.FINAL_CODES
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether a frame of this client was too large for the server, and not the other way round."""
+        return self.close_code == CloseCode.TOO_BIG and not self.by_client
+
+
+class FrameTooLarge(ClientError):
+    """A request has `size` bytes, which is more than the server takes; it was not done, and nothing else was lost.
+
+    `limit` is how many it takes, None when it does not say.
+    """
+
+    code = "frame_too_large"
+
+    def __init__(self, size: int, limit: int | None = None) -> None:
+        self.size = size
+        self.limit = limit
+        least = "less than that" if limit is None else f"at most {limit}"
+        super().__init__(f"The request has {size} bytes, and the server takes {least} in a frame. Send less at once.")
 
 
 class HandshakeRefused(ClientError):

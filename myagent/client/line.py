@@ -40,6 +40,9 @@ class Mail(Protocol):
     def take(self, frame: ServerFrame, connection: int) -> Awaitable[None]:
         """Take a frame, and return when there is room for more."""
 
+    def give_up_largest(self, connection: int) -> None:
+        """Something that was sent on this connection was too large for the server: send it no more."""
+
 
 class Line:
     """One connection after the other, to one server."""
@@ -48,6 +51,7 @@ class Line:
         self, url: str, *, token: str | None, mail: Mail, on_link: Callable[[Link], None], give_up_after: float | None
     ) -> None:
         self.agents: tuple[str, ...] = ()
+        self.max_frame_bytes: int | None = None
         self._url, self._token = url, token
         self._mail = mail
         self._on_link = on_link
@@ -69,6 +73,8 @@ class Line:
                 lost = error
             if self._number > number:
                 lost_at = clock()
+                if isinstance(lost, ConnectionLost) and lost.is_too_large:
+                    self._mail.give_up_largest(self._number)
                 if lost_at - began >= SETTLED_SECONDS:
                     backoff.reset()
             pause = backoff.pause(at_least=LIMIT_SECONDS if _is_full(lost) else 0.0)
@@ -86,6 +92,7 @@ class Line:
     async def _converse(self, connection: Client) -> NoReturn:
         self._number += 1
         self._connection, self.agents = connection, connection.agents
+        self.max_frame_bytes = connection.max_frame_bytes
         self._on_link(Link())
         tasks = [asyncio.create_task(self.flush()), asyncio.create_task(self._acknowledge_regularly())]
         try:

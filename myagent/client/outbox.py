@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
+from myagent.client.errors import FrameTooLarge
 from myagent.client.frames import ServerFrame
+from myagent.client.wire import answers, new_id, wire
+from myagent.protocol.client_base import ClientEvent
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -18,6 +23,8 @@ class Outgoing:
     """
 
     frame: dict[str, Any]
+    size: int
+    """Bytes of the frame."""
     settled_by: Callable[[ServerFrame], bool]
     reply: asyncio.Future[ServerFrame] | None = None
     attempts: int = 0
@@ -28,6 +35,25 @@ class Outgoing:
     def is_repeated(self) -> bool:
         """Whether nobody waits for it and it was sent before, so that a refusal says no more than that it arrived."""
         return self.reply is None and self.attempts > 1
+
+
+def outgoing(
+    event: ClientEvent | Mapping[str, Any],
+    settles: Callable[[ServerFrame], bool] | None,
+    reply: asyncio.Future[ServerFrame] | None = None,
+    *,
+    max_bytes: int | None,
+) -> Outgoing:
+    """The event as it is to be sent, until something that bears its id or that `settles` takes for it comes back.
+
+    What is no JSON, or is too large (`FrameTooLarge`), is raised here, and not at each connection.
+    """
+    frame, request_id = wire(event), new_id()
+    frame["metadata"] = {**frame.get("metadata", {}), "request_id": request_id}
+    size = len(orjson.dumps(frame))
+    if max_bytes is not None and size > max_bytes:
+        raise FrameTooLarge(size, max_bytes)
+    return Outgoing(frame=frame, size=size, settled_by=lambda answer: answers(answer, request_id, settles), reply=reply)
 
 
 class Outbox:
@@ -42,7 +68,9 @@ class Outbox:
         return any(item.reply is not None for item in self._items)
 
     def put(self, item: Outgoing) -> None:
-        """Have something sent."""
+        """Have something sent. A cancel is for what was said before it: behind a message it is sent no more."""
+        if item.frame.get("event") == "user.message":
+            self._drop_cancels(item.frame.get("session_id"))
         self._items.append(item)
 
     def drop(self, item: Outgoing) -> None:
@@ -50,10 +78,10 @@ class Outbox:
         if item in self._items:
             self._items.remove(item)
 
-    def drop_events(self, event: str, session_id: str) -> None:
-        """Send no more of these events of a session."""
+    def _drop_cancels(self, session_id: str | None) -> None:
+        cancel = ("user.cancel", session_id)
         self._items = [
-            item for item in self._items if (item.frame["event"], item.frame.get("session_id")) != (event, session_id)
+            item for item in self._items if (item.frame.get("event"), item.frame.get("session_id")) != cancel
         ]
 
     def unsent(self, connection: int) -> Iterator[dict[str, Any]]:
@@ -72,6 +100,15 @@ class Outbox:
             if item.reply is not None and not item.reply.done():
                 item.reply.set_result(frame)
         return settled
+
+    def give_up_largest(self, connection: int) -> None:
+        """Send no more what is the largest of all that was sent on this connection, and tell whoever waits for it."""
+        sent = [item for item in self._items if item.sent_on == connection]
+        if sent:
+            largest = max(sent, key=lambda item: item.size)
+            self._items.remove(largest)
+            if largest.reply is not None and not largest.reply.done():
+                largest.reply.set_exception(FrameTooLarge(largest.size))
 
     def fail(self, error: Exception) -> None:
         """Tell all who wait that there will be no reply."""

@@ -9,15 +9,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import orjson
-
-from myagent.client.errors import ClientError, ConnectionLost, RequestRefused
+from myagent.client.errors import ClientError, ConnectionLost, FrameTooLarge, RequestRefused
 from myagent.client.following import Following
 from myagent.client.frames import Accepted, Replayed, ServerFrame
 from myagent.client.line import Line, Link
-from myagent.client.outbox import Outbox, Outgoing
+from myagent.client.outbox import Outbox, Outgoing, outgoing
 from myagent.client.sessions import SessionRequests
-from myagent.client.wire import Content, accepted, answers, message, new_id, replayed, response, wire
+from myagent.client.wire import Content, accepted, message, replayed, response
 from myagent.protocol.client_base import ClientEvent
 from myagent.protocol.errors import CloseCode, ErrorCode
 
@@ -35,7 +33,7 @@ class SteadyClient(SessionRequests):
 
     Requests may be made at any time. Those without a reply are sent again on the next connection: messages under the
     same id, so they are taken once; the creation of a session may leave an empty session behind. All of them raise
-    `RequestRefused`, and what ended the client when it has given up (see `stay_connected`).
+    `RequestRefused`, `FrameTooLarge`, and what ended the client when it has given up (see `stay_connected`).
     """
 
     def __init__(
@@ -84,10 +82,9 @@ class SteadyClient(SessionRequests):
         event = message(session_id, content, message_id)
         own = event["metadata"]["message_id"]
         self._own.add(own)
-        self._outbox.drop_events("user.cancel", session_id)
         try:
             return accepted(await self.request(event))
-        except RequestRefused:
+        except (RequestRefused, FrameTooLarge):
             self._own.discard(own)
             raise
 
@@ -107,8 +104,9 @@ class SteadyClient(SessionRequests):
             return is_logged or (frame.ends_run and frame.session_id == session_id)
 
         self._require(session_id)
+        item = self._outgoing(response(session_id, step_id, confirmed, args=args, reason=reason), settles)
         self._own.add(step_id)
-        await self._tell(response(session_id, step_id, confirmed, args=args, reason=reason), settles)
+        await self._send(item)
 
     async def cancel(self, session_id: str) -> None:
         """Stop what goes on in a session; `agent.interrupted` follows."""
@@ -118,26 +116,32 @@ class SteadyClient(SessionRequests):
             return frame.session_id == session_id and (frame.event == "agent.interrupted" or is_idle)
 
         self._require(session_id)
-        await self._tell({"event": "user.cancel", "session_id": session_id}, settles)
+        await self._send(self._outgoing({"event": "user.cancel", "session_id": session_id}, settles))
 
     async def request(
         self, event: ClientEvent | Mapping[str, Any], *, answered_by: Callable[[ServerFrame], bool] | None = None
     ) -> ServerFrame:
         """Send an event until the server replies, and return the reply, or what `answered_by` takes for one."""
-        self._raise_if_over()
         reply: asyncio.Future[ServerFrame] = asyncio.get_running_loop().create_future()
-        item = _outgoing(event, answered_by, reply)
-        self._outbox.put(item)
+        item = self._outgoing(event, answered_by, reply)
         try:
-            await self._line.flush()
+            await self._send(item)
             return _granted(await self._reply(reply))
         finally:
             self._outbox.drop(item)
 
-    async def _tell(self, event: Mapping[str, Any], settles: Callable[[ServerFrame], bool]) -> None:
-        """Send an event that has no reply, on each connection until something shows that it arrived."""
+    def _outgoing(
+        self,
+        event: ClientEvent | Mapping[str, Any],
+        settles: Callable[[ServerFrame], bool] | None,
+        reply: asyncio.Future[ServerFrame] | None = None,
+    ) -> Outgoing:
         self._raise_if_over()
-        self._outbox.put(_outgoing(event, settles))
+        return outgoing(event, settles, reply, max_bytes=self._line.max_frame_bytes)
+
+    async def _send(self, item: Outgoing) -> None:
+        """Send something on each connection until it is settled."""
+        self._outbox.put(item)
         await self._line.flush()
 
     async def _reply(self, reply: asyncio.Future[ServerFrame]) -> ServerFrame:
@@ -180,6 +184,9 @@ class SteadyClient(SessionRequests):
             if session_id in self._following and self._acked.get(session_id, 0) < seq:
                 self._acked[session_id] = seq
                 yield {"event": "user.ack", "session_id": session_id, "last_seq": seq}
+
+    def give_up_largest(self, connection: int) -> None:
+        self._outbox.give_up_largest(connection)
 
     async def take(self, frame: ServerFrame, connection: int) -> None:
         is_own = self._is_own(frame)
@@ -274,17 +281,6 @@ async def _ended(keeping: asyncio.Task[None]) -> None:
     (failure,) = await asyncio.gather(keeping, return_exceptions=True)
     if isinstance(failure, Exception):
         raise failure
-
-
-def _outgoing(
-    event: ClientEvent | Mapping[str, Any],
-    settles: Callable[[ServerFrame], bool] | None,
-    reply: asyncio.Future[ServerFrame] | None = None,
-) -> Outgoing:
-    frame, request_id = wire(event), new_id()
-    frame["metadata"] = {**frame.get("metadata", {}), "request_id": request_id}
-    orjson.dumps(frame)  # what is no JSON fails here, and not at each connection
-    return Outgoing(frame=frame, settled_by=lambda answer: answers(answer, request_id, settles), reply=reply)
 
 
 def _granted(reply: ServerFrame) -> ServerFrame:

@@ -14,6 +14,7 @@ class ConnectedMetadata(Metadata):
     server: str
     protocol: str
     agents: list[str]
+    max_frame_bytes: int
 
 
 class SystemConnected(ServerEvent):

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from myagent.client import ClientError, Link, RequestRefused, SteadyClient
+from myagent.client import ClientError, FrameTooLarge, Link, RequestRefused, SteadyClient
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
 from myagent.terminal.asking import Asking, Interrupted, Left, Woken
@@ -20,7 +20,7 @@ from myagent.terminal.feed import Feed
 from myagent.terminal.goals import GoOn, Leave, Next
 from myagent.terminal.keyboard import quiet
 from myagent.terminal.screen import Screen
-from myagent.terminal.words import refused_words
+from myagent.terminal.words import refused_words, too_large
 from myagent.text import clean
 
 REDRAW_SECONDS = 0.1
@@ -176,6 +176,8 @@ class Chat(ABC):
             await work
         except RequestRefused as refused:
             self.feed.tell(Failed(refused_words(refused.code, str(refused.frame.content)), refused.code))
+        except FrameTooLarge as error:
+            self.feed.tell(Note(too_large(error), "warning"))
 
     async def _resume(self, session_id: str) -> None:
         try:
@@ -191,7 +193,7 @@ class Chat(ABC):
                 title = self.transcript.title
                 self.feed.session_id = await self.client.create_session(self.goal.agent, title=title)
             accepted = await self.client.say(self.feed.session_id, clean(text))
-        except (RequestRefused, asyncio.CancelledError):
+        except (RequestRefused, FrameTooLarge, asyncio.CancelledError):
             self.draft = text
             raise
         self.run_id = accepted.run_id
@@ -221,10 +223,15 @@ class Chat(ABC):
             self.feed.tell(Note(words % {"tool": confirmation.question.tool}, "warning"))
             decision = Decision(confirmed=False, reason=_("Nobody is there who could be asked."))
         question, session_id = confirmation.question, self.feed.session_id
-        if self.transcript.answered(question.step_id, decision.args) and session_id is not None:
+        if not self.transcript.answered(question.step_id, decision.args) or session_id is None:
+            return
+        try:
             await self.client.respond(
                 session_id, question.step_id, decision.confirmed, args=decision.args, reason=decision.reason
             )
+        except FrameTooLarge as error:
+            self.feed.tell(Note(too_large(error), "warning"))
+            self.transcript.questions = {question.step_id: question, **self.transcript.questions}
 
     # --- the end ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
-from myagent.client import ClientError, ConnectionLost, HandshakeRefused
+from myagent.client import ClientError, ConnectionLost, FrameTooLarge, HandshakeRefused
 from myagent.i18n import gettext as _
 from myagent.protocol.errors import CloseCode, ErrorCode
 from myagent.terminal.address import Address
@@ -44,6 +44,16 @@ def nobody_listens(address: Address) -> str:
     words = _("Nobody listens on %(host)s:%(port)s. Start a server with: %(command)s")
     command = START if address.port == 8080 else f"{START} --port {address.port}"
     return words % {"host": address.host, "port": address.port, "command": command}
+
+
+def too_large(error: FrameTooLarge) -> str:
+    """What was not sent because of its size, and what to do instead."""
+    if error.limit is None:
+        words = _("Not sent: this has %(size)s bytes, which is more than the server takes.")
+    else:
+        words = _("Not sent: this has %(size)s bytes, and the server takes at most %(limit)s.")
+    cure = _("Send it in parts, or let a tool of the agent read it from a file.")
+    return f"{words % {'size': f'{error.size:,}', 'limit': f'{error.limit or 0:,}'}} {cure}"
 
 
 def refused_words(code: str, words: str) -> str:
