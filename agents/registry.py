@@ -191,6 +191,11 @@ class Registry:
         return tuple(name for name in self._agents if name not in self._disabled)
 
     @property
+    def all_names(self) -> tuple[str, ...]:
+        """The names of all agents, the default one first, and those that are switched off where they were given."""
+        return tuple(self._agents)
+
+    @property
     def failures(self) -> tuple[FailedAgent, ...]:
         """What could not be loaded, as it was given."""
         return tuple(sorted(self._failures.values(), key=lambda failed: self._order.index(failed.source)))

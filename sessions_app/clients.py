@@ -101,16 +101,18 @@ def not_found() -> ProtocolError:
 
 
 def usable_agent(client: Client, name: str) -> LoadedAgent:
-    """The agent of that name. Raises `ProtocolError` when there is none that the client may use."""
-    agent, allowed = get_registry().available(name), client.grant.allows(name)
+    """The agent of that name. Raises `ProtocolError` when there is none that the client may use, or it is off."""
+    agent, allowed = get_registry().get(name), client.grant.allows(name)
     if agent is None or not allowed:
         message = _("There is no agent %(name)r here.") % {"name": name[:100]}
         raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
+    if get_registry().available(name) is None:
+        raise agent_unavailable(name)
     return agent
 
 
 def agent_unavailable(name: str) -> ProtocolError:
-    """What a message is told whose session's agent is switched off, or not served here."""
+    """What is told to whoever wants something new of an agent that is switched off, or not served here."""
     if get_registry().get(name) is None:
         words = _("The agent %(name)s of this session is not served here at the moment.")
     else:

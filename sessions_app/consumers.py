@@ -78,7 +78,8 @@ class AgentConsumer(AsyncConsumer):
         try:
             self.grant = await authorize(self.scope, engine.config)
             agent = self._agent_of_path()
-            require_agent(self.grant, agent, get_registry().names)
+            # One that is switched off begins nothing new, but its sessions are there.
+            require_agent(self.grant, agent, get_registry().all_names)
         except HandshakeRefused:
             await self.send({"type": "websocket.close"})
             return None
@@ -106,9 +107,10 @@ class AgentConsumer(AsyncConsumer):
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
         if named is not None:
             return named
-        # A token that is limited to some agents has its first one as the default.
-        usable = [name for name in get_registry().names if self.grant.allows(name)]
-        default = get_registry().default
+        # A token that is limited to some agents has its first one as the default, of those that are on if any is.
+        registry = get_registry()
+        usable = [name for name in (*registry.names, *registry.all_names) if self.grant.allows(name)]
+        default = registry.default
         return usable[0] if usable else default.name if default else ""
 
     async def _refuse(self, code: int, reason: str) -> None:

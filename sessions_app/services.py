@@ -92,7 +92,7 @@ async def delete_session(engine: Engine, client: Client, event: events.UserDelet
 
 
 async def list_sessions(engine: Engine, client: Client, event: events.UserListSessions) -> None:
-    usable = [name for name in get_registry().names if client.grant.allows(name)]
+    usable = [name for name in get_registry().all_names if client.grant.allows(name)]
     wanted = [name for name in usable if event.agent in (None, name)]
     if client.grant.user_id is None:
         # Sessions of nobody are found by their id only; a list would show one stranger's to another.

@@ -12,7 +12,7 @@ from myagent.protocol import client_events as events
 from myagent.protocol.direct_events import StateExported, StateExportedMetadata, StateRestored, StateRestoredMetadata
 from myagent.protocol.errors import ErrorCode, ProtocolError
 from sessions_app import exports, queries
-from sessions_app.clients import Client, attach_if_usable, check_cursor, not_found, open_session, record
+from sessions_app.clients import Client, attach_if_usable, check_cursor, not_found, open_session, record, usable_agent
 from sessions_app.engine import Engine
 from sessions_app.entries.restore import RestoreSession
 from sessions_app.state import SavedState, invalid_state, size_of, unseal
@@ -38,7 +38,7 @@ async def request_state(engine: Engine, client: Client, event: events.UserReques
 async def reconnect_with_state(engine: Engine, client: Client, event: events.UserReconnectWithState) -> None:
     """Reconnect to the session of an exported state if it is here, else go on with a new one that is like it."""
     saved = unseal(event.signed_state, user=client.grant.username, now=datetime.now(UTC))
-    if get_registry().available(saved.agent) is None or not client.grant.allows(saved.agent):
+    if get_registry().get(saved.agent) is None or not client.grant.allows(saved.agent):
         words = _("The state belongs to the agent %(agent)r, which is not available here.") % {"agent": saved.agent}
         raise invalid_state("unknown_agent", words)
     if event.cursor_session not in (None, str(saved.session_id)):
@@ -72,14 +72,14 @@ async def _restore_here(client: Client, event: events.UserReconnectWithState, fa
 async def _restore_elsewhere(
     engine: Engine, client: Client, event: events.UserReconnectWithState, saved: SavedState
 ) -> None:
-    session_id = uuid.uuid4()
+    agent, session_id = usable_agent(client, saved.agent), uuid.uuid4()
     client.pump.attach(session_id)
     try:
         await record(
             engine,
             RestoreSession(
                 session_id=session_id,
-                agent=saved.agent,
+                agent=agent.name,
                 user_id=client.grant.user_id,
                 connection_id=client.connection_id,
                 title=saved.title,

@@ -303,6 +303,43 @@ def test_the_server_is_killed_in_the_middle_of_an_answer(server, tab, page, mode
     tab.trouble.clear()  # the browser says that nobody answered
 
 
+def test_its_agent_is_switched_off_for_a_while(browser, model, tmp_path):
+    """The page comes back meanwhile, shows what was said, gets the answer that was under way, and goes on after it."""
+    model.reset()
+    reply = text("one two three four", hang=2)
+    told = {"GRANTS_SECONDS": 0.1}
+    with AgentServer(tmp_path, "tools.py", model=model, settings=told) as server, opened(browser, root(server)) as tab:
+        page = tab.page
+        said(page, "before")
+        model.script(reply)
+        say(page, "go")
+        expect(page.locator(".agent .text").last).to_have_text("one two")
+        server.manage("agents", "disable", "tools")
+        while agents_of(server):
+            pass  # until the server has looked
+        page.reload()
+        expect(page.locator("#state")).to_have_text("connected")
+        expect(page.locator(".agent .text").last).to_have_text("one two")
+        reply.gate.open()
+        expect(page.locator(".agent .text")).to_have_text(["You said: before", "one two three four"])
+        finished(page)
+        say(page, "meanwhile")
+        expect(page.locator(".user .bad")).to_contain_text("not delivered")
+        page.click("#earlier")
+        expect(page.locator("#sessions button")).to_have_count(1)
+        page.keyboard.press("Escape")
+        server.manage("agents", "enable", "tools")
+        while not agents_of(server):
+            pass
+        say(page, "after")
+        expect(page.locator(".agent .text").last).to_have_text("You said: after")
+
+
+def agents_of(server):
+    with urllib.request.urlopen(f"{root(server)}api/agents/", timeout=20) as answer:
+        return json.load(answer)["agents"]
+
+
 def test_what_is_refused_for_now_is_sent_again(browser, server):
     refused = []
 

@@ -192,6 +192,63 @@ async def test_whoever_deletes_the_row_of_an_agent_switches_it_off(pair):
             await switched_on(connection, session_id)
 
 
+async def test_nobody_loses_a_session_whose_agent_is_switched_off(pair, bots, tmp_path):
+    gate = tmp_path / "gate"
+    async with connected(pair[0]) as client:
+        going, idle = await client.create_session("clock"), await client.create_session("clock")
+        await turn(client, idle, "before")
+        run = await client.say(going, f'call:hold {{"path": "{gate}"}}')
+        await client.wait_for("agent.tool_progress")
+        state = (await client.request({"event": "user.request_state", "session_id": idle})).metadata["signed_state"]
+        await manage(pair[0], "agents", "disable", "clock")
+        async with connected(pair[1]) as other:
+            for connection in (client, other):
+                await switched_off(connection, idle)
+    # Whoever comes back finds everything, by the path of the agent too.
+    async with connected(pair[0], "ws/clock/") as here, connected(pair[1]) as there:
+        for connection in (here, there):
+            assert "clock" not in connection.agents
+            assert {going, idle} <= {row.session_id for row in (await connection.list_sessions()).sessions}
+            mine = (await connection.list_sessions(agent="clock")).sessions
+            assert {going, idle} <= {row.session_id for row in mine}
+            assert (await connection.reconnect(going)).run_status == "running"
+            assert (await connection.reconnect(idle)).count > 1
+            restored = await connection.request({"event": "user.reconnect_with_state", "signed_state": state})
+            assert (restored.event, restored.session_id) == ("agent.state_restored", idle)
+            for event in (
+                {"event": "user.create_session", "content": {"agent": "clock"}},
+                {"event": "user.message", "session_id": idle, "content": "hi"},
+            ):
+                refused = await refusal(connection, event)
+                assert (refused.code, refused.event) == ("agent_unavailable", "agent.error")
+                assert "clock" in refused.content
+        gate.touch()
+        for connection in (here, there):
+            assert (await connection.wait_for(ended(run.run_id))).event == "agent.final_answer"
+        # What would be a new session has to wait, and the state is as good as before.
+        await here.request({"event": "user.delete_session", "session_id": idle})
+        refused = await refusal(here, {"event": "user.reconnect_with_state", "signed_state": state})
+        assert (refused.code, refused.event) == ("agent_unavailable", "agent.error")
+        await manage(pair[0], "agents", "enable", "clock")
+        # The same connections, and the agent of the path is what it was.
+        new = await session_when_on(here)
+        assert (await here.wait_for("agent.session_created")).metadata["agent_name"] == "clock"
+        assert (await turn(here, new, "hi"))[-1].content == "You said: hi"
+        assert (await turn(here, going, "after"))[-1].content == "You said: after"
+        restored = await here.request({"event": "user.reconnect_with_state", "signed_state": state})
+        assert restored.event == "agent.state_restored" and restored.session_id not in (going, idle)
+
+
+async def session_when_on(client):
+    """A session with the agent of the path, as soon as the server has learnt that it is on."""
+    while True:
+        try:
+            return await client.create_session()
+        except RequestRefused as refused:
+            assert refused.code == "agent_unavailable"
+            await asyncio.sleep(0.05)
+
+
 async def test_limits_hold_for_both_servers_together(pair, bots, tmp_path):
     gate = tmp_path / "gate"
     await limit(pair[0], max_runs=1, max_steps=1)

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed
 
-from myagent.client import Client, ConnectionLost
+from myagent.client import Client, ConnectionLost, RequestRefused
 from myagent.protocol.codec import CLIENT_EVENT_NAMES
 from tests.backstage import Backstage
 from tests.conftest import WAIT_SECONDS, connected
@@ -104,6 +104,41 @@ async def test_each_sees_the_agents_of_their_group(server, tokens):
         assert foreign.code == "agent_not_found"
         assert without_ids(foreign) | {"content": foreign.content.replace("second", "nothing")} == without_ids(none)
     assert await refused(server, "ws/second/", tokens["bob"]) == await refused(server, "ws/nothing/", tokens["bob"])
+
+
+async def test_an_agent_that_is_off_is_told_of_to_those_who_may_use_it(server, backstage, tokens):
+    async with connected(server, "ws/second/", token=tokens["ann"]) as ann:
+        session_id = await ann.create_session()
+        backstage.do("HostedAgent.objects.filter(name='second').update(enabled=False)")
+        try:
+            while (code := await code_of(ann, {"event": "user.create_session"})) == "":
+                pass  # until the server has looked
+            assert code == "agent_unavailable"
+            async with connected(server, token=tokens["bob"]) as bob:
+                for name in ("second", "nothing"):
+                    event = {"event": "user.create_session", "content": {"agent": name}}
+                    assert await code_of(bob, event) == "agent_not_found"
+            there = [await refused(server, f"ws/{name}/", tokens["bob"]) for name in ("second", "nothing")]
+            assert there[0] == there[1] and there[0][0] == 4404
+            # A token for this agent alone has it as its default all the same.
+            issue = "result = AccessToken.objects.issue(User.objects.get(username='ann'), 'one', agents=['second'])[1]"
+            async with (
+                connected(server, token=backstage.do(issue)) as one,
+                connected(server, "ws/second/", token=tokens["ann"]),
+            ):
+                assert one.agents == ()
+                assert (await one.reconnect(session_id)).last_seq == 1
+        finally:
+            backstage.do("HostedAgent.objects.update(enabled=True)")
+
+
+async def code_of(client: Client, event: dict) -> str:
+    """With which code an event is refused; nothing for none."""
+    try:
+        await client.request(event)
+    except RequestRefused as refused:
+        return refused.code
+    return ""
 
 
 async def test_a_foreign_session_looks_like_none_by_every_event(server, tokens):

@@ -398,6 +398,18 @@ def test_mistakes(ask, server, arguments, code, words):
     assert words in errors
 
 
+def test_the_sessions_of_an_agent_that_is_switched_off(ask, own_server):
+    assert ask(own_server.url, "--once", "hello")[0] == 0
+    own_server.manage("agents", "disable", "tools")
+    while "There is no agent tools." not in ask(own_server.url, "--agent", "tools", "--once", "more")[2]:
+        pass  # until the server has looked
+    code, listed, _ = ask(own_server.url, "--agent", "tools", "--list")
+    assert code == 0 and "hello" in listed
+    session_id = listed.split("\t")[0]
+    code, _, errors = ask(own_server.url, "--session", session_id, "--once", "more")
+    assert code == 1 and "is switched off" in errors
+
+
 @pytest.mark.parametrize(
     ("path", "words"), [("ws/nobody/", "(4404)"), ("no/page", "(4404)"), ("?token=mya_wrong", "(4401)")]
 )

@@ -15,7 +15,7 @@ LISTED = 100
 
 
 class UnknownAgent(MyAgentError):
-    """The server has no such agent, or none that this user may use."""
+    """The server has no such agent, or none that this user may use, or it is switched off."""
 
     code = "agent_not_found"
 
@@ -38,7 +38,8 @@ async def converse(
         async with stay_connected(
             address.url, token=address.token, on_link=chat.link, give_up_after=give_up_after
         ) as client:
-            _check_agent(client, goal.agent)
+            if goal.session_id is None:
+                _check_agent(client, goal.agent)
             following = await chat.run(client)
         if isinstance(following, Leave):
             return following.code
@@ -48,8 +49,10 @@ async def converse(
 async def list_sessions(address: Address, *, agent: str | None = None) -> tuple[SessionInfo, ...]:
     """The newest sessions, at most 100. Raises as `converse` does."""
     async with stay_connected(address.url, token=address.token, give_up_after=0) as client:
-        _check_agent(client, agent)
-        return (await client.list_sessions(agent=agent, limit=LISTED)).sessions
+        sessions = (await client.list_sessions(agent=agent, limit=LISTED)).sessions
+        if not sessions:  # an agent that is switched off is not named and has its sessions all the same
+            _check_agent(client, agent)
+        return sessions
 
 
 def _check_agent(client: SteadyClient, agent: str | None) -> None:
