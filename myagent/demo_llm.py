@@ -34,7 +34,7 @@ class DemoLLM:
         text = "" if calls else _from_results(results) if results else _introduction(tools)
         if text and messages and (pictures := _pictures(messages[asked])):
             seen = _("Pictures in your message: {count}. I cannot look at them, a real model can.")
-            text = f"{seen.format(count=pictures)}\n{text}"
+            text = _paragraphs(seen.format(count=pictures), text)
         for piece in pieces(text):
             await asyncio.sleep(self._delay)
             yield TextChunk(piece)
@@ -53,24 +53,30 @@ def _pictures(message: Message) -> int:
 
 def _from_results(results: Sequence[str]) -> str:
     note = _("I am the demo model: I do not think, I only pass on what the tools say.")
-    return "\n".join([*map(clean, results), "", note])
+    return _paragraphs(*map(clean, results), note)
 
 
 def _introduction(tools: Sequence[ToolSchema]) -> str:
-    lines = [_("I am the demo model. I do not think, but I call a tool when your message holds a value that it knows.")]
+    who = _("I am the demo model. I do not think, but I call a tool when your message holds a value that it knows.")
     known = examples(tools)
+    names = []
     for schema in tools:
         name = schema["function"]["name"]
         values = list(dict.fromkeys(example.text for example in known if example.tool == name))
-        lines.append(f"- {name}: {_listed(values)}" if values else f"- {name}")
+        names.append(f"- {name}: {_listed(values)}" if values else f"- {name}")
     if known:
-        lines.append(_("Try one of these values, for example: {value}").format(value=known[0].text))
+        hint = _("Try one of these values, for example: {value}").format(value=known[0].text)
     elif tools:
-        lines.append(_("None of these tools names example values in its parameters, so I cannot call them."))
+        hint = _("None of these tools names values of its parameters (`enum` or `examples`), so I cannot call them.")
     else:
-        lines.append(_("This agent has no tools."))
-    lines.append(_("For real answers, set OPENAI_API_KEY and start the server without --llm demo."))
-    return "\n".join(lines)
+        hint = _("This agent has no tools.")
+    cure = _("For real answers, set OPENAI_API_KEY and start the server without --llm demo.")
+    return _paragraphs(who, "\n".join(names), hint, cure)
+
+
+def _paragraphs(*texts: str) -> str:
+    """As Markdown, which is how clients show an answer, keeps them apart."""
+    return "\n\n".join(filter(None, texts))
 
 
 def _listed(values: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from markdown_it import MarkdownIt
 
 from myagent.demo_llm import DemoLLM
 from myagent.llm import Reply, TextChunk, Usage
@@ -77,6 +78,29 @@ async def test_a_tool_without_example_values_is_not_called():
     _, reply = await ask(Message.user("say hello to Ann"), tools=[HELLO])
     assert reply.message.tool_calls == ()
     assert "demo model" in reply.message.text
+    assert "`examples`" in reply.message.text
+
+
+@pytest.mark.parametrize("tools", [[WEATHER, HELLO], [HELLO]])
+async def test_the_list_of_tools_is_a_list_of_its_own_in_markdown(tools):
+    _, reply = await ask(Message.user("hello"), tools=tools)
+    tokens = MarkdownIt().parse(reply.message.text)
+    assert [token.type for token in tokens if token.level == 0 and token.nesting >= 0] == [
+        "paragraph_open",
+        "bullet_list_open",
+        "paragraph_open",
+        "paragraph_open",
+    ]
+    items = [token.content for token in tokens if token.type == "inline" and token.level == 3]
+    assert [item.partition(":")[0] for item in items] == [tool["function"]["name"] for tool in tools]
+
+
+async def test_results_are_paragraphs_in_markdown():
+    results = [Message.tool(f"result {number}", tool_call_id=str(number)) for number in (1, 2)]
+    _, reply = await ask(Message.user("hello"), *results)
+    paragraphs = [token.content for token in MarkdownIt().parse(reply.message.text) if token.type == "inline"]
+    assert paragraphs[:2] == ["result 1", "result 2"]
+    assert len(paragraphs) == 3
 
 
 async def test_it_answers_without_tools():

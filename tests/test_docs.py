@@ -438,6 +438,18 @@ def test_a_command_that_talks(folder, talking, line):
     assert result.stdout or "--list" in line
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_first_agent_calls_its_tool_without_a_key(folder, name):
+    """What the conversation of the page asks is something that the demo model understands."""
+    (file,) = blocks(name, mark="file: my_agent.py")
+    (folder / "my_agent.py").write_text(file.text, encoding="utf-8")
+    (question,) = re.findall(r"^❯ (.+)$", page(name), re.MULTILINE)
+    command = ["sh", "-c", 'myagent-ws check my_agent.py --llm demo --ask "$1"', "sh", question]
+    told = run(command, folder, PATH=shell_environment(folder)["PATH"])
+    (greeting,) = re.findall(r'output=f"(.+?\})', file.text)
+    assert re.search(greeting.replace("{name}", "(Ada|小明)"), told.stdout), told.stdout
+
+
 def test_the_commands_are_tried():
     spoken = " ".join(SERVED)
     for start in ("python -m myagent.cli.server", "./scripts/myagent-ws", "myagent-ws server", "manage.py runagent"):
