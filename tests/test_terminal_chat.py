@@ -17,6 +17,7 @@ from tests.conftest import connected
 from tests.flow import ended
 from tests.model_replies import Status, text, tools
 from tests.model_server import ModelServer
+from tests.peer import listening, logged, replay_notice
 from tests.server import AgentServer
 from tests.terminal import ALT_ENTER, BACKSPACE, CTRL_C, CTRL_D, ENTER, UP, Terminal
 from tests.test_cli import environment, run
@@ -191,6 +192,46 @@ def test_arguments_in_an_editor(chat, model, tmp_path):
     terminal.type(f"y{ENTER}")
     terminal.wait("done")
     assert file.read_text() == "three"
+
+
+async def test_a_question_that_is_over_when_the_editor_is_closed(chat, tmp_path):
+    """By a server whose every frame is the test's, which is told what the client has read."""
+    editor, opened, closed = tmp_path / "editor", tmp_path / "opened", tmp_path / "closed"
+    editor.write_text(f"#!/bin/sh\n> {opened}\nuntil [ -e {closed} ]; do sleep 0.05; done\n")
+    editor.chmod(0o755)
+    asked = {"tool_name": "danger", "tool_description": "", "tool_args": {"a": 1}, "call_step_id": "c"}
+    asked |= {"run_id": "r", "requires_confirmation": True, "scope": "tool", "timeout_seconds": 20}
+    async with listening() as peers:
+        terminal = chat("--session", "s", url=peers.url, EDITOR=str(editor))
+        peer = await peers.next()
+        heard = await peer.heard("user.reconnect")
+        await peer.say(logged(1, "agent.user_confirm", step_id="q", metadata=asked))
+        notice = replay_notice(1, 1, "waiting")
+        await peer.say({**notice, "metadata": {**notice["metadata"], **heard["metadata"]}})
+        await asyncio.to_thread(terminal.wait, "[e]dit?")
+        terminal.type(f"e{ENTER}")
+        while not opened.exists():  # noqa: ASYNC110 - the shell tells it in no other way
+            await asyncio.sleep(0.05)
+        await peer.say(logged(2, "agent.interrupted", content="Over.", metadata={"run_id": "r", "reason": "user"}))
+        while (await peer.heard())["last_seq"] < 2:
+            pass
+        closed.touch()
+        await asyncio.to_thread(terminal.wait, "■ Over.")
+        shown = await asyncio.to_thread(terminal.wait_prompt)
+    assert shown.count("[e]dit?") == shown.count("? danger(a=1)") == 1
+
+
+@pytest.mark.parametrize("editor", ["vim '", "/no/such/editor"])
+def test_an_editor_that_cannot_be_used(chat, model, tmp_path, editor):
+    model.script(tools(("write", {"path": str(tmp_path / "written"), "text": "one"})), text("done"))
+    terminal = chat(EDITOR=editor, columns=200)
+    terminal.say("edit")
+    terminal.wait("[e]dit?")
+    terminal.type(f"e{ENTER}")
+    shown = terminal.wait(lambda shown: shown.count("[e]dit?") == 2)
+    assert f"The editor {editor} cannot be used: " in shown and "Nothing was changed." in shown
+    terminal.type(f"n{ENTER}")
+    terminal.wait("done")
 
 
 def test_what_was_typed_before_a_question_is_no_answer_to_it(chat, model, tmp_path):

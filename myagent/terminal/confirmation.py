@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from myagent.i18n import gettext as _
-from myagent.terminal.asking import Asking
+from myagent.terminal.asking import Asking, Woken
 from myagent.terminal.choices import BadArguments, Edit, No, Yes, read_arguments, read_choice, write_arguments
 from myagent.terminal.editor import EditorFailed, chosen_editor, edit
 from myagent.terminal.going import Question
@@ -37,14 +37,14 @@ class Confirmation:
     def __init__(self, question: Question) -> None:
         self.question = question
         self._args = question.args
-        self._is_shown = False
         self._about = f"question {question.step_id}"
+        self._to_show = self._described()
 
     async def ask(self, asking: Asking, screen: Screen) -> Decision:
-        """Ask until the answer is clear. Raises `Left`, `Interrupted`, `Woken`."""
-        if not self._is_shown:
-            self._is_shown = True
-            screen.put(*self._described(), about=self._about)
+        """Ask until the answer is clear. Raises `Left`, `Interrupted`, `Woken`, the last also after the editor."""
+        if self._to_show:
+            screen.put(*self._to_show, about=self._about)
+            self._to_show = []
         while True:
             choice = read_choice(await asking.ask(_("[y]es, [n]o or [e]dit? ")))
             match choice:
@@ -55,6 +55,8 @@ class Confirmation:
                     return Decision(confirmed=False, reason=reason or None)
                 case Edit():
                     await self._edit(asking, screen)
+                    # It may have taken long. Nobody could be woken, so what happened meanwhile comes first.
+                    raise Woken
                 case None:
                     words = _(
                         "Type y for yes, n for no (with a reason behind it, if you like), or e to change the arguments."
@@ -68,7 +70,7 @@ class Confirmation:
         except (EditorFailed, BadArguments) as error:
             words = Text(f"✗ {error}", style="red"), Text(_("Nothing was changed."), style="dim")
             screen.put(*words, about=self._about)
-        screen.put(*self._call(), about=self._about)
+        self._to_show = self._call()
 
     async def _edit_in(self, editor: list[str]) -> dict[str, Any]:
         return read_arguments(await edit(write_arguments(self._args), editor))

@@ -19,8 +19,12 @@ class EditorFailed(MyAgentError):
 
 
 def chosen_editor() -> list[str]:
-    """The command of `VISUAL` or `EDITOR`, empty when neither is set."""
-    return shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    """The command of `VISUAL` or `EDITOR`, empty when neither is set. Raises `EditorFailed` for what is no command."""
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise _unusable(command, error) from error
 
 
 async def edit(text: str, command: list[str], *, suffix: str = ".json") -> str:
@@ -33,9 +37,13 @@ async def edit(text: str, command: list[str], *, suffix: str = ".json") -> str:
             code = await process.wait()
             edited = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            words = _("The editor %(editor)s cannot be used: %(error)s. VISUAL or EDITOR names another one.")
-            raise EditorFailed(words % {"editor": command[0], "error": error}) from error
+            raise _unusable(command[0], error) from error
     if code:
         words = _("The editor %(editor)s ended with code %(code)d; nothing was changed.")
         raise EditorFailed(words % {"editor": command[0], "code": code})
     return edited
+
+
+def _unusable(editor: str, error: Exception) -> EditorFailed:
+    words = _("The editor %(editor)s cannot be used: %(error)s. VISUAL or EDITOR names another one.")
+    return EditorFailed(words % {"editor": editor, "error": error})
