@@ -136,6 +136,22 @@ def test_help_of_the_command(folder, command):
 
 
 @pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["new", "a.py"], ["check", "my_agent.py"], ["nothing"]]
+)
+def test_closed_streams(folder, arguments):
+    command = [sys.executable, "-m", "myagent.cli.main", *arguments]
+    expected = run(command, folder)
+    (folder / "a.py").unlink(missing_ok=True)
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        result = run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], folder)
+        (folder / "a.py").unlink(missing_ok=True)
+        assert result.returncode == expected.returncode
+        if ">" not in closed:
+            assert (result.stdout, result.stderr) == (expected.stdout, expected.stderr)
+        assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
     ("command", "prog"),
     [
         ([*SCRIPT, "server"], "myagent-ws server"),

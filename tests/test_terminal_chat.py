@@ -210,7 +210,7 @@ async def test_a_question_that_is_over_when_the_editor_is_closed(chat, tmp_path)
         await peer.say({**notice, "metadata": {**notice["metadata"], **heard["metadata"]}})
         await asyncio.to_thread(terminal.wait, "[e]dit?")
         terminal.type(f"e{ENTER}")
-        while not opened.exists():  # noqa: ASYNC110 - the shell tells it in no other way
+        while not opened.exists():
             await asyncio.sleep(0.05)
         await peer.say(logged(2, "agent.interrupted", content="Over.", metadata={"run_id": "r", "reason": "user"}))
         while (await peer.heard())["last_seq"] < 2:
@@ -523,6 +523,14 @@ def test_a_question_that_is_too_large(ask, server, options):
     code, _printed, errors = ask(server.url, *options, stdin="x" * 5_000_000)
     assert code == 1
     assert re.fullmatch(r"Not sent: this has 5,000,\d\d\d bytes,[^❌]*at most 4,194,304[^❌]*", errors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"), [(["--once", "hello"], 0, "You said: hello\n"), ([], 2, "❌ Nothing was asked.\n")]
+)
+def test_a_closed_standard_input(server, tmp_path, arguments, code, words):
+    result = run(["sh", "-c", 'exec "$@" <&-', "sh", *CHAT, server.url, *arguments], tmp_path)
+    assert (result.returncode, result.stdout + result.stderr) == (code, words)
 
 
 def test_raw_events(ask, server):

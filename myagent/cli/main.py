@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from myagent import __version__
 from myagent.cli.language import speak
 from myagent.cli.new import new
+from myagent.cli.words import set_up_console
 from myagent.i18n import gettext as _
 
 PROG = "myagent-ws"
@@ -16,6 +17,7 @@ COMMANDS = ("new", "check", "server", "chat")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name; returns the exit code."""
+    set_up_console()
     given = sys.argv[1:] if arguments is None else list(arguments)
     first, rest = (given[0], given[1:]) if given else ("", [])
     if first in COMMANDS:

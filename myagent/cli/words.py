@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -14,16 +16,25 @@ from myagent.i18n import gettext_noop as _
 
 
 def set_up_console() -> None:
-    """To be called once by a program of ours, before it parses its arguments.
+    """To be called by a program of ours before it does anything else.
 
     argparse looks its words up in whatever catalogue the environment names, which never has them in Chinese; here it
-    looks into ours. A console that cannot show a character is given a question mark instead of a traceback.
+    looks into ours. A console that cannot show a character is given a question mark instead of a traceback, and a
+    stream that was closed by whoever started the program reads and writes nothing.
     """
+    _open_closed_streams()
     argparse._ = gettext  # type: ignore[attr-defined]
     argparse.ngettext = ngettext  # type: ignore[attr-defined]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")
+
+
+def _open_closed_streams() -> None:
+    # Python has None for them, and the system gives their numbers to whatever is opened next, such as a socket.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 class HelpFormatter(argparse.HelpFormatter):
