@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -466,8 +467,9 @@ def test_the_targets_of_make_exist(name):
 
 def test_both_readmes_have_the_same_commands():
     def bare(name):
-        """The blocks, without comments and quoted words, which are in the page's language."""
-        lines = [re.sub(r"  +#.*|'[^']*'", "", "\n".join(block.commands)) for block in blocks(name, language="bash")]
+        """The blocks, without the page's language, and comments and quoted words, which are in it."""
+        own = r"  +#.*|'[^']*'|(?<=^export MYAGENT_LANGUAGE=)\S+"
+        lines = [[re.sub(own, "", line) for line in block.commands] for block in blocks(name, language="bash")]
         return lines, [(block.language, block.mark) for block in blocks(name)]
 
     assert bare("README.md") == bare("README.zh.md")
@@ -476,3 +478,20 @@ def test_both_readmes_have_the_same_commands():
 @pytest.mark.parametrize("message", ["❌ 在 my_agent.py 中未找到 'agent' 变量", "[Errno 98] Address already in use"])
 def test_both_readmes_show_what_the_command_says(message):
     assert all(message in page(name) for name in ("README.md", "README.zh.md"))
+
+
+@pytest.mark.parametrize(("name", "language"), [("README.md", "en"), ("README.zh.md", "zh-hans")])
+def test_a_readme_shows_in_its_language_what_the_command_says(folder, name, language):
+    shown = [block.text for block in blocks(name, language="") if block.text.startswith("❌")]
+    (folder / "without_agent").mkdir()
+    (folder / "without_agent" / "my_agent.py").write_text("x = 1\n")
+    serve = [sys.executable, "-m", "myagent.cli.server", "my_agent.py"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        told = [
+            run(serve, folder / "without_agent", MYAGENT_LANGUAGE=language).stderr,
+            run([*serve, "--host", "127.0.0.1", "--port", port], folder, MYAGENT_LANGUAGE=language).stderr,
+        ]
+    assert len(shown) == len(told)
+    for example, real in zip(shown, told, strict=True):
+        assert example in re.sub(r"Errno \d+", "Errno 98", real).replace(port, "8080")

@@ -158,6 +158,24 @@ def test_everything_that_is_installed_is_there(name):
             assert (ROOT / file).is_file(), line
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_the_first_step_leads_to_where_the_other_commands_work(tmp_path, name):
+    """From an empty folder, in the language of the page; without the network, so nothing is installed."""
+    (block,) = blocks(name, mark="install")
+    lines = [line.replace("<URL>", str(ROOT)) for line in block.text.splitlines()]
+    assert lines.pop().startswith("pip install ")
+    facts = 'command -v pip; echo "$MYAGENT_LANGUAGE"; ls'
+    script = "\n".join([*lines, facts])
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("MYAGENT_")}
+    result = subprocess.run(
+        ["sh", "-ec", script], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    pip, language, *files = result.stdout.splitlines()
+    assert pip == str(tmp_path / "myagent" / ".venv" / "bin" / "pip")
+    assert language == ("zh-hans" if name == "README.zh.md" else "en")
+    assert {"requirements-ws.txt", "scripts", "manage.py", "examples"} <= set(files)
+
+
 def test_make_run_serves_the_weather_assistant():
     """What the target would do, without making an environment first; also where the tests themselves run in `make`."""
     outer = {"OPENAI_API_KEY", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
