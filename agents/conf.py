@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from agents.hosts import Network, parse_network, split_origin
+from myagent.i18n import find_language
 from myagent.i18n import gettext as _
 
 KIB = 1024
@@ -196,6 +197,8 @@ def build(values: Mapping[str, Any]) -> Config:
         if name not in _TYPES:
             known = ", ".join(field.upper() for field in _TYPES)
             raise UnknownKey(key, _("is not a setting."), _("Known are: %(known)s.") % {"known": known})
+        if name == "language" and isinstance(value, str):
+            value = find_language(value) or value
         fields[name] = _converted(key, value, _TYPES[name])
     return Config(**fields)
 

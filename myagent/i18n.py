@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext as _gettext
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,15 +16,30 @@ LOCALE_DIR = Path(__file__).parent / "locale"
 LANGUAGES = ("zh-hans", "en")
 DEFAULT_LANGUAGE = "zh-hans"
 
+_TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
+
 _language: str | None = None
 
 
-def use_language(code: str) -> None:
-    """Choose the language of this process; `code` is one of `LANGUAGES`. Raises `ValueError` for another."""
+def find_language(name: str) -> str | None:
+    """Which of `LANGUAGES` a name means, such as zh, zh-CN, zh_CN.UTF-8 or en-US; None when we do not have it."""
+    main, *rest = re.split("[.@]", name)[0].strip().lower().replace("_", "-").split("-")
+    if main == "zh" and _TRADITIONAL.isdisjoint(rest):
+        return "zh-hans"
+    return "en" if main == "en" else None
+
+
+def use_language(name: str) -> str:
+    """Choose the language of this process, by a name that `find_language` knows, and return it.
+
+    Raises `ValueError` for another.
+    """
     global _language
-    if code not in LANGUAGES:
-        raise ValueError(f"{code!r} is not a language of MyAgent. Choose one of {', '.join(LANGUAGES)}.")
+    code = find_language(name)
+    if code is None:
+        raise ValueError(f"{name!r} is not a language of MyAgent. Choose one of {', '.join(LANGUAGES)}.")
     _language = code
+    return code
 
 
 def language() -> str:
@@ -32,8 +48,7 @@ def language() -> str:
     """
     global _language
     if _language is None:
-        named = os.environ.get("MYAGENT_LANGUAGE", "")
-        _language = named if named in LANGUAGES else DEFAULT_LANGUAGE
+        _language = find_language(os.environ.get("MYAGENT_LANGUAGE", "")) or DEFAULT_LANGUAGE
     return _language
 
 

@@ -23,12 +23,11 @@ _DATABASE_EXAMPLE = "postgres://user:password@localhost:5432/myagent"
 
 def language(code: str) -> str:
     """The language of what the server says, and from now on of this process."""
-    code = code or DEFAULT_LANGUAGE
-    if code not in LANGUAGES:
+    try:
+        return use_language(code or DEFAULT_LANGUAGE)
+    except ValueError as error:
         words = _("MYAGENT_LANGUAGE is %(code)r. Choose one of: %(known)s")
-        raise ImproperlyConfigured(words % {"code": code, "known": ", ".join(LANGUAGES)})
-    use_language(code)
-    return code
+        raise ImproperlyConfigured(words % {"code": code, "known": ", ".join(LANGUAGES)}) from error
 
 
 def data_folder(path: str) -> Path:

@@ -320,6 +320,24 @@ def test_the_help_speaks_the_language_asked_for(folder):
     )
 
 
+@pytest.mark.parametrize(
+    "command", [["server", "--help"], ["check", "my_agent.py"], ["new", "a.py"], ["chat", "--help"]]
+)
+def test_languages_as_systems_name_them(folder, command):
+    for in_english, variable in ([], "en_US.UTF-8"), (["--language", "en-US"], "zh_CN.UTF-8"):
+        line = [sys.executable, "-m", "myagent.cli.main", *command, *in_english]
+        result = run(line, folder, MYAGENT_LANGUAGE=variable)
+        (folder / "a.py").unlink(missing_ok=True)
+        assert (result.returncode, result.stderr, re.findall("[\u4e00-\u9fff]", result.stdout)) == (0, "", [])
+
+
+def test_a_language_that_there_is_not(folder):
+    for command in ["server", "my_agent.py"], ["new", "a.py"], ["chat"]:
+        result = run([sys.executable, "-m", "myagent.cli.main", *command, "--language", "fr"], folder)
+        assert result.returncode == 2
+        assert "argument --language: invalid choice: 'fr' (choose from " in result.stderr
+
+
 def test_a_shared_database_is_not_migrated_by_itself(folder):
     url = f"sqlite:///{folder / 'team.sqlite3'}"
     result = run([*MODULE, "my_agent.py"], folder, DATABASE_URL=url)

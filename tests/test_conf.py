@@ -68,6 +68,10 @@ def test_mistakes_are_refused_by_name(values, expected):
     assert caught.value.hint
 
 
+def test_a_language_may_be_named_as_systems_do():
+    assert (build({"LANGUAGE": "zh_CN.UTF-8"}).language, build({"LANGUAGE": "en-US"}).language) == ("zh-hans", "en")
+
+
 def test_zero_is_allowed_where_it_means_something():
     config = build({"DRAIN_SECONDS": 0, "MAX_QUEUED": 0, "DELTA_INTERVAL_MS": 0})
     assert (config.drain_seconds, config.max_queued, config.delta_interval_ms) == (0, 0, 0)

@@ -109,7 +109,7 @@ def test_dotenv_counts_as_environment_and_the_environment_wins(tmp_path):
     found = settings_for(tmp_path, dotenv)
     assert found["LANGUAGE_CODE"] == found["MYAGENT"]["LANGUAGE"] == "en"
     assert found["MYAGENT"]["AGENTS"] == ["a.py", "b.py"]
-    assert settings_for(tmp_path, dotenv, MYAGENT_LANGUAGE="zh-hans")["LANGUAGE_CODE"] == "zh-hans"
+    assert settings_for(tmp_path, dotenv, MYAGENT_LANGUAGE="zh_CN.UTF-8")["LANGUAGE_CODE"] == "zh-hans"
 
 
 def test_postgresql_uses_a_pool(tmp_path):

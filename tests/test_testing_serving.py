@@ -113,7 +113,7 @@ def test_an_agent_without_a_file():
 
 
 def test_the_command_line(file):
-    line = AgentServer(file, "more", llm="demo", language="en", options=["--debug"])._line(0)
+    line = AgentServer(file, "more", llm="demo", language="en-US", options=["--debug"])._line(0)
     assert line[3:8] == [str(file), "more", "--llm", "demo", "--language"]
 
 

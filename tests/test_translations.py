@@ -24,6 +24,27 @@ def name(text: object) -> str:
     return str(text)[:60]
 
 
+@pytest.mark.parametrize(
+    ("named", "language"),
+    [
+        ("zh", "zh-hans"),
+        ("ZH-CN", "zh-hans"),
+        ("zh_CN.UTF-8", "zh-hans"),
+        ("zh-Hans-SG", "zh-hans"),
+        (" en-US ", "en"),
+        ("en_GB.utf8@euro", "en"),
+        ("zh_TW.UTF-8", None),  # another script
+        ("zh-Hant", None),
+        ("fr", None),
+        ("english", None),
+        ("C.UTF-8", None),
+        ("", None),
+    ],
+)
+def test_languages_as_systems_name_them(named, language):
+    assert i18n.find_language(named) == language
+
+
 @pytest.mark.parametrize("message", TEXTS, ids=lambda message: name(message.id))
 def test_is_translated(message):
     translated = STORED.get(message.id, message.context)

@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from agents.conf import ConfigError, get_config
 from agents.schema import bring_up_to_date
-from myagent.cli.language import asked_language
+from myagent.cli.language import add_language_option, asked_language
 from myagent.cli.words import HelpFormatter
-from myagent.i18n import LANGUAGES, use_language
 from myagent.i18n import gettext as _
+from myagent.i18n import use_language
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -71,7 +71,7 @@ def speak_early(argv: list[str]) -> None:
 
 def add_language(parser: CommandParser) -> None:
     """The option `--language`."""
-    parser.add_argument("--language", choices=LANGUAGES, help=_("language of what the server says"))
+    add_language_option(parser, _("language of what the server says"))
 
 
 def port(text: str) -> int:

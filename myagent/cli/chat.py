@@ -14,11 +14,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from myagent.cli.language import speak
+from myagent.cli.language import add_language_option, speak
 from myagent.cli.words import HelpFormatter
 from myagent.client import ClientError
 from myagent.exceptions import MyAgentError
-from myagent.i18n import LANGUAGES
 from myagent.i18n import gettext as _
 from myagent.openai_endpoint import setting
 from myagent.terminal.address import DEFAULT_URL, Address, AddressError, read_address
@@ -64,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--once", metavar="QUESTION", help=_("print the answer to one question and end; so does a pipe"))
     mode.add_argument("--list", action="store_true", help=_("list your sessions and end"))
     parser.add_argument("--json", action="store_true", help=_("print the events of the server as they are, one a line"))
-    parser.add_argument("--language", choices=LANGUAGES, help=_("language of what is said here"))
+    add_language_option(parser, _("language of what is said here"))
 
 
 def chat(options: Mapping[str, Any]) -> int:

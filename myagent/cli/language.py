@@ -7,14 +7,19 @@ import sys
 from collections.abc import Sequence
 
 from myagent.cli.words import set_up_console
-from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, use_language
+from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, find_language, use_language
 from myagent.openai_endpoint import setting
+
+
+def add_language_option(parser: argparse.ArgumentParser, words: str | None = None) -> None:
+    """The option `--language`, with these words in the help; its value is one of `LANGUAGES`."""
+    parser.add_argument("--language", type=lambda name: find_language(name) or name, choices=LANGUAGES, help=words)
 
 
 def asked_language(arguments: Sequence[str]) -> str | None:
     """What `--language` says among the arguments, or None; a language that does not exist is the parser's to refuse."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--language", choices=LANGUAGES)
+    add_language_option(parser)
     try:
         language: str | None = parser.parse_known_args(arguments)[0].language
     except argparse.ArgumentError:
@@ -28,9 +33,7 @@ def speak(arguments: Sequence[str]) -> str:
     For commands that need no Django. Exits when the environment names a language that does not exist.
     """
     set_up_console()
-    language = asked_language(arguments) or setting("MYAGENT_LANGUAGE") or DEFAULT_LANGUAGE
     try:
-        use_language(language)
+        return use_language(asked_language(arguments) or setting("MYAGENT_LANGUAGE") or DEFAULT_LANGUAGE)
     except ValueError as error:
         sys.exit(f"❌ MYAGENT_LANGUAGE: {error}")
-    return language

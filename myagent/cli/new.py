@@ -9,10 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from myagent.cli.language import speak
+from myagent.cli.language import add_language_option, speak
 from myagent.cli.words import HelpFormatter
 from myagent.exceptions import MyAgentError
-from myagent.i18n import LANGUAGES
 from myagent.i18n import gettext as _
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,7 +30,7 @@ def new(arguments: Sequence[str], *, prog: str) -> int:
     description = _("Write an agent file with comments that runs at once.")
     parser = argparse.ArgumentParser(prog=prog, description=description, formatter_class=HelpFormatter)
     parser.add_argument("file", metavar="FILE", help=_("the file to write, for example my_agent.py"))
-    parser.add_argument("--language", choices=LANGUAGES, help=_("language of the comments and of what is said"))
+    add_language_option(parser, _("language of the comments and of what is said"))
     options = parser.parse_args(arguments)
     try:
         path = write_agent(options.file, language)

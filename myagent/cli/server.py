@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
 
 from myagent.cli.words import set_up_console
-from myagent.i18n import LANGUAGES, use_language
+from myagent.i18n import find_language, use_language
 from myagent.i18n import gettext as _
 
 
@@ -34,7 +34,7 @@ def settings_trouble(error: Exception) -> str | None:
     module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
         # Without settings nobody has said the language yet.
-        if (language := os.environ.get("MYAGENT_LANGUAGE")) in LANGUAGES:
+        if (language := find_language(os.environ.get("MYAGENT_LANGUAGE", ""))) is not None:
             use_language(language)
         words = _("There is no module %(module)s, which DJANGO_SETTINGS_MODULE names as the settings.")
         cure = _("Check the name, and that its folder is the current one or in PYTHONPATH; or unset the variable.")

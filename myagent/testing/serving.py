@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 import myagent
 from myagent.agent import Agent
 from myagent.client import Client, connect
-from myagent.i18n import LANGUAGES
+from myagent.i18n import LANGUAGES, find_language
 from myagent.llm import LLM
 from myagent.llm_permission import TEST_LLM
 from myagent.testing.server_process import ServerProcess
@@ -51,7 +51,7 @@ class AgentServer(ServerProcess):
         options: Sequence[str] = (),
         environment: Mapping[str, str | None] | None = None,
     ) -> None:
-        if language is not None and language not in LANGUAGES:
+        if language is not None and find_language(language) is None:
             raise ValueError(f"language={language!r}: choose one of {', '.join(LANGUAGES)}.")
         if not agents:
             raise ValueError("Name at least one agent: a file such as 'my_agent.py'.")
