@@ -198,6 +198,21 @@ def test_version(folder):
 
 
 @pytest.mark.parametrize(
+    ("command", "called"),
+    [
+        ([sys.executable, "-m", "myagent.cli.main", "server"], "myagent-ws server"),
+        (MODULE, "python -m myagent.cli.server"),
+        ([*MANAGE, "runagent"], "manage.py runagent"),
+    ],
+)
+def test_no_file(folder, command, called):
+    result = run(command, folder)
+    assert result.returncode == 1
+    words = f"❌ Name at least one agent file, for example: {called} my_agent.py"
+    assert result.stderr.splitlines()[0] == words
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("x = 1", "❌ No 'agent' variable was found in bad.py"),

@@ -138,13 +138,21 @@ def test_nothing_is_ever_overwritten(tmp_path):
         ("my-agent.py", r"cannot import a file called my-agent\.py\. Call it my_agent\.py"),
         ("2nd agent", r"Call it agent_2nd_agent\.py"),
         ("_.py", r"Call it agent\.py"),
-        ("no/such/folder/a.py", r"no/such/folder/a\.py cannot be written: No such file or directory"),
     ],
 )
 def test_names_that_cannot_be(file, words):
     with pytest.raises(CannotWrite, match=words):
         write_agent(file, "en")
     assert list(Path().iterdir()) == []
+
+
+def test_folders_are_made_for_it(tmp_path):
+    assert write_agent("new/folder/shop", "en") == Path("new/folder/shop.py")
+    assert Path("new/folder/shop.py").exists()
+    Path("file").write_text("")
+    for name in ("file/shop", "file/folder/shop"):
+        with pytest.raises(CannotWrite, match=r"shop\.py cannot be written: .*(File exists|Not a directory)"):
+            write_agent(name, "en")
 
 
 def test_a_module_of_the_same_folder_is_in_nobodys_way(monkeypatch):

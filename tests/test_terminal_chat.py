@@ -363,6 +363,35 @@ def test_sessions_are_listed_named_and_resumed(chat, server, model):
     assert terminal.wait_exit() == 0
 
 
+async def begin_sessions(server):
+    """More than one list shows, until two of the newest begin with the same letter; returns their ids and that."""
+    async with connected(server) as client:
+        ids = [await client.create_session(title=f"Number {number}") for number in range(25)]
+        while True:
+            letters = [each[0] for each in ids[-19:] if each[0].isalpha()]
+            if several := [letter for letter in letters if letters.count(letter) > 1]:
+                return ids, several[0]
+            ids.append(await client.create_session(title=f"Number {len(ids)}"))
+
+
+def test_sessions_are_found_by_the_beginning_of_their_id(chat, ask, server):
+    ids, several = asyncio.run(begin_sessions(server))
+    assert ask(server.url, "--session", ids[0][:8], "--once", "by its id") == (0, "You said: by its id\n", "")
+    words = f"More than one session begins with {several}. Write more of the id."
+    assert ask(server.url, "--session", several, "--once", "x") == (1, "", f"❌ {words}\n")
+
+    terminal = chat()
+    terminal.say("/sessions Number")  # the newest 20
+    terminal.wait("Number to go on with")
+    terminal.type(ENTER)
+    terminal.say(f"/resume {ids[1][:8]}")
+    terminal.wait("── Number 1\n")
+    terminal.say(f"/resume {several}")
+    terminal.wait(words)
+    terminal.say("/resume beef-of-nobody")
+    terminal.wait("There is no such session")
+
+
 # --- the connection ---------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -42,22 +43,25 @@ def new(arguments: Sequence[str], *, prog: str) -> int:
 
 
 def write_agent(file: str, language: str) -> Path:
-    """Write the template in that language to `file`, with its names put in; returns the path. Raises `CannotWrite`."""
+    """Write the template in that language to `file`, with its names put in; returns the path. Raises `CannotWrite`.
+
+    Folders that are missing are made.
+    """
     path = Path(file if file.endswith(".py") else f"{file}.py").expanduser()
     _check_name(path)
     template = (TEMPLATES / f"{language}.py").read_text(encoding="utf-8")
     text = template.replace(_FILE, path.name).replace(_NAME, agent_name(path.stem))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as target:
             target.write(text)
-    except FileExistsError:
-        raise CannotWrite(
-            _("%(file)s is there already and was left as it is. Choose another name.") % {"file": path}
-        ) from None
     except OSError as error:
-        raise CannotWrite(
-            _("%(file)s cannot be written: %(error)s") % {"file": path, "error": error.strerror}
-        ) from error
+        if isinstance(error, FileExistsError) and os.path.lexists(path):
+            words = _("%(file)s is there already and was left as it is. Choose another name.")
+            raise CannotWrite(words % {"file": path}) from None
+        at = "" if str(error.filename) == str(path) else f" ({error.filename})"
+        words = _("%(file)s cannot be written: %(error)s")
+        raise CannotWrite(words % {"file": path, "error": f"{error.strerror}{at}"}) from error
     return path
 
 

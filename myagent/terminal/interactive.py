@@ -11,6 +11,7 @@ from myagent.terminal.asking import Asking, Interrupted, Woken
 from myagent.terminal.blocks import Note, Said
 from myagent.terminal.chat import Chat
 from myagent.terminal.commands import Command, Message, Mistake, read
+from myagent.terminal.finding import PAGE, AmbiguousSession, find_session, is_beginning, pick_session
 from myagent.terminal.goals import GoOn, Next
 from myagent.terminal.menu import help_table, session_lines
 from myagent.terminal.plain import one_line
@@ -97,12 +98,18 @@ class Interactive(Chat):
     async def _find(self, wanted: str) -> None:
         """Go on with the session of that number in the list, or with that id or beginning of an id."""
         if not self._listed:
-            self._listed = (await self.client.list_sessions(limit=100)).sessions
-        if wanted.isdecimal() and 0 < int(wanted) <= len(self._listed):
-            found = [self._listed[int(wanted) - 1]]
-        else:
-            found = [session for session in self._listed if session.session_id.startswith(wanted)]
-        session_id, title = (found[0].session_id, found[0].title) if len(found) == 1 else (wanted, "")
+            self._listed = (await self.client.list_sessions(limit=PAGE)).sessions
+        try:
+            if wanted.isdecimal() and 0 < int(wanted) <= len(self._listed):
+                found: SessionInfo | None = self._listed[int(wanted) - 1]
+            else:
+                found = pick_session(self._listed, wanted)
+                if found is None and is_beginning(wanted):
+                    found = await find_session(self.client, wanted)
+        except AmbiguousSession as error:
+            self.feed.tell(Note(str(error), "warning"))
+            return
+        session_id, title = (found.session_id, found.title) if found is not None else (wanted, "")
         if session_id != self.feed.session_id:
             self.next = GoOn(session_id, title=title, instead_of=self._here)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from myagent.client import SessionInfo, SteadyClient, stay_connected
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
 from myagent.terminal.chat import Chat
+from myagent.terminal.finding import PAGE, find_session, is_beginning
 from myagent.terminal.goals import GoOn, Leave
-
-LISTED = 100
 
 
 class UnknownAgent(MyAgentError):
@@ -30,8 +30,10 @@ async def converse(
 ) -> int:
     """Have conversations until the person leaves; returns the exit code.
 
-    Raises `UnknownAgent`, and what `stay_connected` raises.
+    Raises `UnknownAgent`, `AmbiguousSession`, and what `stay_connected` raises.
     """
+    if goal.session_id is not None and is_beginning(goal.session_id):
+        goal = await _with_whole_id(goal, goal.session_id, address)
     while True:
         chat = make_chat(goal)
         # A connection of its own for each: what goes on in the session before is of no interest any more.
@@ -46,10 +48,16 @@ async def converse(
         goal = following
 
 
+async def _with_whole_id(goal: GoOn, beginning: str, address: Address) -> GoOn:
+    async with stay_connected(address.url, token=address.token, give_up_after=0) as client:
+        found = await find_session(client, beginning)
+    return goal if found is None else replace(goal, session_id=found.session_id)
+
+
 async def list_sessions(address: Address, *, agent: str | None = None) -> tuple[SessionInfo, ...]:
     """The newest sessions, at most 100. Raises as `converse` does."""
     async with stay_connected(address.url, token=address.token, give_up_after=0) as client:
-        sessions = (await client.list_sessions(agent=agent, limit=LISTED)).sessions
+        sessions = (await client.list_sessions(agent=agent, limit=PAGE)).sessions
         if not sessions:  # an agent that is switched off is not named and has its sessions all the same
             _check_agent(client, agent)
         return sessions

@@ -24,8 +24,12 @@ DEFAULT_PORT = 8080
 class Command(PlainCommand):
     """Serves agent files."""
 
+    called_as = "manage.py runagent"
+    """How the help calls it."""
+
     def run_from_argv(self, argv: list[str]) -> None:
         speak_early(argv[2:])
+        self.called_as = f"{Path(argv[0]).name} {argv[1]}"
         self.help = _("Serve one or more agent files over WebSocket, until Ctrl-C.")
         super().run_from_argv(argv)
 
@@ -64,7 +68,8 @@ class Command(PlainCommand):
         if config.debug:
             log_everything()
         if not config.agents:
-            words = _("Name at least one agent file, for example: runagent my_agent.py")
+            words = _("Name at least one agent file, for example: %(command)s")
+            words %= {"command": f"{self.called_as} my_agent.py"}
             cure = _("'myagent-ws new my_agent.py' writes one to begin with.")
             raise CommandError(f"{words}\n   {cure}")
         watcher = SourceWatcher(config.agents) if options["reload"] else None
