@@ -1,4 +1,8 @@
-"""The tool calls of one reply, run side by side; each ends in exactly one result."""
+"""The tool calls of one reply, run side by side; each ends in exactly one result.
+
+What a result says goes to the model and to people alike, so it is in the server's language; only the mark `Error: ` is
+the same in all of them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import orjson
 
 from myagent.events import AgentEvent, ToolFinished, ToolProgress, ToolStarted
 from myagent.exceptions import RetryTool, RunCancelled, ToolFailed
-from myagent.host import ConfirmationRequest, Host, RunContext
+from myagent.host import ConfirmationRequest, Decision, Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.prepared_calls import PreparedCall
@@ -133,7 +137,7 @@ class _Caller:
     async def _result(self) -> ToolFinished:
         tool = self.call.tool
         if tool is None or self.call.problem is not None:
-            return self._finished("failed", ToolResult(error=self.call.problem or "unknown tool"))
+            return self._finished("failed", ToolResult(error=self.call.problem or ""))
         before = snapshot(self.context.state)
         try:
             result = await self._traced(tool, await self._agreed_arguments(tool))
@@ -149,16 +153,16 @@ class _Caller:
             result = self._broken(tool, error)  # the tool raised it of its own accord
         except Exception as error:  # noqa: BLE001 - `_broken` logs it
             if self._limit is not None and self._limit.expired():
-                return self._finished(
-                    "failed", ToolResult(error=f"{tool.name} took longer than {tool.timeout:g} s."), before
-                )
+                words = _("%(tool)s took longer than %(seconds)g s.") % {"tool": tool.name, "seconds": tool.timeout}
+                return self._finished("failed", ToolResult(error=words), before)
             result = self._broken(tool, error)
         return self._finished("failed" if result.error is not None else "success", result, before)
 
     def _broken(self, tool: BaseTool, error: BaseException) -> ToolResult:
         # The author needs the traceback, the user and the model must not see it: it may hold secrets.
         logger.error("The tool %r of agent %r failed.", tool.name, self.agent.name, exc_info=error)
-        return ToolResult(error=f"{tool.name} failed with an internal error ({type(error).__name__}).")
+        words = _("%(tool)s failed with an internal error (%(error)s).")
+        return ToolResult(error=words % {"tool": tool.name, "error": type(error).__name__})
 
     async def _agreed_arguments(self, tool: BaseTool) -> Mapping[str, Any]:
         """The arguments to run with, when everything is settled that has to be before."""
@@ -172,8 +176,7 @@ class _Caller:
         question = _("Allow the call of %(tool)s?") % {"tool": tool.name}
         decision = await self.host.confirm(self._request(tool, question, starts_call=True))
         if not decision.confirmed:
-            said = "The user declined this call." if decision.answered else "The user did not answer in time."
-            raise _Declined(f"{said} Reason: {decision.reason}" if decision.reason else said)
+            raise _Declined(_refusal(decision))
         arguments = self.call.arguments if decision.args is None else tool.check(decision.args)
         self._begun = time.monotonic()
         await self._note(ToolStarted(call=self.call.requested, arguments=arguments))
@@ -263,6 +266,12 @@ class _Caller:
             truncated=cut,
             state=state,
         )
+
+
+def _refusal(decision: Decision) -> str:
+    """What the model and the user are told of a call that was not allowed."""
+    said = _("The user declined this call.") if decision.answered else _("The user did not answer in time.")
+    return _("%(said)s Reason: %(reason)s") % {"said": said, "reason": decision.reason} if decision.reason else said
 
 
 def _is_cancelled() -> bool:

@@ -13,6 +13,7 @@ from myagent.checkpoint import OpenCall
 from myagent.events import RequestedCall
 from myagent.exceptions import RetryTool
 from myagent.host import Host
+from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.tool.arguments import parse_arguments
 from myagent.tool.base_tool import BaseTool
@@ -49,7 +50,8 @@ async def prepare_calls(
         try:
             asked = parse_arguments(call.arguments)
             if tool is None:
-                raise RetryTool(f"There is no tool {call.name!r}. Available are: {', '.join(tools.names) or 'none'}.")
+                words = _("There is no tool %(tool)r. Available are: %(names)s.")
+                raise RetryTool(words % {"tool": call.name, "names": ", ".join(tools.names) or _("none")})
             arguments = tool.check(dict(asked))
         except RetryTool as error:
             problem = str(error)

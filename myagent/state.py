@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from myagent.i18n import gettext as _
 from myagent.text import clean_json
 
 _NOT_JSON = b""
@@ -26,6 +27,6 @@ def changed(state: dict[str, Any], before: bytes) -> tuple[dict[str, Any] | None
     if after == before:
         return None, None
     if after == _NOT_JSON:
-        return None, "The tool left something in the session's state that is not JSON, so it was not kept."
+        return None, _("The tool left something in the session's state that is not JSON, so it was not kept.")
     kept: dict[str, Any] = orjson.loads(clean_json(after.decode()))
     return kept, None

@@ -18,6 +18,7 @@ from django.core.signing import BadSignature, Signer
 from pydantic import TypeAdapter, ValidationError
 
 from myagent.i18n import gettext as _
+from myagent.i18n import gettext_noop
 from myagent.messages import Message
 from myagent.protocol.codec import timestamp
 from myagent.protocol.errors import ErrorCode, ProtocolError
@@ -31,8 +32,10 @@ LIMIT_BYTES = 256 * 1024
 Sealed = dict[str, str]
 Reason = Literal["malformed", "version", "altered", "expired", "other_user", "unknown_agent"]
 
-# What the model is told of a call that had no result; the language is the model's, not the user's.
-_NO_RESULT = "The conversation was exported before this call had a result; whether it took effect is unknown."
+# What the model is told of a call that had no result.
+_NO_RESULT = gettext_noop(
+    "The conversation was exported before this call had a result; whether it took effect is unknown."
+)
 _PARTS = ("state", "timestamp", "signature", "version", "checksum")
 # HMAC-SHA256 with a key that is derived from SECRET_KEY for this purpose alone, or from one of SECRET_KEY_FALLBACKS.
 _SALT = "sessions_app.state"
@@ -181,4 +184,4 @@ def _closed(messages: Sequence[Message]) -> Iterator[Message]:
 
 def _in_order(results: dict[str, Message | None]) -> Iterator[Message]:
     for call_id, result in results.items():
-        yield result or Message.tool(_NO_RESULT, tool_call_id=call_id)
+        yield result or Message.tool(_(_NO_RESULT), tool_call_id=call_id)

@@ -14,6 +14,8 @@ from myagent.local_host import LocalHost
 from myagent.messages import Message, ToolCall
 from myagent.testing import ScriptedLLM, call
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 SECRET = "password=hunter2"
 
 
@@ -392,6 +394,36 @@ async def test_a_no_is_a_result_of_its_own_kind(decision, words):
     result, told = await one([delete], call("delete", path="a"), host=Answers(decision))
     assert (result.status, result.state, delete.deleted) == ("declined", None, [])
     assert words in told
+
+
+@tool(timeout=0.01)
+async def endless() -> str:
+    """Never end."""
+    return await asyncio.Event().wait()
+
+
+@tool
+async def ratio(part: int, whole: int) -> str:
+    """Divide."""
+    return str(part / whole)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        (call("delete", path="a"), "declined", "用户拒绝了这次调用。原因：不行"),
+        (call("endless"), "failed", "endless 超过了 0.01 秒的时限。"),
+        (call("ratio", part=1, whole=0), "failed", "ratio 因内部错误而失败（ZeroDivisionError）。"),
+        (call("ratio", part=1), "failed", "ratio 的参数有误：缺少：'whole'。请改正后重新调用。"),
+        (call("ratios"), "failed", "没有名为 'ratios' 的工具。可用的有：delete, endless, ratio。"),
+    ],
+)
+async def test_what_became_of_a_call_is_told_in_the_servers_language(monkeypatch, asked, status, said):
+    """The model reads it, and so do people, in the terminal and on the page."""
+    monkeypatch.setattr("myagent.i18n._language", "zh-hans")
+    refuses = Answers(Decision(confirmed=False, reason="不行"))
+    result, told = await one([Delete(), endless, ratio], asked, host=refuses)
+    assert (result.status, result.error, told) == (status, said, f"Error: {said}")
 
 
 async def test_without_anybody_to_ask_it_is_a_no():

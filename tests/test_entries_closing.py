@@ -47,6 +47,16 @@ def results(session):
     return [frame for frame in events(session) if frame["event"] == "agent.tool_result"]
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "was cancelled"), ("zh-hans", "被取消了")])
+def test_the_result_of_a_closed_call_is_in_the_servers_language(monkeypatch, session, ref, language, said):
+    monkeypatch.setattr("myagent.i18n._language", language)
+    commit_one(reply(ref, call_of(0)))
+    cancel(session)
+    (frame,) = results(session)
+    assert said in frame["content"]
+    assert metadata(frame, "error", "status") == (frame["content"], "cancelled")
+
+
 def test_every_open_call_gets_a_result_after_a_cancel(session, ref):
     calls = [call_of(0), call_of(1), call_of(2, waits=True)]
     first = commit_one(reply(ref, *calls))

@@ -285,7 +285,7 @@ def test_a_call_that_was_not_begun_runs(session, ref):
     assert results(session) == []
 
 
-def test_a_call_that_was_begun_is_in_doubt(session, ref):
+def test_a_call_that_was_begun_is_in_doubt(in_english, session, ref):
     call = call_of()
     commit_one(reply(ref, call))
     recovered = recover(ref)

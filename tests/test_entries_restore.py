@@ -146,7 +146,7 @@ def test_messages_calls_and_state():
     assert saved.last_seq == len(events(session_id))
 
 
-def test_a_run_that_goes_on_is_in_it_with_its_calls_closed():
+def test_a_run_that_goes_on_is_in_it_with_its_calls_closed(in_english):
     session_id = new_session()
     ref, done, open_call = running(session_id, "both"), call_of(0), call_of(1, waits=True)
     first = commit_one(reply(ref, done, open_call))

@@ -25,6 +25,8 @@ from myagent.messages import Message, ToolCall
 from myagent.testing import Say, ScriptedLLM, call, cut
 from myagent.tool.terminate import Terminate
 
+pytestmark = pytest.mark.usefixtures("in_english")
+
 HI = [Message.user("hi")]
 
 

@@ -121,9 +121,11 @@ MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_n
 SPEAKERS = {
     *("AgentDefinitionError", "ArgumentTypeError", "CommandError", "ImproperlyConfigured", "ProtocolError"),
     *("PydanticCustomError", "bad_field", "Error", "Warning", "Row", "Text", "Column", "message_user"),
+    *("RetryTool", "ToolFailed", "ToolResult", "unknown_arguments", "wrong_arguments", "_Declined"),
     *("print", "write", "input", "ask", "add_row"),
 }
-"""Whatever is called with words for people: errors of users' making, checks, rows of the console, output."""
+"""Whatever is called with words for people: errors of users' making, checks, rows of the console, output,
+what becomes of a tool call."""
 SPOKEN = {"help", "hint", "verbose_name", "verbose_name_plural", "short_description", "epilog", "title"}
 """Arguments that are words for people, whoever takes them."""
 SENTENCE = re.compile(r"[^\W\d_]{2,}\W*\s+\W*[^\W\d_]{2,}")

@@ -1,6 +1,6 @@
 """The arguments of a tool call: their JSON schema, and the check of what a model sent.
 
-The sentences are for the model, so they are English whatever the server's language is.
+The sentences are for the model, and for the people who look at the call, so they are in the server's language.
 """
 
 from __future__ import annotations
@@ -48,18 +48,17 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_int=_integer, parse_constant=_no_constant)
     except RecursionError:
-        raise RetryTool("The arguments are nested too deeply. Call again with a flatter JSON object.") from None
+        raise RetryTool(_("The arguments are nested too deeply. Call again with a flatter JSON object.")) from None
     except ValueError as error:
-        raise RetryTool(
-            f"The arguments are not valid JSON ({error}). Call again with one complete JSON object. "
-            f"You sent: {shown(text)}"
-        ) from None
+        words = _(
+            "The arguments are not valid JSON (%(error)s). Call again with one complete JSON object. You sent: %(sent)s"
+        )
+        raise RetryTool(words % {"error": error, "sent": shown(text)}) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise RetryTool(
-            f"The arguments must be a JSON object such as {{}}, not {json_type(value)}. You sent: {shown(value)}"
-        )
+        words = _("The arguments must be a JSON object such as {}, not %(type)s. You sent: %(sent)s")
+        raise RetryTool(words % {"type": json_type(value), "sent": shown(value)})
     return {clean(key): plain(item) for key, item in value.items()}
 
 
@@ -72,7 +71,6 @@ class SignatureArguments:
 
     def __init__(self, tool: str, signature: Signature, descriptions: Mapping[str, str]) -> None:
         self._tool = tool
-        self._expected = _expectation(signature.names)
         self._contexts = signature.contexts
         for item in signature.parameters:
             if item.unknown_name is not None:
@@ -124,10 +122,11 @@ class SignatureArguments:
         where = ".".join(map(str, error["loc"]))
         match error["type"]:
             case "missing":
-                return f"missing: {where!r}"
+                return _("missing: %(names)s") % {"names": repr(where)}
             case "extra_forbidden" if len(error["loc"]) == 1:
-                return f"there is no argument {where!r}; {self._expected}"
-        return f"the argument {where!r} is {shown(error['input'])}: {error['msg']}"
+                return _no_argument(where, self._names.values())
+        words = _("the argument %(name)r is %(value)s: %(problem)s")
+        return words % {"name": where, "value": shown(error["input"]), "problem": error["msg"]}
 
 
 class _BareJsonSchema(GenerateJsonSchema):
@@ -146,13 +145,14 @@ class _BareJsonSchema(GenerateJsonSchema):
 
 def wrong_arguments(tool: str, problems: Iterable[str]) -> str:
     """The sentence a model gets for a call with wrong arguments; it names the first few problems."""
-    return f"Wrong arguments for {tool}: {'; '.join(islice(problems, MOST_PROBLEMS))}. Correct them and call again."
+    words = _("Wrong arguments for %(tool)s: %(problems)s. Correct them and call again.")
+    return words % {"tool": tool, "problems": "; ".join(islice(problems, MOST_PROBLEMS))}
 
 
 def unknown_arguments(names: Iterable[str], known: Iterable[str]) -> Iterable[str]:
     """A problem for each of `names`, which the tool does not take."""
-    expected = _expectation(known)
-    return (f"there is no argument {name!r}; {expected}" for name in names)
+    known = list(known)
+    return (_no_argument(name, known) for name in names)
 
 
 def shown(value: Any) -> str:
@@ -160,7 +160,7 @@ def shown(value: Any) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        text = f"a {type(value).__name__}"
+        text = _("a %(type)s") % {"type": type(value).__name__}
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
@@ -170,26 +170,28 @@ def json_type(value: Any) -> str:
         case None:
             return "null"
         case bool():
-            return "a boolean"
+            return _("a boolean")
         case int() | float():
-            return "a number"
+            return _("a number")
         case str():
-            return "a string"
+            return _("a string")
         case list():
-            return "an array"
-    return "an object"
+            return _("an array")
+    return _("an object")
 
 
-def _expectation(known: Iterable[str]) -> str:
-    names = ", ".join(map(repr, sorted(known)))
-    return f"it takes {names}" if names else "it takes none"
+def _no_argument(name: str, known: Iterable[str]) -> str:
+    if names := ", ".join(map(repr, sorted(known))):
+        return _("there is no argument %(name)r; it takes %(names)s") % {"name": name, "names": names}
+    return _("there is no argument %(name)r; it takes none") % {"name": name}
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 20 or abs(number := int(digits)) > BIGGEST_INT:
-        raise ValueError(f"the number {digits[:40]} does not fit 64 bits, give it as a string")
+        words = _("the number %(digits)s does not fit 64 bits, give it as a string")
+        raise ValueError(words % {"digits": digits[:40]})
     return number
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON, give a number or null")
+    raise ValueError(_("%(name)s is not JSON, give a number or null") % {"name": name})

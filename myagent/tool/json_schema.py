@@ -51,7 +51,7 @@ class SchemaArguments:
             yield from unknown_arguments((name for name in given if not self._takes(name)), properties)
         asked = self.schema.get("required", ())
         missing = (name for name in self._signature.required if name not in given and name not in asked)
-        yield from (f"missing: {name!r}" for name in missing)
+        yield from (_("missing: %(names)s") % {"names": repr(name)} for name in missing)
 
     def _takes(self, name: str) -> bool:
         signature = self._signature
@@ -79,20 +79,24 @@ class SchemaArguments:
         where = ".".join(map(str, error.absolute_path))
         rule: Any = error.validator_value
         given: Any = error.instance
+        about = {"name": where, "value": shown(given)}
         match error.validator:
             case "required":
-                missing = ", ".join(repr(name) for name in rule if name not in given)
-                return f"missing in {where!r}: {missing}" if where else f"missing: {missing}"
+                missing = {"name": where, "names": ", ".join(repr(name) for name in rule if name not in given)}
+                return (_("missing in %(name)r: %(names)s") if where else _("missing: %(names)s")) % missing
             case "additionalProperties" if rule is False and not where:
                 properties = self.schema["properties"]
                 return "; ".join(unknown_arguments((name for name in given if name not in properties), properties))
             case "type":
-                expected = rule if isinstance(rule, str) else " or ".join(rule)
-                return f"the argument {where!r} is {json_type(given)}, {shown(given)}; its type must be {expected}"
+                expected = rule if isinstance(rule, str) else _(" or ").join(rule)
+                words = _("the argument %(name)r is %(type)s, %(value)s; its type must be %(expected)s")
+                return words % {**about, "type": json_type(given), "expected": expected}
             case "enum":
                 choice = ", ".join(map(shown, rule))
-                return f"the argument {where!r} is {shown(given)}; it must be one of {choice}"
-        return f"the argument {where!r} is {shown(given)}, which breaks its rule {error.validator}: {shown(rule)}"
+                words = _("the argument %(name)r is %(value)s; it must be one of %(choice)s")
+                return words % {**about, "choice": choice}
+        words = _("the argument %(name)r is %(value)s, which breaks its rule %(rule)s: %(limit)s")
+        return words % {**about, "rule": error.validator, "limit": shown(rule)}
 
 
 def _object_schema(tool: str, parameters: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from myagent.i18n import gettext as _
 from myagent.text import clean
 from myagent.tool.plain import plain
 
@@ -51,7 +52,8 @@ def to_result(value: Any) -> ToolResult:
         return _from_result(value) if isinstance(value, ToolResult) else ToolResult(*_text_and_data(value))
     except Exception:
         logger.exception("What a tool returned (%s) could not be turned into text.", type(value).__name__)
-        return ToolResult("", f"The tool returned a {type(value).__name__}, which could not be turned into text.")
+        words = _("The tool returned a %(type)s, which could not be turned into text.")
+        return ToolResult("", words % {"type": type(value).__name__})
 
 
 def collected(items: list[Any]) -> Any:

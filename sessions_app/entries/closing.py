@@ -10,6 +10,7 @@ import orjson
 from django.db.models import Count
 
 from myagent.i18n import gettext as _
+from myagent.i18n import gettext_noop
 from myagent.llm import Usage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
@@ -18,10 +19,10 @@ from sessions_app.entries.broken_off import charge_broken_off
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 from sessions_app.run_ends import RunEnd
 
-# What the model is told of a call that has no result; the language is the model's, not the user's.
+# What the model and people are told of a call that has no result.
 _TOLD: dict[str, str] = {
-    "cancelled": "This call was cancelled before it had a result.",
-    "unknown": "The server stopped while this call was running; whether it took effect is unknown.",
+    "cancelled": gettext_noop("This call was cancelled before it had a result."),
+    "unknown": gettext_noop("The server stopped while this call was running; whether it took effect is unknown."),
 }
 _BROKEN_OFF = "[broken off]"
 
@@ -68,7 +69,7 @@ def close_call(
     batch: Batch, session: LockedSession, run: LockedRun, call: ToolCall, status: Literal["cancelled", "unknown"]
 ) -> None:
     """Give a call that has no result, and will have none, one that says so."""
-    told = _TOLD[status]
+    told = _(_TOLD[status])
     metadata = ToolResultMetadata(
         run_id=str(run.id), tool=call.tool, status=status, error=told, duration_ms=_age_ms(batch, call)
     )
