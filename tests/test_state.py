@@ -254,7 +254,7 @@ def test_the_size_of_a_message_is_what_it_adds(text):
 # --- calls without results ---
 
 
-def test_every_call_gets_a_result_in_the_order_of_the_calls():
+def test_every_call_gets_a_result_in_the_order_of_the_calls(in_english):
     calls = [ToolCall(id=name, name="t", arguments="{}") for name in "abc"]
     history = [Message.user("x"), Message.assistant("", calls), Message.tool("B", tool_call_id="b")]
     for rest in ([], [Message.user("queued")]):
