@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 
@@ -164,6 +165,29 @@ def test_questions_are_answered_on_the_page(server, page, model):
     finished(page)
     expect(page.locator(".call summary").nth(1)).to_contain_text("success")
     expect(page.locator(".agent .text").last).to_have_text("Result: wrote b")
+
+
+def test_changed_arguments_are_shown_with_the_call(server, page, model):
+    say(page, WRITE)
+    question = page.locator(".question")
+    question.locator("summary").click()
+    question.locator("textarea").fill('{"path": "/dev/null", "text": "b"}')
+    question.get_by_role("button", name="Allow").click()
+    finished(page)
+    call = page.locator(".call")
+    for _ in range(2):
+        expect(call.locator("summary")).to_contain_text("write · success")
+        expect(call.locator("summary")).to_contain_text("arguments changed")
+        call.locator("summary").click()
+        expect(call.locator("pre")).to_have_count(3)
+        expect(call.locator("pre").nth(0)).to_contain_text('"text": "a"')
+        expect(call.locator("pre").nth(1)).to_contain_text('"text": "b"')
+        page.reload()
+        finished(page)
+    say(page, WRITE)
+    page.locator(".question").last.get_by_role("button", name="Allow").click()
+    finished(page)
+    expect(call.last.locator("summary")).not_to_contain_text("changed")
 
 
 def test_two_tabs_see_the_same(server, tab, page, model):
@@ -340,6 +364,89 @@ def agents_of(server):
         return json.load(answer)["agents"]
 
 
+def test_stop_while_the_connection_is_down(server, tab, page, model):
+    model.script(text("one two three four", hang=2))
+    say(page, "go")
+    expect(page.locator(".agent .text")).to_have_text("one two")
+    server.kill()
+    expect(page.locator("#state")).to_contain_text("connection lost")
+    page.click("#stop")
+    expect(page.locator("#stop")).to_have_text("Stopping…")
+    expect(page.locator("#stop")).to_be_disabled()
+    say(page, "said after it")
+    model.script(text("one two three four five", hang=1), text("hello"))
+    server.start()
+    expect(page.locator(".agent").first).to_contain_text("The run was cancelled.")
+    finished(page)
+    expect(page.locator(".agent .text").last).to_have_text(re.compile("hello|You said"))
+    tab.trouble.clear()  # the browser says that nobody answered
+
+
+def test_a_stop_that_comes_too_late_stops_nothing_else(browser, server, model):
+    """What was meant has ended meanwhile, and somebody else has asked something new."""
+    with browser.new_context(locale="en-US") as context:
+        page, other = context.new_page(), context.new_page()
+        reply = text("one two three", hang=1)
+        model.script(reply)
+        page.goto(root(server))
+        expect(page.locator("#state")).to_have_text("connected")
+        say(page, "go")
+        expect(page.locator(".agent .text")).to_have_text("one")
+        other.goto(root(server))
+        expect(other.locator(".agent .text")).to_have_text("one")
+        page.evaluate("window.comeBack = connect; connect = () => {}; socket.close()")
+        expect(page.locator("#state")).to_contain_text("connection lost")
+        page.click("#stop")
+        reply.gate.open()
+        finished(other)
+        later = text("four five six", hang=1)
+        model.script(later)
+        say(other, "more")
+        expect(other.locator(".agent .text").last).to_have_text("four")
+        page.evaluate("comeBack()")
+        expect(page.locator(".agent .text")).to_have_text(["one two three", "four"])
+        expect(page.locator("#stop")).to_have_text("Stop")
+        later.gate.open()
+        finished(page)
+        expect(page.locator(".agent .text").last).to_have_text("four five six")
+
+
+def test_an_answer_while_the_connection_is_down(server, tab, page, model):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(json.loads(frame))))
+    say(page, WRITE)
+    question = page.locator(".question")
+    expect(question.get_by_role("button", name="Allow")).to_be_visible()
+    server.kill()
+    expect(page.locator("#state")).to_contain_text("connection lost")
+    question.get_by_role("button", name="Allow").click()
+    expect(question).to_contain_text("allowed")
+    expect(question.locator("button")).to_have_count(0)
+    expect(page.locator(".question.unsent")).to_have_count(1)
+    server.start()
+    finished(page)
+    expect(page.locator(".call summary")).to_contain_text("success")
+    expect(page.locator(".agent .text").last).to_have_text("Result: wrote a")
+    assert [frame["content"] for frame in sent if frame["event"] == "user.response"] == [{"confirmed": True}]
+    tab.trouble.clear()  # the browser says that nobody answered
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["limit-known", "limit-unknown"])
+def test_a_message_that_is_too_long_is_not_sent_for_ever(server, page, model, known):
+    connections = []
+    page.on("websocket", lambda socket: connections.append(socket))
+    said(page, "before")
+    if not known:
+        page.evaluate("delete welcome.max_frame_bytes")
+    page.evaluate("() => { say('x'.repeat(5e6)); say('after'); }")
+    expect(page.locator(".user .bad")).to_contain_text("not delivered: it is too long")
+    if known:
+        expect(page.locator(".user .bad")).to_contain_text("4 MiB")
+    expect(page.locator(".agent .text").last).to_have_text("You said: after")
+    expect(page.locator(".unsent")).to_have_count(0)
+    assert len(connections) == (0 if known else 1)
+
+
 def test_what_is_refused_for_now_is_sent_again(browser, server):
     refused = []
 
@@ -396,6 +503,36 @@ def test_from_a_file_and_where_credentials_are_needed(browser, server, tmp_path)
             assert token not in tab.page.url
         with opened(browser, f"{chat_page.FILE.as_uri()}?server=ws://localhost:{guarded.port}/&token={token}") as tab:
             expect(tab.page.locator("#state")).to_have_text("connected")
+
+
+@pytest.mark.parametrize("written", ["localhost:{port}", "http://localhost:{port}", " ws://localhost:{port} "])
+def test_an_address_without_its_scheme(browser, server, written):
+    with opened(browser, f"{chat_page.FILE.as_uri()}?server=ws://localhost:9/") as tab:
+        tab.page.click("#state")
+        tab.page.fill("#door [name=address]", written.format(port=server.port))
+        tab.page.locator("#door button").click()
+        expect(tab.page.locator("#state")).to_have_text("connected")
+        assert tab.page.evaluate("localStorage['myagent.address']") == f"ws://localhost:{server.port}/"
+        said(tab.page, "hello")
+        tab.trouble[:] = [line for line in tab.trouble if "localhost:9/" not in line]
+
+
+@pytest.mark.parametrize("wrong", ["ftp://localhost/", "ws://", "ws://localhost:99999/"])
+def test_a_wrong_address_opens_the_door_with_words(browser, running_server, wrong):
+    file = f"{chat_page.FILE.as_uri()}?{urllib.parse.urlencode({'server': wrong})}"
+    with opened(browser, file) as tab:
+        page = tab.page
+        for _ in range(2):
+            expect(page.locator("#door")).to_be_visible()
+            expect(page.locator("#door p")).to_contain_text("leads to no server")
+            expect(page.locator("#door [name=address]")).to_have_value(wrong)
+            expect(page.locator("#state")).to_have_text("not connected")
+            page.fill("#door [name=address]", "ftp://typed")
+            page.locator("#door button").click()
+            expect(page.locator("#door [name=address]")).to_have_value("ftp://typed")
+            expect(page.locator("#door p")).to_contain_text("leads to no server")
+            assert page.evaluate("localStorage['myagent.address']") is None
+            page.reload()
 
 
 LOOKS = [
