@@ -119,14 +119,14 @@ def test_the_news_of_runs(session):
     ref, call = running(session), call_of(waits=True)
     ask = question(ref, call)
     commit(reply(ref, call), ask)
-    assert queries.run_news([ref.run_id]) == {ref.run_id: queries.RunNews(1, True, {})}
+    assert queries.run_news([ref.run_id]) == {ref.run_id: queries.RunNews(1, {})}
     said = AnswerConfirmation(session_id=session, step_id=ask.step_id, answer={"confirmed": True}, by="", origin="c")
     commit(said)
     assert queries.run_news([ref.run_id, uuid.uuid4()]) == {
-        ref.run_id: queries.RunNews(1, True, {ask.step_id: {"confirmed": True}})
+        ref.run_id: queries.RunNews(1, {ask.step_id: {"confirmed": True}})
     }
     commit_one(CloseSession(session_id=session))
-    assert queries.run_news([ref.run_id])[ref.run_id].is_active is False
+    assert queries.run_news([ref.run_id])[ref.run_id].epoch == 2
 
 
 def test_what_may_begin_is_what_waits_behind_nothing_oldest_first(session):
