@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Collection, Mapping
@@ -120,14 +121,17 @@ class Watch:
 
 
 async def _close_revoked(connections: Collection[Connection], rechecked: Rechecked) -> None:
+    revoked = []
     for connection in connections:
         grant = rechecked.of(connection.grant)
         # Whatever it was allowed before: a request that was under way may have attached it to a session of an agent
         # that was denied meanwhile.
         if grant is None or not all(map(grant.allows, connection.agents_in_use)):
-            await connection.revoke()
+            revoked.append(connection)
         elif grant != connection.grant:
             connection.regrant(grant)
+    # Side by side: while one is closed, no other goes on.
+    await asyncio.gather(*(connection.revoke() for connection in revoked))
 
 
 def _notice(level: Level, free_at: datetime) -> SystemNotice:

@@ -152,7 +152,7 @@ async def fails(how: str) -> ToolResult:
             raise ToolFailed("closed")
         case "slow":
             await asyncio.Event().wait()
-    raise ValueError("password: 1234")
+    raise ValueError("password: swordfish")
 
 
 @pytest.mark.parametrize(

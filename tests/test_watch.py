@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from agents.access import Grant
 from sessions_app import watch
 from sessions_app.watch import Watch
 
+WAIT_SECONDS = 20
 ALLOWANCES = SimpleNamespace(
     refresh=lambda: None, nearly_used_up=lambda users: {}, agents_nearly_used_up=lambda names: {}
 )
@@ -43,6 +45,24 @@ async def test_a_denied_agent_that_is_in_use_closes_the_connection(monkeypatch, 
     runner = SimpleNamespace(working=[])
     await Watch(allowances=ALLOWANCES, runner=runner, journal=None, connections=[connection]).look()
     assert connection.is_revoked
+
+
+async def test_while_one_connection_is_closed_no_other_goes_on(monkeypatch):
+    monkeypatch.setattr(watch, "recheck", lambda grants, user_ids: SimpleNamespace(of=lambda grant: None))
+    monkeypatch.setattr(watch, "in_thread", in_thread)
+    slow, other = (Connection(Grant(kind="token", user_id=1)) for _ in range(2))
+    other_is_revoked = asyncio.Event()
+
+    async def wait_for_the_other():
+        await other_is_revoked.wait()
+
+    async def tell():
+        other_is_revoked.set()
+
+    slow.revoke, other.revoke = wait_for_the_other, tell
+    runner = SimpleNamespace(working=[])
+    async with asyncio.timeout(WAIT_SECONDS):
+        await Watch(allowances=ALLOWANCES, runner=runner, journal=None, connections=[slow, other]).look()
 
 
 async def in_thread(function, *args):
