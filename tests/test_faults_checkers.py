@@ -69,7 +69,7 @@ class Round:
         self.states = []
         self.copies = {}
         self.leftovers = []
-        self.calls = [{"run_id": RUN, "step_id": "call", "arguments_run": {"key": KEY, "seconds": 0}}]
+        self.calls = [{"run_id": RUN, "step_id": "call", "outcome": "success"}]
         self.spans = [self.span("reply"), self.span("tool", "call"), self.span("reply")]
         self.copied_runs = []
         self.effects = Counter({KEY: 1})
@@ -224,7 +224,7 @@ def lose_a_span(it):
 
 
 def trace_a_call_that_was_not_run(it):
-    it.calls[0]["arguments_run"] = None
+    it.calls[0]["outcome"] = "declined"
 
 
 def leave_a_span_open(it):

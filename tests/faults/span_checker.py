@@ -9,6 +9,9 @@ from tests.faults.database import Row
 from tests.faults.model import Asked
 from tests.faults.stored import ENDED, Stored, StoredRun
 
+RAN = ("success", "failed")
+"""How a call can end whose code ran to its end."""
+
 
 class SpanChecker:
     """Checks the spans of a round, all of whose runs are traced."""
@@ -38,6 +41,6 @@ class SpanChecker:
         if asked != self._requests[run.plan.token]:
             yield f"they tell of {asked} requests, and the model had {self._requests[run.plan.token]}"
         told = Counter(row["step_id"] for row in spans if row["kind"] == "tool")
-        ran = Counter(row["step_id"] for row in self._calls[run.id] if row["arguments_run"] is not None)
+        ran = Counter(row["step_id"] for row in self._calls[run.id] if row["outcome"] in RAN)
         if told != ran:
             yield f"they tell of the calls {sorted(told.elements())}, and {sorted(ran)} were run"
