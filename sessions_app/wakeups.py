@@ -48,9 +48,11 @@ class Wakeups:
             self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            # Then again: `asyncio.wait_for` of Python 3.11, which clients of Redis use, may swallow a cancellation.
+            await asyncio.wait(pending, timeout=RETRY_SECONDS)
         if self.is_available and hasattr(self._layer, "close_pools"):
             await self._layer.close_pools()
 

@@ -25,11 +25,13 @@ def redis(tmp_path):
 
 
 @pytest.fixture
-def layer(redis, monkeypatch):
+async def layer(redis, monkeypatch):
     layer = RedisPubSubChannelLayer(hosts=[redis.url])
     monkeypatch.setattr(wakeups, "get_channel_layer", lambda: layer)
     monkeypatch.setattr(wakeups, "RETRY_SECONDS", 0.01)
-    return layer
+    yield layer
+    async with asyncio.timeout(WAIT_SECONDS):
+        await layer.flush()
 
 
 @pytest.fixture
@@ -53,6 +55,29 @@ async def other(layer, heard):
 
 def channels(layer):
     return len(layer._get_layer().channels)
+
+
+async def test_a_cancellation_that_is_swallowed_is_repeated(redis, layer, monkeypatch):
+    """As `asyncio.wait_for` of Python 3.11 does now and then."""
+    waiting, swallowed = asyncio.Event(), []
+
+    async def receive(_channel):
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if swallowed:
+                raise
+            swallowed.append(True)
+        return {"from": "nobody", "grown": {}}
+
+    monkeypatch.setattr(layer, "receive", receive)
+    listener = Wakeups(lambda _grown: None)
+    listener.start()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await waiting.wait()
+        await listener.stop()
+    assert swallowed
 
 
 async def hear(heard, other, last_seq):
