@@ -135,9 +135,7 @@ def test_help_of_the_command(folder, command):
     assert "server FILE" in result.stdout
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["new", "a.py"], ["check", "my_agent.py"], ["nothing"]]
-)
+@pytest.mark.parametrize("arguments", [["--version"], ["new", "a.py"], ["check", "my_agent.py"], ["nothing"]])
 def test_closed_streams(folder, arguments):
     command = [sys.executable, "-m", "myagent.cli.main", *arguments]
     expected = run(command, folder)
