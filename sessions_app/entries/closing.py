@@ -25,6 +25,8 @@ _TOLD: dict[str, str] = {
     "unknown": gettext_noop("The server stopped while this call was running; whether it took effect is unknown."),
 }
 _BROKEN_OFF = "[broken off]"
+_LOOKED_AT = 20
+"""Events at a time, the newest first: nearly always it is the first one, and a session may have thousands."""
 
 SILENCE = {"confirmed": False, "answered": False}
 """The answer of a question that nobody answered: a no."""
@@ -137,7 +139,8 @@ def unfinished_step(run: LockedRun, steps: int) -> int:
 def _newest_shown(run: LockedRun, *, but_reasoning: bool = False) -> Event | None:
     """The run's last event that showed something of a step, began one, or made one void."""
     names = ("agent.partial_answer", "agent.thinking", "agent.step_reset")
-    for event in Event.objects.filter(session_id=run.session_id, name__in=names).order_by("-seq").iterator():
+    newest_first = Event.objects.filter(session_id=run.session_id, name__in=names).order_by("-seq")
+    for event in newest_first.iterator(chunk_size=_LOOKED_AT):
         metadata = _metadata(event)
         if metadata["run_id"] != str(run.id):
             break
