@@ -8,13 +8,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from myagent import react
 from myagent.events import RunFinished
 from myagent.exceptions import AgentDefinitionError
-from myagent.host import ConfirmationRequest, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
-from myagent.local_host import LocalHost
+from myagent.loop import react
+from myagent.loop.host import ConfirmationRequest, RunContext
+from myagent.loop.local_host import LocalHost
 from myagent.messages import Content, Message
 from myagent.tool.collection import ToolCollection
 
@@ -85,7 +85,7 @@ class Agent:
 def default_llm() -> LLM:
     """The model that the environment names (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, `LLM_MODEL`)."""
     # Imported here because the openai package takes about a second, which `import myagent` should not.
-    from myagent.openai_llm import OpenAILLM
+    from myagent.llm.openai import OpenAILLM
 
     return OpenAILLM()
 
@@ -106,7 +106,7 @@ def create_react_agent(
         words = _("create_react_agent() has no option %(unknown)s. It knows: %(known)s.")
         raise AgentDefinitionError(words % {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(known)})
     if isinstance(options.get("llm"), str):
-        from myagent.openai_llm import OpenAILLM  # see default_llm
+        from myagent.llm.openai import OpenAILLM  # see default_llm
 
         options["llm"] = OpenAILLM(options["llm"])
     return Agent(name=name, tools=ToolCollection(tools), system_prompt=system_prompt, **options)

@@ -13,8 +13,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myagent.calls import MAX_OUTPUT_BYTES, run_calls
-from myagent.checkpoint import START, Checkpoint
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
@@ -26,22 +24,24 @@ from myagent.events import (
     TextDelta,
 )
 from myagent.exceptions import ContextOverflow, LLMError, LLMUnavailable, StreamCut
-from myagent.host import Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
+from myagent.loop.checkpoint import START, Checkpoint
+from myagent.loop.context_window import estimate_tokens, fit
+from myagent.loop.host import Host, RunContext
+from myagent.loop.log_lines import answer_line, question_line
+from myagent.loop.prepared_calls import PreparedCall, prepare_calls, still_open
+from myagent.loop.summary import as_messages, summarize
 from myagent.messages import Message
-from myagent.model_lines import answer_line, question_line
-from myagent.prepared_calls import PreparedCall, prepare_calls, still_open
-from myagent.summary import as_messages, summarize
-from myagent.telemetry import telemetry
 from myagent.tool.terminate import Terminate
-from myagent.tracing import UNTRACED, Trace, Watcher
-from myagent.window import estimate_tokens, fit
+from myagent.tracing.opentelemetry import telemetry
+from myagent.tracing.spans import UNTRACED, Trace, Watcher
 
 if TYPE_CHECKING:
     from myagent.agent import Agent
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.loop")
 
 ATTEMPTS_PER_STEP = 3
 DEFAULT_CONTEXT_WINDOW = 100_000

@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from myagent.host import RunContext, _current
 from myagent.llm import ToolSchema
+from myagent.loop.host import RunContext, _current
 from myagent.tool.definition import Definition, define
 from myagent.tool.result import ToolResult, collected, to_result
 
 __all__ = ["BaseTool", "ToolResult", "to_result"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 
 class BaseTool:

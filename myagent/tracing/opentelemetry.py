@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from myagent.host import RunContext
 from myagent.llm import LLM
+from myagent.loop.host import RunContext
 from myagent.messages import Message
-from myagent.tracing import Span, SpanKind, Watcher
+from myagent.tracing.spans import Span, SpanKind, Watcher
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
@@ -50,7 +50,7 @@ class Telemetry(Watcher):
 
     def __init__(self, agent: Agent, context: RunContext, llm: LLM, tracer: Tracer) -> None:
         # Imported here because it takes python-dotenv along, which `import myagent` should not.
-        from myagent.openai_endpoint import setting
+        from myagent.llm.endpoint import setting
 
         self._agent = agent
         self._tracer = tracer
