@@ -29,9 +29,10 @@ from myagent.events import (
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.loop import react
-from myagent.loop.host import ConfirmationRequest, RunContext
+from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost
 from myagent.messages import Message
+from myagent.run_context import RunContext
 from myagent.terminal.choices import Yes, read_choice
 from myagent.terminal.safe_text import plain, signature
 from myagent.text import shorten

@@ -20,9 +20,9 @@ from myagent.tool.base_tool import BaseTool
 _DEPTH = 8
 _RUNS = (
     "myagent.RunContext()",
-    "myagent.loop.host.RunContext()",
+    "myagent.run_context.RunContext()",
     "myagent.current_run()",
-    "myagent.loop.host.current_run()",
+    "myagent.run_context.current_run()",
 )
 _CONFIRM = frozenset(f"{run}.confirm" for run in _RUNS)
 _CONFIRM_SYNC = frozenset(f"{run}.confirm_sync" for run in _RUNS)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from myagent.exceptions import AgentDefinitionError
 from myagent.i18n import gettext as _
-from myagent.loop.host import RunContext
+from myagent.run_context import RunContext
 
 MISSING = inspect.Parameter.empty
 

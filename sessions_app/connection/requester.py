@@ -20,7 +20,7 @@ from sessions_app import queries
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
 from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.entry import Entry
+from sessions_app.journal.entry import Entry
 from sessions_app.journal.writer import JournalClosed
 
 

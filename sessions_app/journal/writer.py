@@ -15,7 +15,7 @@ from django.db import Error, connection, transaction
 
 from agents.database.threads import is_away
 from sessions_app.journal.batch import Batch, Growth, Refused
-from sessions_app.journal.entries.entry import Entry
+from sessions_app.journal.entry import Entry
 from sessions_app.journal.run_log import RunEnd
 
 logger = logging.getLogger("myagent.journal")

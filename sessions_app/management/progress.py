@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from agents.database.threads import is_away
 from myagent.i18n import gettext as _
-from sessions_app.journal.entries.entry import Entry
+from sessions_app.journal.entry import Entry
 from sessions_app.journal.writer import commit
 
 PAUSE_SHARE = 0.5

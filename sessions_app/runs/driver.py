@@ -31,13 +31,13 @@ from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.loop import react
 from myagent.loop.checkpoint import START
-from myagent.loop.host import ConfirmationRequest, Decision, RunContext
+from myagent.loop.host import ConfirmationRequest, Decision
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
+from myagent.run_context import RunContext
 from myagent.tool.base_tool import BaseTool
 from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.entry import Entry, RunRef
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.runs import (
     Ended,
@@ -49,6 +49,7 @@ from sessions_app.journal.entries.runs import (
     StoreReply,
     StoreSummary,
 )
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run

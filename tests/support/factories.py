@@ -33,11 +33,11 @@ from myagent.protocol.server_events import (
 from sessions_app import models, queries
 from sessions_app.journal import writer as journal
 from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.entry import Entry, RunRef
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
 from sessions_app.journal.entries.sessions import CreateSession
+from sessions_app.journal.entry import Entry, RunRef
 
 database = [pytest.mark.database, pytest.mark.django_db]
 """The marks of a test that writes: it runs on SQLite, and on PostgreSQL when there is one. All is rolled back."""

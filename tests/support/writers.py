@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from django.db import OperationalError, connection, connections
 
-from sessions_app.journal.entries.entry import Entry
+from sessions_app.journal.entry import Entry
 from sessions_app.journal.writer import Committed, Journal
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from sessions_app.journal.batch import Batch, LockedRun
 from sessions_app.journal.entries.ending import place_messages
-from sessions_app.journal.entries.entry import Entry, RunRef
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Run
 
 

@@ -22,8 +22,8 @@ from sessions_app.journal.entries.ending import (
     unfinished_step,
     withdraw,
 )
-from sessions_app.journal.entries.entry import Entry, RunRef
 from sessions_app.journal.entries.ownership import Lease, take_run
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Confirmation, Run, ToolCall
 
 MAX_ATTEMPTS = 3

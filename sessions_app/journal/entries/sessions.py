@@ -24,9 +24,9 @@ from myagent.protocol.server_events import (
 from sessions_app.journal.batch import Batch, LockedSession, Refused
 from sessions_app.journal.entries.audit_trail import note_answer, note_cancel
 from sessions_app.journal.entries.ending import cancel_run, delete_rows, end_of
-from sessions_app.journal.entries.entry import Entry
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.entries.runs import settle
+from sessions_app.journal.entry import Entry
 from sessions_app.models import Confirmation, Session
 
 

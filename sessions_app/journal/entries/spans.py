@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sessions_app.journal.batch import Batch, LockedRun, LockedSession
-from sessions_app.journal.entries.entry import RunEntry
+from sessions_app.journal.entry import RunEntry
 from sessions_app.models import Span
 
 

@@ -9,7 +9,7 @@ from django.db import InterfaceError, InternalError, OperationalError, Programmi
 
 from agents.database.threads import in_thread_patiently
 from sessions_app import queries
-from sessions_app.journal.entries.entry import RunRef
+from sessions_app.journal.entry import RunRef
 from sessions_app.queries import Conversation
 from sessions_app.runs.history_cache import RecentConversations
 

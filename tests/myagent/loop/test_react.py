@@ -20,9 +20,10 @@ from myagent.exceptions import ContextOverflow, LLMAuthError, LLMUnavailable, St
 from myagent.llm import TextChunk, Usage
 from myagent.loop import react
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
-from myagent.loop.host import Decision, RunContext
+from myagent.loop.host import Decision
 from myagent.loop.local_host import LocalHost
 from myagent.messages import Message, ToolCall
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
 from myagent.tool.terminate import Terminate
 

@@ -13,10 +13,10 @@ from myagent.exceptions import ContextOverflow, LLMAuthError, StreamCut
 from myagent.llm import Usage
 from myagent.loop import react
 from myagent.loop.context_window import estimate_tokens
-from myagent.loop.host import RunContext
 from myagent.loop.local_host import LocalHost
 from myagent.loop.summary import PROMPT, as_messages, summarize
 from myagent.messages import Message, ToolCall
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
 
 WINDOW = 1_200

@@ -9,7 +9,7 @@ import pytest
 from myagent import create_react_agent, tool
 from myagent.exceptions import LLMAuthError
 from myagent.llm import Usage
-from myagent.loop.host import RunContext
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
 from myagent.tracing import opentelemetry as telemetry
 from tests.support.services import module

@@ -9,9 +9,9 @@ from myagent import RetryTool, ToolFailed, ToolResult, create_react_agent, tool
 from myagent.exceptions import ContextOverflow, LLMAuthError
 from myagent.llm import Usage
 from myagent.loop import react
-from myagent.loop.host import RunContext
 from myagent.loop.local_host import LocalHost
 from myagent.messages import Message
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
 from myagent.tracing.spans import Trace, Watcher
 

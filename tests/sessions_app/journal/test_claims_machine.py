@@ -26,10 +26,10 @@ from hypothesis.stateful import (
 
 from sessions_app import queries
 from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.entry import Entry, RunRef
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Run
 from tests.support.factories import (
     answer,

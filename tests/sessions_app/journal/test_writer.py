@@ -19,9 +19,9 @@ from agents.database.threads import in_thread
 from sessions_app import queries
 from sessions_app.journal import writer as module
 from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.entry import Entry
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.sessions import CancelRuns, CreateSession, DeleteSession
+from sessions_app.journal.entry import Entry
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run, Session
 from tests.support.factories import (

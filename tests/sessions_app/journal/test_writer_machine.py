@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from myagent.events import RequestedCall
 from sessions_app.journal import writer as module
 from sessions_app.journal.batch import Growth, Refused
-from sessions_app.journal.entries.entry import Entry, RunRef
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entries.runs import StartCall
@@ -30,6 +29,7 @@ from sessions_app.journal.entries.sessions import (
     DeleteSession,
     UpdateSession,
 )
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.writer import Committed
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
 from tests.support.factories import (

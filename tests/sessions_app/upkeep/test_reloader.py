@@ -1,4 +1,4 @@
-"""When an agent is loaded anew, and what becomes of the old version; whole reloads are in `tests/server/test_reload.py`."""
+"""When an agent is loaded again, and what happens to the old version; whole reloads: `tests/server/test_reload.py`."""
 
 from __future__ import annotations
 

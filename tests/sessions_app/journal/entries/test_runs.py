@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from myagent.messages import Message as LibraryMessage
 from sessions_app import queries
 from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.entry import RunRef
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.runs import LapseConfirmation, StartCall
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
+from sessions_app.journal.entry import RunRef
 from sessions_app.models import Confirmation, Message, Run, Session, ToolCall
 from tests.support.factories import (
     LEASE,
