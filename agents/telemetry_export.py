@@ -7,12 +7,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from agents.conf import Config
-from myagent.tool.daemon import run_in_daemon_thread
+from myagent.daemon_threads import run_in_daemon_thread
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.telemetry")
 
 SERVICE_NAME = "myagent"
 STOP_SECONDS = 3.0

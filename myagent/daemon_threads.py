@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 SIZE = 32
 GIVEN_UP_AT_MOST = 256

@@ -13,11 +13,11 @@ from django.contrib.auth import get_user, get_user_model
 from django.http import HttpRequest
 from django.utils import timezone
 
+from agents.access.agent_permissions import denied_to
+from agents.access.local_user import LOCAL_USERNAME
+from agents.access.sso import user_of_jwt
 from agents.conf import Config
-from agents.local_user import LOCAL_USERNAME
 from agents.models import AccessToken
-from agents.rights import denied_to
-from agents.sso import user_of_jwt
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

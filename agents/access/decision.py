@@ -15,17 +15,17 @@ from typing import Any, Literal
 
 from django.http.request import validate_host
 
-from agents import credentials
+from agents.access import credentials
+from agents.access.agent_permissions import denied_to
+from agents.access.credentials import Identity, Login
+from agents.access.handshake import Handshake
+from agents.access.sso import JWTRefused
+from agents.addresses import is_loopback, parse_address, split_host, split_origin
 from agents.conf import Config
-from agents.credentials import Identity, Login
-from agents.database import in_thread
-from agents.handshake import Handshake
-from agents.hosts import is_loopback, parse_address, split_host, split_origin
+from agents.database.threads import in_thread
 from agents.models import TOKEN_PREFIX
-from agents.rights import denied_to
-from agents.sso import JWTRefused
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.access")
 
 Kind = Literal["local", "anonymous", "token", "jwt", "cookie"]
 _OUR_SITES = ("same-origin", "none")

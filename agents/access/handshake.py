@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.http import parse_cookie
 
+from agents.addresses import is_in, parse_address
 from agents.conf import Config
-from agents.hosts import is_in, parse_address
 from myagent.text import clean
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}

@@ -12,10 +12,10 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Cook
 from django.db.models import FilteredRelation, Q
 from django.utils import timezone
 
-from agents.access import Grant
-from agents.credentials import limited_to, password_mark, session_store
+from agents.access.agent_permissions import RIGHTS, denied, limited_agents, with_rights
+from agents.access.credentials import limited_to, password_mark, session_store
+from agents.access.decision import Grant
 from agents.models import usable_at
-from agents.rights import RIGHTS, denied, limited_agents, with_rights
 
 
 @dataclass(slots=True)

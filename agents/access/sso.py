@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from django.contrib.auth import get_user_model
 
+from agents.access.local_user import LOCAL_USERNAME
+from agents.access.system_user import SYSTEM_USERNAME
 from agents.conf import Config
-from agents.local_user import LOCAL_USERNAME
-from agents.system_user import SYSTEM_USERNAME
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

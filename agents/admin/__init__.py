@@ -1,5 +1,5 @@
-"""Tokens, users, groups, budgets and the audit in the admin; that of agents is in `sessions_app`, beside their runs."""
+"""People, tokens, and who did what, in the admin."""
 
-from agents import admin_audit, admin_people, admin_tokens
+from agents.admin import audit_log, people, tokens
 
-__all__ = ["admin_audit", "admin_people", "admin_tokens"]
+__all__ = ["audit_log", "people", "tokens"]

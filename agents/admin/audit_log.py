@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from agents.admin_reading import ReadingAdmin
+from agents.admin.read_only import ReadingAdmin
 
 
 @admin.register(LogEntry)

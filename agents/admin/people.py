@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agents.admin_reading import ReadingAdmin
+from agents.admin.read_only import ReadingAdmin
 from agents.models import GroupBudget, Usage, UserBudget
 
 

@@ -18,8 +18,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from agents.access.agent_permissions import denied_to
 from agents.models import AccessToken, HostedAgent
-from agents.rights import denied_to
 
 LIVES = (
     (1, _("a day")),

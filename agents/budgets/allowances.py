@@ -16,9 +16,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from agents.budgets import GroupBudget, UserBudget, used_by, used_by_nobody
 from agents.conf import Config
 from agents.models import HostedAgent
+from agents.models.budgets import GroupBudget, UserBudget, used_by, used_by_nobody
 from myagent.exceptions import RunError
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from django.utils import timezone
 
-from agents.allowances import Allowances, BudgetExceeded, end_of_day
-from agents.database import in_thread_patiently
+from agents.budgets.allowances import Allowances, BudgetExceeded, end_of_day
+from agents.database.threads import in_thread_patiently
 from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message
-from myagent.window import estimate_tokens
 
 
 class MeteredLLM:

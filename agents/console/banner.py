@@ -13,12 +13,12 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.text import Text
 
+from agents.access.local_user import LOCAL_USERNAME
+from agents.addresses import is_loopback
 from agents.conf import Config
-from agents.hosts import is_loopback
-from agents.llms import missing_setting, model_name
-from agents.local_user import LOCAL_USERNAME
-from agents.registry import LoadedAgent, Registry
-from agents.rows import Row, console_for_rows, hanging, lay_out
+from agents.console.labelled_rows import Row, console_for_rows, hanging, lay_out
+from agents.loading.model_choice import missing_setting, model_name
+from agents.loading.registry import LoadedAgent, Registry
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.conf import Config
-from agents.exceptions import AgentFileError, NoAgentLoaded
-from agents.llms import model_name
-from agents.registry import LoadedAgent, Registry
+from agents.loading.agent_file_errors import AgentFileError, NoAgentLoaded
+from agents.loading.model_choice import model_name
+from agents.loading.registry import LoadedAgent, Registry
 from myagent.inspection.agents import inspect_agent
 from myagent.inspection.finding import Finding, Place, Severity
 from myagent.inspection.sources import place_of

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from agents.checking import Report
 from agents.conf import Config
-from agents.llms import missing_setting, model_name
-from agents.registry import LoadedAgent
+from agents.console.check_report import Report
+from agents.loading.model_choice import missing_setting, model_name
+from agents.loading.registry import LoadedAgent
 from myagent.i18n import gettext as _
 from myagent.inspection.finding import Finding, Severity
 from myagent.tool.base_tool import BaseTool

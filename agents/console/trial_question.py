@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from myagent import react
 from myagent.agent import Agent
+from myagent.daemon_threads import run_in_daemon_thread
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
@@ -26,15 +26,16 @@ from myagent.events import (
     ToolProgress,
     ToolStarted,
 )
-from myagent.host import ConfirmationRequest, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
-from myagent.local_host import LocalHost
+from myagent.loop import react
+from myagent.loop.host import ConfirmationRequest
+from myagent.loop.local_host import LocalHost
 from myagent.messages import Message
+from myagent.run_context import RunContext
 from myagent.terminal.choices import Yes, read_choice
-from myagent.terminal.plain import plain, signature
+from myagent.terminal.safe_text import plain, signature
 from myagent.text import shorten
-from myagent.tool.daemon import run_in_daemon_thread
 
 _SHOWN_BYTES = 2_000
 

@@ -12,8 +12,8 @@ from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 
 from agents.conf import get_config
-from agents.data_folder import lock
-from agents.database_trouble import require_answer, unusable
+from agents.database.data_folder import lock
+from agents.database.trouble import require_answer, unusable
 from myagent.i18n import gettext as _
 
 

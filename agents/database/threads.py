@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import Error, InterfaceError, InternalError, OperationalError, close_old_connections
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.database")
 
 THREADS = 4
 FIRST_BACK_OFF_SECONDS = 0.05

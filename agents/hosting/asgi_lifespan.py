@@ -9,7 +9,7 @@ from typing import Any
 
 from myagent.i18n import gettext as _
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

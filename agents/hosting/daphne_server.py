@@ -24,16 +24,16 @@ from twisted.logger import (
     globalLogBeginner,
 )
 
-from agents.access_log import AccessLog
-from agents.flow import HostingLimits, Message
-from agents.http_protocol import AgentHTTPFactory, AgentRequest
-from agents.lifespan import Application, Lifespan, Receive, Scope, Send, StartupFailed
-from agents.listening import BACKLOG, bind, trouble
-from agents.stop_signals import StopSignals
-from agents.websocket_factory import websocket_factory
-from agents.websocket_protocol import AgentWebSocket
+from agents.hosting.access_log import AccessLog
+from agents.hosting.asgi_lifespan import Application, Lifespan, Receive, Scope, Send, StartupFailed
+from agents.hosting.flow_control import HostingLimits, Message
+from agents.hosting.http import AgentHTTPFactory, AgentRequest
+from agents.hosting.sockets import BACKLOG, bind, trouble
+from agents.hosting.stop_signals import StopSignals
+from agents.hosting.websocket import AgentWebSocket
+from agents.hosting.websocket_factory import websocket_factory
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 GRACE_SECONDS = 5
 """Seconds that applications have to end once the server stops."""

@@ -6,7 +6,7 @@ import logging
 import resource
 import sys
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 OWN_FILES = 1_000
 """Beside the clients' connections: those to models and databases, and the files themselves."""

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from agents.banner import Banner, show
+from agents.access.local_user import ensure_local_user, first_password, issue_banner_token
 from agents.conf import Config
-from agents.database import in_thread
-from agents.database_trouble import unusable
-from agents.file_limit import allow_connections
-from agents.hosted import sync_hosted_agents
-from agents.local_user import ensure_local_user, first_password, issue_banner_token
-from agents.registry import Registry
-from agents.reload import SourceWatcher
-from agents.schema import bring_up_to_date
+from agents.console.banner import Banner, show
+from agents.database.migrate import bring_up_to_date
+from agents.database.threads import in_thread
+from agents.database.trouble import unusable
+from agents.hosting.file_limit import allow_connections
+from agents.loading.file_watcher import SourceWatcher
+from agents.loading.hosted_rows import sync_hosted_agents
+from agents.loading.registry import Registry
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-LOGGERS = ("myagent", "agents", "sessions_app")
+LOGGER = "myagent"
+"""The root of all our loggers; docs/operations.md lists them."""
 
 
 def log_everything() -> None:
     """Let our own loggers tell all they know."""
     configured: dict[str, Any] = settings.LOGGING
     loggers = configured.setdefault("loggers", {})
-    for name in LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-        # Building the ASGI application sets Django up once more, and that reads the settings again.
-        loggers.setdefault(name, {})["level"] = "DEBUG"
+    logging.getLogger(LOGGER).setLevel(logging.DEBUG)
+    # Building the ASGI application sets Django up once more, and that reads the settings again.
+    loggers.setdefault(LOGGER, {})["level"] = "DEBUG"
 
 
 def prepare_database(registry: Registry) -> User:
@@ -78,7 +78,7 @@ def serve(
     # Twisted and the consumers take most of a second, which an error in an agent file need not wait for.
     from channels.routing import get_default_application
 
-    from agents.hosting import AgentServer
+    from agents.hosting.daphne_server import AgentServer
 
     real_port = port
 

@@ -12,12 +12,12 @@ from autobahn.websocket.protocol import TrafficStats
 from autobahn.websocket.types import ConnectionDeny
 from daphne.ws_protocol import WebSocketProtocol
 
-from agents.flow import Inbox, Outbox
+from agents.hosting.flow_control import Inbox, Outbox
 
 if TYPE_CHECKING:
-    from agents.hosting import AgentServer
+    from agents.hosting.daphne_server import AgentServer
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 NORMAL, INTERNAL_ERROR, SERVICE_RESTART, NO_STATUS, STALLED = 1000, 1011, 1012, 1005, 4408
 RESTARTING = 503, "Service restart"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from autobahn.websocket.protocol import WebSocketServerProtocol
 from daphne.ws_protocol import WebSocketFactory
 
-from agents.websocket_protocol import CLOSE_SECONDS, AgentWebSocket
+from agents.hosting.websocket import CLOSE_SECONDS, AgentWebSocket
 
 if TYPE_CHECKING:
-    from agents.hosting import AgentServer
+    from agents.hosting.daphne_server import AgentServer
 
 
 def websocket_factory(server: AgentServer) -> WebSocketFactory:

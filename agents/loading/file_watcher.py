@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agents import bytecode
-from agents.loading import is_module_name
-from agents.module_names import folders
-from agents.sources import is_folder
+from agents.loading import stale_bytecode
+from agents.loading.agent_folders import folders
+from agents.loading.loader import is_module_name
+from agents.loading.sources import is_folder
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.agents")
 
 POLL_SECONDS = 1.0
 Stamp = tuple[int, int]
@@ -62,7 +62,7 @@ class SourceWatcher:
         if broken:
             return False
         for file in changed:
-            bytecode.forget(file)
+            stale_bytecode.forget(file)
         logger.info("Changed: %s. The server starts again.", ", ".join(map(str, sorted(changed))))
         self.changed = True
         return True

@@ -10,14 +10,14 @@ from typing import Any
 from django.db import transaction
 from django.db.models import CharField, Q
 
-from agents.loading import is_module_name
+from agents.loading.loader import is_module_name
+from agents.loading.registry import FailedAgent, Limits, LoadedAgent, Registry
 from agents.models import HostedAgent
-from agents.registry import FailedAgent, Limits, LoadedAgent, Registry
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.text import clean, clean_value
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.agents")
 
 _LONGEST = {field.name: field.max_length or 0 for field in HostedAgent._meta.fields if isinstance(field, CharField)}
 

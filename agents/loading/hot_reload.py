@@ -13,11 +13,11 @@ from types import ModuleType
 from django.apps import apps
 from django.conf import settings
 
-from agents import bytecode
-from agents.exceptions import AgentLoadsTooLong
-from agents.import_statements import packages_around, reached
-from agents.loading import is_module_name, load_agent
-from agents.module_names import module_file
+from agents.loading import stale_bytecode
+from agents.loading.agent_file_errors import AgentLoadsTooLong
+from agents.loading.agent_folders import module_file
+from agents.loading.import_graph import packages_around, reached
+from agents.loading.loader import is_module_name, load_agent
 from myagent.agent import Agent
 
 SERVER_PACKAGES = ("myagent", "agents", "sessions_app", "myagent_site")
@@ -91,7 +91,7 @@ def _take_out(source: str) -> dict[str, ModuleType]:
     for name, module in found.items():
         sys.modules.pop(name, None)
         if (file := module_file(module)) is not None:
-            bytecode.forget(file)
+            stale_bytecode.forget(file)
         # A package that stays would give the old one to `from package import module`.
         package, _, last = name.rpartition(".")
         if package not in found and getattr(sys.modules.get(package), last, None) is module:

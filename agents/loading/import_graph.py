@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import resolve_name
 from types import ModuleType
 
-from agents.module_names import module_file
+from agents.loading.agent_folders import module_file
 
 
 def reached(names: Iterable[str], modules: Mapping[str, ModuleType]) -> set[str]:

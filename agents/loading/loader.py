@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from agents import bytecode
-from agents.exceptions import (
+from agents.loading import stale_bytecode
+from agents.loading.agent_file_errors import (
     AgentFileError,
     AgentFileMissing,
     AgentImportFailed,
@@ -23,7 +23,7 @@ from agents.exceptions import (
     ModuleNameTaken,
     NotAPythonFile,
 )
-from agents.module_names import AmbiguousModule, folders, module_file
+from agents.loading.agent_folders import AmbiguousModule, folders, module_file
 from myagent.agent import Agent
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
@@ -36,7 +36,7 @@ def load_agent(source: str) -> Agent:
     try:
         return _load(source)
     except AgentFileError as error:
-        bytecode.forget_failed(error)  # it may be mended at once, and is then loaded anew
+        stale_bytecode.forget_failed(error)  # it may be mended at once, and is then loaded anew
         raise
 
 

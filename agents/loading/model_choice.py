@@ -9,7 +9,7 @@ from agents.conf import Config
 from myagent.agent import Agent, default_llm
 from myagent.exceptions import LLMNotConfigured
 from myagent.llm import LLM
-from myagent.openai_endpoint import DEFAULT_MODEL, Endpoint, setting
+from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting
 
 
 def llm_of(agent: Agent, config: Config) -> LLM:
@@ -54,6 +54,6 @@ def _default() -> LLM:
 @cache
 def _demo() -> LLM:
     # Only a demonstration needs it.
-    from myagent.demo_llm import DemoLLM
+    from myagent.llm.demo import DemoLLM
 
     return DemoLLM()

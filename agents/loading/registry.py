@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agents.exceptions import (
+from agents.loading.agent_file_errors import (
     AgentFileError,
     AgentNameInvalid,
     AgentRenamed,
@@ -18,11 +18,11 @@ from agents.exceptions import (
     FolderWithoutAgents,
     NoAgentLoaded,
 )
-from agents.loading import is_module_name, load_agent
-from agents.sources import agent_files, is_folder
+from agents.loading.loader import is_module_name, load_agent
+from agents.loading.sources import agent_files, is_folder
 from myagent.agent import Agent
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.agents")
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 

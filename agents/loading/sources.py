@@ -7,10 +7,10 @@ import symtable
 from importlib.util import decode_source
 from pathlib import Path
 
-from agents.exceptions import FolderWithoutAgents
-from agents.loading import VARIABLE, is_module_name
+from agents.loading.agent_file_errors import FolderWithoutAgents
+from agents.loading.loader import VARIABLE, is_module_name
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.agents")
 
 
 def is_folder(source: str) -> bool:

@@ -10,7 +10,7 @@ import traceback
 from importlib.util import cache_from_source
 from pathlib import Path
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.agents")
 
 
 def forget(file: Path) -> None:

@@ -10,12 +10,12 @@ import orjson
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from rich.console import Console
 
-from agents.asking import Asking
-from agents.check_view import show
-from agents.checking import Report, check_sources
 from agents.conf import Config, ConfigError, configure
-from agents.llms import llm_of
-from agents.management.base import add_language, names
+from agents.console.check_report import Report, check_sources
+from agents.console.check_view import show
+from agents.console.trial_question import Asking
+from agents.loading.model_choice import llm_of
+from agents.management.plain_command import add_language, names
 from myagent.exceptions import RunError
 from myagent.i18n import gettext as _
 from myagent.i18n import use_language

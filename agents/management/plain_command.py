@@ -12,9 +12,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
 from agents.conf import ConfigError, get_config
-from agents.schema import bring_up_to_date
+from agents.database.migrate import bring_up_to_date
+from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, asked_language
-from myagent.cli.words import HelpFormatter
 from myagent.i18n import gettext as _
 from myagent.i18n import use_language
 

@@ -1,4 +1,4 @@
-"""Which agents are served, and who may connect with a token. What may be spent is in `agents.budgets`."""
+"""Which agents are served, and who may connect with a token. What may be spent is in `agents.models.budgets`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from agents.budgets import GroupBudget, Pace, Usage, UserBudget
+from agents.models.budgets import GroupBudget, Pace, Usage, UserBudget
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

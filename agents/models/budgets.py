@@ -1,4 +1,4 @@
-"""What users and groups may spend, and what was spent: the rows behind `agents.allowances`."""
+"""What users and groups may spend, and what was spent: the rows behind `agents.budgets.allowances`."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from agents.tool_watch import Pulse
-from myagent.tool.daemon import DaemonExecutor, DaemonPool, Job, deliver
+from agents.tool_runner.watchdog import Pulse
+from myagent.daemon_threads import DaemonExecutor, DaemonPool, Job, deliver
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 # The tool's name and not the call, which holds the context: a cycle.
 _serving: contextvars.ContextVar[str] = contextvars.ContextVar("tool_of_loop")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from agents.tool_loop import AsyncCall, LoneCall, ToolLoop
-from agents.tool_watch import Watchdog
+from agents.tool_runner.tool_loop import AsyncCall, LoneCall, ToolLoop
+from agents.tool_runner.watchdog import Watchdog
+from myagent.daemon_threads import SIZE, DaemonPool, deliver
 from myagent.tool.base_tool import BaseTool
-from myagent.tool.daemon import SIZE, DaemonPool, deliver
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 
 class ToolLoops:

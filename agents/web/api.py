@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
-from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize_request
+from agents.access.decision import ConnectionRefused, Grant, HandshakeRefused, authorize_request
 from agents.conf import get_config
-from agents.database import is_away
-from agents.hosted import tool_facts
-from agents.registry import LoadedAgent, Registry, get_registry
+from agents.database.threads import is_away
+from agents.loading.hosted_rows import tool_facts
+from agents.loading.registry import LoadedAgent, Registry, get_registry
 from myagent.i18n import gettext as _
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 
 METHODS = "GET, HEAD, OPTIONS"
 PREFLIGHT_SECONDS = 600

@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
 from django.urls import reverse
 
+from agents.access.handshake import browser_session
+from agents.addresses import is_in
 from agents.conf import get_config
-from agents.handshake import browser_session
-from agents.hosts import is_in
 
 FORWARDING_HEADERS = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
 

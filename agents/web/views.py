@@ -8,9 +8,9 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from agents import chat_page
+from agents.web import chat_page
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 
 @require_safe

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from myagent.demo_calls import choose_calls, examples
 from myagent.i18n import gettext as _
 from myagent.llm import Chunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.llm.demo_calls import choose_calls, examples
 from myagent.messages import Message, ToolCall
 from myagent.text import clean, pieces
 

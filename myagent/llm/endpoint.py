@@ -25,7 +25,7 @@ from myagent.exceptions import (
     LLMUnreachable,
 )
 from myagent.i18n import gettext as _
-from myagent.llm_permission import may_ask, stand_in
+from myagent.llm.test_guard import may_ask, stand_in
 from myagent.text import clean
 
 DEFAULT_URL = "https://api.openai.com/v1"

@@ -21,13 +21,13 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHt
 
 from myagent.exceptions import StreamCut
 from myagent.llm import Chunk, ToolSchema
+from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting
+from myagent.llm.reply import ReplyBuilder, joined
+from myagent.llm.stream import BROKEN, bursts
 from myagent.messages import Message
-from myagent.openai_endpoint import DEFAULT_MODEL, Endpoint, setting
-from myagent.openai_reply import ReplyBuilder, joined
-from myagent.openai_stream import BROKEN, bursts
 from myagent.text import clean_json
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.model")
 
 _CONNECT_SECONDS = 10.0
 # One connection per answer being streamed. Idle ones live longer than httpx's 5 s, so that a chat finds its own again.

@@ -14,8 +14,8 @@ import orjson
 
 from myagent.exceptions import MyAgentError, StreamCut
 from myagent.i18n import gettext as _
-from myagent.openai_endpoint import Endpoint
-from myagent.sse import SSEReader
+from myagent.llm.endpoint import Endpoint
+from myagent.llm.sse import SSEReader
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 """What a connection that breaks off raises."""

@@ -12,33 +12,32 @@ import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, ToolFinished, ToolProgress, ToolStarted
 from myagent.exceptions import RetryTool, RunCancelled, ToolFailed
-from myagent.host import ConfirmationRequest, Decision, Host, RunContext
 from myagent.i18n import gettext as _
+from myagent.loop.host import ConfirmationRequest, Decision, Host
+from myagent.loop.prepared_calls import PreparedCall
+from myagent.loop.tool_state import changed, snapshot
 from myagent.messages import Message
-from myagent.prepared_calls import PreparedCall
 from myagent.protocol.vocabulary import ToolStatus
-from myagent.state import changed, snapshot
+from myagent.run_context import RunContext
 from myagent.text import clean, shorten
 from myagent.tool.base_tool import BaseTool, ToolResult, to_result
-from myagent.tracing import UNTRACED, Trace
+from myagent.tracing.spans import UNTRACED, Trace
 
-if TYPE_CHECKING:
-    from myagent.agent import Agent
-
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_PROGRESS_BYTES = 4 * 1024
 
 
 async def run_calls(
-    agent: Agent,
+    agent: AgentDefinition,
     step: int,
     calls: Sequence[PreparedCall],
     results: list[Message],
@@ -97,7 +96,7 @@ class _Caller:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: AgentDefinition,
         step: int,
         call: PreparedCall,
         reports: asyncio.Queue[_Report],

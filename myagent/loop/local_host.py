@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from myagent.host import ConfirmationRequest, Decision
+from myagent.daemon_threads import run_in_daemon_thread
+from myagent.loop.host import ConfirmationRequest, Decision
 from myagent.tool.base_tool import BaseTool
-from myagent.tool.daemon import run_in_daemon_thread
 
 
 class LocalHost:

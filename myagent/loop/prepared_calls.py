@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from myagent.checkpoint import OpenCall
 from myagent.events import RequestedCall
 from myagent.exceptions import RetryTool
-from myagent.host import Host
 from myagent.i18n import gettext as _
+from myagent.loop.checkpoint import OpenCall
+from myagent.loop.host import Host
 from myagent.messages import Message
 from myagent.tool.arguments import parse_arguments
 from myagent.tool.base_tool import BaseTool
 from myagent.tool.collection import ToolCollection
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

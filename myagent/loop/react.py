@@ -11,10 +11,8 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING
 
-from myagent.calls import MAX_OUTPUT_BYTES, run_calls
-from myagent.checkpoint import START, Checkpoint
+from myagent.agent_definition import AgentDefinition
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
@@ -26,22 +24,22 @@ from myagent.events import (
     TextDelta,
 )
 from myagent.exceptions import ContextOverflow, LLMError, LLMUnavailable, StreamCut
-from myagent.host import Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
+from myagent.loop.checkpoint import START, Checkpoint
+from myagent.loop.context_window import estimate_tokens, fit
+from myagent.loop.host import Host
+from myagent.loop.log_lines import answer_line, question_line
+from myagent.loop.prepared_calls import PreparedCall, prepare_calls, still_open
+from myagent.loop.summary import as_messages, summarize
 from myagent.messages import Message
-from myagent.model_lines import answer_line, question_line
-from myagent.prepared_calls import PreparedCall, prepare_calls, still_open
-from myagent.summary import as_messages, summarize
-from myagent.telemetry import telemetry
+from myagent.run_context import RunContext
 from myagent.tool.terminate import Terminate
-from myagent.tracing import UNTRACED, Trace, Watcher
-from myagent.window import estimate_tokens, fit
+from myagent.tracing.opentelemetry import telemetry
+from myagent.tracing.spans import UNTRACED, Trace, Watcher
 
-if TYPE_CHECKING:
-    from myagent.agent import Agent
-
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.loop")
 
 ATTEMPTS_PER_STEP = 3
 DEFAULT_CONTEXT_WINDOW = 100_000
@@ -53,7 +51,7 @@ SUM_UP_PROMPT = (
 
 
 def run(
-    agent: Agent,
+    agent: AgentDefinition,
     history: Sequence[Message],
     *,
     host: Host,
@@ -82,7 +80,7 @@ def run(
 
 
 async def _traced(
-    agent: Agent, trace: Trace, history: Sequence[Message], steps: AsyncGenerator[AgentEvent]
+    agent: AgentDefinition, trace: Trace, history: Sequence[Message], steps: AsyncGenerator[AgentEvent]
 ) -> AsyncGenerator[AgentEvent]:
     with trace.span("run", agent.name, messages=history[-1:]) as span:
         async with aclosing(steps):
@@ -93,7 +91,7 @@ async def _traced(
 
 
 async def _run(
-    agent: Agent,
+    agent: AgentDefinition,
     loop: _Loop,
     work: Callable[[int, Sequence[PreparedCall], list[Message]], AsyncGenerator[AgentEvent]],
     *,
@@ -161,7 +159,7 @@ class _Loop:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: AgentDefinition,
         history: Sequence[Message],
         llm: LLM,
         summary: str,

@@ -7,9 +7,9 @@ from contextlib import aclosing
 
 from myagent.exceptions import StreamCut
 from myagent.llm import LLM, Reply
+from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message
-from myagent.tracing import UNTRACED, Trace
-from myagent.window import estimate_tokens
+from myagent.tracing.spans import UNTRACED, Trace
 
 PROMPT = (
     "You write the minutes of a conversation between a user and an assistant. Its beginning is about to be forgotten, "

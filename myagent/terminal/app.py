@@ -10,8 +10,8 @@ from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
 from myagent.terminal.chat import Chat
-from myagent.terminal.finding import PAGE, find_session, is_beginning
-from myagent.terminal.goals import GoOn, Leave
+from myagent.terminal.session_lookup import PAGE, find_session, is_beginning
+from myagent.terminal.transitions import GoOn, Leave
 
 
 class UnknownAgent(MyAgentError):

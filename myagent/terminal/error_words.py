@@ -7,7 +7,7 @@ import re
 
 from myagent.client import ClientError, ConnectionLost, FrameTooLarge, HandshakeRefused
 from myagent.i18n import gettext as _
-from myagent.protocol.errors import CloseCode, ErrorCode
+from myagent.protocol.error_codes import CloseCode, ErrorCode
 from myagent.terminal.address import Address
 
 START = "myagent-ws server my_agent.py"

@@ -12,7 +12,7 @@ from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.table import Table
 from rich.theme import Theme
 
-from myagent.terminal.plain import plain
+from myagent.terminal.safe_text import plain
 from myagent.terminal.wrapping import Wrapped
 
 THEME = Theme({"markdown.code": "cyan", "markdown.block_quote": "dim", "markdown.item.number": "bold"})

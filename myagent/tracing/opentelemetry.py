@@ -12,16 +12,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from myagent.host import RunContext
+from myagent.agent_definition import AgentDefinition
 from myagent.llm import LLM
 from myagent.messages import Message
-from myagent.tracing import Span, SpanKind, Watcher
+from myagent.run_context import RunContext
+from myagent.tracing.spans import Span, SpanKind, Watcher
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import Tracer
 
-    from myagent.agent import Agent
 
 CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _CONTENT_VALUES = ("true", "1", "span_only", "span_and_event")
@@ -33,7 +33,7 @@ _OPERATIONS: dict[SpanKind, str] = {
 }
 
 
-def telemetry(agent: Agent, context: RunContext, llm: LLM) -> list[Watcher]:
+def telemetry(agent: AgentDefinition, context: RunContext, llm: LLM) -> list[Watcher]:
     """Who makes OpenTelemetry's spans of this run; nobody where that is not installed or nobody has set it up."""
     try:
         # Imported here because it need not be there.
@@ -48,9 +48,9 @@ def telemetry(agent: Agent, context: RunContext, llm: LLM) -> list[Watcher]:
 class Telemetry(Watcher):
     """One run: `invoke_agent` around `chat` and `execute_tool`."""
 
-    def __init__(self, agent: Agent, context: RunContext, llm: LLM, tracer: Tracer) -> None:
+    def __init__(self, agent: AgentDefinition, context: RunContext, llm: LLM, tracer: Tracer) -> None:
         # Imported here because it takes python-dotenv along, which `import myagent` should not.
-        from myagent.openai_endpoint import setting
+        from myagent.llm.endpoint import setting
 
         self._agent = agent
         self._tracer = tracer

@@ -19,7 +19,7 @@ from myagent.messages import Message
 from myagent.text import clean, shorten
 from myagent.tool.result import ToolResult
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tracing")
 
 SpanKind = Literal["run", "reply", "summary", "tool"]
 SpanOutcome = Literal["ok", "failed", "interrupted"]

@@ -16,8 +16,8 @@ from django.utils.translation import ngettext
 
 from sessions_app.admin.base import ReadOnlyAdmin
 from sessions_app.admin.show import page_url
+from sessions_app.admin.staff import cancel_runs
 from sessions_app.models import Run
-from sessions_app.staff import cancel_runs
 
 
 class CancellableAdmin(ReadOnlyAdmin):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sessions_app.batch import Refused
-from sessions_app.entries.requests import CancelRuns
-from sessions_app.journal import commit
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.sessions import CancelRuns
+from sessions_app.journal.run_log import log_end
+from sessions_app.journal.writer import commit
 from sessions_app.models import Run
-from sessions_app.run_ends import log_end
 
 BY_STAFF = "staff"
 """The `reason` with which such a run ends."""

@@ -15,26 +15,26 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 from django.db import Error
 
-from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
-from agents.database import is_away
-from agents.registry import get_registry
+from agents.access.decision import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.database.threads import is_away
+from agents.loading.registry import get_registry
 from myagent import __version__
 from myagent.i18n import gettext as _
 from myagent.protocol import client_events as events
-from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
 from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
-from myagent.protocol.errors import CloseCode, ErrorCode, ProtocolError
+from myagent.protocol.error_codes import CloseCode, ErrorCode, ProtocolError
 from myagent.protocol.vocabulary import PROTOCOL_VERSION
 from myagent.text import short_id
-from sessions_app import services, state_services
-from sessions_app.clients import Client, try_again
+from sessions_app.connection import requests, state_requests
+from sessions_app.connection.frame_log import frame_line
+from sessions_app.connection.requester import Client, try_again
+from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
-from sessions_app.frame_lines import frame_line
-from sessions_app.pump import Pump
-from sessions_app.watch import Budget
+from sessions_app.upkeep.access_watch import Budget
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.connections")
 
 
 class AgentConsumer(AsyncConsumer):
@@ -64,7 +64,7 @@ class AgentConsumer(AsyncConsumer):
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         # Channels' own dispatch cleans up database connections in the process's one shared thread at every message
-        # (django/channels#2118); handlers here do their database work in `agents.database`, which does its own.
+        # (django/channels#2118); handlers here do their database work in `agents.database.threads`, which does its own.
         await getattr(self, get_handler_name(message))(message)
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
@@ -198,29 +198,29 @@ class AgentConsumer(AsyncConsumer):
         engine, client = self.engine, self.client
         match event:
             case events.UserMessage():
-                await services.post_message(engine, client, event)
+                await requests.post_message(engine, client, event)
             case events.UserAck():
-                await services.acknowledge(engine, client, event)
+                await requests.acknowledge(engine, client, event)
             case events.UserCreateSession():
-                await services.create_session(engine, client, event)
+                await requests.create_session(engine, client, event)
             case events.UserResponse():
-                await services.respond(engine, client, event)
+                await requests.respond(engine, client, event)
             case events.UserCancel():
-                await services.cancel(engine, client, event)
+                await requests.cancel(engine, client, event)
             case events.UserReconnect():
-                await services.reconnect(engine, client, event)
+                await requests.reconnect(engine, client, event)
             case events.UserReconnectWithState():
-                await state_services.reconnect_with_state(engine, client, event)
+                await state_requests.reconnect_with_state(engine, client, event)
             case events.UserRequestState():
-                await state_services.request_state(engine, client, event)
+                await state_requests.request_state(engine, client, event)
             case events.UserListSessions():
-                await services.list_sessions(engine, client, event)
+                await requests.list_sessions(engine, client, event)
             case events.UserUpdateSession():
-                await services.update_session(engine, client, event)
+                await requests.update_session(engine, client, event)
             case events.UserCloseSession():
-                await services.close_session(engine, client, event)
+                await requests.close_session(engine, client, event)
             case events.UserDeleteSession():
-                await services.delete_session(engine, client, event)
+                await requests.delete_session(engine, client, event)
             case _:
                 words = _("%(event)s is not supported here.") % {"event": event.event}
                 raise ProtocolError(ErrorCode.NOT_SUPPORTED, words)

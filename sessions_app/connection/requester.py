@@ -10,18 +10,18 @@ from typing import Any
 
 from django.utils import timezone
 
-from agents.access import Grant
-from agents.allowances import BudgetExceeded, end_of_day
-from agents.database import in_thread
-from agents.registry import LoadedAgent, get_registry
+from agents.access.decision import Grant
+from agents.budgets.allowances import BudgetExceeded, end_of_day
+from agents.database.threads import in_thread
+from agents.loading.registry import LoadedAgent, get_registry
 from myagent.i18n import gettext as _
-from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
-from sessions_app.batch import Refused
+from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
-from sessions_app.entries.base import Entry
-from sessions_app.journal import JournalClosed
-from sessions_app.pump import Pump
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import JournalClosed
 
 
 @dataclass(frozen=True, kw_only=True)

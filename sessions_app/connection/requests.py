@@ -6,9 +6,9 @@ import uuid
 from functools import partial
 from typing import Any
 
-from agents.allowances import Allowance
-from agents.database import in_thread
-from agents.registry import get_registry
+from agents.budgets.allowances import Allowance
+from agents.database.threads import in_thread
+from agents.loading.registry import get_registry
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol import client_events as events
@@ -19,10 +19,10 @@ from myagent.protocol.direct_events import (
     SystemNotice,
     SystemSessions,
 )
-from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean, clean_value
 from sessions_app import queries
-from sessions_app.clients import (
+from sessions_app.connection.requester import (
     Client,
     agent_unavailable,
     attach,
@@ -33,8 +33,8 @@ from sessions_app.clients import (
     usable_agent,
 )
 from sessions_app.engine import Engine
-from sessions_app.entries.posting import Posted, PostMessage
-from sessions_app.entries.requests import (
+from sessions_app.journal.entries.messages import Posted, PostMessage
+from sessions_app.journal.entries.sessions import (
     AnswerConfirmation,
     CancelRuns,
     CloseSession,

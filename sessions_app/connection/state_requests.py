@@ -5,24 +5,33 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
-from agents.database import in_thread
-from agents.registry import get_registry
+from agents.database.threads import in_thread
+from agents.loading.registry import get_registry
 from myagent.i18n import gettext as _
 from myagent.protocol import client_events as events
 from myagent.protocol.direct_events import StateExported, StateExportedMetadata, StateRestored, StateRestoredMetadata
-from myagent.protocol.errors import ErrorCode, ProtocolError
-from sessions_app import exports, queries
-from sessions_app.clients import Client, attach_if_usable, check_cursor, not_found, open_session, record, usable_agent
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from sessions_app import queries
+from sessions_app.connection.requester import (
+    Client,
+    attach_if_usable,
+    check_cursor,
+    not_found,
+    open_session,
+    record,
+    usable_agent,
+)
 from sessions_app.engine import Engine
-from sessions_app.entries.restore import RestoreSession
-from sessions_app.state import SavedState, invalid_state, size_of, unseal
+from sessions_app.journal.entries.restore import RestoreSession
+from sessions_app.state_export import reader
+from sessions_app.state_export.seal import SavedState, invalid_state, size_of, unseal
 
 
 async def request_state(engine: Engine, client: Client, event: events.UserRequestState) -> None:
     """Hand a session out, sealed, for its user to go on with it here or elsewhere."""
     session_id = await open_session(client, event.session_id)
     try:
-        saved, sealed = await in_thread(exports.export, session_id, client.grant.username)
+        saved, sealed = await in_thread(reader.export, session_id, client.grant.username)
     except queries.SessionGone:
         raise not_found() from None
     metadata = StateExportedMetadata(
@@ -54,7 +63,7 @@ async def reconnect_with_state(engine: Engine, client: Client, event: events.Use
 
 async def _restore_here(client: Client, event: events.UserReconnectWithState, facts: queries.SessionFacts) -> None:
     check_cursor(client, facts, event.after)
-    extent = await in_thread(exports.extent, facts.id)
+    extent = await in_thread(reader.extent, facts.id)
     warnings = [] if extent.is_open else [_("The session is closed: it can be read and not continued.")]
     metadata = StateRestoredMetadata(
         original_session_id=str(facts.id),

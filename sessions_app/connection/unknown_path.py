@@ -7,7 +7,7 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
-from myagent.protocol.errors import CloseCode
+from myagent.protocol.error_codes import CloseCode
 
 
 class UnknownPath(AsyncConsumer):

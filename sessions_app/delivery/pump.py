@@ -9,18 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.database import in_thread_patiently
+from agents.database.threads import in_thread_patiently
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import encode
 from myagent.protocol.cursor import Cursor, Delivery
 from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, SystemNotice
-from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 from sessions_app import queries
-from sessions_app.batch import Growth, Logged
-from sessions_app.hub import Hub
+from sessions_app.delivery.hub import Hub
+from sessions_app.journal.batch import Growth, Logged
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.connections")
 
 
 class Limits(Protocol):

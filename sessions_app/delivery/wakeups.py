@@ -15,7 +15,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.wakeups")
 
 GROUP = "myagent.wakeups"
 MESSAGE_TYPE = "myagent.grown"

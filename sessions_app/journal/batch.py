@@ -14,15 +14,15 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection, models
 from django.utils import timezone
 
-from agents.budgets import Pace, Spender, Usage
 from agents.models import HostedAgent
+from agents.models.budgets import Pace, Spender, Usage
 from myagent.llm import Usage as Tokens
 from myagent.protocol.codec import encode, timestamp
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
+from sessions_app.journal.bulk_sql import Columns, insert_rows, lock_rows, update_rows
+from sessions_app.journal.run_log import RunEnd
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
-from sessions_app.rows import Columns, insert_rows, lock_rows, update_rows
-from sessions_app.run_ends import RunEnd
 
 # Sessions before runs before what hangs on them: foreign keys are checked at once on some databases.
 _WRITE_ORDER: tuple[type[models.Model], ...] = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from myagent.llm import Usage
 from myagent.text import short_id
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.runs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

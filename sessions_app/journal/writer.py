@@ -13,12 +13,12 @@ from typing import Any
 
 from django.db import Error, connection, transaction
 
-from agents.database import is_away
-from sessions_app.batch import Batch, Growth, Refused
-from sessions_app.entries.base import Entry
-from sessions_app.run_ends import RunEnd
+from agents.database.threads import is_away
+from sessions_app.journal.batch import Batch, Growth, Refused
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.run_log import RunEnd
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.journal")
 
 MAX_BATCH = 500
 QUEUE_LENGTH = 10_000

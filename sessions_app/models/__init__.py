@@ -1,4 +1,4 @@
-"""Conversations as they are stored. Only `sessions_app.journal` writes these tables."""
+"""Conversations as they are stored. Only `sessions_app.journal.writer` writes these tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from myagent.messages import Message as LibraryMessage
 from myagent.messages import ToolCall as LibraryToolCall
-from sessions_app.spans import Span
+from sessions_app.models.span import Span
 
 __all__ = ["Confirmation", "Event", "Message", "Run", "Session", "Span", "Summary", "ToolCall"]
 

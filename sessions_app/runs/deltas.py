@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from myagent.protocol.server_base import ServerEvent
-from sessions_app.pacer import DeltaPacer
+from sessions_app.runs.pacer import DeltaPacer
 
 Offer = Callable[[tuple[ServerEvent, ...]], asyncio.Future[Any]]
 

@@ -11,10 +11,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from agents.registry import LoadedAgent
-from agents.tool_loops import ToolLoops
-from myagent import react
-from myagent.checkpoint import START
+from agents.loading.registry import LoadedAgent
+from agents.tool_runner.tool_runner import ToolLoops
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
@@ -29,18 +27,19 @@ from myagent.events import (
     ToolStarted,
 )
 from myagent.exceptions import RunCancelled, RunError
-from myagent.host import ConfirmationRequest, Decision, RunContext
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.loop import react
+from myagent.loop.checkpoint import START
+from myagent.loop.host import ConfirmationRequest, Decision
 from myagent.messages import Message
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
+from myagent.run_context import RunContext
 from myagent.tool.base_tool import BaseTool
-from sessions_app.batch import Refused
-from sessions_app.delta_sender import DeltaSender
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.recovery import Recovered
-from sessions_app.entries.runs import (
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.recovery import Recovered
+from sessions_app.journal.entries.runs import (
     Ended,
     EndRun,
     FinishCall,
@@ -50,17 +49,19 @@ from sessions_app.entries.runs import (
     StoreReply,
     StoreSummary,
 )
-from sessions_app.journal import Journal, JournalClosed
+from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.run_log import RunEnd, log_end
+from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run
-from sessions_app.pacer import DeltaPacer
 from sessions_app.queries import Conversation, SessionGone
-from sessions_app.questions import Questions
-from sessions_app.recent import RecentConversations
-from sessions_app.run_ends import RunEnd, log_end
-from sessions_app.span_recorder import SpanRecorder
-from sessions_app.translate import Translator
+from sessions_app.runs.deltas import DeltaSender
+from sessions_app.runs.history_cache import RecentConversations
+from sessions_app.runs.pacer import DeltaPacer
+from sessions_app.runs.questions import Questions
+from sessions_app.runs.span_recorder import SpanRecorder
+from sessions_app.runs.translate import Translator
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.runner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from collections import OrderedDict
 
 import orjson
 
-from agents.database import in_thread_patiently
+from agents.database.threads import in_thread_patiently
 from myagent.messages import Message
 from sessions_app import queries
-from sessions_app.entries.base import RunRef
+from sessions_app.journal.entry import RunRef
 from sessions_app.queries import Conversation
 
 MAX_CHARACTERS = 16_000_000

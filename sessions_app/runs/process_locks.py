@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 from typing import IO
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.runner")
 
 
 class Owner:

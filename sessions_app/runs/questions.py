@@ -12,13 +12,13 @@ from typing import Any
 from django.utils import timezone
 
 from myagent.exceptions import RunCancelled
-from myagent.host import ConfirmationRequest, Decision
-from sessions_app.batch import Refused
-from sessions_app.entries.base import Entry
-from sessions_app.entries.closing import SILENCE
-from sessions_app.entries.recovery import OpenQuestion
-from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
-from sessions_app.translate import Translator
+from myagent.loop.host import ConfirmationRequest, Decision
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ending import SILENCE
+from sessions_app.journal.entries.recovery import OpenQuestion
+from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
+from sessions_app.journal.entry import Entry
+from sessions_app.runs.translate import Translator
 
 Answer = dict[str, Any]
 LOOK_SECONDS = 5.0

@@ -11,27 +11,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from agents.allowances import Allowances
+from agents.budgets.allowances import Allowances
+from agents.budgets.metered_llm import MeteredLLM
 from agents.conf import Config
-from agents.database import in_thread
-from agents.llms import llm_of
-from agents.metered_llm import MeteredLLM
-from agents.registry import get_registry
-from agents.tool_loops import ToolLoops
+from agents.database.threads import in_thread
+from agents.loading.model_choice import llm_of
+from agents.loading.registry import get_registry
+from agents.tool_runner.tool_runner import ToolLoops
 from myagent.agent import Agent
 from myagent.messages import Message
 from sessions_app import queries
-from sessions_app.batch import Refused
-from sessions_app.driver import Equipment, RunDriver
-from sessions_app.entries.base import RunRef
-from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
-from sessions_app.journal import Journal, JournalClosed
-from sessions_app.lease_trust import LeaseTrust
-from sessions_app.owners import Owner
-from sessions_app.recent import RecentConversations
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
+from sessions_app.journal.entry import RunRef
+from sessions_app.journal.writer import Journal, JournalClosed
+from sessions_app.runs.driver import Equipment, RunDriver
+from sessions_app.runs.history_cache import RecentConversations
+from sessions_app.runs.lease_trust import LeaseTrust
+from sessions_app.runs.process_locks import Owner
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.runner")
 
 RELEASE_SECONDS = 5.0
 TRIAL_SECONDS = 60.0

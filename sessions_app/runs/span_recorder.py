@@ -7,12 +7,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from myagent.tracing import Span, Watcher
-from sessions_app.batch import Refused
-from sessions_app.entries.spans import BeginSpan, EndSpan
-from sessions_app.journal import Journal, JournalClosed
+from myagent.tracing.spans import Span, Watcher
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.spans import BeginSpan, EndSpan
+from sessions_app.journal.writer import Journal, JournalClosed
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tracing")
 
 _LONGEST_NAME = 200
 _LONGEST_FINISH = 64

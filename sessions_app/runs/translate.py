@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 from myagent.events import ModelReplied, RequestedCall, RunFinished, StepReset, StepStarted, ToolFinished, ToolProgress
-from myagent.host import ConfirmationRequest
 from myagent.i18n import gettext as _
+from myagent.loop.host import ConfirmationRequest
 from myagent.protocol.server_events import (
     ConfirmMetadata,
     FinalAnswer,

@@ -10,7 +10,7 @@ from typing import Any
 from myagent.messages import Message as LibraryMessage
 from sessions_app.models import Message, Run, Session
 from sessions_app.queries import SessionGone
-from sessions_app.state import LIMIT_BYTES, SavedState, Sealed, close_calls, cut, message_size, seal
+from sessions_app.state_export.seal import LIMIT_BYTES, SavedState, Sealed, close_calls, cut, message_size, seal
 
 _PAGE = 100
 _COLUMNS = ("role", "content", "parts", "tool_calls", "tool_call_id", "position")

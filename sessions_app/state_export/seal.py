@@ -19,10 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
+from myagent.loop.context_window import exchanges
 from myagent.messages import Message
 from myagent.protocol.codec import timestamp
-from myagent.protocol.errors import ErrorCode, ProtocolError
-from myagent.window import exchanges
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 
 VERSION = "1"
 MAX_AGE = timedelta(days=7)

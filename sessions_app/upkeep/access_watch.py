@@ -11,21 +11,21 @@ from typing import Protocol
 
 from django.utils import timezone
 
-from agents.access import Grant
-from agents.allowances import Allowances, Level, Scope, end_of_day
-from agents.database import in_thread
-from agents.recheck import Rechecked, recheck
-from agents.registry import get_registry
+from agents.access.decision import Grant
+from agents.access.revocation import Rechecked, recheck
+from agents.budgets.allowances import Allowances, Level, Scope, end_of_day
+from agents.database.threads import in_thread
+from agents.loading.registry import get_registry
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
-from sessions_app.batch import Refused
-from sessions_app.entries.requests import CancelRuns
-from sessions_app.journal import Journal
-from sessions_app.pump import Pump
-from sessions_app.runner import Runner, WorkingRun
+from sessions_app.delivery.pump import Pump
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.sessions import CancelRuns
+from sessions_app.journal.writer import Journal
+from sessions_app.runs.runner import Runner, WorkingRun
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.access")
 
 ACCESS_REVOKED = "access_revoked"
 """The `reason` of a run that was ended because its user may not use the agent any more, or nothing at all."""

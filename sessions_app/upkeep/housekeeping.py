@@ -18,14 +18,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from agents.conf import Config
-from agents.database import in_thread
-from sessions_app.batch import Refused
-from sessions_app.entries.base import Entry
-from sessions_app.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession
-from sessions_app.journal import Journal
+from agents.database.threads import in_thread
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import Journal
 from sessions_app.models import Event, Run, Session
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.housekeeping")
 
 ROWS_PER_COMMIT = 500
 """Rows that one transaction deletes, so that the writer never waits long behind it."""

@@ -10,18 +10,18 @@ from functools import partial
 from typing import Any
 
 from agents.conf import Config
-from agents.database import in_thread, in_thread_patiently
-from agents.exceptions import AgentFileError, AgentLoadsTooLong
-from agents.hosted import learn_decisions, note_default, note_failed, note_loaded
-from agents.llms import close_models
-from agents.registry import FailedAgent, LoadedAgent, get_registry
-from agents.renewal import load_anew
-from agents.tool_loops import ToolLoops
+from agents.database.threads import in_thread, in_thread_patiently
+from agents.loading.agent_file_errors import AgentFileError, AgentLoadsTooLong
+from agents.loading.hosted_rows import learn_decisions, note_default, note_failed, note_loaded
+from agents.loading.hot_reload import load_anew
+from agents.loading.model_choice import close_models
+from agents.loading.registry import FailedAgent, LoadedAgent, get_registry
+from agents.tool_runner.tool_runner import ToolLoops
 from myagent.agent import Agent
-from myagent.tool.daemon import DaemonPool
-from sessions_app.runner import Runner
+from myagent.daemon_threads import DaemonPool
+from sessions_app.runs.runner import Runner
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.agents")
 
 LOAD_SECONDS = 60.0
 """After which loading an agent anew is given up; what it did before goes on."""

@@ -10,13 +10,13 @@ from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
+from agents.access.system_user import SYSTEM_USERNAME, operator, system_user
 from agents.audit import note_command
 from agents.models import AccessToken, HostedAgent
-from agents.system_user import SYSTEM_USERNAME, operator, system_user
 from myagent import i18n
-from sessions_app.entries.requests import AnswerConfirmation, CancelRuns, CloseSession
+from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns, CloseSession
 from sessions_app.models import Confirmation, Run
-from tests.factories import (
+from tests.support.factories import (
     call_of,
     commit,
     commit_one,

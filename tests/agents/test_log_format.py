@@ -9,7 +9,7 @@ import re
 import pytest
 from django.conf import settings
 
-from agents.logs import LONGEST_DETAIL, ConsoleFormatter, as_warning, wants_colour, without_traceback
+from agents.log_format import LONGEST_DETAIL, ConsoleFormatter, as_warning, wants_colour, without_traceback
 
 
 @pytest.fixture
@@ -90,4 +90,4 @@ def test_nobody_is_forced_to_see_colours(monkeypatch, name, value):
 
 
 def test_the_server_logs_in_this_way():
-    assert settings.LOGGING["formatters"]["line"]["()"] == "agents.logs.ConsoleFormatter"
+    assert settings.LOGGING["formatters"]["line"]["()"] == "agents.log_format.ConsoleFormatter"

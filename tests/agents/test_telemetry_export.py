@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from agents import telemetry
+from agents import telemetry_export as telemetry
 from agents.conf import Config
-from agents.telemetry import start_telemetry, stop_telemetry
-from tests.services import module
+from agents.telemetry_export import start_telemetry, stop_telemetry
+from tests.support.services import module
 
 trace = module("opentelemetry.sdk.trace", extra="otel")
 

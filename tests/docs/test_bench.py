@@ -14,7 +14,7 @@ import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.services import lacking
+from tests.support.services import lacking
 
 for needed in ("fastapi", "psutil", "uvicorn"):
     if find_spec(needed) is None:

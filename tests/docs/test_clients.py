@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown import Block, blocks
-from tests.model_replies import text, tools
-from tests.proxy import Proxy
-from tests.server import AgentServer
-from tests.services import program
-from tests.test_cli import environment, serving
+from tests.myagent.cli.test_main import environment, serving
+from tests.support.agent_server import AgentServer
+from tests.support.markdown import Block, blocks
+from tests.support.model_replies import text, tools
+from tests.support.proxy import Proxy
+from tests.support.services import program
 
 PAGE = "docs/clients.md"
 PATIENCE = 60

@@ -17,21 +17,23 @@ from pathlib import Path
 
 import pytest
 
-from agents.access import Grant
-from agents.api import usable_agents
+from agents.access.decision import Grant
 from agents.conf import Config
-from agents.loading import load_agent
-from agents.registry import Registry
+from agents.loading.loader import load_agent
+from agents.loading.registry import Registry
+from agents.web.api import usable_agents
 from myagent import Agent, BaseTool, exceptions
 from myagent.cli.main import COMMANDS
-from myagent.protocol import direct_events, errors, server_events
+from myagent.protocol import direct_events, server_events
+from myagent.protocol import error_codes as errors
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.protocol.server_base import ServerEvent
 from myagent.tool.function_tool import OPTIONS
-from sessions_app.entries.recovery import POISONED
-from tests.markdown import ROOT, blocks
-from tests.services import module
-from tests.test_cli import environment, run, serving
+from sessions_app.journal.entries.recovery import POISONED
+from tests.myagent.cli.test_main import environment, run, serving
+from tests.support.markdown import blocks
+from tests.support.paths import ROOT
+from tests.support.services import module
 
 PAGES = ["README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"] + [
     f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")) if not page.name.endswith(".zh.md")
@@ -197,7 +199,7 @@ def test_every_setting_is_documented_with_its_default(field):
 def variables() -> set[str]:
     """The environment variables that the settings and the library read."""
     settings = page("myagent_site/settings.py")
-    library = page("myagent/openai_endpoint.py") + page("myagent/openai_llm.py")
+    library = page("myagent/llm/endpoint.py") + page("myagent/llm/openai.py")
     found = set(re.findall(r"""env\.\w+\("([A-Z_]+)""", settings))
     for names in re.findall(r"""\bsetting\(([^)]+)\)""", library):
         found |= set(re.findall(r'"([A-Z_]+)"', names))
@@ -266,13 +268,13 @@ def test_links_lead_somewhere(name):
 
 MARKS = {
     *("agent", "api", "chat", "client", "command", "file: my_agent.py", "pytest", "run", "serve", "server"),
-    # tests/test_docs_scripts.py
+    # tests/docs/test_scripts.py
     *("http", "install", "javascript", "make", "script", "settings", "shared database", "sql", "unit", "variables"),
-    # tests/test_flow_proxy.py
+    # tests/server/test_proxy.py
     *("caddy", "file: production.py", "nginx", "production"),
 }
 CLIENT_MARKS = {
-    # tests/test_docs_clients.py
+    # tests/docs/test_clients.py
     *("by hand", "file: shop.py", "prints", "serves the clients"),
     *(f"client: {kind}" for kind in ("javascript", "javascript, cut", "python", "python, cut", "shell")),
 }

@@ -9,11 +9,11 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tests.markdown import ROOT
-from tests.pictures.scenes import AGENT_FILE, SCENES
-from tests.pictures.screen import Replacements, draw
-from tests.terminal import Terminal
-from tests.test_cli import run
+from tests.docs.pictures.scenes import AGENT_FILE, SCENES
+from tests.docs.pictures.screen import Replacements, draw
+from tests.myagent.cli.test_main import run
+from tests.support.paths import ROOT
+from tests.support.terminal import Terminal
 
 IMAGES = sorted((ROOT / "docs" / "images").iterdir())
 LARGEST = 150 * 1024

@@ -13,13 +13,14 @@ import tomllib
 import psycopg
 import pytest
 
-from tests.markdown import ROOT, Block, blocks
-from tests.model_replies import text
-from tests.model_server import ModelServer
-from tests.services import libpq, program
-from tests.test_cli import serving
-from tests.test_docs import PAGES, TRANSLATED, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
-from tests.test_sso import RSA, pem
+from tests.agents.access.test_sso import RSA, pem
+from tests.docs.test_docs import PAGES, TRANSLATED, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
+from tests.myagent.cli.test_main import serving
+from tests.support.markdown import Block, blocks
+from tests.support.model_replies import text
+from tests.support.model_server import ModelServer
+from tests.support.paths import ROOT
+from tests.support.services import libpq, program
 
 READMES = ("README.md", "README.zh.md")
 PATIENCE = 30

@@ -13,7 +13,7 @@ from django.utils import translation
 from agents.models import AccessToken, HostedAgent
 from myagent import i18n
 from sessions_app.models import Run, Session, ToolCall
-from tests import catalogue
+from tests.support import catalogue
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sdgr]|\{\w+\}")
 TEXTS = [message for message in catalogue.texts() if message.id]
@@ -49,7 +49,7 @@ def test_languages_as_systems_name_them(named, language):
 def test_is_translated(message):
     translated = STORED.get(message.id, message.context)
     assert translated is not None and translated.string and all(translated.string), (
-        "run python -m tests.catalogue and translate what is new"
+        "run python -m tests.support.catalogue and translate what is new"
     )
     assert not translated.fuzzy
     if isinstance(message.id, str):

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.server import ROOT
-from tests.services import answering_postgres
+from tests.support.paths import ROOT
+from tests.support.services import answering_postgres
 
 SECONDS = 4
 TIMEOUT_SECONDS = 300

@@ -7,7 +7,7 @@ import pytest
 from myagent import AgentDefinitionError, BaseTool, Message, create_react_agent, create_toolcall_agent, tool
 from myagent.agent import DEFAULT_SYSTEM_PROMPT
 from myagent.exceptions import LLMAuthError
-from myagent.openai_llm import OpenAILLM
+from myagent.llm.openai import OpenAILLM
 from myagent.testing import ScriptedLLM, call
 
 pytestmark = pytest.mark.usefixtures("in_english")

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from myagent.tool.daemon import DaemonExecutor, DaemonPool, describe, run_in_daemon_thread
+from myagent.daemon_threads import DaemonExecutor, DaemonPool, describe, run_in_daemon_thread
 
 PATIENCE = 20.0
 
@@ -232,7 +232,7 @@ def test_describe():
 def test_a_thread_that_never_returns_does_not_hold_up_exit():
     program = (
         "import asyncio, threading\n"
-        "from myagent.tool.daemon import run_in_daemon_thread\n"
+        "from myagent.daemon_threads import run_in_daemon_thread\n"
         "begun = threading.Event()\n"
         "def forever():\n    begun.set()\n    threading.Event().wait()\n"
         "async def main():\n"

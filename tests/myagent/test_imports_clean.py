@@ -20,7 +20,7 @@ def run(code, **options):
     )
 
 
-@pytest.mark.parametrize("module", ["myagent", "myagent.testing", "myagent.protocol.codec", "myagent.demo_llm"])
+@pytest.mark.parametrize("module", ["myagent", "myagent.testing", "myagent.protocol.codec", "myagent.llm.demo"])
 def test_importing_needs_neither_django_nor_the_model(module):
     done = run(
         f"""

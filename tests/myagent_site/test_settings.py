@@ -17,12 +17,13 @@ from django.db import DatabaseError
 from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
-from agents import chat_page
-from agents.data_folder import lock, make_data_folder, read_secret
-from agents.middleware import TrustedProxies
+from agents.database.data_folder import lock, make_data_folder, read_secret
 from agents.models import AccessToken, HostedAgent
+from agents.web import chat_page
+from agents.web.middleware import TrustedProxies
 from myagent import i18n
 from myagent_site import environment
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -31,7 +32,6 @@ def client():
     return Client()
 
 
-ROOT = Path(__file__).resolve().parent.parent
 SHOW = """
 import json
 from myagent_site import settings
@@ -253,7 +253,7 @@ def test_health_without_a_database(client, monkeypatch):
     def cursor():
         raise DatabaseError("gone")
 
-    monkeypatch.setattr("agents.views.connection", type("Gone", (), {"cursor": staticmethod(cursor)}))
+    monkeypatch.setattr("agents.web.views.connection", type("Gone", (), {"cursor": staticmethod(cursor)}))
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (503, "error")
 

@@ -9,7 +9,7 @@ import pytest
 
 from myagent.client import ConnectionLost, FrameTooLarge, stay_connected
 from tests.conftest import connected
-from tests.flow import refusal, turn, whole_log
+from tests.support.conversation import refusal, turn, whole_log
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 FRAMES = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, happens, only, turn, whole_log
-from tests.model_replies import text, tools
+from tests.support.conversation import PARTIAL, ended, happens, only, turn, whole_log
+from tests.support.model_replies import text, tools
 
 pytestmark = pytest.mark.database
 

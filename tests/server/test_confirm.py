@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conftest import connected
-from tests.flow import ended, only, refusal, whole_log
+from tests.support.conversation import ended, only, refusal, whole_log
 
 pytestmark = pytest.mark.database
 

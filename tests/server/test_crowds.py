@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from myagent.client import ConnectionLost, RequestRefused
 from tests.conftest import connected
-from tests.flow import text_of, turn, whole_log
-from tests.model_replies import text
+from tests.support.conversation import text_of, turn, whole_log
+from tests.support.model_replies import text
 
 MAX_CONNECTIONS = 8
 MAX_ATTACHED = 1_000

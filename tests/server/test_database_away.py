@@ -12,12 +12,12 @@ import pytest
 
 from myagent.client import ConnectionLost
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, refusal, text_of, turn, whole_log
-from tests.model_replies import text
-from tests.processes import POSTGRES, two_servers
-from tests.proxy import Proxy
-from tests.server import AgentServer
-from tests.services import ask_postgres, libpq
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import PARTIAL, ended, refusal, text_of, turn, whole_log
+from tests.support.model_replies import text
+from tests.support.proxy import Proxy
+from tests.support.services import ask_postgres, libpq
+from tests.support.two_servers import POSTGRES, two_servers
 
 LOCK_SECONDS = 40
 IS_AWAY = "The database is away"
@@ -216,5 +216,5 @@ async def test_connections_are_not_leaked(server, postgres_url):
                     await other.wait_for(ended())
                 await asyncio.gather(*(other.reconnect(session_id) for session_id in sessions))
         after = await asyncio.to_thread(backends, postgres_url)
-    # One for the journal and one for each thread that reads: agents.database.THREADS.
+    # One for the journal and one for each thread that reads: agents.database.threads.THREADS.
     assert before <= after <= 1 + 4

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from agents.checking import check_sources
-from agents.loading import load_agent
+from agents.console.check_report import check_sources
+from agents.loading.loader import load_agent
 from myagent import Agent, RetryTool, RunContext
-from myagent.demo_llm import DemoLLM
+from myagent.llm.demo import DemoLLM
 from myagent.testing import AgentServer, ScriptedLLM, ask, call
-from tests.markdown import ROOT
-from tests.test_cli import environment
+from tests.myagent.cli.test_main import environment
+from tests.support.paths import ROOT
 
 FOLDERS = ("examples", "examples/two_agents", "examples/tested_agent")
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*.py") if "agent = " in path.read_text(encoding="utf-8"))

@@ -9,10 +9,11 @@ import sys
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, check_log, ended, kinds, refusal, text_of, turn, whole_log
-from tests.model_replies import text
-from tests.processes import KINDS, two_servers
-from tests.server import ROOT, AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import PARTIAL, check_log, ended, kinds, refusal, text_of, turn, whole_log
+from tests.support.model_replies import text
+from tests.support.paths import ROOT
+from tests.support.two_servers import KINDS, two_servers
 
 COMMAND_SECONDS = 60
 AGE = """

@@ -10,8 +10,8 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import connected
-from tests.flow import ended, text_of, turn, whole_log
-from tests.model_replies import text
+from tests.support.conversation import ended, text_of, turn, whole_log
+from tests.support.model_replies import text
 
 SERVER = {"settings": {"STALL_SECONDS": 2, "HEARTBEAT_SECONDS": 1, "MAX_QUEUED": 1, "MAX_RUNS": 2}}
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from tests.conftest import connected
-from tests.flow import ended, turn
-from tests.model_replies import Status, text
+from tests.support.conversation import ended, turn
+from tests.support.model_replies import Status, text
 
 pytestmark = pytest.mark.database
 SERVER = {"options": ("--debug",)}
@@ -25,7 +25,7 @@ async def test_a_run_is_one_line_of_the_log(server, client):
     (line,) = run_lines(server, final.run_id)
     usage = final.metadata["usage"]
     for words in (
-        "INFO sessions_app.run_ends: Run ended: outcome=answer agent=tools model=",
+        "INFO sessions_app.journal.run_log: Run ended: outcome=answer agent=tools model=",
         f" user=local session={session_id[:8]} run={final.run_id} steps={final.metadata['steps']} tool_calls=1 ",
         f" model_calls={usage['llm_calls']} tokens_in={usage['input_tokens']} tokens_out={usage['output_tokens']} ",
     ):

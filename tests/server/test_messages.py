@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, kinds, only, refusal, text_of, turn, whole_log
-from tests.model_replies import Reply, text, tools
+from tests.support.conversation import PARTIAL, ended, kinds, only, refusal, text_of, turn, whole_log
+from tests.support.model_replies import Reply, text, tools
 
 pytestmark = pytest.mark.database
 SERVER = {"files": ("tools.py", "rejecting.py", "interrupting.py")}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, kinds, only, text_of, turn, whole_log
-from tests.model_replies import Raw, Silence, Status, smart, text, tools
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import PARTIAL, ended, kinds, only, text_of, turn, whole_log
+from tests.support.model_replies import Raw, Silence, Status, smart, text, tools
 
 NOW = {"Retry-After": "0"}
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, happens, kinds, refusal, text_of, turn, whole_log
-from tests.model_replies import text, tools
-from tests.processes import KINDS, two_servers
+from tests.support.conversation import PARTIAL, ended, happens, kinds, refusal, text_of, turn, whole_log
+from tests.support.model_replies import text, tools
+from tests.support.two_servers import KINDS, two_servers
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -15,11 +15,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from myagent.client import Client
-from tests.backstage import Backstage
-from tests.flow import turn
-from tests.markdown import ROOT, blocks
-from tests.nginx import NAME, Nginx
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.backstage import Backstage
+from tests.support.conversation import turn
+from tests.support.markdown import blocks
+from tests.support.nginx import NAME, Nginx
+from tests.support.paths import ROOT
 
 PASSWORD = "a long password 4711"
 

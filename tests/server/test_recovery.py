@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sessions_app.entries.recovery import MAX_ATTEMPTS
+from sessions_app.journal.entries.recovery import MAX_ATTEMPTS
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, happens, only, text_of, turn, whole_log
-from tests.model_replies import text, tools
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import PARTIAL, ended, happens, only, text_of, turn, whole_log
+from tests.support.model_replies import text, tools
 
 REASON = "restart"
 

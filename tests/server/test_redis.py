@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, happens, whole_log
-from tests.model_replies import text
-from tests.processes import POSTGRES, two_servers
-from tests.proxy import Proxy
+from tests.support.conversation import PARTIAL, ended, happens, whole_log
+from tests.support.model_replies import text
+from tests.support.proxy import Proxy
+from tests.support.two_servers import POSTGRES, two_servers
 
 WORSE_THAN_WARNING = re.compile(r" (ERROR|CRITICAL) |Traceback")
 

@@ -9,8 +9,8 @@ import pytest
 
 from myagent.client import RequestRefused
 from tests.conftest import connected
-from tests.flow import ended, kinds, refusal, turn, whole_log
-from tests.processes import SQLITE, two_servers
+from tests.support.conversation import ended, kinds, refusal, turn, whole_log
+from tests.support.two_servers import SQLITE, two_servers
 
 CLOCK = """
     import asyncio

@@ -8,8 +8,8 @@ import random
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, check_log, ended, refusal, text_of, turn, whole_log
-from tests.model_replies import text
+from tests.support.conversation import PARTIAL, check_log, ended, refusal, text_of, turn, whole_log
+from tests.support.model_replies import text
 
 
 async def a_conversation(client):

@@ -8,10 +8,10 @@ import pytest
 
 from myagent.client import ConnectionLost
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, happens, only, text_of, turn, whole_log
-from tests.model_replies import text, tools
-from tests.model_server import ModelServer
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import PARTIAL, ended, happens, only, text_of, turn, whole_log
+from tests.support.model_replies import text, tools
+from tests.support.model_server import ModelServer
 
 pytestmark = pytest.mark.database
 

@@ -18,16 +18,17 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from agents.loading import load_agent
+from agents.loading.loader import load_agent
 from myagent import create_react_agent
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.tool.base_tool import BaseTool, ToolResult
-from tests.markdown import ROOT, blocks
-from tests.model_server import ModelServer, text, tools
-from tests.services import program
-from tests.test_cli import environment, run, serving
+from tests.myagent.cli.test_main import environment, run, serving
+from tests.support.markdown import blocks
+from tests.support.model_server import ModelServer, text, tools
+from tests.support.paths import ROOT
+from tests.support.services import program
 
-PAGE = "tests/seed/quick_start.txt"
+PAGE = "tests/server/seed/quick_start.txt"
 PATIENCE = 20
 
 BLOCKING = """

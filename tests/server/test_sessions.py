@@ -8,8 +8,8 @@ import pytest
 
 from myagent.client import ConnectionLost
 from tests.conftest import connected
-from tests.flow import ended, happens, only, refusal, turn, whole_log
-from tests.model_replies import text
+from tests.support.conversation import ended, happens, only, refusal, turn, whole_log
+from tests.support.model_replies import text
 
 pytestmark = pytest.mark.database
 SERVER = {"files": ("tools.py", "second.py")}

@@ -9,9 +9,9 @@ import pytest
 
 from myagent.client import connect
 from tests.conftest import connected
-from tests.flow import ended, refusal, turn, whole_log
-from tests.model_replies import text
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import ended, refusal, turn, whole_log
+from tests.support.model_replies import text
 
 SECRET = "the-secret-of-both-servers-which-is-long-enough-for-it"
 SERVER = {"files": ("tools.py", "second.py"), "environment": {"MYAGENT_SECRET_KEY": SECRET}}

@@ -6,8 +6,8 @@ import asyncio
 
 from myagent.client import stay_connected
 from myagent.client.backoff import Backoff
-from tests.flow import whole_log
-from tests.proxy import Proxy
+from tests.support.conversation import whole_log
+from tests.support.proxy import Proxy
 
 CUTS = 6
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from tests.conftest import connected
-from tests.flow import ended, happens, whole_log
-from tests.model_replies import text
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import ended, happens, whole_log
+from tests.support.model_replies import text
 
 RUNS = 200
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from myagent.summary import PROMPT
+from myagent.loop.summary import PROMPT
 from tests.conftest import connected
-from tests.flow import ended, happens, only, turn, whole_log
-from tests.model_replies import smart, text
+from tests.support.conversation import ended, happens, only, turn, whole_log
+from tests.support.model_replies import smart, text
 
 SERVER = {"files": ("summarizing.py",)}
 LENGTH = 300

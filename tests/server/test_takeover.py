@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, happens, only, text_of, turn, whole_log
-from tests.model_replies import text, tools
-from tests.processes import KINDS, NEVER, POSTGRES, POSTGRES_REDIS, SQLITE, lapse, two_servers
+from tests.support.conversation import PARTIAL, ended, happens, only, text_of, turn, whole_log
+from tests.support.model_replies import text, tools
+from tests.support.two_servers import KINDS, NEVER, POSTGRES, POSTGRES_REDIS, SQLITE, lapse, two_servers
 
 LEASE_SECONDS = 6
 """Long enough for a busy machine to renew it, short enough to wait for its end."""

@@ -16,10 +16,10 @@ from websockets.exceptions import ConnectionClosed
 
 from myagent.client import Client, ConnectionLost, RequestRefused
 from myagent.protocol.codec import CLIENT_EVENT_NAMES
-from tests.backstage import Backstage
 from tests.conftest import WAIT_SECONDS, connected
-from tests.flow import ended, every_event, happens, kinds, refusal, turn
-from tests.model_replies import text, tools
+from tests.support.backstage import Backstage
+from tests.support.conversation import ended, every_event, happens, kinds, refusal, turn
+from tests.support.model_replies import text, tools
 
 SSO_SECRET = "the-secret-of-a-single-sign-on-0123456789"
 SERVER = {
@@ -345,7 +345,7 @@ async def test_staff_cancels_a_run_and_its_user_is_told(server, backstage, token
         run = await ann.say(session_id, "hi")
         await happens(answer.gate.entered)
         backstage.do(
-            "from sessions_app.staff import cancel_runs;"
+            "from sessions_app.admin.staff import cancel_runs;"
             "result = cancel_runs([Run.objects.get(pk=run)], by=User.objects.create_superuser('boss').pk)",
             run=run.run_id,
         )

@@ -8,11 +8,11 @@ import json
 import pytest
 
 from myagent.client import ConnectionLost
-from tests.agents_for_tests.tools import SECRET
 from tests.conftest import connected
-from tests.flow import ended, only, turn, whole_log
-from tests.model_replies import tools
-from tests.server import AgentServer
+from tests.support.agent_files.tools import SECRET
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import ended, only, turn, whole_log
+from tests.support.model_replies import tools
 
 pytestmark = pytest.mark.database
 SERVER = {"settings": {"HEARTBEAT_SECONDS": 1}}

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.conftest import connected
-from tests.flow import PARTIAL, ended, turn
-from tests.model_replies import Status, text, tools
-from tests.server import AgentServer
-from tests.services import module
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import PARTIAL, ended, turn
+from tests.support.model_replies import Status, text, tools
+from tests.support.services import module
 
 messages = module("opentelemetry.proto.collector.trace.v1.trace_service_pb2", extra="otel")
 

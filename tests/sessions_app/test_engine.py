@@ -1,15 +1,15 @@
-"""How the engine ends; what it does while it lives is tested from outside, in `test_flow_*`."""
+"""How the engine ends; what it does while it lives is tested from outside, in `tests/server`."""
 
 from __future__ import annotations
 
 from django.utils import timezone
 
 from agents.conf import Config
-from agents.database import in_thread
-from agents.registry import Registry, set_registry
+from agents.database.threads import in_thread
+from agents.loading.registry import Registry, set_registry
 from sessions_app.engine import Engine
-from sessions_app.entries.ownership import Lease
-from tests.factories import message, new_session, run_of, threads
+from sessions_app.journal.entries.ownership import Lease
+from tests.support.factories import message, new_session, run_of, threads
 
 pytestmark = threads
 

@@ -7,10 +7,10 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from sessions_app import queries
-from sessions_app.entries.ownership import Lease
-from sessions_app.entries.requests import AnswerConfirmation, CloseSession
+from sessions_app.journal.entries.ownership import Lease
+from sessions_app.journal.entries.sessions import AnswerConfirmation, CloseSession
 from sessions_app.models import Run, Session
-from tests.factories import (
+from tests.support.factories import (
     LEASE,
     answer,
     assert_model_takes,

@@ -19,18 +19,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from myagent.testing.server_process import ServerProcess
-from tests.model_server import ModelServer
-from tests.services import give_sqlite_tables, is_postgres, postgres_database
+from tests.support.model_server import ModelServer
+from tests.support.paths import AGENT_FILES, ROOT
+from tests.support.services import give_sqlite_tables, is_postgres, postgres_database
 
-ROOT = Path(__file__).resolve().parent.parent
-AGENTS = Path(__file__).resolve().parent / "agents_for_tests"
 WAIT_SECONDS = 30.0
 LEASE_SECONDS = 2
 """On PostgreSQL, where only the end of its lease tells that a server was killed."""
 
 
 class AgentServer(ServerProcess):
-    """`manage.py runagent` on a folder of its own; `files` are names in `tests/agents_for_tests`.
+    """`manage.py runagent` on a folder of its own; `files` are names in `tests/support/agent_files`.
 
     `settings` are keys of the MYAGENT dict, `environment` further variables; a variable that is None is not set.
     When the tests run with the DATABASE_URL of a PostgreSQL, and `environment` names none, the server's data is there,
@@ -46,7 +45,7 @@ class AgentServer(ServerProcess):
         settings: dict[str, Any] | None = None,
         environment: dict[str, str | None] | None = None,
     ) -> None:
-        self._files = [str(AGENTS / name) for name in files]
+        self._files = [str(AGENT_FILES / name) for name in files]
         self._options = list(options)
         if is_postgres(os.environ.get("DATABASE_URL", "")):
             settings = {"LEASE_SECONDS": LEASE_SECONDS} | (settings or {})

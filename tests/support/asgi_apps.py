@@ -1,4 +1,4 @@
-"""A server process for the tests of `agents.hosting`: `python -m tests.asgi_apps '{"host": …}'`.
+"""A server process for the tests of `agents.hosting.daphne_server`: `python -m tests.support.asgi_apps '{"host": …}'`.
 
 What happened is told on stdout, one JSON object a line; logs go to stderr. The path of a request chooses what the
 application does.
@@ -272,7 +272,9 @@ def main() -> None:
     """Serve with the options given as JSON; tell how it ended."""
     global server
     options.update(json.loads(sys.argv[1]))
-    from agents import hosting, websocket_factory, websocket_protocol
+    from agents.hosting import daphne_server as hosting
+    from agents.hosting import websocket as websocket_protocol
+    from agents.hosting import websocket_factory
 
     logging.basicConfig(level="INFO", stream=sys.stderr)
     if close_seconds := options.get("close_seconds"):

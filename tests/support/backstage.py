@@ -1,4 +1,4 @@
-"""An operator at the database of a running server: `python -m tests.backstage` does what it is told, line by line.
+"""An operator at the database of a running server: `python -m tests.support.backstage` obeys line by line.
 
     with Backstage(server) as backstage:
         token = backstage.do("result = AccessToken.objects.issue(User.objects.get(username='ann'), 'x')[1]")
@@ -13,7 +13,8 @@ import subprocess
 import sys
 from typing import Any, Self
 
-from tests.server import ROOT, AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.paths import ROOT
 
 PRELUDE = """
 from datetime import timedelta

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from tests.services import program
+from tests.support.services import program
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = (

@@ -1,4 +1,4 @@
-"""The catalogue of translations: `python -m tests.catalogue` takes up new texts and compiles it."""
+"""The catalogue of translations: `python -m tests.support.catalogue` takes up new texts and compiles it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 PO_FILE = ROOT / "myagent/locale/zh_Hans/LC_MESSAGES/django.po"
 MO_FILE = PO_FILE.with_suffix(".mo")
 SOURCES = ("myagent", "agents", "sessions_app", "myagent_site")

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from myagent.client import Client, RequestRefused, ServerFrame
 from tests.conftest import connected
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
 
 MODEL_SECONDS = 10.0
 PARTIAL = "agent.partial_answer"

@@ -30,13 +30,14 @@ from myagent.protocol.server_events import (
     UsageMetadata,
     UserConfirm,
 )
-from sessions_app import journal, models, queries
-from sessions_app.batch import Refused
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.ownership import Lease
-from sessions_app.entries.posting import Posted, PostMessage
-from sessions_app.entries.requests import CreateSession
-from sessions_app.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
+from sessions_app import models, queries
+from sessions_app.journal import writer as journal
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.messages import Posted, PostMessage
+from sessions_app.journal.entries.ownership import Lease
+from sessions_app.journal.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
+from sessions_app.journal.entries.sessions import CreateSession
+from sessions_app.journal.entry import Entry, RunRef
 
 database = [pytest.mark.database, pytest.mark.django_db]
 """The marks of a test that writes: it runs on SQLite, and on PostgreSQL when there is one. All is rolled back."""

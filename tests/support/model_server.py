@@ -7,7 +7,7 @@
 
 Each request takes the next behaviour of the script, or the default one (`smart`) when the script is over. It runs in a
 thread of its own, so that tests may use any loop or process; whatever they wait for is a `threading.Event`.
-`python -m tests.model_server PORT` runs it alone.
+`python -m tests.support.model_server PORT` runs it alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.model_replies import (
+from tests.support.model_replies import (
     Behaviour,
     Choose,
     NoStreaming,

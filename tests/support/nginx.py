@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.markdown import blocks
-from tests.services import program
+from tests.support.markdown import blocks
+from tests.support.services import program
 
 NAME = "agents.example.com"
 START_SECONDS = 20.0

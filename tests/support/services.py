@@ -25,7 +25,8 @@ import pytest
 import redis
 from psycopg import sql
 
-from agents.data_folder import DATABASE_FILE, make_data_folder
+from agents.database.data_folder import DATABASE_FILE, make_data_folder
+from tests.support.paths import ROOT
 
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/postgres"
 REDIS_URL = "redis://127.0.0.1:6379/9"
@@ -33,7 +34,6 @@ REDIS_URL = "redis://127.0.0.1:6379/9"
 CONNECT_SECONDS = 5
 MIGRATE_SECONDS = 120
 PREFIX = "myagent_test_"
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def required() -> bool:
@@ -112,7 +112,7 @@ def _template() -> str:
 
 
 def _migrate(data_folder: str, url: str) -> None:
-    command = [sys.executable, str(_ROOT / "manage.py"), "migrate", "--verbosity", "0"]
+    command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"]
     told = {"DATABASE_URL": url, "MYAGENT_DATA_DIR": data_folder, "MYAGENT_SECRET_KEY": "of-no-use"}
     subprocess.run(command, env=os.environ | told, check=True, timeout=MIGRATE_SECONDS)
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.model_server import ModelServer
-from tests.server import AgentServer
-from tests.services import answering_redis, postgres_database
+from tests.support.agent_server import AgentServer
+from tests.support.model_server import ModelServer
+from tests.support.services import answering_redis, postgres_database
 
 SQLITE = "one SQLite folder"
 POSTGRES = "PostgreSQL"

@@ -13,8 +13,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from django.db import OperationalError, connection, connections
 
-from sessions_app.entries.base import Entry
-from sessions_app.journal import Committed, Journal
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import Committed, Journal
 
 T = TypeVar("T")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agents.allowances import Allowance, TooFast
-from agents.budgets import Pace
-from myagent.protocol.errors import ErrorCode
-from sessions_app.batch import Batch, LockedSession, Refused
+from agents.budgets.allowances import Allowance, TooFast
+from agents.models.budgets import Pace
+from myagent.protocol.error_codes import ErrorCode
+from sessions_app.journal.batch import Batch, LockedSession, Refused
 from sessions_app.models import Run
 
 

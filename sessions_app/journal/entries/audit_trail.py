@@ -6,7 +6,7 @@ from django.contrib.admin.models import LogEntry
 
 from agents.audit import log_columns
 from myagent.i18n import gettext as _
-from sessions_app.batch import Batch, LockedRun
+from sessions_app.journal.batch import Batch, LockedRun
 from sessions_app.models import Confirmation, Run
 
 

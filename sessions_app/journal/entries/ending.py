@@ -14,10 +14,10 @@ from myagent.i18n import gettext_noop
 from myagent.llm import Usage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
-from sessions_app.batch import Batch, LockedRun, LockedSession
-from sessions_app.entries.broken_off import charge_broken_off
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.entries.partial_cost import charge_broken_off
+from sessions_app.journal.run_log import RunEnd
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
-from sessions_app.run_ends import RunEnd
 
 # What the model and people are told of a call that has no result.
 _TOLD: dict[str, str] = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from sessions_app.batch import Batch, LockedSession, Refused
-from sessions_app.entries.base import Entry
-from sessions_app.entries.requests import CloseSession, DeleteSession
+from sessions_app.journal.batch import Batch, LockedSession, Refused
+from sessions_app.journal.entries.sessions import CloseSession, DeleteSession
+from sessions_app.journal.entry import Entry
 from sessions_app.models import Event, Run, Session
 
 IN_USE = "in_use"

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from agents.allowances import Allowance
-from myagent.agent import WhenBusy
+from agents.budgets.allowances import Allowance
+from myagent.agent_definition import WhenBusy
 from myagent.messages import Message as LibraryMessage
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_events import MessageMetadata, UserSaid
-from sessions_app.batch import Batch, LockedRun, LockedSession, Refused
-from sessions_app.entries.allowed import check_allowance
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import cancel_run
-from sessions_app.entries.ownership import Lease, take_run
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession, Refused
+from sessions_app.journal.entries.allowance import check_allowance
+from sessions_app.journal.entries.ending import cancel_run
+from sessions_app.journal.entries.ownership import Lease, take_run
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Message, Run, Session
 
 TITLE_LENGTH = 60

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from django.db.models.functions import Now
 
-from sessions_app.batch import Batch, LockedRun
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import place_messages
+from sessions_app.journal.batch import Batch, LockedRun
+from sessions_app.journal.entries.ending import place_messages
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Run
 
 

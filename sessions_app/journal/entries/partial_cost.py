@@ -11,9 +11,9 @@ from django.db.models import QuerySet, Sum
 from django.db.models.functions import Length
 
 from myagent.llm import Usage
+from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message as LibraryMessage
-from myagent.window import estimate_tokens
-from sessions_app.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession
 from sessions_app.models import Event, Message, Run
 
 _CHARACTERS_PER_TOKEN = 2

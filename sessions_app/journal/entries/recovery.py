@@ -9,13 +9,12 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from myagent.checkpoint import Checkpoint, OpenCall
 from myagent.i18n import gettext as _
 from myagent.llm import Usage
+from myagent.loop.checkpoint import Checkpoint, OpenCall
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
-from sessions_app.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.closing import (
+from sessions_app.journal.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused
+from sessions_app.journal.entries.ending import (
     close_call,
     close_run,
     close_spans,
@@ -23,7 +22,8 @@ from sessions_app.entries.closing import (
     unfinished_step,
     withdraw,
 )
-from sessions_app.entries.ownership import Lease, take_run
+from sessions_app.journal.entries.ownership import Lease, take_run
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Confirmation, Run, ToolCall
 
 MAX_ATTEMPTS = 3

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myagent.messages import Message as LibraryMessage
-from sessions_app.batch import Batch
-from sessions_app.entries.requests import CreateSession
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.entries.sessions import CreateSession
 from sessions_app.models import Message, Run, Session
 
 

@@ -12,9 +12,9 @@ from myagent.llm import Usage
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import PartialAnswer
-from sessions_app.batch import Batch, LockedRun, LockedSession
-from sessions_app.entries.base import RunEntry
-from sessions_app.entries.closing import SILENCE, close_run
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.entries.ending import SILENCE, close_run
+from sessions_app.journal.entry import RunEntry
 from sessions_app.models import Confirmation, Message, Run, Session, Summary, ToolCall
 
 

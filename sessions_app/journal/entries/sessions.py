@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from myagent.i18n import gettext as _
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import (
     ResponseMetadata,
@@ -21,12 +21,12 @@ from myagent.protocol.server_events import (
     SessionUpdatedMetadata,
     UserAnswered,
 )
-from sessions_app.batch import Batch, LockedSession, Refused
-from sessions_app.entries.audited import note_answer, note_cancel
-from sessions_app.entries.base import Entry
-from sessions_app.entries.broken_off import charge_broken_off
-from sessions_app.entries.closing import cancel_run, delete_rows, end_of
-from sessions_app.entries.runs import settle
+from sessions_app.journal.batch import Batch, LockedSession, Refused
+from sessions_app.journal.entries.audit_trail import note_answer, note_cancel
+from sessions_app.journal.entries.ending import cancel_run, delete_rows, end_of
+from sessions_app.journal.entries.partial_cost import charge_broken_off
+from sessions_app.journal.entries.runs import settle
+from sessions_app.journal.entry import Entry
 from sessions_app.models import Confirmation, Session
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sessions_app.batch import Batch, LockedRun, LockedSession
-from sessions_app.entries.base import RunEntry
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.entry import RunEntry
 from sessions_app.models import Span
 
 

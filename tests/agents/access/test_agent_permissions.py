@@ -17,13 +17,12 @@ from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from agents import credentials
-from agents.access import Grant
-from agents.credentials import Identity, user_of_session
+from agents.access.agent_permissions import denied_to
+from agents.access.credentials import Identity, user_of_session
+from agents.access.decision import Grant, credentials
+from agents.access.revocation import recheck
 from agents.models import AccessToken, HostedAgent
-from agents.recheck import recheck
-from agents.rights import denied_to
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 

@@ -13,12 +13,12 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 from django.utils import timezone, translation
 
-from agents import credentials
-from agents.local_user import ensure_local_user, first_password, issue_banner_token
-from agents.logs import RedactingFormatter, redact
+from agents.access import credentials
+from agents.access.local_user import ensure_local_user, first_password, issue_banner_token
+from agents.log_format import RedactingFormatter, redact
 from agents.models import AccessToken, HostedAgent, hash_token
 from myagent import i18n
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 

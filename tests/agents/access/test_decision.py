@@ -10,13 +10,13 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import access
-from agents.access import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.access import decision as access
+from agents.access.decision import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.access.handshake import Handshake
+from agents.access.local_user import ensure_local_user
+from agents.addresses import is_loopback, split_host, split_origin
 from agents.conf import Config
-from agents.database import in_thread, stop_threads
-from agents.handshake import Handshake
-from agents.hosts import is_loopback, split_host, split_origin
-from agents.local_user import ensure_local_user
+from agents.database.threads import in_thread, stop_threads
 from agents.models import AccessToken
 
 FORWARDING = ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Anything", "X-Real-IP", "Via"]
@@ -415,13 +415,13 @@ def test_the_admin_takes_a_nonsense_cookie_for_none(database, key):
 
 
 async def test_every_refusal_is_logged_with_its_cure(local, caplog):
-    with caplog.at_level(logging.WARNING, "agents.access"):
+    with caplog.at_level(logging.WARNING, "myagent.access"):
         await refused(HandshakeRefused, origin="https://app.example")
         await refused(HandshakeRefused, host="box.lan")
     assert "--allow-origin https://app.example" in caplog.text
     assert "'box.lan'" in caplog.text
     assert "ALLOWED_HOSTS" in caplog.text
-    assert {record.name for record in caplog.records} == {"agents.access"}
+    assert {record.name for record in caplog.records} == {"myagent.access"}
 
 
 def test_an_agent_one_may_not_use_looks_like_none(caplog):

@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from django.contrib.auth.models import User
 
-from agents.access import ConnectionRefused, authorize
+from agents.access.decision import ConnectionRefused, authorize
+from agents.access.local_user import ensure_local_user
+from agents.access.sso import JWTRefused, user_of_jwt
+from agents.access.system_user import SYSTEM_USERNAME, system_user
 from agents.conf import Config, ConfigError, build
-from agents.database import in_thread, stop_threads
-from agents.local_user import ensure_local_user
+from agents.database.threads import in_thread, stop_threads
 from agents.models import AccessToken
-from agents.sso import JWTRefused, user_of_jwt
-from agents.system_user import SYSTEM_USERNAME, system_user
 from myagent import i18n
-from tests.factories import database
-from tests.test_access import scope
+from tests.agents.access.test_decision import scope
+from tests.support.factories import database
 
 SECRET = "a-secret-of-the-single-sign-on-0123456789"
 NOW = int(datetime.now(UTC).timestamp())

@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.budgets import Usage
 from agents.models import AccessToken, GroupBudget, HostedAgent, UserBudget
+from agents.models.budgets import Usage
 from myagent.llm import Usage as Tokens
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 EVIL = "<script>alert('evil')</script>"

@@ -11,10 +11,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.allowances import Allowance, Allowances, BudgetExceeded, Level, TooFast, end_of_day
-from agents.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_nobody
+from agents.budgets.allowances import Allowance, Allowances, BudgetExceeded, Level, TooFast, end_of_day
 from agents.conf import Config
 from agents.models import HostedAgent
+from agents.models.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_nobody
 from myagent import i18n
 from myagent.llm import Usage as Tokens
 

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from agents.banner import MANY, Banner, program, show
 from agents.conf import Config
-from agents.registry import LoadedAgent, Registry
-from agents.rows import Row, lay_out, takes_links
+from agents.console.banner import MANY, Banner, program, show
+from agents.console.labelled_rows import Row, lay_out, takes_links
+from agents.loading.registry import LoadedAgent, Registry
 from myagent import create_react_agent, i18n, tool
 
 LINK = re.compile(r"\x1b\]8;[^;]*;([^\x1b]*)\x1b\\")
@@ -26,7 +26,7 @@ def in_english(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("OPENAI_API_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("agents.banner.program", lambda: "myagent-ws")
+    monkeypatch.setattr("agents.console.banner.program", lambda: "myagent-ws")
 
 
 @tool

@@ -7,11 +7,11 @@ import uuid
 import pytest
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
-from agents.database import in_thread_patiently
+from agents.database.threads import in_thread_patiently
 from sessions_app import queries
-from sessions_app.entries.base import RunRef
+from sessions_app.journal.entry import RunRef
 from sessions_app.queries import Conversation
-from sessions_app.recent import RecentConversations
+from sessions_app.runs.history_cache import RecentConversations
 
 # A database thread looks at the connections that earlier tests left it before each call.
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,9 +6,9 @@ import pytest
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 
-from agents.database_trouble import require_answer, unusable
+from agents.database.trouble import require_answer, unusable
 from myagent import i18n
-from tests.factories import database
+from tests.support.factories import database
 
 
 @pytest.fixture(autouse=True)

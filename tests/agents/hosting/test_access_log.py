@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from agents.access_log import AccessLog
+from agents.hosting.access_log import AccessLog
 
 
 def line(protocol, action, **details):

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from agents.lifespan import Lifespan, StartupFailed
+from agents.hosting.asgi_lifespan import Lifespan, StartupFailed
 from myagent import i18n
 
 

@@ -13,7 +13,7 @@ import json, logging, resource, sys
 soft, hard, count = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 logging.basicConfig()
-from agents.file_limit import allow_connections
+from agents.hosting.file_limit import allow_connections
 allow_connections(count)
 sys.stdout.write(json.dumps(resource.getrlimit(resource.RLIMIT_NOFILE)))
 """

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.flow import CORK_BYTES, Gate, Inbox, Outbox
+from agents.hosting.flow_control import CORK_BYTES, Gate, Inbox, Outbox
 
 
 class TestGate:

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from agents import listening
-from agents.listening import bind, trouble
+from agents.hosting import sockets as listening
+from agents.hosting.sockets import bind, trouble
 from myagent import i18n
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.reload import SourceWatcher
+from agents.loading.file_watcher import SourceWatcher
 
 
 @pytest.fixture

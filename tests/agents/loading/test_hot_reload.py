@@ -12,10 +12,10 @@ from types import ModuleType
 import pytest
 from django.conf import settings
 
-from agents.exceptions import AgentFileMissing, AgentImportFailed, AgentLoadsTooLong, AgentSyntaxError
-from agents.loading import load_agent
-from agents.module_names import folders
-from agents.renewal import _modules_beside, load_anew
+from agents.loading.agent_file_errors import AgentFileMissing, AgentImportFailed, AgentLoadsTooLong, AgentSyntaxError
+from agents.loading.agent_folders import folders
+from agents.loading.hot_reload import _modules_beside, load_anew
+from agents.loading.loader import load_agent
 
 
 @pytest.fixture(autouse=True)
@@ -292,7 +292,7 @@ def test_the_server_itself_and_installed_packages_stay(write, monkeypatch):
     write("rn_mine/code.py", "")
     source = write("rn_root.py", agent("'x'", "import rn_app.models\nimport rn_mine.code"))
     monkeypatch.syspath_prepend("lib/site-packages")
-    import agents.renewal as module
+    import agents.loading.hot_reload as module
 
     app = type("Config", (), {"path": "rn_app"})
     monkeypatch.setattr(module.apps, "get_app_configs", lambda: [app])
@@ -304,13 +304,13 @@ def test_the_server_itself_and_installed_packages_stay(write, monkeypatch):
 
 
 def test_an_agent_file_in_the_folder_of_the_project_takes_nothing_of_the_server_with_it(tmp_path):
-    from tests.markdown import ROOT
+    from tests.support.paths import ROOT
 
     beside = _modules_beside(str(ROOT / "my_agent.py"))
     assert not [
         name for name in beside if name.partition(".")[0] in ("myagent", "agents", "sessions_app", "myagent_site")
     ]
-    assert "tests.test_renewal" in beside  # this would notice if nothing at all were found
+    assert "tests.agents.loading.test_hot_reload" in beside  # this would notice if nothing at all were found
 
 
 def test_one_that_hangs_is_named_to_whoever_comes_next(write, monkeypatch):

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from agents.exceptions import (
+from agents.loading.agent_file_errors import (
     AgentFileError,
     AgentFileMissing,
     AgentImportFailed,
@@ -18,8 +18,8 @@ from agents.exceptions import (
     ModuleNameTaken,
     NotAPythonFile,
 )
-from agents.loading import is_module_name, load_agent
-from agents.module_names import folders
+from agents.loading.agent_folders import folders
+from agents.loading.loader import is_module_name, load_agent
 from myagent import i18n
 
 AGENT = """

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agents.exceptions import (
+from agents.loading.agent_file_errors import (
     AgentFileMissing,
     AgentImportFailed,
     AgentNameInvalid,
@@ -15,10 +15,10 @@ from agents.exceptions import (
     FolderWithoutAgents,
     NoAgentLoaded,
 )
-from agents.hosted import learn_decisions, note_failed, note_loaded, sync_hosted_agents
+from agents.loading.agent_folders import folders
+from agents.loading.hosted_rows import learn_decisions, note_failed, note_loaded, sync_hosted_agents
+from agents.loading.registry import FailedAgent, Limits, LoadedAgent, Registry, get_registry, set_registry
 from agents.models import HostedAgent
-from agents.module_names import folders
-from agents.registry import FailedAgent, Limits, LoadedAgent, Registry, get_registry, set_registry
 from myagent import create_react_agent, i18n, tool
 
 

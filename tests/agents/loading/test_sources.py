@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.exceptions import FolderWithoutAgents
-from agents.sources import agent_files, is_folder
+from agents.loading.agent_file_errors import FolderWithoutAgents
+from agents.loading.sources import agent_files, is_folder
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from agents.tool_loops import ToolLoops
+from agents.tool_runner.tool_runner import ToolLoops
 from myagent import BaseTool, RunContext, ToolFailed, ToolResult, current_run, tool
 
 PATIENCE = 20.0
@@ -348,7 +348,7 @@ async def test_cancelling_many_at_random_moments_loses_no_other_call(loops):
 
 async def test_eight_blocked_calls_do_not_keep_a_ninth_of_another_tool(loops, gate, reported, caplog):
     block = blocking(gate)
-    with caplog.at_level(logging.WARNING, logger="agents.tool_loops"):
+    with caplog.at_level(logging.WARNING, logger="myagent.tools"):
         blocked = [asyncio.create_task(run(loops, block)) for _ in range(8)]
         await gate.reached()
         assert await output(loops, greet, name="Ann") == "Hello, Ann!"
@@ -357,7 +357,7 @@ async def test_eight_blocked_calls_do_not_keep_a_ninth_of_another_tool(loops, ga
     assert len(set(gate.threads)) == 8
     assert reported == [("weather", "block")]
     assert loops.blocking_tools("weather") == {"block"}
-    (record,) = [record for record in caplog.records if record.name == "agents.tool_loops"]
+    (record,) = [record for record in caplog.records if record.name == "myagent.tools"]
     assert "'block' of agent 'weather' blocks" in record.getMessage()
     assert "test_tool_loops.py" in record.getMessage()
     gate.opened.set()
@@ -610,7 +610,7 @@ def test_code_that_never_returns_does_not_hold_up_exit(code):
     program = textwrap.dedent(
         """
         import asyncio, threading
-        from agents.tool_loops import ToolLoops
+        from agents.tool_runner.tool_runner import ToolLoops
         from myagent import RunContext, tool
 
         begun = threading.Semaphore(0)

@@ -13,11 +13,11 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import OperationalError
 from django.test import Client, override_settings
 
-from agents.access import authorize_request
-from agents.database import in_thread, stop_threads
-from agents.local_user import ensure_local_user
+from agents.access.decision import authorize_request
+from agents.access.local_user import ensure_local_user
+from agents.database.threads import in_thread, stop_threads
+from agents.loading.registry import LoadedAgent, Registry, set_registry
 from agents.models import AccessToken, HostedAgent
-from agents.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent, tool
 
 pytestmark = pytest.mark.database
@@ -208,7 +208,7 @@ async def test_while_the_database_is_away_nobody_is_let_in(monkeypatch):
         raise OperationalError("server closed the connection")
 
     assert authorize_request is not away
-    monkeypatch.setattr("agents.api.authorize_request", away)
+    monkeypatch.setattr("agents.web.api.authorize_request", away)
     await refused(503, "try_again")
 
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect
 
-from agents import chat_page
-from tests.browser import Tab, browsing
-from tests.markdown import ROOT
-from tests.model_server import text, tools
-from tests.server import AgentServer
+from agents.web import chat_page
+from tests.support.agent_server import AgentServer
+from tests.support.browser import Tab, browsing
+from tests.support.model_server import text, tools
+from tests.support.paths import ROOT
 
 SERVER = {"files": ("tools.py", "second.py"), "options": ("--allow-origin", "null")}
 EVIL = "<img src=x onerror=\"alert('x')\"> **b** [l](javascript:alert(1)) [ok](https://example.org/a) `c`"

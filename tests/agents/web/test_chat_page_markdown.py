@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from agents import chat_page
-from tests.browser import browsing
+from agents.web import chat_page
+from tests.support.browser import browsing
 
 SHAPES = {
     "1. first\n2. second\n   - nested": "<ol><li>first</li><li>second<ul><li>nested</li></ul></li></ol>",

@@ -1,4 +1,4 @@
-"""Makes the pictures of the documentation: `make pictures`, or `python -m tests.pictures [en|zh]`.
+"""Makes the pictures of the documentation: `make pictures`, or `python -m tests.docs.pictures [en|zh]`.
 
 For each language a real server serves `travel_desk.py` by the demo model; its banner, a chat in the terminal, the page
 to chat on and the admin become files in docs/images. Needs the port 8080, Chromium and a Chinese font.
@@ -19,13 +19,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from myagent.client import connect
-from tests.browser import BROWSERS, browsing
-from tests.markdown import ROOT
-from tests.pictures.pages import Photographer
-from tests.pictures.scenes import AGENT_FILE, SCENES, Scene
-from tests.pictures.screen import Replacements, draw
-from tests.terminal import ENTER, Terminal
-from tests.test_cli import environment
+from tests.docs.pictures.pages import Photographer
+from tests.docs.pictures.scenes import AGENT_FILE, SCENES, Scene
+from tests.docs.pictures.screen import Replacements, draw
+from tests.myagent.cli.test_main import environment
+from tests.support.browser import BROWSERS, browsing
+from tests.support.paths import ROOT
+from tests.support.terminal import ENTER, Terminal
 
 IMAGES = ROOT / "docs" / "images"
 PORT = 8080

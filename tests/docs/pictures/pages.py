@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.pictures.scenes import Scene
+from tests.docs.pictures.scenes import Scene
 
 LARGEST = 150 * 1024
 """Bytes of one picture."""

@@ -16,7 +16,7 @@ from rich.style import Style
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from tests.terminal import Terminal
+from tests.support.terminal import Terminal
 
 # Background, text, the eight colours and the eight bright ones.
 THEME = TerminalTheme(

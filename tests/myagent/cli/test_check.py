@@ -9,11 +9,11 @@ import subprocess
 
 import pytest
 
-from agents.check_view import kind_of
-from agents.checking import Report
+from agents.console.check_report import Report
+from agents.console.check_view import kind_of
 from myagent import i18n
 from myagent.inspection.finding import Finding, Severity
-from tests.test_cli import SCRIPT, environment, run
+from tests.myagent.cli.test_main import SCRIPT, environment, run
 
 GOOD = '''
 import asyncio

@@ -10,7 +10,7 @@ import pytest
 from babel.messages.extract import extract_python
 
 from myagent import i18n
-from myagent.cli.words import ARGPARSE_COUNTS, ARGPARSE_WORDS, HelpFormatter, set_up_console
+from myagent.cli.console import ARGPARSE_COUNTS, ARGPARSE_WORDS, HelpFormatter, set_up_console
 
 FOR_PROGRAMMERS = {
     ".__call__() not defined",

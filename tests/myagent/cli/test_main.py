@@ -12,11 +12,11 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
+
 MODULE = [sys.executable, "-m", "myagent.cli.server"]
 SCRIPT = [str(ROOT / "scripts" / "myagent-ws")]
 MANAGE = [sys.executable, str(ROOT / "manage.py")]

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from agents.checking import check_sources
-from agents.loading import load_agent
-from agents.module_names import folders
+from agents.console.check_report import check_sources
+from agents.loading.agent_folders import folders
+from agents.loading.loader import load_agent
 from myagent import i18n
 from myagent.cli import main as command
 from myagent.cli.new import TEMPLATES, CannotWrite, agent_name, write_agent
-from myagent.demo_llm import DemoLLM
+from myagent.llm.demo import DemoLLM
 from myagent.testing import ScriptedLLM, call
-from tests.test_cli import SCRIPT, run
+from tests.myagent.cli.test_main import SCRIPT, run
 
 LANGUAGES = sorted(i18n.LANGUAGES)
 

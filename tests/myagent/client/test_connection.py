@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from myagent.client import Client, ConnectionLost, HandshakeRefused, RequestRefused, ServerFrame, connect
 from myagent.protocol.codec import parse_frame
-from tests.peer import Peer, accepted, listening, logged, replay_notice
+from tests.support.peer import Peer, accepted, listening, logged, replay_notice
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from myagent.client import (
     steady,
 )
 from myagent.client.backoff import Backoff
-from tests.peer import GREETING, Peer, Peers, accepted, listening, logged, replay_notice
+from tests.support.peer import GREETING, Peer, Peers, accepted, listening, logged, replay_notice
 
 SESSION = {
     "event": "agent.session_created",

@@ -8,7 +8,7 @@ import pytest
 
 from myagent.client import ServerFrame, UnknownEvent
 from myagent.protocol import direct_events, server_events
-from tests.markdown import blocks
+from tests.support.markdown import blocks
 
 EXAMPLES = blocks("docs/protocol.md", mark="server")
 

@@ -3,10 +3,10 @@ import json
 import pytest
 from markdown_it import MarkdownIt
 
-from myagent.demo_llm import DemoLLM
 from myagent.llm import Reply, TextChunk, Usage
+from myagent.llm.demo import DemoLLM
 from myagent.messages import Message
-from tests.test_demo_calls import CITY_INFO, HELLO, WEATHER
+from tests.myagent.llm.test_demo_calls import CITY_INFO, HELLO, WEATHER
 
 DEMO = DemoLLM(delay=0)
 

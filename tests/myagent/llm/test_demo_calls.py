@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from myagent.demo_calls import choose_calls
+from myagent.llm.demo_calls import choose_calls
 
 CITIES = ["北京", "上海", "New York"]
 

@@ -2,7 +2,6 @@ import re
 
 import pytest
 
-from myagent import openai_endpoint
 from myagent.exceptions import (
     ContextOverflow,
     LLMAuthError,
@@ -12,7 +11,8 @@ from myagent.exceptions import (
     LLMUnavailable,
     LLMUnreachable,
 )
-from myagent.openai_endpoint import Endpoint, setting
+from myagent.llm import endpoint as openai_endpoint
+from myagent.llm.endpoint import Endpoint, setting
 
 KEY = "sk-very-secret-key"
 ENDPOINT = Endpoint("gpt-x", KEY, "https://user:pass@host.example:8443/v1?token=t#f")

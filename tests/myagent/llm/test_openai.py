@@ -10,7 +10,6 @@ import traceback
 
 import pytest
 
-from myagent import openai_endpoint
 from myagent.exceptions import (
     ContextOverflow,
     LLMAuthError,
@@ -23,10 +22,11 @@ from myagent.exceptions import (
     StreamCut,
 )
 from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage
+from myagent.llm import endpoint as openai_endpoint
+from myagent.llm.openai import OpenAILLM
+from myagent.llm.reply import joined
 from myagent.messages import Message
-from myagent.openai_llm import OpenAILLM
-from myagent.openai_reply import joined
-from tests.model_server import ModelServer, NoStreaming, NoStreamOptions, Raw, Silence, Status, text, tools
+from tests.support.model_server import ModelServer, NoStreaming, NoStreamOptions, Raw, Silence, Status, text, tools
 
 KEY = "sk-very-secret-key"
 QUESTION = [Message.system("You help."), Message.user("hi")]
@@ -197,7 +197,7 @@ async def test_without_a_key(server):
 
 async def test_what_is_logged_holds_no_key(server, llm, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("myagent"), "propagate", True)  # the server's settings may say otherwise
-    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "myagent.openai_llm"):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "myagent.model"):
         server.script(Status(401, f"Incorrect API key provided: {KEY}"))
         with pytest.raises(LLMAuthError) as caught:
             await ask(llm)
@@ -464,7 +464,7 @@ def test_a_process_ends_without_a_warning(server, option):
     program = (
         "import asyncio\n"
         "from myagent.messages import Message\n"
-        "from myagent.openai_llm import OpenAILLM\n"
+        "from myagent.llm.openai import OpenAILLM\n"
         "async def main():\n"
         "    async for chunk in OpenAILLM().stream([Message.user('hi')]): pass\n"
         "    print(chunk.message.text)\n"

@@ -2,7 +2,7 @@ import pytest
 
 from myagent.exceptions import LLMRejected, StreamCut
 from myagent.llm import ReasoningChunk, TextChunk, Usage
-from myagent.openai_reply import ReplyBuilder
+from myagent.llm.reply import ReplyBuilder
 
 
 @pytest.fixture(autouse=True)

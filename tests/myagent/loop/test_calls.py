@@ -6,11 +6,12 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from myagent import BaseTool, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, react, tool
-from myagent.calls import MAX_OUTPUT_BYTES
+from myagent import BaseTool, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, tool
 from myagent.events import ModelReplied, RunFinished, ToolFinished, ToolProgress, ToolStarted
-from myagent.host import Decision
-from myagent.local_host import LocalHost
+from myagent.loop import react
+from myagent.loop.calls import MAX_OUTPUT_BYTES
+from myagent.loop.host import Decision
+from myagent.loop.local_host import LocalHost
 from myagent.messages import Message, ToolCall
 from myagent.testing import ScriptedLLM, call
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from myagent.loop.context_window import estimate_tokens, fit
 from myagent.messages import Message, ToolCall
-from myagent.window import estimate_tokens, fit
 
 
 def exchange(number, calls=0):

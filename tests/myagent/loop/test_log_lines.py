@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from myagent.llm import Reply, Usage
+from myagent.loop.log_lines import answer_line, question_line
 from myagent.messages import Message, ToolCall
-from myagent.model_lines import answer_line, question_line
 
 RUN = "6b0ad1f5-0c3d-4c35-8f1a-02a76d7ce5a4"
 

@@ -5,8 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
-from myagent import create_react_agent, react, tool
-from myagent.checkpoint import START, Checkpoint, OpenCall
+from myagent import create_react_agent, tool
 from myagent.events import (
     ModelReplied,
     ReasoningDelta,
@@ -18,10 +17,13 @@ from myagent.events import (
     ToolStarted,
 )
 from myagent.exceptions import ContextOverflow, LLMAuthError, LLMUnavailable, StreamCut
-from myagent.host import Decision, RunContext
 from myagent.llm import TextChunk, Usage
-from myagent.local_host import LocalHost
+from myagent.loop import react
+from myagent.loop.checkpoint import START, Checkpoint, OpenCall
+from myagent.loop.host import Decision
+from myagent.loop.local_host import LocalHost
 from myagent.messages import Message, ToolCall
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
 from myagent.tool.terminate import Terminate
 
@@ -377,7 +379,7 @@ async def test_who_was_asked_decides_also_when_the_tool_would_not_ask_by_now():
 
 
 async def test_who_was_not_asked_yet_is_asked(monkeypatch):
-    monkeypatch.setattr("tests.test_react.TEMPER", ["bad"])
+    monkeypatch.setattr("tests.myagent.loop.test_react.TEMPER", ["bad"])
     person = Person(Decision(confirmed=True))
     _events, llm = await go_on(agent_with(moody), ["ok"], [reply_of("moody")], host=person, c0=OpenCall())
     assert person.asked == ["r.1.0"]

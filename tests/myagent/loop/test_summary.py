@@ -7,16 +7,17 @@ from contextlib import aclosing
 
 import pytest
 
-from myagent import create_react_agent, react, tool
+from myagent import create_react_agent, tool
 from myagent.events import HistorySummarized, ModelReplied, RunFinished, StepStarted, TextDelta
 from myagent.exceptions import ContextOverflow, LLMAuthError, StreamCut
-from myagent.host import RunContext
 from myagent.llm import Usage
-from myagent.local_host import LocalHost
+from myagent.loop import react
+from myagent.loop.context_window import estimate_tokens
+from myagent.loop.local_host import LocalHost
+from myagent.loop.summary import PROMPT, as_messages, summarize
 from myagent.messages import Message, ToolCall
-from myagent.summary import PROMPT, as_messages, summarize
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
-from myagent.window import estimate_tokens
 
 WINDOW = 1_200
 

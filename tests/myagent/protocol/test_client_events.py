@@ -7,7 +7,7 @@ import pytest
 
 from myagent.protocol import client_events as events
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
-from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 
 pytestmark = pytest.mark.usefixtures("in_english")
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, encode, parse_frame, refusal_event, timestamp
 from myagent.protocol.direct_events import NoticeMetadata, RequestRefused, SystemError, SystemNotice
-from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_events import PartialAnswer, PartialMetadata, ToolCalled, ToolCallMetadata
 
 S = "7f6f0f7e-8f2d-4d63-8a3b-0d6c52b4c111"

@@ -14,13 +14,14 @@ import pytest
 from myagent import i18n
 from myagent.cli.chat import main
 from tests.conftest import connected
-from tests.flow import ended
-from tests.model_replies import Status, text, tools
-from tests.model_server import ModelServer
-from tests.peer import listening, logged, replay_notice
-from tests.server import AgentServer
-from tests.terminal import ALT_ENTER, BACKSPACE, CTRL_C, CTRL_D, ENTER, UP, Terminal
-from tests.test_cli import environment, run
+from tests.myagent.cli.test_main import environment, run
+from tests.support.agent_server import AgentServer
+from tests.support.conversation import ended
+from tests.support.model_replies import Status, text, tools
+from tests.support.model_server import ModelServer
+from tests.support.paths import ROOT
+from tests.support.peer import listening, logged, replay_notice
+from tests.support.terminal import ALT_ENTER, BACKSPACE, CTRL_C, CTRL_D, ENTER, UP, Terminal
 
 CHAT = [sys.executable, "-m", "myagent.cli.main", "chat"]
 
@@ -631,7 +632,7 @@ def test_one_answer_is_interrupted(chat, model):
 
 
 def test_the_commands(server, tmp_path):
-    manage = [sys.executable, str(Path(__file__).resolve().parent.parent / "manage.py"), "chat"]
+    manage = [sys.executable, str(ROOT / "manage.py"), "chat"]
     for command in (CHAT, manage):
         result = run([*command, server.url], tmp_path, stdin="hello")
         assert (result.returncode, result.stdout, result.stderr) == (0, "You said: hello\n", "")

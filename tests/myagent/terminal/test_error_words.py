@@ -4,9 +4,9 @@ import pytest
 
 from myagent import i18n
 from myagent.client import ConnectionLost, HandshakeRefused
-from myagent.protocol.errors import CloseCode, ErrorCode
+from myagent.protocol.error_codes import CloseCode, ErrorCode
 from myagent.terminal.address import read_address
-from myagent.terminal.words import cannot_connect, refused_words
+from myagent.terminal.error_words import cannot_connect, refused_words
 
 
 @pytest.fixture(autouse=True)

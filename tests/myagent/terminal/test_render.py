@@ -14,11 +14,11 @@ from rich.text import Text
 from myagent import i18n
 from myagent.client import SessionInfo
 from myagent.terminal.blocks import Answer, Answered, Called, Failed, Finished, Note, Said, Stopped, Thought
-from myagent.terminal.going import Call, Question, Step
-from myagent.terminal.markdown import AnswerMarkdown
+from myagent.terminal.in_progress import Call, Question, Step
 from myagent.terminal.menu import age, session_lines
-from myagent.terminal.plain import one_line, plain, signature
 from myagent.terminal.render import duration, render, status
+from myagent.terminal.safe_text import one_line, plain, signature
+from myagent.terminal.text_layout import AnswerMarkdown
 from myagent.terminal.transcript import Transcript
 from myagent.terminal.wrapping import Wrapped, break_offsets
 

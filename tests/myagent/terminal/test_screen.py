@@ -13,8 +13,8 @@ from rich.text import Text
 from myagent import i18n
 from myagent.client import ServerFrame
 from myagent.terminal.blocks import Answer, Called, Failed, Finished, Note, Said, Voided
-from myagent.terminal.going import Call, Step
-from myagent.terminal.region import rows_taken
+from myagent.terminal.in_progress import Call, Step
+from myagent.terminal.live_region import rows_taken
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, TerminalScreen
 from myagent.terminal.transcript import Transcript
 

@@ -3,7 +3,7 @@
 import pytest
 from markdown_it import MarkdownIt
 
-from myagent.terminal.flow import Flow, ending, split
+from myagent.terminal.streaming_markdown import Flow, ending, split
 
 DOCUMENTS = {
     "paragraphs": "one\ntwo\n\nthree\n\n\nfour",

@@ -14,8 +14,8 @@ from myagent.exceptions import (
     StreamCut,
 )
 from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage
+from myagent.llm.openai import OpenAILLM
 from myagent.messages import Message
-from myagent.openai_llm import OpenAILLM
 from myagent.testing import Say, ScriptedLLM, ScriptExhausted, call, cut
 from myagent.testing.llm_endpoint import LLMEndpoint
 

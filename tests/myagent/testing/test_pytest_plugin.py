@@ -25,9 +25,9 @@ TESTS = """
     import os
     import pytest
     from myagent.exceptions import LLMNotAllowed
-    from myagent.llm_permission import may_ask
+    from myagent.llm.test_guard import may_ask
     from myagent.messages import Message
-    from myagent.openai_llm import OpenAILLM
+    from myagent.llm.openai import OpenAILLM
     from myagent.testing import ScriptExhausted, call
 
     REAL = "https://api.example.com/v1"

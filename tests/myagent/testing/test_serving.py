@@ -16,7 +16,7 @@ from myagent.testing import AgentServer, Say, ScriptedLLM, ScriptExhausted, Serv
 
 AGENT = '''
 from myagent import RunContext, create_react_agent, tool
-from myagent.openai_llm import OpenAILLM
+from myagent.llm.openai import OpenAILLM
 
 @tool
 async def note(text: str, run: RunContext) -> str:

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from myagent import create_react_agent, telemetry, tool
+from myagent import create_react_agent, tool
 from myagent.exceptions import LLMAuthError
-from myagent.host import RunContext
 from myagent.llm import Usage
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
-from tests.services import module
+from myagent.tracing import opentelemetry as telemetry
+from tests.support.services import module
 
 otel = module("opentelemetry.sdk.trace", extra="otel")
 

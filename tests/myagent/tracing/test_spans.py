@@ -5,14 +5,15 @@ from contextlib import aclosing
 
 import pytest
 
-from myagent import RetryTool, ToolFailed, ToolResult, create_react_agent, react, tool
+from myagent import RetryTool, ToolFailed, ToolResult, create_react_agent, tool
 from myagent.exceptions import ContextOverflow, LLMAuthError
-from myagent.host import RunContext
 from myagent.llm import Usage
-from myagent.local_host import LocalHost
+from myagent.loop import react
+from myagent.loop.local_host import LocalHost
 from myagent.messages import Message
+from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, cut
-from myagent.tracing import Trace, Watcher
+from myagent.tracing.spans import Trace, Watcher
 
 
 @tool

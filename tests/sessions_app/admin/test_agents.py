@@ -14,14 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.budgets import Usage
+from agents.access.agent_permissions import denied_to
+from agents.loading.registry import LoadedAgent, Registry, set_registry
 from agents.models import HostedAgent
-from agents.registry import LoadedAgent, Registry, set_registry
-from agents.rights import denied_to
+from agents.models.budgets import Usage
 from myagent import create_react_agent
 from myagent.llm import Usage as Tokens
 from sessions_app.models import Run
-from tests.factories import database, new_session, post
+from tests.support.factories import database, new_session, post
 
 pytestmark = database
 EVIL = "<script>alert('evil')</script>"

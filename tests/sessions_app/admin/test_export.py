@@ -7,7 +7,7 @@ import json
 from django.contrib.auth.models import User
 
 from sessions_app.models import Session
-from tests.admin import (
+from tests.support.admin_pages import (
     converse,
     make_run,
     make_session,
@@ -16,7 +16,7 @@ from tests.admin import (
     say,
     staff,
 )
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 

@@ -10,7 +10,7 @@ from django.db import connection
 
 from sessions_app.admin import search
 from sessions_app.models import Message, Run, Session, Span, ToolCall
-from tests.admin import (
+from tests.support.admin_pages import (
     converse,
     in_order,
     list_path,
@@ -19,7 +19,7 @@ from tests.admin import (
     queries,
     say,
 )
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Tab, browsing
 from tests.conftest import connected
+from tests.support.browser import Tab, browsing
 
 SERVER = {"files": ("markup.py",), "options": ("--llm", "demo")}
 EVIL = "<script>alert('user')</script><img src=x onerror=\"alert('user')\">"

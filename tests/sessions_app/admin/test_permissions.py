@@ -11,10 +11,10 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from myagent import i18n
-from sessions_app.entries.requests import CancelRuns
+from sessions_app.journal.entries.sessions import CancelRuns
 from sessions_app.models import Confirmation, Run, Session, Span, ToolCall
-from tests.admin import KINDS, Visitor, converse, list_path, make_session, page_path
-from tests.factories import commit_one, database, events, new_session, post, run_of, running, statuses
+from tests.support.admin_pages import KINDS, Visitor, converse, list_path, make_session, page_path
+from tests.support.factories import commit_one, database, events, new_session, post, run_of, running, statuses
 
 pytestmark = database
 KIND_NAMES = ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary")

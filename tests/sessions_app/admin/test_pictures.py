@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.admin import (
+from tests.support.admin_pages import (
     Visitor,
     in_order,
     make_run,
@@ -18,7 +18,7 @@ from tests.admin import (
     say,
     staff,
 )
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 _PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

@@ -17,7 +17,7 @@ from django.utils import timezone
 from sessions_app.admin.conversation import SHOWN
 from sessions_app.admin.sessions import RUNS_PER_PAGE
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
-from tests.admin import (
+from tests.support.admin_pages import (
     EVIL,
     KINDS,
     call,
@@ -34,7 +34,7 @@ from tests.admin import (
     span,
     staff,
 )
-from tests.factories import database
+from tests.support.factories import database
 
 pytestmark = database
 

@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 
 from sessions_app.admin.timeline import timeline_of
 from sessions_app.models import Confirmation, Run, Span
-from tests.admin import (
+from tests.support.admin_pages import (
     converse,
     in_order,
     list_path,
@@ -22,7 +22,7 @@ from tests.admin import (
     span,
     staff,
 )
-from tests.factories import database
+from tests.support.factories import database
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

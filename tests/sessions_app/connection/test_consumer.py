@@ -1,4 +1,4 @@
-"""How a connection ends, and what only its timing shows; the rest is tested from outside, in `test_flow_*`."""
+"""How a connection ends, and what only its timing shows; the rest is tested from outside, in `tests/server`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError
 
-from agents.access import Grant
+from agents.access.decision import Grant
 from agents.conf import Config
-from myagent.protocol.errors import CloseCode, ProtocolError
-from sessions_app import clients, pump, queries
-from sessions_app.batch import Growth, Logged
-from sessions_app.consumers import AgentConsumer
-from sessions_app.hub import Hub
+from myagent.protocol.error_codes import CloseCode, ProtocolError
+from sessions_app import queries
+from sessions_app.connection import requester as clients
+from sessions_app.connection.consumer import AgentConsumer
+from sessions_app.delivery import pump
+from sessions_app.delivery.hub import Hub
+from sessions_app.journal.batch import Growth, Logged
 
 
 class BusyConsumer(AgentConsumer):

@@ -8,7 +8,6 @@ import json
 import sys
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,22 +15,23 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agents.access import ConnectionRefused, Grant, require_agent
+from agents.access.decision import ConnectionRefused, Grant, require_agent
 from agents.conf import Config
-from agents.registry import LoadedAgent, Registry, set_registry
+from agents.loading.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent
 from myagent.protocol.codec import parse_frame
-from myagent.protocol.errors import ProtocolError
-from sessions_app import clients
-from sessions_app.clients import Client
-from sessions_app.consumers import AgentConsumer
-from sessions_app.hub import Hub
-from sessions_app.pump import Pump
-from tests.factories import call_of, commit, commit_one, database, new_session, question, reply, running
-from tests.flow import every_event
+from myagent.protocol.error_codes import ProtocolError
+from sessions_app.connection import requester as clients
+from sessions_app.connection.consumer import AgentConsumer
+from sessions_app.connection.requester import Client
+from sessions_app.delivery.hub import Hub
+from sessions_app.delivery.pump import Pump
+from tests.support.conversation import every_event
+from tests.support.factories import call_of, commit, commit_one, database, new_session, question, reply, running
+from tests.support.paths import ROOT
 
 pytestmark = database
-OURS = tuple(str(Path(__file__).parent.parent / name) for name in ("agents/", "sessions_app/", "myagent/"))
+OURS = tuple(str(ROOT / name) for name in ("agents/", "sessions_app/", "myagent/"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_app.frame_lines import frame_line
+from sessions_app.connection.frame_log import frame_line
 
 SESSION = "0f5a7d7c-98bd-4a8c-9c51-7bb2bb0e8f11"
 

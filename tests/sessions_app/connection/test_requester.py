@@ -1,4 +1,4 @@
-"""What becomes of a request whose client leaves while it is stored; all else is tested in `test_flow_*`."""
+"""What becomes of a request whose client leaves while it is stored; all else is tested in `tests/server`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agents.access import Grant
+from agents.access.decision import Grant
 from agents.conf import Config
-from agents.database import in_thread
-from agents.registry import LoadedAgent, Registry, set_registry
+from agents.database.threads import in_thread
+from agents.loading.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent
 from myagent.protocol.codec import parse_frame
-from sessions_app import journal as journal_module
-from sessions_app import services
-from sessions_app.clients import Client
-from sessions_app.hub import Hub
-from sessions_app.journal import Journal
-from sessions_app.pump import Pump
-from tests.factories import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
+from sessions_app.connection import requests as services
+from sessions_app.connection.requester import Client
+from sessions_app.delivery.hub import Hub
+from sessions_app.delivery.pump import Pump
+from sessions_app.journal import writer as journal_module
+from sessions_app.journal.writer import Journal
+from tests.support.factories import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
 
 pytestmark = threads
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import services
+from tests.support import services
 
 
 @pytest.fixture(params=["1", "", None], ids=["required", "empty", "not set"])

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from sessions_app.batch import Growth, Logged
-from sessions_app.hub import Hub
+from sessions_app.delivery.hub import Hub
+from sessions_app.journal.batch import Growth, Logged
 
 A, B = uuid.uuid4(), uuid.uuid4()
 

@@ -10,14 +10,14 @@ from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents import database
 from agents.conf import Config
+from agents.database import threads as database
 from myagent.protocol.direct_events import SystemNotice
-from myagent.protocol.errors import ProtocolError
+from myagent.protocol.error_codes import ProtocolError
 from sessions_app import queries
-from sessions_app.batch import Growth, Logged
-from sessions_app.hub import Hub
-from sessions_app.pump import Pump
+from sessions_app.delivery.hub import Hub
+from sessions_app.delivery.pump import Pump
+from sessions_app.journal.batch import Growth, Logged
 
 MINE = "mine"
 SESSION = uuid.uuid4()

@@ -9,10 +9,10 @@ import uuid
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from sessions_app import wakeups
-from sessions_app.wakeups import GROUP, Wakeups
-from tests.redis_server import RedisServer
-from tests.services import program
+from sessions_app.delivery import wakeups
+from sessions_app.delivery.wakeups import GROUP, Wakeups
+from tests.support.redis_server import RedisServer
+from tests.support.services import program
 
 WAIT_SECONDS = 20
 SESSION = uuid.uuid4()
@@ -101,7 +101,7 @@ async def complaints(caplog, count):
 
 
 async def test_a_layer_that_is_not_there_is_asked_for_ever_and_keeps_nothing(redis, layer, heard, other, caplog):
-    caplog.set_level(logging.DEBUG, "sessions_app.wakeups")
+    caplog.set_level(logging.DEBUG, "myagent.wakeups")
     redis.kill()
     await complaints(caplog, 30)
     assert channels(layer) <= 2
@@ -110,7 +110,7 @@ async def test_a_layer_that_is_not_there_is_asked_for_ever_and_keeps_nothing(red
 
 
 async def test_what_cannot_be_understood_is_passed_over(layer, heard, other, caplog):
-    caplog.set_level(logging.DEBUG, "sessions_app.wakeups")
+    caplog.set_level(logging.DEBUG, "myagent.wakeups")
     await hear(heard, other, 1)
     for _ in range(3):
         await layer.group_send(GROUP, {"type": "myagent.grown", "from": "somebody else"})

@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from myagent.protocol.server_events import SessionEnd
-from sessions_app.batch import Batch, Refused
+from sessions_app.journal.batch import Batch, Refused
 from sessions_app.models import Event, Message, Run, Session
-from tests.factories import commit, database, deltas, message, new_session, partial, running
+from tests.support.factories import commit, database, deltas, message, new_session, partial, running
 
 pytestmark = database
 

@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 )
 
 from sessions_app import queries
-from sessions_app.batch import Refused
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.recovery import MAX_ATTEMPTS, RecoverRun
-from sessions_app.entries.requests import AnswerConfirmation, CancelRuns
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
+from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
+from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.models import Run
-from tests.factories import (
+from tests.support.factories import (
     answer,
     call_of,
     commit,

@@ -15,16 +15,16 @@ from django.db import InternalError, OperationalError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.database import in_thread
-from sessions_app import journal as module
+from agents.database.threads import in_thread
 from sessions_app import queries
-from sessions_app.batch import Refused
-from sessions_app.entries.base import Entry
-from sessions_app.entries.ownership import ClaimNext
-from sessions_app.entries.requests import CancelRuns, CreateSession, DeleteSession
-from sessions_app.journal import Journal, JournalClosed
+from sessions_app.journal import writer as module
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ownership import ClaimNext
+from sessions_app.journal.entries.sessions import CancelRuns, CreateSession, DeleteSession
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run, Session
-from tests.factories import (
+from tests.support.factories import (
     LEASE,
     answer,
     deltas,

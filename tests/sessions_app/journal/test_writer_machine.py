@@ -17,16 +17,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from myagent.events import RequestedCall
-from sessions_app import journal as module
-from sessions_app.batch import Growth, Refused
-from sessions_app.entries.base import Entry, RunRef
-from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.recovery import Recovered, RecoverRun
-from sessions_app.entries.requests import AnswerConfirmation, CancelRuns, CloseSession, DeleteSession, UpdateSession
-from sessions_app.entries.runs import StartCall
-from sessions_app.journal import Committed
+from sessions_app.journal import writer as module
+from sessions_app.journal.batch import Growth, Refused
+from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.recovery import Recovered, RecoverRun
+from sessions_app.journal.entries.runs import StartCall
+from sessions_app.journal.entries.sessions import (
+    AnswerConfirmation,
+    CancelRuns,
+    CloseSession,
+    DeleteSession,
+    UpdateSession,
+)
+from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.writer import Committed
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
-from tests.factories import (
+from tests.support.factories import (
     answer,
     assert_model_takes,
     call_of,
@@ -43,7 +49,7 @@ from tests.factories import (
     result,
     threads,
 )
-from tests.writers import Died, Trouble, Worker, separate_database
+from tests.support.writers import Died, Trouble, Worker, separate_database
 
 pytestmark = threads
 

@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from sessions_app.delta_sender import DeltaSender
-from sessions_app.pacer import DeltaPacer
+from sessions_app.runs.deltas import DeltaSender
+from sessions_app.runs.pacer import DeltaPacer
 
 
 class Journal:

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agents.registry import LoadedAgent
+from agents.loading.registry import LoadedAgent
 from myagent import create_react_agent
 from myagent.testing import ScriptedLLM
-from sessions_app.batch import Refused
-from sessions_app.driver import Equipment, RunDriver
-from sessions_app.entries.base import RunRef
-from sessions_app.entries.runs import LogEvents
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.runs import LogEvents
+from sessions_app.journal.entry import RunRef
 from sessions_app.queries import SessionGone
+from sessions_app.runs.driver import Equipment, RunDriver
 
 
 class SlowJournal:
@@ -77,5 +77,5 @@ async def test_a_run_whose_session_is_gone_before_it_was_read_is_let_go(driver, 
     with caplog.at_level(logging.INFO):
         await driver.drive()
     assert journal.outcomes == []
-    (said,) = [record for record in caplog.records if record.name == "sessions_app.driver"]
+    (said,) = [record for record in caplog.records if record.name == "myagent.runner"]
     assert said.levelno == logging.INFO and "is not ours any more" in said.getMessage()

@@ -8,7 +8,7 @@ import pytest
 
 from myagent.messages import Message
 from sessions_app.queries import Conversation
-from sessions_app.recent import RecentConversations
+from sessions_app.runs.history_cache import RecentConversations
 
 SESSION = uuid.uuid4()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_app.lease_trust import LeaseTrust
+from sessions_app.runs.lease_trust import LeaseTrust
 
 LEASE = 15
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_app.pacer import DeltaPacer
+from sessions_app.runs.pacer import DeltaPacer
 
 RUN = uuid.uuid4()
 

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from sessions_app.owners import Owner
+from sessions_app.runs.process_locks import Owner
 
 HOLDER = """
 import sys
 from pathlib import Path
-from sessions_app.owners import Owner
+from sessions_app.runs.process_locks import Owner
 owner = Owner(Path(sys.argv[1]))
 owner.acquire()
 print(owner.name, flush=True)

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from myagent.host import ConfirmationRequest
-from sessions_app import questions
-from sessions_app.entries.runs import AskConfirmation, LapseConfirmation
-from sessions_app.questions import Questions
-from sessions_app.translate import Translator
+from myagent.loop.host import ConfirmationRequest
+from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
+from sessions_app.runs import questions
+from sessions_app.runs.questions import Questions
+from sessions_app.runs.translate import Translator
 
 WAIT_SECONDS = 20
 

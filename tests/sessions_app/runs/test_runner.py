@@ -8,19 +8,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.allowances import Allowances
+from agents.budgets.allowances import Allowances
 from agents.conf import Config
-from agents.registry import Limits, LoadedAgent, Registry, set_registry
+from agents.loading.registry import Limits, LoadedAgent, Registry, set_registry
 from myagent import create_react_agent, tool
-from myagent.checkpoint import START
+from myagent.loop.checkpoint import START
 from sessions_app import queries
-from sessions_app import runner as module
-from sessions_app.batch import STALE_RUN, Refused
-from sessions_app.entries.base import RunRef
-from sessions_app.entries.ownership import ClaimNext, ReleaseRuns, RenewLeases
-from sessions_app.entries.recovery import Recovered, RecoverRun
-from sessions_app.owners import Owner
-from sessions_app.runner import Runner
+from sessions_app.journal.batch import STALE_RUN, Refused
+from sessions_app.journal.entries.ownership import ClaimNext, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.recovery import Recovered, RecoverRun
+from sessions_app.journal.entry import RunRef
+from sessions_app.runs import runner as module
+from sessions_app.runs.process_locks import Owner
+from sessions_app.runs.runner import Runner
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""What the look at open connections decides; what it does to people is tested in `test_flow_team`."""
+"""What the look at open connections decides; what it does to people is tested in `tests/server/test_team.py`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.access import Grant
-from sessions_app import watch
-from sessions_app.watch import Watch
+from agents.access.decision import Grant
+from sessions_app.upkeep import access_watch as watch
+from sessions_app.upkeep.access_watch import Watch
 
 WAIT_SECONDS = 20
 ALLOWANCES = SimpleNamespace(

@@ -15,16 +15,18 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from agents.conf import Config
-from agents.database import in_thread
+from agents.database.threads import in_thread
 from myagent.i18n import use_language
-from sessions_app import housekeeping, journal, queries
-from sessions_app.entries.housekeeping import PruneSession
-from sessions_app.entries.requests import CancelRuns, CloseSession
-from sessions_app.housekeeping import Housekeeper, compaction, compactions, prunable, prunes, streamed_answers
-from sessions_app.journal import Journal
+from sessions_app import queries
+from sessions_app.journal import writer as journal
+from sessions_app.journal.entries.housekeeping import PruneSession
+from sessions_app.journal.entries.sessions import CancelRuns, CloseSession
+from sessions_app.journal.writer import Journal
 from sessions_app.management import progress
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
-from tests.factories import (
+from sessions_app.upkeep import housekeeping
+from sessions_app.upkeep.housekeeping import Housekeeper, compaction, compactions, prunable, prunes, streamed_answers
+from tests.support.factories import (
     answer,
     call_of,
     commit,

@@ -1,4 +1,4 @@
-"""When an agent is loaded anew, and what becomes of the old version; whole reloads are in `test_flow_reload`."""
+"""When an agent is loaded again, and what happens to the old version; whole reloads: `tests/server/test_reload.py`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.conf import Config
-from agents.exceptions import AgentFileMissing
-from agents.registry import FailedAgent, LoadedAgent, Registry, set_registry
+from agents.loading.agent_file_errors import AgentFileMissing
+from agents.loading.registry import FailedAgent, LoadedAgent, Registry, set_registry
 from myagent import create_react_agent, tool
-from sessions_app import reloader as module
-from sessions_app.reloader import Reloader
+from sessions_app.upkeep import reloader as module
+from sessions_app.upkeep.reloader import Reloader
 
 NOW = datetime.now(UTC)
 LATER, LATEST = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)

@@ -11,17 +11,17 @@ from django.db import connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from agents.allowances import Allowance, Level
-from agents.budgets import Pace, Usage
+from agents.budgets.allowances import Allowance, Level
+from agents.models.budgets import Pace, Usage
 from myagent.llm import Usage as Tokens
-from myagent.protocol.errors import ErrorCode
-from sessions_app.batch import Batch
-from sessions_app.entries.recovery import RecoverRun
-from sessions_app.entries.requests import CancelRuns, DeleteSession
-from sessions_app.entries.runs import EndRun
+from myagent.protocol.error_codes import ErrorCode
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.entries.recovery import RecoverRun
+from sessions_app.journal.entries.runs import EndRun
+from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
 from sessions_app.models import Run
-from tests import factories
-from tests.factories import (
+from tests.support import factories
+from tests.support.factories import (
     LEASE,
     answer,
     call_of,
@@ -132,7 +132,7 @@ def test_what_is_rolled_back_is_not_counted(ann):
 def test_the_day_is_the_servers(ann, monkeypatch):
     ref = running(new_session(user_id=ann.pk))
     late = datetime(2026, 3, 29, 23, 30, tzinfo=UTC)
-    monkeypatch.setattr("sessions_app.batch.timezone.now", lambda: late)
+    monkeypatch.setattr("sessions_app.journal.batch.timezone.now", lambda: late)
     with override_settings(TIME_ZONE="Asia/Shanghai"):
         commit_one(answer(ref))
     (row,) = Usage.objects.values_list("day", flat=True)
@@ -208,7 +208,7 @@ def test_no_runs_at_all(ann):
 
 def test_messages_per_minute_are_counted_for_all_sessions_of_the_user(ann, monkeypatch):
     now = timezone.now()
-    monkeypatch.setattr("sessions_app.batch.timezone.now", lambda: now)
+    monkeypatch.setattr("sessions_app.journal.batch.timezone.now", lambda: now)
     allowance = Allowance(user_id=ann.pk, messages_per_minute=2)
     sessions = [new_session(user_id=ann.pk) for _ in range(3)]
     outcomes = commit(*(message(session_id, message_id="m", allowance=allowance) for session_id in sessions))

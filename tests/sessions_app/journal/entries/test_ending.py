@@ -3,10 +3,10 @@
 import pytest
 
 from myagent.protocol.server_events import StepResetMetadata, StepVoided, Thinking, ThinkingMetadata
-from sessions_app.entries.requests import CancelRuns
-from sessions_app.entries.runs import LogEvents
+from sessions_app.journal.entries.runs import LogEvents
+from sessions_app.journal.entries.sessions import CancelRuns
 from sessions_app.models import Confirmation, Message, ToolCall
-from tests.factories import (
+from tests.support.factories import (
     call_of,
     commit,
     commit_one,

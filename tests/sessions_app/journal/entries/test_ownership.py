@@ -11,11 +11,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.models import HostedAgent
-from sessions_app.batch import Batch
-from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.requests import AnswerConfirmation
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.sessions import AnswerConfirmation
 from sessions_app.models import Event, Run, Session
-from tests.factories import (
+from tests.support.factories import (
     LEASE,
     answer,
     call_of,

@@ -5,16 +5,16 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from myagent.checkpoint import OpenCall
 from myagent.llm import Usage
+from myagent.loop.checkpoint import OpenCall
 from myagent.protocol.server_events import StepResetMetadata, StepVoided, Thinking, ThinkingMetadata
-from sessions_app.batch import Refused
-from sessions_app.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
-from sessions_app.entries.recovery import MAX_ATTEMPTS, RecoverRun
-from sessions_app.entries.requests import AnswerConfirmation, CancelRuns
-from sessions_app.entries.runs import LapseConfirmation, LogEvents, StartCall
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
+from sessions_app.journal.entries.runs import LapseConfirmation, LogEvents, StartCall
+from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
 from sessions_app.models import Confirmation, Run, Session, ToolCall
-from tests.factories import (
+from tests.support.factories import (
     LEASE,
     USAGE,
     answer,

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from myagent.messages import Message, ToolCall
-from myagent.protocol.errors import ProtocolError
-from sessions_app import exports, models, queries
-from sessions_app.entries.requests import CancelRuns, DeleteSession
-from sessions_app.entries.restore import RestoreSession
-from sessions_app.state import LIMIT_BYTES, size_of, unseal
-from tests.factories import (
+from myagent.protocol.error_codes import ProtocolError
+from sessions_app import models, queries
+from sessions_app.journal.entries.restore import RestoreSession
+from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
+from sessions_app.state_export import reader as exports
+from sessions_app.state_export.seal import LIMIT_BYTES, size_of, unseal
+from tests.support.factories import (
     answer,
     assert_model_takes,
     call_of,

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from myagent.messages import Message as LibraryMessage
 from sessions_app import queries
-from sessions_app.batch import Refused
-from sessions_app.entries.base import RunRef
-from sessions_app.entries.ownership import ClaimNext
-from sessions_app.entries.requests import AnswerConfirmation, CancelRuns
-from sessions_app.entries.runs import LapseConfirmation, StartCall
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ownership import ClaimNext
+from sessions_app.journal.entries.runs import LapseConfirmation, StartCall
+from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
+from sessions_app.journal.entry import RunRef
 from sessions_app.models import Confirmation, Message, Run, Session, ToolCall
-from tests.factories import (
+from tests.support.factories import (
     LEASE,
     USAGE,
     answer,

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from sessions_app import journal
-from sessions_app.batch import Refused
-from sessions_app.entries.ownership import ClaimNext
-from sessions_app.entries.requests import (
+from sessions_app.journal import writer as journal
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.ownership import ClaimNext
+from sessions_app.journal.entries.sessions import (
     Acknowledge,
     AnswerConfirmation,
     CancelRuns,
@@ -19,7 +19,7 @@ from sessions_app.entries.requests import (
     UpdateSession,
 )
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
-from tests.factories import (
+from tests.support.factories import (
     LEASE,
     answer,
     call_of,

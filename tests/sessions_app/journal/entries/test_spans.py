@@ -7,14 +7,25 @@ import pytest
 from myagent.events import RequestedCall
 from myagent.llm import Reply, Usage
 from myagent.messages import Message
-from myagent.tracing import Span as Seen
-from sessions_app.entries.ownership import Lease
-from sessions_app.entries.recovery import RecoverRun
-from sessions_app.entries.requests import CancelRuns, DeleteSession
-from sessions_app.entries.spans import BeginSpan, EndSpan
+from myagent.tracing.spans import Span as Seen
+from sessions_app.journal.entries.ownership import Lease
+from sessions_app.journal.entries.recovery import RecoverRun
+from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
+from sessions_app.journal.entries.spans import BeginSpan, EndSpan
 from sessions_app.models import Span
-from sessions_app.span_recorder import SpanRecorder
-from tests.factories import answer, commit, commit_one, database, lapse, mine, new_session, refusals, run_of, running
+from sessions_app.runs.span_recorder import SpanRecorder
+from tests.support.factories import (
+    answer,
+    commit,
+    commit_one,
+    database,
+    lapse,
+    mine,
+    new_session,
+    refusals,
+    run_of,
+    running,
+)
 
 pytestmark = database
 HEIR = Lease("heir", seconds=60)

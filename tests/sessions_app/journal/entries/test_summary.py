@@ -7,10 +7,10 @@ import pytest
 from myagent.events import HistorySummarized
 from myagent.llm import Usage
 from sessions_app import queries
-from sessions_app.entries.requests import CancelRuns, DeleteSession
-from sessions_app.entries.runs import StoreSummary
+from sessions_app.journal.entries.runs import StoreSummary
+from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
 from sessions_app.models import Message, Summary
-from tests.factories import (
+from tests.support.factories import (
     answer,
     call_of,
     commit,

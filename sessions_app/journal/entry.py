@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sessions_app.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
