@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from inspect import signature
+from typing import Any, TypeVar
 
-from myagent.client.frames import Accepted, Replayed, ServerFrame
+from myagent.client.frames import ServerFrame
 from myagent.protocol.client_events import UserCreateSession, UserResponse, UserUpdateSession
 from myagent.protocol.client_fields import ClientEvent
+
+Kind = TypeVar("Kind")
 
 Content = str | Sequence[Mapping[str, Any]]
 """What a user says: text, or OpenAI content parts."""
@@ -37,6 +40,12 @@ def wire(event: ClientEvent | Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, "content": content}
 
 
+def with_request_id(event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The frame of an event with a request id, which comes back on the reply, and that id."""
+    request_id = new_id()
+    return {**event, "metadata": {**event.get("metadata", {}), "request_id": request_id}}, request_id
+
+
 def message(session_id: str, content: Content, message_id: str | None = None) -> dict[str, Any]:
     """A `user.message`; without a `message_id` it gets a new one."""
     metadata = {"message_id": message_id or new_id()}
@@ -57,21 +66,10 @@ def response(
     return {"event": "user.response", "session_id": session_id, "step_id": step_id, "content": content}
 
 
-def accepted(reply: ServerFrame) -> Accepted:
-    """What the notice `accepted` says."""
-    known = reply.metadata
-    return Accepted(
-        message_id=known["message_id"],
-        run_id=known["run_id"],
-        position=known["position"],
-        duplicate=known.get("duplicate", False),
-    )
-
-
-def replayed(notice: ServerFrame) -> Replayed:
-    """What the notice `replay` says."""
-    known = notice.metadata
-    return Replayed(count=known["replayed"], last_seq=known["last_seq"], run_status=known["run_status"])
+def read(kind: type[Kind], known: Mapping[str, Any], **more: Any) -> Kind:
+    """`known` and `more` as a dataclass; keys that this version does not know are left out."""
+    names = signature(kind).parameters
+    return kind(**{key: value for key, value in {**known, **more}.items() if key in names})
 
 
 def answers(frame: ServerFrame, request_id: str, answered_by: Callable[[ServerFrame], bool] | None = None) -> bool:

@@ -14,7 +14,7 @@ from myagent.client import (
     FrameTooLarge,
     HandshakeRefused,
     RequestRefused,
-    SteadyClient,
+    Client,
     stay_connected,
     steady,
 )
@@ -38,13 +38,13 @@ def short_pauses(monkeypatch):
 
 
 @asynccontextmanager
-async def steady_pair(**options: Any) -> AsyncIterator[tuple[SteadyClient, Peers, Peer]]:
+async def steady_pair(**options: Any) -> AsyncIterator[tuple[Client, Peers, Peer]]:
     async with listening() as peers, stay_connected(peers.url, **options) as client:
         yield client, peers, await peers.next()
         peers.finish()
 
 
-async def following(client: SteadyClient, peer: Peer) -> None:
+async def following(client: Client, peer: Peer) -> None:
     """Let the client follow the session `s`, whose log ends at 3."""
     resuming = asyncio.create_task(client.resume("s"))
     heard = await peer.heard("user.reconnect")
@@ -66,7 +66,7 @@ async def back(peers: Peers, *, last_seq: int, brings: tuple[dict[str, Any], ...
     return peer
 
 
-async def seqs(client: SteadyClient, count: int) -> list[int]:
+async def seqs(client: Client, count: int) -> list[int]:
     """The numbers of the next logged events."""
     found = []
     async for frame in client:
@@ -476,7 +476,7 @@ async def test_a_mistake_of_its_own_is_not_hidden(monkeypatch):
     async def broken(self, *_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(SteadyClient, "take", broken)
+    monkeypatch.setattr(Client, "take", broken)
     with pytest.raises(ZeroDivisionError):
         async with steady_pair() as (client, _peers, peer):
             await peer.say(logged(1))
