@@ -42,8 +42,8 @@ class Reconnecting:
         """The ids of own messages, and of the steps of own answers."""
         self._acknowledged: dict[str, int] = {}
         self._room = asyncio.Event()
-        self._waiting = 0
-        """The tasks that cannot continue before something is received."""
+        self._awaited: set[asyncio.Future[Any]] = set()
+        """What tasks wait for that is still to be received."""
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: OSError | ClientError | None = None
         self._keeping = asyncio.create_task(self._keep())
@@ -117,13 +117,13 @@ class Reconnecting:
     async def _wait(self, result: asyncio.Future[Result]) -> Result:
         """The result, unless this transport ends before there is one, which is raised."""
         self._raise_if_over()
-        self._waiting += 1
+        self._awaited.add(result)
         self._room.set()
         either: set[asyncio.Future[Any]] = {result, self._keeping}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waiting -= 1
+            self._awaited.remove(result)
         if not result.done():
             self._raise_if_over()
         return result.result()
@@ -158,7 +158,7 @@ class Reconnecting:
         if not is_news or is_own or (frame.is_refusal and any(item.is_repeated for item in settled)):
             return
         self.inbox.put(frame)
-        while len(self.inbox.unread) >= MAX_UNREAD and not self._waiting:
+        while len(self.inbox.unread) >= MAX_UNREAD and all(result.done() for result in self._awaited):
             self._room.clear()
             await self._room.wait()
 

@@ -8,20 +8,12 @@ from inspect import signature
 from typing import Any, TypeVar
 
 from myagent.client.frames import ServerFrame
-from myagent.protocol.client_events import UserCreateSession, UserResponse, UserUpdateSession
 from myagent.protocol.client_fields import ClientEvent
 
 Kind = TypeVar("Kind")
 
 Content = str | Sequence[Mapping[str, Any]]
 """What a user says: text, or OpenAI content parts."""
-
-# What these events say stands in their `content`; the fields of all others are at top level.
-_IN_CONTENT: dict[type[ClientEvent], dict[str, str]] = {
-    UserCreateSession: {"agent": "agent", "title": "title", "session_metadata": "metadata"},
-    UserUpdateSession: {"title": "title", "session_metadata": "metadata"},
-    UserResponse: {"confirmed": "confirmed", "args": "args", "tasks": "tasks", "reason": "reason"},
-}
 
 
 def new_id() -> str:
@@ -34,10 +26,8 @@ def wire(event: ClientEvent | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(event, ClientEvent):
         return dict(event)
     fields = event.model_dump(exclude_none=True)
-    if (inside := _IN_CONTENT.get(type(event))) is None:
-        return fields
-    content = {name: fields.pop(key) for key, name in inside.items() if key in fields}
-    return {**fields, "content": content}
+    content = {key: fields.pop(field) for key, field in event.content_fields.items() if field in fields}
+    return {**fields, "content": content} if event.content_fields else fields
 
 
 def with_request_id(event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -115,7 +115,7 @@ async def test_cancelled_waiting_loses_no_frame():
         await asyncio.sleep(0)
         waiting = asyncio.create_task(client.wait_for("agent.thinking"))
         await asyncio.sleep(0)
-        waiter = client._waiters[1]
+        waiter = client._transport.inbox._waiters[1]
         await peer.say(logged(1))
         # Cancelled when the other task has handed it the frame and it could not return it yet.
         while not waiter.frame.done():
@@ -249,7 +249,7 @@ async def test_requests_that_an_event_of_the_session_answers(ask, sent, reply):
         assert (heard["session_id"], heard.get("content")) == ("s", sent)
         await peer.say(logged(1, reply, session="another"), logged(2, reply))
         await asking
-        assert [frame.session_id for frame in client._unread] == ["another"]
+        assert [frame.session_id for frame in client.unread] == ["another"]
         asking = asyncio.create_task(ask(client))
         await peer.answer({"event": "agent.error", "metadata": {"code": "session_not_found"}})
         with pytest.raises(RequestRefused):

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from myagent.client import (
+    Client,
     ConnectionLost,
     FrameTooLarge,
     HandshakeRefused,
     RequestRefused,
-    Client,
+    reconnecting,
     stay_connected,
-    steady,
 )
-from myagent.client.backoff import Backoff
+from myagent.client.reconnect_loop import Backoff
 from tests.support.peer import GREETING, Peer, Peers, accepted, listening, logged, replay_notice
 
 SESSION = {
@@ -33,8 +33,8 @@ SESSION = {
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr("myagent.client.line.Backoff", lambda: Backoff(first=0.01, most=0.05))
-    monkeypatch.setattr("myagent.client.line.LIMIT_SECONDS", 0.01)
+    monkeypatch.setattr("myagent.client.reconnect_loop.Backoff", lambda: Backoff(first=0.01, most=0.05))
+    monkeypatch.setattr("myagent.client.reconnect_loop.LIMIT_SECONDS", 0.01)
 
 
 @asynccontextmanager
@@ -318,7 +318,7 @@ async def test_a_frame_that_is_too_large_for_the_client_is_not_its_message(monke
 
 
 async def test_what_was_read_is_acknowledged(monkeypatch):
-    monkeypatch.setattr("myagent.client.line.ACK_SECONDS", 0.01)
+    monkeypatch.setattr("myagent.client.reconnect_loop.ACK_SECONDS", 0.01)
     async with steady_pair() as (client, _peers, peer):
         await following(client, peer)
         await peer.say(logged(4), logged(5))
@@ -396,7 +396,7 @@ async def test_a_session_is_resumed_once():
 
 
 async def test_a_slow_reader_holds_the_server_up_and_still_gets_replies(monkeypatch):
-    monkeypatch.setattr(steady, "MAX_UNREAD", 5)
+    monkeypatch.setattr(reconnecting, "MAX_UNREAD", 5)
     async with steady_pair() as (client, _peers, peer):
         await following(client, peer)
         await peer.say(*(logged(seq) for seq in range(4, 40)))
@@ -406,7 +406,7 @@ async def test_a_slow_reader_holds_the_server_up_and_still_gets_replies(monkeypa
         assert await seqs(client, 36) == list(range(4, 40))
         await peer.say(*(logged(seq) for seq in range(40, 400)))
         assert await seqs(client, 1) == [40]
-        assert len(client._unread) <= 5
+        assert len(client.unread) <= 5
         assert await seqs(client, 359) == list(range(41, 400))
 
 
@@ -476,7 +476,7 @@ async def test_a_mistake_of_its_own_is_not_hidden(monkeypatch):
     async def broken(self, *_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Client, "take", broken)
+    monkeypatch.setattr(reconnecting.Reconnecting, "take", broken)
     with pytest.raises(ZeroDivisionError):
         async with steady_pair() as (client, _peers, peer):
             await peer.say(logged(1))
@@ -517,7 +517,7 @@ async def test_iteration_after_the_end():
 
 
 async def test_leaving_does_not_wait_for_a_server_that_is_silent(monkeypatch):
-    monkeypatch.setattr(steady, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(reconnecting, "CLOSE_SECONDS", 0.05)
     async with listening() as peers, asyncio.timeout(5):
         async with stay_connected(peers.url):
             peer = await peers.next()
