@@ -29,7 +29,7 @@ TERMINATED = 143
 
 
 class Chat(ABC):
-    """One session on one steady client. Everything is printed by `run`; whatever else happens only wakes it."""
+    """One session on one reconnecting client. Everything is printed by `run`; whatever else happens only wakes it."""
 
     shows_history = True
 

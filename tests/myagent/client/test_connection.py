@@ -79,6 +79,18 @@ async def test_cursors_of_an_earlier_connection():
         assert await peer.heard() == {"event": "user.ack", "session_id": "s", "last_seq": 6}
 
 
+async def test_resuming_from_an_event_that_was_received_before():
+    async with pair(cursors={"s": 4}) as (client, peer):
+        resuming = asyncio.create_task(client.resume("s", 2))
+        heard = await peer.heard()
+        assert (heard["event"], heard["last_seq"]) == ("user.reconnect", 2)
+        notice = replay_notice(2, 4)
+        notice["metadata"]["request_id"] = heard["metadata"]["request_id"]
+        await peer.say(logged(3), logged(4), notice)
+        assert (await resuming).count == 2
+        assert [frame.seq for frame in client.unread] == [3, 4]
+
+
 async def test_waiting_leaves_other_frames_unread_and_in_order():
     async with pair() as (client, peer):
         await peer.say(logged(1), logged(2), logged(3, "agent.final_answer"), logged(4))
