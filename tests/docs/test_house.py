@@ -57,7 +57,9 @@ def test_a_folder_has_few_files(folder):
 
 
 def test_no_file_is_too_long():
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in product_files()}
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in product_files()
+    }
     assert lengths
     assert {name: lines for name, lines in lengths.items() if lines > LINES} == {}
 
