@@ -298,7 +298,8 @@ def test_the_server_itself_and_installed_packages_stay(write, monkeypatch):
     monkeypatch.setattr(module.apps, "get_app_configs", lambda: [app])
     importlib.import_module("rn_installed")
     load_agent(source)
-    before = {name: sys.modules[name] for name in (*names, "rn_installed", "agents.loading.hot_reload", "json", "__main__")}
+    kept = (*names, "rn_installed", "agents.loading.hot_reload", "json", "__main__")
+    before = {name: sys.modules[name] for name in kept}
     reload_agent(source)
     assert {name for name, module in before.items() if sys.modules[name] is not module} == {"rn_mine", "rn_mine.code"}
 
