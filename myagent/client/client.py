@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from myagent.client.connection import Connection, open_connection
+from myagent.client.connection import SingleConnection, open_connection
 from myagent.client.errors import ConnectionLost
 from myagent.client.frames import Accepted, Match, Replayed, ServerFrame, predicate
 from myagent.client.reconnect_loop import Link
@@ -36,7 +36,7 @@ class Client(SessionRequests):
     leave an empty session behind.
     """
 
-    def __init__(self, transport: Connection | Reconnecting) -> None:
+    def __init__(self, transport: SingleConnection | Reconnecting) -> None:
         self._transport = transport
 
     @property
@@ -62,7 +62,7 @@ class Client(SessionRequests):
     @property
     def unread(self) -> tuple[ServerFrame, ...]:
         """The frames that were received and not handed out yet."""
-        return tuple(self._transport.inbox.unread)
+        return tuple(self._transport.unread.frames)
 
     # --- conversations ---
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidPro
 
 from myagent.client.errors import ConnectionLost, HandshakeRefused, granted
 from myagent.client.frames import ServerFrame
-from myagent.client.inbox import Inbox
+from myagent.client.unread_frames import UnreadFrames
 from myagent.client.wire import answers, with_request_id
 
 MAX_FRAME_BYTES = 32 * 2**20
@@ -23,7 +23,7 @@ OPEN_SECONDS = 30.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Connection:
+class SingleConnection:
     """An open WebSocket whose server has greeted; made by `open_connection`. The transport of `connect`.
 
     Frames are received only while a task waits for one, so a slow reader slows the server down.
@@ -33,7 +33,7 @@ class Connection:
 
     def __init__(self, socket: ClientConnection, cursors: Mapping[str, int] | None) -> None:
         self.socket = socket
-        self.inbox = Inbox()
+        self.unread = UnreadFrames()
         self.cursors = dict(cursors or {})
         self.connection_id = ""
         self.agents: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Connection:
         self._reading = asyncio.Lock()
 
     @property
-    def newest(self) -> Connection:
+    def newest(self) -> SingleConnection:
         return self
 
     async def read_greeting(self) -> None:
@@ -78,7 +78,7 @@ class Connection:
         await self.send({"event": "user.ack", "session_id": session_id, "last_seq": self.cursors.get(session_id, 0)})
 
     async def wait_for(self, matches: Callable[[ServerFrame], bool]) -> ServerFrame:
-        return await self.inbox.wait_for(matches, self._receive_until)
+        return await self.unread.wait_for(matches, self._receive_until)
 
     async def _receive_until(self, wanted: asyncio.Future[ServerFrame]) -> None:
         while not wanted.done():
@@ -87,7 +87,7 @@ class Connection:
                     self._take(await self.receive())
 
     async def receive(self) -> ServerFrame:
-        """The next frame, past the inbox. Raises `ConnectionLost`, and `ValueError` for what is no frame of ours."""
+        """The next frame, past the unread ones. Raises `ConnectionLost`, and `ValueError` for what is no frame of ours."""
         try:
             return ServerFrame.parse(await self.socket.recv())
         except ConnectionClosed as closed:
@@ -98,7 +98,7 @@ class Connection:
             if frame.seq <= self.cursors.get(frame.session_id, 0):
                 return
             self.cursors[frame.session_id] = frame.seq
-        self.inbox.put(frame)
+        self.unread.put(frame)
 
     async def close(self) -> None:
         closing = asyncio.create_task(self.socket.close())
@@ -117,11 +117,11 @@ class Connection:
 @asynccontextmanager
 async def open_connection(
     url: str, token: str | None, cursors: Mapping[str, int] | None = None
-) -> AsyncIterator[Connection]:
+) -> AsyncIterator[SingleConnection]:
     """Connect to a server; the connection ends with the block. Raises as `connect` does."""
     # A header and not the query: URLs end up in logs.
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    connection = Connection(await _open(url, headers), cursors)
+    connection = SingleConnection(await _open(url, headers), cursors)
     try:
         await connection.read_greeting()
         yield connection

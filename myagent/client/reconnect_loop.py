@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from myagent.client.connection import Connection, open_connection
+from myagent.client.connection import SingleConnection, open_connection
 from myagent.client.errors import ClientError, ConnectionLost, HandshakeRefused
 from myagent.client.frames import ServerFrame
 from myagent.protocol.error_codes import CloseCode
@@ -74,7 +74,7 @@ class ReconnectLoop:
     def __init__(
         self, url: str, *, token: str | None, mail: Mail, on_link: Callable[[Link], None], give_up_after: float | None
     ) -> None:
-        self.connection: Connection
+        self.connection: SingleConnection
         """The newest one, there from the first `Link` without an error."""
         self._url, self._token = url, token
         self._mail = mail
@@ -113,7 +113,7 @@ class ReconnectLoop:
             return self._number == 0
         return isinstance(error, (ConnectionLost, HandshakeRefused)) and error.is_final
 
-    async def _converse(self, connection: Connection) -> NoReturn:
+    async def _converse(self, connection: SingleConnection) -> NoReturn:
         self._number += 1
         self.connection, self._is_up = connection, True
         self._on_link(Link())

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from myagent.client.connection import Connection
+from myagent.client.connection import SingleConnection
 from myagent.client.cursors import Cursors
 from myagent.client.errors import ClientError, ConnectionLost, FrameTooLarge, RequestRefused, granted
 from myagent.client.frames import ServerFrame
-from myagent.client.inbox import Inbox
 from myagent.client.outbox import Outbox, Outgoing, outgoing, shows_arrival
 from myagent.client.reconnect_loop import Link, ReconnectLoop
+from myagent.client.unread_frames import UnreadFrames
 from myagent.protocol.error_codes import CloseCode, ErrorCode
 
 Result = TypeVar("Result")
@@ -32,7 +32,7 @@ class Reconnecting:
     def __init__(
         self, url: str, *, token: str | None, on_link: Callable[[Link], None] | None, give_up_after: float | None
     ) -> None:
-        self.inbox = Inbox()
+        self.unread = UnreadFrames()
         self._loop = ReconnectLoop(
             url, token=token, mail=self, on_link=partial(self._report, on_link), give_up_after=give_up_after
         )
@@ -49,7 +49,7 @@ class Reconnecting:
         self._keeping = asyncio.create_task(self._keep())
 
     @property
-    def newest(self) -> Connection:
+    def newest(self) -> SingleConnection:
         return self._loop.connection
 
     @property
@@ -110,7 +110,7 @@ class Reconnecting:
         await self._loop.flush()
 
     async def wait_for(self, matches: Callable[[ServerFrame], bool]) -> ServerFrame:
-        frame = await self.inbox.wait_for(matches, self._wait)
+        frame = await self.unread.wait_for(matches, self._wait)
         self._room.set()
         return frame
 
@@ -139,7 +139,7 @@ class Reconnecting:
         yield from self._outbox.unsent(connection)
 
     def acknowledgements(self) -> Iterator[Mapping[str, Any]]:
-        unread = {frame.session_id: frame.seq for frame in reversed(self.inbox.unread) if frame.seq is not None}
+        unread = {frame.session_id: frame.seq for frame in reversed(self.unread.frames) if frame.seq is not None}
         for session_id, received in self.cursors.items():
             read = unread[session_id] - 1 if session_id in unread else received
             if self._acknowledged.get(session_id, 0) < read:
@@ -157,8 +157,8 @@ class Reconnecting:
             raise ConnectionLost(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)  # and do it again after a pause
         if not is_news or is_own or (frame.is_refusal and any(item.is_repeated for item in settled)):
             return
-        self.inbox.put(frame)
-        while len(self.inbox.unread) >= MAX_UNREAD and all(result.done() for result in self._awaited):
+        self.unread.put(frame)
+        while len(self.unread.frames) >= MAX_UNREAD and all(result.done() for result in self._awaited):
             self._room.clear()
             await self._room.wait()
 

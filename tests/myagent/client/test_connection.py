@@ -127,7 +127,7 @@ async def test_cancelled_waiting_loses_no_frame():
         await asyncio.sleep(0)
         waiting = asyncio.create_task(client.wait_for("agent.thinking"))
         await asyncio.sleep(0)
-        waiter = client._transport.inbox._waiters[1]
+        waiter = client._transport.unread._waiters[1]
         await peer.say(logged(1))
         # Cancelled when the other task has handed it the frame and it could not return it yet.
         while not waiter.frame.done():

@@ -16,11 +16,11 @@ class _Waiter:
     frame: asyncio.Future[ServerFrame]
 
 
-class Inbox:
+class UnreadFrames:
     """A queue of frames. Each is handed out once: to the first task that waits for it, else to the next that asks."""
 
     def __init__(self) -> None:
-        self.unread: deque[ServerFrame] = deque()
+        self.frames: deque[ServerFrame] = deque()
         self._waiters: list[_Waiter] = []
 
     def put(self, frame: ServerFrame) -> None:
@@ -29,7 +29,7 @@ class Inbox:
             if not waiter.frame.done() and waiter.matches(frame):
                 waiter.frame.set_result(frame)
                 return
-        self.unread.append(frame)
+        self.frames.append(frame)
 
     async def wait_for(
         self,
@@ -37,9 +37,9 @@ class Inbox:
         arrival: Callable[[asyncio.Future[ServerFrame]], Awaitable[object]],
     ) -> ServerFrame:
         """The first frame that matches, unread or to come; `arrival` waits for the future of one that is to come."""
-        for frame in self.unread:
+        for frame in self.frames:
             if matches(frame):
-                self.unread.remove(frame)
+                self.frames.remove(frame)
                 return frame
         waiter = _Waiter(matches, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
@@ -48,7 +48,7 @@ class Inbox:
             return waiter.frame.result()
         except asyncio.CancelledError:
             if waiter.frame.done():
-                self.unread.appendleft(waiter.frame.result())
+                self.frames.appendleft(waiter.frame.result())
             raise
         finally:
             self._waiters.remove(waiter)
