@@ -87,7 +87,7 @@ class SingleConnection:
                     self._take(await self.receive())
 
     async def receive(self) -> ServerFrame:
-        """The next frame, past the unread ones. Raises `ConnectionLost`, and `ValueError` for what is no frame of ours."""
+        """The next frame from the socket. Raises `ConnectionLost`, and `ValueError` for what is no frame of ours."""
         try:
             return ServerFrame.parse(await self.socket.recv())
         except ConnectionClosed as closed:
