@@ -21,6 +21,7 @@ from myagent.exceptions import RetryTool, RunCancelled, ToolFailed
 from myagent.host import ConfirmationRequest, Decision, Host, RunContext
 from myagent.i18n import gettext as _
 from myagent.messages import Message
+from myagent.pending_answer import ConfirmNotAwaited
 from myagent.prepared_calls import PreparedCall
 from myagent.protocol.vocabulary import ToolStatus
 from myagent.state import changed, snapshot
@@ -117,6 +118,7 @@ class _Caller:
         self.context._loop = asyncio.get_running_loop()
         self.context._report = self._progress
         self.context._ask = self._ask
+        self.context._unasked = set()
         self._limit: asyncio.Timeout | None = None
         self._left: float | None = None
         self._asking: set[asyncio.Task[Any] | None] = set()
@@ -204,7 +206,11 @@ class _Caller:
     async def _execute(self, tool: BaseTool, arguments: Mapping[str, Any]) -> Any:
         async with asyncio.timeout(tool.timeout) as self._limit:
             try:
-                return await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+                value = await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+                unasked = next(iter(self.context._unasked), None)
+                if unasked is not None:
+                    raise ConfirmNotAwaited(unasked.question)
+                return value
             finally:
                 # A thread that is given up, or a task the tool left behind, may still wait for an answer.
                 asking, self._asking = self._asking, set()
