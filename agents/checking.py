@@ -10,7 +10,7 @@ from agents.conf import Config
 from agents.exceptions import AgentFileError, NoAgentLoaded
 from agents.llms import model_name
 from agents.registry import LoadedAgent, Registry
-from myagent.inspection.agents import inspect_agent
+from myagent.inspection.agent_checks import inspect_agent
 from myagent.inspection.finding import Finding, Place, Severity
 from myagent.inspection.sources import place_of
 from myagent.tool.base_tool import BaseTool

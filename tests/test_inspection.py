@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from myagent import BaseTool, create_react_agent, i18n, tool
-from myagent.inspection.agents import inspect_agent
+from myagent.inspection.agent_checks import inspect_agent
 from myagent.inspection.finding import Severity
 from myagent.tool.terminate import Terminate
 

@@ -11,7 +11,7 @@ from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.inspection.code import asks_by_itself, inspect_code
 from myagent.inspection.finding import NOWHERE, Finding, Place, Severity
-from myagent.inspection.parameters import inspect_parameters
+from myagent.inspection.schema_checks import inspect_parameters
 from myagent.inspection.sources import place_of
 from myagent.tool.base_tool import BaseTool
 
