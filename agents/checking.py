@@ -11,8 +11,7 @@ from agents.exceptions import AgentFileError, NoAgentLoaded
 from agents.llms import model_name
 from agents.registry import LoadedAgent, Registry
 from myagent.inspection.agent_checks import inspect_agent
-from myagent.inspection.finding import Finding, Place, Severity
-from myagent.inspection.sources import place_of
+from myagent.inspection.finding import Finding, Place, Severity, place_of
 from myagent.tool.base_tool import BaseTool
 
 

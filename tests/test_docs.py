@@ -225,7 +225,7 @@ def test_every_option_of_the_command_is_in_both_readmes(command, tmp_path):
 def test_every_finding_of_the_check_is_documented():
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "myagent" / "inspection").glob("*.py"))
     codes = set(re.findall(r'_(?:finding|warning)\(\s*"(\w+)"', sources))
-    assert {"no_description", "blocking_call", "parameter_unfillable"} <= codes
+    assert {"no_description", "dangerous_tool", "parameter_unfillable"} <= codes
     assert {code for code in codes if f"`{code}`" not in section("docs/agents.md", "Checking")} == set()
 
 
