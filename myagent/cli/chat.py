@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.text import Text
 
 from myagent.cli.language import add_language_option, speak
-from myagent.cli.words import HelpFormatter
 from myagent.client import ClientError
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
@@ -40,7 +39,7 @@ BROKEN_PIPE = 141
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Parse the arguments and converse; returns the exit code."""
     speak(arguments)
-    parser = argparse.ArgumentParser(prog=prog, description=description(), formatter_class=HelpFormatter)
+    parser = argparse.ArgumentParser(prog=prog, description=description())
     add_arguments(parser)
     return chat(vars(parser.parse_args(arguments)))
 
