@@ -21,6 +21,7 @@ from typing import Any, Self
 from myagent.testing.server_process import ServerProcess
 from tests.model_server import ModelServer
 from tests.services import give_sqlite_tables, is_postgres, postgres_database
+from tests.support import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENTS = Path(__file__).resolve().parent / "agents_for_tests"
@@ -31,6 +32,9 @@ LEASE_SECONDS = 2
 
 class AgentServer(ServerProcess):
     """`manage.py runagent` on a folder of its own; `files` are names in `tests/agents_for_tests`.
+
+    It is forked from a process that has the libraries in memory (`tests.support.zygote`), unless `exec` is set: for
+    tests of what the interpreter does at its start and its end.
 
     `settings` are keys of the MYAGENT dict, `environment` further variables; a variable that is None is not set.
     When the tests run with the DATABASE_URL of a PostgreSQL, and `environment` names none, the server's data is there,
@@ -45,7 +49,9 @@ class AgentServer(ServerProcess):
         options: Iterable[str] = (),
         settings: dict[str, Any] | None = None,
         environment: dict[str, str | None] | None = None,
+        exec: bool = False,
     ) -> None:
+        self._popen = subprocess.Popen if exec else forked.Popen
         self._files = [str(AGENTS / name) for name in files]
         self._options = list(options)
         if is_postgres(os.environ.get("DATABASE_URL", "")):
@@ -83,7 +89,7 @@ class AgentServer(ServerProcess):
         It has to end with `code`; returns what it prints, on standard error unless that is 0.
         """
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        done = subprocess.run(
+        done = forked.run(
             command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == code, done.stdout + done.stderr

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forked
+
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = [sys.executable, "-m", "myagent.cli.server"]
 SCRIPT = [str(ROOT / "scripts" / "myagent-ws")]
@@ -57,7 +59,7 @@ def python_path():
 
 
 def run(command, folder, *, stdin="", **extra):
-    return subprocess.run(
+    return forked.run(
         command,
         cwd=folder,
         env=environment(folder, **extra),

@@ -17,6 +17,7 @@ from tests.markdown import ROOT, Block, blocks
 from tests.model_replies import text
 from tests.model_server import ModelServer
 from tests.services import libpq, program
+from tests.support import forked
 from tests.test_cli import serving
 from tests.test_docs import PAGES, TRANSLATED, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
 from tests.test_sso import RSA, pem
@@ -133,7 +134,7 @@ def test_settings_of_ones_own(folder, name, block):  # noqa: F811
     environ = shell_environment(folder, DJANGO_SETTINGS_MODULE="own_settings")
     environ["PYTHONPATH"] = os.pathsep.join([str(folder), environ["PYTHONPATH"]])
     command = [sys.executable, "manage.py", "check", "--fail-level", "ERROR"]
-    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    result = forked.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
 
 

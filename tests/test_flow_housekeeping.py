@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 
 import pytest
@@ -13,6 +12,7 @@ from tests.flow import PARTIAL, check_log, ended, kinds, refusal, text_of, turn,
 from tests.model_replies import text
 from tests.processes import KINDS, two_servers
 from tests.server import ROOT, AgentServer
+from tests.support import forked
 
 COMMAND_SECONDS = 60
 AGE = """
@@ -30,7 +30,7 @@ for session in Session.objects.filter(pk__in=IDS):
 def manage(server, *words, stdin=None):
     """Run a command beside the server, on its data; returns what it said."""
     command = [sys.executable, str(ROOT / "manage.py"), *words]
-    done = subprocess.run(
+    done = forked.run(
         command,
         cwd=server.folder,
         env=server._environment,
