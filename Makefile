@@ -51,13 +51,13 @@ check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and trans
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -q tests/test_translations.py
+	$(BIN)/python -m pytest -q tests/docs/test_translations.py
 
 bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
 
 pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
-	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.docs.pictures
 
 format: $(STAMPS)/dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from myagent.client import Client, Match, ServerFrame, connect
-from tests.admin import ann, boss  # noqa: F401 - fixtures
-from tests.model_server import ModelServer
-from tests.server import AgentServer
-from tests.services import postgres_url, redis_url  # noqa: F401 - fixtures
+from tests.support.admin_pages import ann, boss  # noqa: F401 - fixtures
+from tests.support.agent_server import AgentServer
+from tests.support.model_server import ModelServer
+from tests.support.services import postgres_url, redis_url  # noqa: F401 - fixtures
 
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):

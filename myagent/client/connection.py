@@ -28,7 +28,7 @@ from myagent.client.errors import ConnectionLost, HandshakeRefused, RequestRefus
 from myagent.client.frames import Accepted, Match, Replayed, ServerFrame, predicate
 from myagent.client.sessions import SessionRequests
 from myagent.client.wire import Content, accepted, answers, message, new_id, replayed, response, wire
-from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.client_fields import ClientEvent
 
 MAX_FRAME_BYTES = 32 * 2**20
 OPEN_SECONDS = 30.0

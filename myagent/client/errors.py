@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from myagent.client.frames import ServerFrame
 from myagent.exceptions import MyAgentError
-from myagent.protocol.errors import CloseCode
+from myagent.protocol.error_codes import CloseCode
 
 
 class ClientError(MyAgentError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from myagent.client.frames import ServerFrame
 from myagent.client.wire import new_id
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 
 
 @dataclass(slots=True)

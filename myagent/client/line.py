@@ -11,7 +11,7 @@ from myagent.client.backoff import Backoff
 from myagent.client.connection import Client, any_frame, connect
 from myagent.client.errors import ClientError, ConnectionLost, HandshakeRefused
 from myagent.client.frames import ServerFrame
-from myagent.protocol.errors import CloseCode
+from myagent.protocol.error_codes import CloseCode
 
 ACK_SECONDS = 1.0
 SETTLED_SECONDS = 3.0

@@ -12,7 +12,7 @@ import orjson
 from myagent.client.errors import FrameTooLarge
 from myagent.client.frames import ServerFrame
 from myagent.client.wire import answers, new_id, wire
-from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.client_fields import ClientEvent
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

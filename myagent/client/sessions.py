@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from myagent.client.frames import ServerFrame
-from myagent.protocol.client_base import ClientEvent
+from myagent.protocol.client_fields import ClientEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

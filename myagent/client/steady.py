@@ -16,8 +16,8 @@ from myagent.client.line import Line, Link
 from myagent.client.outbox import Outbox, Outgoing, outgoing
 from myagent.client.sessions import SessionRequests
 from myagent.client.wire import Content, accepted, message, replayed, response
-from myagent.protocol.client_base import ClientEvent
-from myagent.protocol.errors import CloseCode, ErrorCode
+from myagent.protocol.client_fields import ClientEvent
+from myagent.protocol.error_codes import CloseCode, ErrorCode
 
 CLOSE_SECONDS = 2.0
 MAX_UNREAD = 1_000

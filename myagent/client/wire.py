@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from myagent.client.frames import Accepted, Replayed, ServerFrame
-from myagent.protocol.client_base import ClientEvent
 from myagent.protocol.client_events import UserCreateSession, UserResponse, UserUpdateSession
+from myagent.protocol.client_fields import ClientEvent
 
 Content = str | Sequence[Mapping[str, Any]]
 """What a user says: text, or OpenAI content parts."""

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from myagent.i18n import gettext as _
-from myagent.protocol.client_base import (
+from myagent.protocol.client_fields import (
     ClientEvent,
     CursorEvent,
     SessionEvent,

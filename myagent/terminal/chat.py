@@ -13,14 +13,14 @@ from typing import Any
 from myagent.client import ClientError, FrameTooLarge, Link, RequestRefused, SteadyClient
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
-from myagent.terminal.asking import Asking, Interrupted, Left, Woken
 from myagent.terminal.blocks import Failed, Note
 from myagent.terminal.confirmation import Confirmation, Decision
+from myagent.terminal.error_words import refused_words, too_large
 from myagent.terminal.feed import Feed
-from myagent.terminal.goals import GoOn, Leave, Next
+from myagent.terminal.input import Asking, Interrupted, Left, Woken
 from myagent.terminal.keyboard import quiet
 from myagent.terminal.screen import Screen
-from myagent.terminal.words import refused_words, too_large
+from myagent.terminal.transitions import GoOn, Leave, Next
 from myagent.text import clean
 
 REDRAW_SECONDS = 0.1

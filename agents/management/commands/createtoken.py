@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from agents.audit import note_made
-from agents.management.base import PlainCommand, names, period, speak_early
+from agents.management.plain_command import PlainCommand, names, period, speak_early
 from agents.models import AccessToken, HostedAgent
 from myagent.i18n import gettext as _
 
