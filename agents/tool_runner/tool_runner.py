@@ -18,7 +18,7 @@ from myagent.tool.base_tool import BaseTool
 logger = logging.getLogger("myagent.tools")
 
 
-class ToolLoops:
+class ToolRunner:
     """One tool loop for each agent's `async def` tools, and daemon threads for its `def` tools.
 
     Versions of an agent have nothing in common; an old one is ended when nothing uses it any more.
@@ -46,7 +46,7 @@ class ToolLoops:
         Cancelling this cancels the code and does not wait for it; a late result is dropped.
         """
         if self._closed:
-            raise RuntimeError("The tool loops are closed.")
+            raise RuntimeError("The tool runner is closed.")
         agent = self._agents.get((agent_name, version))
         if agent is None:
             agent = self._agents[agent_name, version] = AgentTools(agent_name, self._threads)
