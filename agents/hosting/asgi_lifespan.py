@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from agents.hosting.asgi_types import Application, AsgiMessage
 from myagent.i18n import gettext as _
 
 logger = logging.getLogger("myagent.server")
-
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Scope = MutableMapping[str, Any]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ANSWERED_SECONDS = 1
 """Seconds for what an application still does after its last answer."""
@@ -37,8 +32,8 @@ class Lifespan:
     def __init__(self, application: Application) -> None:
         self.state: dict[str, Any] = {}
         self._application = application
-        self._events: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-        self._answer: asyncio.Future[Mapping[str, Any]] | None = None
+        self._events: asyncio.Queue[AsgiMessage] = asyncio.Queue()
+        self._answer: asyncio.Future[AsgiMessage] | None = None
         self._task: asyncio.Task[None] | None = None
         self._started = False
 
@@ -83,16 +78,16 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         await self._application(scope, self._events.get, self._send)
 
-    async def _ask(self, event: str, task: asyncio.Task[None]) -> Mapping[str, Any] | None:
+    async def _ask(self, event: str, task: asyncio.Task[None]) -> AsgiMessage | None:
         """The answer to `event`; None when the application ended without one."""
-        answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[AsgiMessage] = asyncio.get_running_loop().create_future()
         self._answer = answer
         self._events.put_nowait({"type": event})
         ends: tuple[asyncio.Future[Any], ...] = (task, answer)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         return answer.result() if answer.done() else None
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
+    async def _send(self, message: AsgiMessage) -> None:
         expected = _SHUTDOWN_ANSWERS if self._started else _STARTUP_ANSWERS
         if self._answer is None or self._answer.done() or message["type"] not in expected:
             raise ValueError(f"{message['type']!r} cannot be sent now. Send one of {', '.join(expected)}, once.")

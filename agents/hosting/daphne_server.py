@@ -25,13 +25,13 @@ from twisted.logger import (
 )
 
 from agents.hosting.access_log import AccessLog
-from agents.hosting.asgi_lifespan import Application, Lifespan, Receive, Scope, Send, StartupFailed
-from agents.hosting.flow_control import HostingLimits, Message
+from agents.hosting.asgi_lifespan import Lifespan, StartupFailed
+from agents.hosting.asgi_types import Application, AsgiMessage, Receive, Scope, Send
+from agents.hosting.connection_host import HostingLimits
 from agents.hosting.http import AgentHTTPFactory, AgentRequest
 from agents.hosting.sockets import BACKLOG, bind, trouble
 from agents.hosting.stop_signals import StopSignals
-from agents.hosting.websocket import AgentWebSocket
-from agents.hosting.websocket_factory import websocket_factory
+from agents.hosting.websocket import AgentWebSocket, AgentWebSocketFactory
 
 logger = logging.getLogger("myagent.server")
 
@@ -54,7 +54,7 @@ class _Connection:
     was_killed: bool = False
 
 
-class AgentServer(daphne.server.Server):
+class DaphneServer(daphne.server.Server):
     """Serves one ASGI application. `run()` blocks the main thread until a signal or `stop()`; it works once a process.
 
     SIGINT and SIGTERM stop it in order: no new connections, then the application's lifespan shutdown (its work may go
@@ -105,7 +105,7 @@ class AgentServer(daphne.server.Server):
         asyncio.set_event_loop(self.loop)
         _send_twisted_errors_to_logging()
         self.http_factory = AgentHTTPFactory(self)
-        self.ws_factory = websocket_factory(self)
+        self.ws_factory = AgentWebSocketFactory(self)
         with StopSignals(self.stop, *self._log_streams):
             reactor.callWhenRunning(self._start)
             reactor.run(installSignalHandlers=False)
@@ -245,7 +245,7 @@ class AgentServer(daphne.server.Server):
         else:
             protocol.application_returned()
 
-    async def handle_reply(self, protocol: AgentRequest, message: Message) -> None:
+    async def handle_reply(self, protocol: AgentRequest, message: AsgiMessage) -> None:
         """ASGI's `send` for HTTP; quietly nothing when the client is gone."""
         connection = self.connections.get(protocol)
         if connection is not None and connection.gone_at is None:

@@ -78,7 +78,7 @@ def serve(
     # Twisted and the consumers take most of a second, which an error in an agent file need not wait for.
     from channels.routing import get_default_application
 
-    from agents.hosting.daphne_server import AgentServer
+    from agents.hosting.daphne_server import DaphneServer
 
     real_port = port
 
@@ -95,7 +95,7 @@ def serve(
     allow_connections(config.max_connections)
     token = issue_banner_token(user)
     connections.close_all()
-    server = AgentServer(
+    server = DaphneServer(
         get_default_application(),
         host=host,
         port=port,

@@ -1,4 +1,4 @@
-"""A real `AgentServer` in a process of its own, with real clients."""
+"""A real `DaphneServer` in a process of its own, with real clients."""
 
 import asyncio
 import contextlib
