@@ -106,8 +106,11 @@ class AgentWebSocket(WebSocketAdapter):
         self.consumeData()
 
     def consumeData(self) -> None:
-        """Parse what has been received, frame by frame, up to the limits of the inbox."""
-        if self.state == self.STATE_CONNECTING:
+        """Parse what has been received, frame by frame, up to the limits of the inbox.
+
+        What arrives while the application is deciding waits: autobahn would take it for another handshake.
+        """
+        if self.phase is Phase.REQUESTING:
             self.processHandshake()
             return
         while self._may_parse_frame() and self.processData():

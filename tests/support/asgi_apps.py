@@ -79,6 +79,13 @@ async def echo(scope, receive, send):
     events["disconnected"].set()
 
 
+async def decide_late(scope, receive, send):
+    """An echo that accepts when it is told to."""
+    report("deciding")
+    await events["accept"].wait()
+    await echo(scope, receive, send)
+
+
 async def show_scope(scope, receive, send):
     await send({"type": "websocket.accept", "subprotocol": "two", "headers": [(b"x-one", b"1"), (b"x-one", b"2")]})
     shown = {key: scope.get(key) for key in ("client", "root_path", "scheme", "state", "path", "subprotocols")}
@@ -224,8 +231,14 @@ async def held(scope, receive, send):
     await respond(send, str(count).encode())
 
 
+async def connections(scope, receive, send):
+    """How many WebSockets the server knows."""
+    await respond(send, str(sum(hasattr(client, "is_held") for client in server.connections)).encode())
+
+
 WEBSOCKETS = {
     "/echo": echo,
+    "/late": decide_late,
     "/scope": show_scope,
     "/flood": flood,
     "/listen-while-flooding": listen_while_flooding,
@@ -248,6 +261,7 @@ PAGES = {
     "/nothing": leave_early,
     "/stop": stop_from_thread,
     "/held": held,
+    "/connections": connections,
 }
 
 

@@ -30,4 +30,4 @@ def test_each_silence_is_pinged_once():
     keepalive.heard(23)
     assert keepalive.check(40, **TIMES) is KeepaliveAction.NONE
     assert keepalive.check(44, **TIMES) is KeepaliveAction.PING
-    assert keepalive.check(54, **TIMES) is KeepaliveAction.DROP
+    assert keepalive.check(74, **TIMES) is KeepaliveAction.DROP
