@@ -69,6 +69,9 @@ class AgentWebSocket(WebSocketAdapter):
     async def send_asgi(self, message: AsgiMessage) -> None:
         """ASGI's `send`: returns when there was room for the message, or quietly when the connection is gone."""
         match self.phase, message["type"]:
+            # First, because it is by far the most frequent.
+            case ((Phase.OPEN | Phase.CLOSING), "websocket.send"):
+                await self._send_message(message.get("text"), message.get("bytes"))
             case Phase.CLOSED, _:
                 return
             case Phase.DECIDING, "websocket.accept":
@@ -77,9 +80,7 @@ class AgentWebSocket(WebSocketAdapter):
                 self.deny(403, "Access denied")
             case Phase.DECIDING, "websocket.send":
                 raise ValueError("'websocket.send' cannot be sent now. Send 'websocket.accept' first.")
-            case _, "websocket.send":
-                await self._send_message(message.get("text"), message.get("bytes"))
-            case _, "websocket.close":
+            case ((Phase.OPEN | Phase.CLOSING), "websocket.close"):
                 self.close(message.get("code") or NORMAL, message.get("reason") or "")
             case _, unexpected:
                 raise ValueError(f"{unexpected!r} cannot be sent now.")
