@@ -13,7 +13,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread, is_away
 from agents.loading.model_choice import close_models, model_name
 from agents.loading.registry import get_registry
-from agents.tool_runner.tool_runner import ToolLoops
+from agents.tool_runner.tool_runner import ToolRunner
 from sessions_app import queries
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.wakeups import Wakeups
@@ -44,18 +44,18 @@ class Engine:
         self.config = config
         self.hub = Hub()
         self.owner = Owner(config.data_dir)
-        self.tool_loops = ToolLoops()
+        self.tool_runner = ToolRunner()
         self.journal = Journal(asyncio.get_running_loop(), self._committed)
         self.wakeups = Wakeups(self._grown_elsewhere)
         self.allowances = Allowances(config)
         self.runner = Runner(
             journal=self.journal,
-            tool_loops=self.tool_loops,
+            tool_runner=self.tool_runner,
             allowances=self.allowances,
             config=config,
             owner=self.owner,
         )
-        self.reloader = Reloader(runner=self.runner, tool_loops=self.tool_loops, config=config)
+        self.reloader = Reloader(runner=self.runner, tool_runner=self.tool_runner, config=config)
         self.housekeeper = Housekeeper(self.journal, config)
         self.connections: set[Connection] = set()
         self.watch = Watch(
@@ -95,7 +95,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._flush_acknowledged()
         await self.reloader.stop()
-        await self.tool_loops.close(timeout=1.0)
+        await self.tool_runner.close(timeout=1.0)
         # The last entry of all, for messages that were under way when the runs were let go of.
         self.runner.release()
         await self.journal.stop()

@@ -15,7 +15,7 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 from django.db import Error
 
-from agents.access.decision import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.access.decision import ConnectionRefused, Grant, HandshakeForbidden, authorize, require_agent
 from agents.database.threads import is_away
 from agents.loading.registry import get_registry
 from myagent import __version__
@@ -80,7 +80,7 @@ class AgentConsumer(AsyncConsumer):
             agent = self._agent_of_path()
             # One that is switched off begins nothing new, but its sessions are there.
             require_agent(self.grant, agent, get_registry().all_names)
-        except HandshakeRefused:
+        except HandshakeForbidden:
             await self.send({"type": "websocket.close"})
             return None
         except ConnectionRefused as refusal:

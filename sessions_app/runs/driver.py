@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.loading.registry import LoadedAgent
-from agents.tool_runner.tool_runner import ToolLoops
+from agents.tool_runner.tool_runner import ToolRunner
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
@@ -69,7 +69,7 @@ class Equipment:
     """What every driver of this process works with. `delta_interval` is in seconds."""
 
     journal: Journal
-    tool_loops: ToolLoops
+    tool_runner: ToolRunner
     recent: RecentConversations
     delta_interval: float
     max_output_bytes: int
@@ -102,7 +102,7 @@ class RunDriver:
         """Whether the session has further messages to answer; known at the end."""
         self._llm = llm
         self._journal = equipment.journal
-        self._tool_loops = equipment.tool_loops
+        self._tool_runner = equipment.tool_runner
         self._recent = equipment.recent
         self._max_output_bytes = equipment.max_output_bytes
         self._message = message
@@ -306,7 +306,7 @@ class RunDriver:
     # --- Host ---
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
-        return await self._tool_loops.execute(self.agent.name, tool, call, version=self._version)
+        return await self._tool_runner.execute(self.agent.name, tool, call, version=self._version)
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
         return await self._questions.ask(request)

@@ -17,7 +17,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from agents.loading.model_choice import llm_of
 from agents.loading.registry import get_registry
-from agents.tool_runner.tool_runner import ToolLoops
+from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
 from myagent.messages import Message
 from sessions_app import queries
@@ -55,7 +55,7 @@ class Runner:
     """Lives on the event loop."""
 
     def __init__(
-        self, *, journal: Journal, tool_loops: ToolLoops, allowances: Allowances, config: Config, owner: Owner
+        self, *, journal: Journal, tool_runner: ToolRunner, allowances: Allowances, config: Config, owner: Owner
     ) -> None:
         self._journal = journal
         self._allowances = allowances
@@ -63,7 +63,7 @@ class Runner:
         self._owner = owner
         self._equipment = Equipment(
             journal=journal,
-            tool_loops=tool_loops,
+            tool_runner=tool_runner,
             recent=RecentConversations(),
             delta_interval=config.delta_interval_ms / 1000,
             max_output_bytes=config.max_output_bytes,

@@ -16,7 +16,7 @@ from agents.loading.hosted_rows import learn_decisions, note_default, note_faile
 from agents.loading.hot_reload import reload_agent
 from agents.loading.model_choice import close_models
 from agents.loading.registry import FailedAgent, LoadedAgent, get_registry
-from agents.tool_runner.tool_runner import ToolLoops
+from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
 from myagent.daemon_threads import DaemonPool
 from sessions_app.runs.runner import Runner
@@ -30,9 +30,9 @@ LOAD_SECONDS = 60.0
 class Reloader:
     """Lives on the event loop. A run keeps the version with which it began; the next one has the new version."""
 
-    def __init__(self, *, runner: Runner, tool_loops: ToolLoops, config: Config) -> None:
+    def __init__(self, *, runner: Runner, tool_runner: ToolRunner, config: Config) -> None:
         self._runner = runner
-        self._tool_loops = tool_loops
+        self._tool_runner = tool_runner
         self._config = config
         # Agent files are loaded outside an event loop, and may take long.
         self._pool = DaemonPool(1, name="reload")
@@ -105,7 +105,7 @@ class Reloader:
         self._old.remove(old)
         in_use = [*get_registry(), *self._old]
         if not any((other.name, other.version) == (old.name, old.version) for other in in_use):
-            self._tool_loops.end(old.name, old.version)
+            self._tool_runner.end(old.name, old.version)
         if not any(other.agent.llm is old.agent.llm for other in in_use):
             _own(self._closings, close_models([old.agent], self._config))
 

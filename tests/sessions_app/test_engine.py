@@ -25,7 +25,7 @@ async def test_a_message_that_was_under_way_when_runs_were_let_go_of_does_not_wa
     async def close(timeout):
         posted.append(engine.journal.offer(late))
 
-    monkeypatch.setattr(engine.tool_loops, "close", close)
+    monkeypatch.setattr(engine.tool_runner, "close", close)
     await engine.stop()
     run = await in_thread(run_of, posted[0].result())
     assert run.owner == "" and run.lease_until <= timezone.now()

@@ -37,7 +37,7 @@ def journal():
 
 @pytest.fixture
 async def driver(journal):
-    equipment = Equipment(journal=journal, tool_loops=None, recent=None, delta_interval=0.04, max_output_bytes=1024)
+    equipment = Equipment(journal=journal, tool_runner=None, recent=None, delta_interval=0.04, max_output_bytes=1024)
     agent = create_react_agent(name="a", description="d", tools=[])
     loaded = LoadedAgent(agent=agent, source="a.py", loaded_at=datetime.now(UTC))
     return RunDriver(RunRef(uuid.uuid4(), uuid.uuid4(), 1), loaded, ScriptedLLM([]), equipment)

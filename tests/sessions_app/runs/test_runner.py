@@ -55,7 +55,7 @@ def make(journal, tmp_path):
         config = Config(data_dir=tmp_path, **options)
         return Runner(
             journal=journal,
-            tool_loops=None,
+            tool_runner=None,
             allowances=Allowances(config),
             config=config,
             owner=Owner(tmp_path),
