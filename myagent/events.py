@@ -12,7 +12,7 @@ from typing import Any
 
 from myagent.llm import Usage
 from myagent.messages import Message
-from myagent.protocol.vocabulary import Finish, ToolStatus
+from myagent.protocol.server_base import Finish, ToolStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

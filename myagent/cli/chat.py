@@ -23,10 +23,10 @@ from myagent.llm.endpoint import setting
 from myagent.terminal.address import DEFAULT_URL, Address, AddressError, read_address
 from myagent.terminal.app import converse, list_sessions
 from myagent.terminal.chat import CTRL_C, Chat
+from myagent.terminal.commands import session_lines
 from myagent.terminal.error_words import cannot_connect
 from myagent.terminal.input import Asking, OneQuestion
 from myagent.terminal.interactive import Interactive
-from myagent.terminal.menu import session_lines
 from myagent.terminal.one_answer import OneAnswer
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, Screen, TerminalScreen, console_for
 from myagent.terminal.transitions import GoOn
@@ -124,8 +124,7 @@ def _one_answer(question: str, address: Address, options: Mapping[str, Any], err
 
 def _person() -> Asking:
     # Scripts, which have nobody to type, do without: it takes a tenth of a second.
-    from myagent.terminal.history import history_file, open_history
-    from myagent.terminal.prompt import Prompt
+    from myagent.terminal.prompt import Prompt, history_file, open_history
 
     return Prompt(open_history(history_file()))
 

@@ -24,7 +24,7 @@ from myagent.loop.host import ConfirmationRequest, Decision, Host
 from myagent.loop.prepared_calls import PreparedCall
 from myagent.loop.tool_state import changed, snapshot
 from myagent.messages import Message
-from myagent.protocol.vocabulary import ToolStatus
+from myagent.protocol.server_base import ToolStatus
 from myagent.run_context import RunContext
 from myagent.text import clean, shorten
 from myagent.tool.base_tool import BaseTool, ToolResult, to_result

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from myagent.protocol.server_base import Metadata, RunMetadata, ServerEvent
-from myagent.protocol.vocabulary import Finish, ToolStatus
+from myagent.protocol.server_base import Finish, Metadata, RunMetadata, ServerEvent, ToolStatus
 
 
 class SessionCreatedMetadata(Metadata):

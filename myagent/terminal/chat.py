@@ -17,8 +17,7 @@ from myagent.terminal.blocks import Failed, Note
 from myagent.terminal.confirmation import Confirmation, Decision
 from myagent.terminal.error_words import refused_words, too_large
 from myagent.terminal.feed import Feed
-from myagent.terminal.input import Asking, Interrupted, Left, Woken
-from myagent.terminal.keyboard import quiet
+from myagent.terminal.input import Asking, Interrupted, Left, Woken, quiet
 from myagent.terminal.screen import Screen
 from myagent.terminal.transitions import GoOn, Leave, Next
 from myagent.text import clean

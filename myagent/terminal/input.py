@@ -1,8 +1,16 @@
-"""Who is asked for the next message: somebody at a keyboard, or the one question of a command line."""
+"""The source of what the user says: a person at a keyboard, or the one question of a command line.
+
+No `prompt_toolkit` here: scripts do without it. `prompt.Prompt` is the person's line editor.
+"""
 
 from __future__ import annotations
 
+import sys
+import termios
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 
 class Left(Exception):
@@ -64,3 +72,29 @@ class OneQuestion(Asking):
     def wake(self) -> None:
         if self._other is not None:
             self._other.wake()
+
+
+@contextmanager
+def quiet(stream: TextIO | None = None) -> Iterator[None]:
+    """Keep what is typed from the screen; Ctrl-C still interrupts. Does nothing where there is no terminal."""
+    stream = stream or sys.stdin
+    if not stream.isatty():
+        yield
+        return
+    before = termios.tcgetattr(stream)
+    now = termios.tcgetattr(stream)
+    # Keys one by one and as they are: Enter stays Enter for the prompt that reads it later.
+    now[0] &= ~termios.ICRNL
+    now[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(stream, termios.TCSADRAIN, now)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(stream, termios.TCSADRAIN, before)
+
+
+def discard_typed(stream: TextIO | None = None) -> None:
+    """Forget what was typed and nobody has read yet."""
+    stream = stream or sys.stdin
+    if stream.isatty():
+        termios.tcflush(stream, termios.TCIFLUSH)

@@ -9,9 +9,8 @@ from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL, Address
 from myagent.terminal.blocks import Note, Said
 from myagent.terminal.chat import Chat
-from myagent.terminal.commands import Command, Message, Mistake, read
+from myagent.terminal.commands import Command, Message, Mistake, help_table, read, session_lines
 from myagent.terminal.input import Asking, Interrupted, Woken
-from myagent.terminal.menu import help_table, session_lines
 from myagent.terminal.safe_text import one_line
 from myagent.terminal.screen import Screen
 from myagent.terminal.session_lookup import PAGE, AmbiguousSession, find_session, is_beginning, pick_session

@@ -1,14 +1,16 @@
-"""A person at a keyboard: a line with history and editing, which gives way when something happens."""
+"""The line editor of a person at a keyboard, with history. The only module that loads `prompt_toolkit`."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.history import DummyHistory, History
+from prompt_toolkit.history import DummyHistory, FileHistory, History, InMemoryHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
@@ -17,9 +19,10 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.utils import is_dumb_terminal
 
 from myagent.terminal.commands import commands
-from myagent.terminal.input import Asking, Interrupted, Left, Woken
-from myagent.terminal.keyboard import discard_typed
+from myagent.terminal.input import Asking, Interrupted, Left, Woken, discard_typed
 from myagent.terminal.render import PROMPT
+
+logger = logging.getLogger("myagent.terminal")
 
 
 class Prompt(Asking):
@@ -111,3 +114,28 @@ def _output() -> Output:
     output = Vt100_Output.from_pty(stream, term=os.environ.get("TERM"))
     output.enable_cpr = False
     return output
+
+
+def history_file() -> Path:
+    """The file of the person who sits here, in the folder that their system has for such data."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "myagent" / "history"
+
+
+def open_history(path: Path) -> History:
+    """The history in a file that nobody else can read; one that is forgotten at the end where there can be no file."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        logger.debug("What is typed is not kept: %s", error)
+        return InMemoryHistory()
+    return _History(str(path))
+
+
+class _History(FileHistory):
+    def store_string(self, string: str) -> None:
+        try:
+            super().store_string(string)
+        except OSError as error:  # a full disk is no reason not to send the message
+            logger.debug("What was typed is not kept: %s", error)

@@ -23,9 +23,8 @@ from myagent.terminal.blocks import (
     Voided,
 )
 from myagent.terminal.safe_text import one_line, plain, signature
-from myagent.terminal.text_layout import AnswerMarkdown
+from myagent.terminal.text_layout import AnswerMarkdown, Wrapped
 from myagent.terminal.transcript import Transcript
-from myagent.terminal.wrapping import Wrapped
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PROMPT = "❯ "

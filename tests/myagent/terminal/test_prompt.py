@@ -3,8 +3,8 @@
 import pytest
 
 from myagent import i18n
-from myagent.terminal.choices import BadArguments, Edit, No, Yes, read_arguments, read_choice, write_arguments
 from myagent.terminal.commands import Command, Message, Mistake, read
+from myagent.terminal.confirmation import BadArguments, Edit, No, Yes, read_arguments, read_choice, write_arguments
 
 
 @pytest.fixture(autouse=True)

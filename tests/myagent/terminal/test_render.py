@@ -14,13 +14,12 @@ from rich.text import Text
 from myagent import i18n
 from myagent.client import SessionInfo
 from myagent.terminal.blocks import Answer, Answered, Called, Failed, Finished, Note, Said, Stopped, Thought
+from myagent.terminal.commands import age, session_lines
 from myagent.terminal.in_progress import Call, Question, Step
-from myagent.terminal.menu import age, session_lines
 from myagent.terminal.render import duration, render, status
 from myagent.terminal.safe_text import one_line, plain, signature
-from myagent.terminal.text_layout import AnswerMarkdown
+from myagent.terminal.text_layout import AnswerMarkdown, Wrapped, break_offsets
 from myagent.terminal.transcript import Transcript
-from myagent.terminal.wrapping import Wrapped, break_offsets
 
 
 @pytest.fixture(autouse=True)
