@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+
+class CallLink(Protocol):
+    """How a `RunContext` reaches the loop that runs the tool call. All methods may be called from any thread."""
+
+    def report(self, text: str, percent: float | None) -> None:
+        """Report progress to the user."""
+        ...
+
+    def ask(self, question: str) -> concurrent.futures.Future[bool]:
+        """Ask the user a yes-or-no question. Raises `RuntimeError`, in the future, when the call does not run."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,14 +37,12 @@ class RunContext:
     user: str | None = None
     state: dict[str, Any] = field(default_factory=dict)
     call_id: str = ""
-    _loop: asyncio.AbstractEventLoop | None = None
-    _report: Callable[[str, float | None], None] | None = None
-    _ask: Callable[[str], Coroutine[Any, Any, bool]] | None = None
+    _link: CallLink | None = None
 
     def progress(self, text: str, percent: float | None = None) -> None:
         """Show the user how far the tool is; `percent` from 0 to 100."""
-        if self._loop is not None and self._report is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._report, text, percent)
+        if self._link is not None:
+            self._link.report(text, percent)
 
     async def confirm(self, question: str) -> bool:
         """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile."""
@@ -43,9 +53,9 @@ class RunContext:
         return self._question(question).result()
 
     def _question(self, question: str) -> concurrent.futures.Future[bool]:
-        if self._loop is None or self._ask is None:
+        if self._link is None:
             raise RuntimeError("confirm() works only inside a tool call of a run.")
-        return asyncio.run_coroutine_threadsafe(self._ask(question), self._loop)
+        return self._link.ask(question)
 
 
 _current: ContextVar[RunContext] = ContextVar("myagent_run")

@@ -13,7 +13,7 @@ from myagent.events import RequestedCall
 from myagent.exceptions import RetryTool
 from myagent.i18n import gettext as _
 from myagent.loop.checkpoint import OpenCall
-from myagent.loop.host import Host
+from myagent.loop.host import ConfirmationRequest, Host
 from myagent.messages import Message
 from myagent.tool.arguments import parse_arguments
 from myagent.tool.base_tool import BaseTool
@@ -83,6 +83,22 @@ def _go_on(call: PreparedCall, known: OpenCall) -> PreparedCall:
     if known.agreed is not None:
         return replace(call, arguments=known.agreed, needs_confirmation=False)
     return replace(call, needs_confirmation=call.needs_confirmation or known.asked, reports_start=not known.begun)
+
+
+def confirmation_request(
+    call: PreparedCall, tool: BaseTool, question: str, *, starts_call: bool
+) -> ConfirmationRequest:
+    """What the host is to ask the user about `call`, which runs `tool`."""
+    return ConfirmationRequest(
+        call_id=call.requested.call_id,
+        call_step_id=call.requested.step_id,
+        question=question,
+        tool_name=tool.name,
+        tool_description=tool.schema()["function"].get("description", ""),
+        tool_args=call.arguments,
+        timeout=tool.confirm_timeout,
+        starts_call=starts_call,
+    )
 
 
 async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
