@@ -25,7 +25,7 @@ from myagent.terminal.app import converse, list_sessions
 from myagent.terminal.chat import CTRL_C, Chat
 from myagent.terminal.commands import session_lines
 from myagent.terminal.error_words import cannot_connect
-from myagent.terminal.input import Asking, OneQuestion
+from myagent.terminal.input import InputSource, OneQuestion
 from myagent.terminal.interactive import Interactive
 from myagent.terminal.one_answer import OneAnswer
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, Screen, TerminalScreen, console_for
@@ -78,7 +78,7 @@ def chat(options: Mapping[str, Any]) -> int:
             return _list(address, options)
         return _converse(address, options, errors)
     except BrokenPipeError:
-        # Whoever reads has enough; what is left in the buffer must not fail once more at exit.
+        # The reader has closed the pipe; what is left in the buffer must not fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (OSError, ClientError) as error:
@@ -111,19 +111,19 @@ def _interactive(address: Address, options: Mapping[str, Any], errors: Console) 
         screen = TerminalScreen(console_for(sys.stdout))
     else:
         screen = PlainScreen(console_for(sys.stdout))
-    asking = _person()
-    return lambda goal: Interactive(goal, address=address, screen=screen, asking=asking)
+    source = _person()
+    return lambda goal: Interactive(goal, address=address, screen=screen, source=source)
 
 
 def _one_answer(question: str, address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[GoOn], Chat]:
     screen = FrameScreen(sys.stdout, errors) if options["json"] else AnswerScreen(console_for(sys.stdout), errors)
     is_attended = sys.stdin.isatty() and sys.stderr.isatty()
-    asking = OneQuestion(question, _person() if is_attended else None)
-    return lambda goal: OneAnswer(goal, address=address, screen=screen, asking=asking)
+    source = OneQuestion(question, _person() if is_attended else None)
+    return lambda goal: OneAnswer(goal, address=address, screen=screen, source=source)
 
 
-def _person() -> Asking:
-    # Scripts, which have nobody to type, do without: it takes a tenth of a second.
+def _person() -> InputSource:
+    # Scripts have no line editor, and need not load it: that takes a tenth of a second.
     from myagent.terminal.prompt import Prompt, history_file, open_history
 
     return Prompt(open_history(history_file()))

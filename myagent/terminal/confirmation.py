@@ -9,7 +9,7 @@ import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from rich.console import RenderableType
@@ -19,7 +19,7 @@ from rich.text import Text
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 from myagent.terminal.in_progress import Question
-from myagent.terminal.input import Asking, Woken
+from myagent.terminal.input import GaveWay, Input, Key
 from myagent.terminal.safe_text import one_line, plain, signature
 
 if TYPE_CHECKING:
@@ -125,16 +125,22 @@ MOST_LINES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided; `args` None leaves the arguments as they are."""
+class ConfirmationAnswer:
+    """The user's answer; `args` None leaves the arguments as they are."""
 
     confirmed: bool
     args: dict[str, Any] | None = None
     reason: str | None = None
 
 
-class Confirmation:
-    """One question. It can be asked again after something came between."""
+class Ask(Protocol):
+    """Reads a line from the user, as `InputSource.ask` does."""
+
+    async def __call__(self, words: str, draft: str = "") -> Input: ...
+
+
+class ConfirmationDialog:
+    """Asks the user about one call. It can be asked again after something else came first."""
 
     def __init__(self, question: Question) -> None:
         self.question = question
@@ -142,50 +148,58 @@ class Confirmation:
         self._about = f"question {question.step_id}"
         self._to_show = self._described()
 
-    async def ask(self, asking: Asking, screen: Screen) -> Decision:
-        """Ask until the answer is clear. Raises `Left`, `Interrupted`, `Woken`, the last also after the editor."""
+    async def ask(self, ask: Ask, screen: Screen) -> ConfirmationAnswer | Key | GaveWay:
+        """Ask until the answer is clear. Returns `GaveWay` also after the user has edited the arguments."""
         if self._to_show:
             screen.put(*self._to_show, about=self._about)
             self._to_show = []
         while True:
-            choice = read_choice(await asking.ask(_("[y]es, [n]o or [e]dit? ")))
-            match choice:
+            typed = await ask(_("[y]es, [n]o or [e]dit? "))
+            if not isinstance(typed, str):
+                return typed
+            match read_choice(typed):
                 case Yes():
                     args = self._args if self._args != self.question.args else None
-                    return Decision(confirmed=True, args=args)
+                    return ConfirmationAnswer(confirmed=True, args=args)
                 case No(reason):
-                    return Decision(confirmed=False, reason=reason or None)
+                    return ConfirmationAnswer(confirmed=False, reason=reason or None)
                 case Edit():
-                    await self._edit(asking, screen)
-                    # It may have taken long. Nobody could be woken, so what happened meanwhile comes first.
-                    raise Woken
+                    return await self._edit(ask, screen)
                 case None:
                     words = _(
                         "Type y for yes, n for no (with a reason behind it, if you like), or e to change the arguments."
                     )
                     screen.put(Text(words, style="dim"), about=self._about)
 
-    async def _edit(self, asking: Asking, screen: Screen) -> None:
-        """Change the arguments, in the editor if there is one."""
+    async def _edit(self, ask: Ask, screen: Screen) -> Key | GaveWay:
+        """Change the arguments, in the user's editor if there is one. What happened meanwhile is to come first."""
         try:
-            self._args = await (self._edit_in(editor) if (editor := chosen_editor()) else self._type(asking, screen))
+            if editor := chosen_editor():
+                self._args = read_arguments(await edit(write_arguments(self._args), editor))
+            elif (ended := await self._edit_line(ask, screen)) is not None:
+                return ended
         except (EditorFailed, BadArguments) as error:
             words = Text(f"✗ {error}", style="red"), Text(_("Nothing was changed."), style="dim")
             screen.put(*words, about=self._about)
         self._to_show = self._call()
+        return GaveWay()
 
-    async def _edit_in(self, editor: list[str]) -> dict[str, Any]:
-        return read_arguments(await edit(write_arguments(self._args), editor))
-
-    async def _type(self, asking: Asking, screen: Screen) -> dict[str, Any]:
-        """Change them in a line, until they are right; an empty one leaves them as they are."""
+    async def _edit_line(self, ask: Ask, screen: Screen) -> Key | GaveWay | None:
+        """Change the arguments in a line, until it is right; an empty one leaves them as they are."""
         text = json.dumps(self._args, ensure_ascii=False)
-        while text := await asking.ask("JSON: ", text):
+        while True:
+            typed = await ask("JSON: ", text)
+            if not isinstance(typed, str):
+                return typed
+            if not typed:
+                return None
             try:
-                return read_arguments(text)
+                self._args = read_arguments(typed)
             except BadArguments as error:
                 screen.put(Text(f"✗ {error}", style="red"), about=self._about)
-        return self._args
+                text = typed
+            else:
+                return None
 
     def _described(self) -> list[RenderableType]:
         question = self.question

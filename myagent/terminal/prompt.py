@@ -19,13 +19,13 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.utils import is_dumb_terminal
 
 from myagent.terminal.commands import commands
-from myagent.terminal.input import Asking, Interrupted, Left, Woken, discard_typed
+from myagent.terminal.input import GaveWay, Input, InputSource, Key, discard_typed
 from myagent.terminal.render import PROMPT
 
 logger = logging.getLogger("myagent.terminal")
 
 
-class Prompt(Asking):
+class Prompt(InputSource):
     """Enter sends, Alt-Enter begins a new line, as does a pasted one; Ctrl-C empties the line before it interrupts."""
 
     can_answer = True
@@ -37,19 +37,19 @@ class Prompt(Asking):
             output, history=history, completer=WordCompleter([f"/{name}" for name in commands()], sentence=True)
         )
         self._answers = _session(output, history=DummyHistory())
-        self._waiting: PromptSession[str] | None = None
+        self._waiting: PromptSession[Input] | None = None
 
-    async def line(self, draft: str = "") -> str:
+    async def line(self, draft: str = "") -> Input:
         # Taken away when it is sent, and printed as all else is: a long text has more lines than a prompt can draw.
         return await self._read(self._lines, PROMPT, draft, erase=not self.leaves_line)
 
-    async def ask(self, question: str, draft: str = "") -> str:
+    async def ask(self, question: str, draft: str = "") -> Input:
         # What was typed before the question could be read is no answer to it.
         discard_typed()
         clear_typeahead(self._answers.app.input)
         return await self._read(self._answers, question, draft)
 
-    async def _read(self, session: PromptSession[str], message: str, draft: str, *, erase: bool = False) -> str:
+    async def _read(self, session: PromptSession[Input], message: str, draft: str, *, erase: bool = False) -> Input:
         self._waiting = session
         session.app.erase_when_done = erase
         try:
@@ -57,19 +57,21 @@ class Prompt(Asking):
             return await session.prompt_async(
                 FormattedText([("bold fg:ansicyan", message)]), default=draft, handle_sigint=False
             )
+        except EOFError:  # Ctrl-D, or the terminal was closed
+            return Key.CTRL_D
         finally:
             self._waiting = None
 
-    def wake(self) -> None:
+    def give_way(self) -> None:
         if self._waiting is None:
             return
         app = self._waiting.app
         if app.is_running and app.future is not None and not app.future.done():
             app.erase_when_done = True
-            app.exit(exception=Woken(self._waiting.default_buffer.text))
+            app.exit(result=GaveWay(self._waiting.default_buffer.text))
 
 
-def _session(output: Output, *, history: History, completer: WordCompleter | None = None) -> PromptSession[str]:
+def _session(output: Output, *, history: History, completer: WordCompleter | None = None) -> PromptSession[Input]:
     return PromptSession(
         history=history,
         completer=completer,
@@ -79,8 +81,6 @@ def _session(output: Output, *, history: History, completer: WordCompleter | Non
         enable_suspend=True,
         key_bindings=_keys(),
         output=output,
-        interrupt_exception=Interrupted,
-        eof_exception=Left,
     )
 
 
@@ -100,7 +100,7 @@ def _keys() -> KeyBindings:
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:
-            event.app.exit(exception=Interrupted())
+            event.app.exit(result=Key.CTRL_C)
 
     return keys
 
