@@ -1,7 +1,7 @@
 """Blocking code in threads that can be given up and do not hold up exit.
 
 The standard library's executor joins its threads when the interpreter ends, so one call that never returns would keep
-the process; and a thread that nobody waits for any more would take one of its places for ever.
+the process; and a thread that was given up would keep one of its places for good.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class DaemonPool:
     async def run(self, call: Callable[[], T], *, label: str = "") -> T:
         """Call `call` in a thread, with the caller's context variables, and return its result.
 
-        Cancelling this gives the call up: nobody waits for it, and what it returns is dropped.
+        Cancelling this gives the call up: what it returns is dropped.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -80,7 +80,7 @@ class DaemonPool:
             self._grow()
 
     def give_up(self, job: Job) -> None:
-        """Nobody waits for `job` any more: skip it, or replace the thread that is at it."""
+        """Drop `job`, whose caller was cancelled: skip it, or replace the thread that runs it."""
         with self._lock:
             if job.done or job.given_up:
                 return
@@ -90,7 +90,7 @@ class DaemonPool:
             self._given_up += 1
             self._grow()
             given_up = self._given_up
-        logger.warning("%s was given up while it ran in a thread, which goes on until it returns.", job.label)
+        logger.warning("%s was given up while it ran in a thread, which keeps running until it returns.", job.label)
         if given_up >= self._given_up_at_most:
             logger.error("%d calls were given up and do not return; further calls have to wait for them.", given_up)
 
@@ -211,7 +211,7 @@ def _nothing() -> None:
 
 
 def _drop(value: Any, error: BaseException | None) -> None:
-    """Deliver to nobody."""
+    """Drop the result."""
 
 
 def describe(call: Callable[..., Any]) -> str:

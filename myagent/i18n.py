@@ -43,7 +43,7 @@ def use_language(name: str) -> str:
 
 
 def language() -> str:
-    """The language of this process: the one that was chosen, else, for agents that nobody serves, the one that
+    """The language of this process: the one that was chosen, else, for agents without a server, the one that
     `MYAGENT_LANGUAGE` names.
     """
     global _language
@@ -65,7 +65,7 @@ def gettext(message: str) -> str:
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
-    """One of the two in this process's language, as `count` wants it."""
+    """The form for `count`, in the language of this process."""
     return _catalogue(language()).ngettext(singular, plural, count)
 
 

@@ -1,4 +1,4 @@
-"""What a tool may know and ask of the run that it works for."""
+"""`RunContext`: what a tool can read and do in the run that called it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,27 @@ class CallLink(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class RunContext:
-    """What a tool may know and do of its run. A parameter of this type receives it; so does `current_run()`.
+    """The run that a tool call belongs to. A parameter of this type receives it; `current_run()` returns it.
 
-    `state` is a dict that is stored with the session (JSON values only). `user` is the user's name, None when
-    anonymous. All methods may be called from the tool's own thread.
+    All methods may be called from the tool's own thread.
     """
 
     session_id: str
+    """The session; `"local"` in `Agent.arun`."""
     run_id: str
+    """The run, which answers one message of the user."""
     agent: str
+    """The name of the agent."""
     user: str | None = None
+    """The name of the user, None when anonymous."""
     state: dict[str, Any] = field(default_factory=dict)
+    """JSON values that are stored with the session and kept between calls. A tool changes them in place."""
     call_id: str = ""
+    """The id that the model gave the call."""
     _link: CallLink | None = None
 
     def progress(self, text: str, percent: float | None = None) -> None:
-        """Show the user how far the tool is; `percent` from 0 to 100."""
+        """Report progress to the user; `percent` is from 0 to 100. Does nothing when the call is over."""
         if self._link is not None:
             self._link.report(text, percent)
 
@@ -62,7 +67,7 @@ _current: ContextVar[RunContext] = ContextVar("myagent_run")
 
 
 def current_run() -> RunContext:
-    """The run that this tool code works for. Raises `LookupError` outside a tool call."""
+    """The `RunContext` of the tool call that this code belongs to. Raises `LookupError` outside of one."""
     try:
         return _current.get()
     except LookupError:
@@ -71,11 +76,11 @@ def current_run() -> RunContext:
 
 @contextmanager
 def serving(context: RunContext) -> Iterator[None]:
-    """`current_run()` is `context` in here."""
+    """Within the block, `current_run()` returns `context`."""
     token = _current.set(context)
     try:
         yield
     finally:
-        # A coroutine that is thrown away unfinished is closed in whatever context the collector runs.
+        # The garbage collector closes an unfinished coroutine in another context than its own.
         with suppress(ValueError):
             _current.reset(token)

@@ -20,7 +20,7 @@ def set_up_console() -> None:
 
     argparse looks its words up in whatever catalogue the environment names, which never has them in Chinese; here it
     looks into ours. A console that cannot show a character is given a question mark instead of a traceback, and a
-    stream that was closed by whoever started the program reads and writes nothing.
+    stream that was closed when the program was started reads and writes nothing.
     """
     _open_closed_streams()
     argparse._ = gettext  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Putting a reply together from the chunks of a Chat Completions stream, of many makers' dialects."""
+"""Builds a reply from the chunks of a Chat Completions stream, in the dialects of many endpoints."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class ReplyBuilder:
 
     @property
     def finished(self) -> bool:
-        """Whether the model has said that it is done."""
+        """Whether the model has said that it has finished."""
         return self._finish is not None
 
     def add(self, chunk: Mapping[str, Any]) -> Iterator[TextChunk | ReasoningChunk]:
-        """Take one chunk; gives what there is to show of it."""
+        """Add one chunk; yields what is to be shown of it."""
         if usage := _mapping(chunk.get("usage")):
             self._usage = usage
         for choice in chunk.get("choices") or ():
@@ -72,9 +72,9 @@ class ReplyBuilder:
     def reply(self, *, retries: int = 0) -> Reply:
         """The whole reply; `retries` is passed on with it.
 
-        Raises `StreamCut` when the model did not say that it was done, and `LLMRejected` when a filter stopped it or
-        when it reached its length limit with nothing to show for it but half a tool call: running that would be
-        wrong, and asking again would end the same way. Text that was cut at the limit is a reply.
+        Raises `StreamCut` when the model has not finished, and `LLMRejected` when a filter stopped it or when it
+        reached its length limit within a tool call: running half a call would be wrong, and asking again would end the
+        same way. Text that was cut at the limit is a reply.
         """
         if self._finish is None:
             raise StreamCut(_("The model's answer broke off."))
@@ -127,7 +127,7 @@ class ReplyBuilder:
 
 
 def joined(items: Iterable[TextChunk | ReasoningChunk]) -> Iterator[TextChunk | ReasoningChunk]:
-    """The same with neighbours of one kind made one, which spares every later station the work for each token."""
+    """The same items with neighbours of one kind joined, which saves the work per token at every later stage."""
     for kind, group in groupby(items, key=type):
         yield kind("".join(item.text for item in group))
 

@@ -17,14 +17,14 @@ from myagent.i18n import gettext as _
 from myagent.llm.endpoint import Endpoint
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
-"""What a connection that breaks off raises."""
+"""The exceptions of a connection that breaks off."""
 
 _DRAIN_SECONDS = 0.2
 _DONE = b"[DONE]"
 
 
 class SSEReader:
-    """Takes the body of an event stream piece by piece, however it was cut, and gives out the data of each event.
+    """A parser of server-sent events: takes the body in pieces of any size and returns the data of each event.
 
     Lines end with LF or CRLF (no model server uses a lone CR). Comments and all fields but `data` are skipped.
     """
@@ -52,7 +52,7 @@ class SSEReader:
         return complete
 
     def close(self) -> list[bytes]:
-        """Says that the body has ended; gives the data of an event that lacked its blank line."""
+        """End the body; returns the data of an event whose blank line is missing."""
         complete: list[bytes] = []
         self._take(bytes(self._rest), complete)
         self._take(b"", complete)
@@ -81,7 +81,7 @@ async def bursts(response: httpx2.Response, endpoint: Endpoint) -> AsyncGenerato
             async for payloads in reads:
                 chunks: list[dict[str, Any]] = []
                 trouble = _decode(payloads, chunks, endpoint)
-                # What came before the trouble was said, and is shown.
+                # What came before the error is valid, and is shown.
                 yield chunks
                 if trouble is not None:
                     raise trouble
@@ -109,7 +109,7 @@ async def _payloads(response: httpx2.Response, endpoint: Endpoint) -> AsyncGener
 
 
 async def _drain(pieces: AsyncGenerator[bytes]) -> None:
-    """Read the body to its end, or the connection cannot be used again; not worth waiting for, nor an error."""
+    """Read the body to its end, so that the connection can be used again; not worth a long wait or an error."""
     with suppress(*BROKEN):
         async with asyncio.timeout(_DRAIN_SECONDS):
             async for _piece in pieces:
@@ -117,7 +117,7 @@ async def _drain(pieces: AsyncGenerator[bytes]) -> None:
 
 
 def _decode(payloads: list[bytes], chunks: list[dict[str, Any]], endpoint: Endpoint) -> MyAgentError | None:
-    """Add what `payloads` hold to `chunks`; returns what is wrong with the next one, if anything is."""
+    """Append the decoded `payloads` to `chunks`; returns the error of the first one that is wrong, or None."""
     for payload in payloads:
         chunk = _loads(payload)
         if not isinstance(chunk, dict):
@@ -129,7 +129,7 @@ def _decode(payloads: list[bytes], chunks: list[dict[str, Any]], endpoint: Endpo
 
 
 def _loads(payload: bytes) -> object:
-    """The JSON in `payload`; None when it is none."""
+    """The JSON in `payload`, None when it is not JSON."""
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:

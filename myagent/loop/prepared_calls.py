@@ -1,4 +1,4 @@
-"""The tool calls of one reply before they run: looked up and checked, and whether a person has to agree."""
+"""The tool calls of one reply before they run: looked up and checked, and whether they need a confirmation."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ logger = logging.getLogger("myagent.tools")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCall:
-    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result.
+    """A requested call and what it needs to run. One with a `problem` does not run; the problem is its result.
 
-    `reports_start` means that its start is not on record yet, and has to be before its tool runs.
+    `reports_start` means that its start has to be stored before its tool runs.
     """
 
     requested: RequestedCall
@@ -40,7 +40,7 @@ class PreparedCall:
 async def prepare_calls(
     message: Message, tools: ToolCollection, *, step: int, run_id: str, host: Host
 ) -> list[PreparedCall]:
-    """Look up and check every call of a reply. Bad ones are kept, with the reason the model is told."""
+    """Look up and check every call of a reply. Wrong ones are kept, with the reason for the model."""
     prepared = []
     for index, call in enumerate(message.tool_calls):
         tool = tools.get(call.name)
@@ -73,11 +73,11 @@ async def prepare_calls(
 
 
 def still_open(calls: Sequence[PreparedCall], open_calls: Mapping[int, OpenCall]) -> list[PreparedCall]:
-    """Those of `calls` that a checkpoint names, as they go on."""
-    return [_go_on(call, open_calls[call.requested.index]) for call in calls if call.requested.index in open_calls]
+    """The calls that a checkpoint names, prepared to be resumed."""
+    return [_resumed(call, open_calls[call.requested.index]) for call in calls if call.requested.index in open_calls]
 
 
-def _go_on(call: PreparedCall, known: OpenCall) -> PreparedCall:
+def _resumed(call: PreparedCall, known: OpenCall) -> PreparedCall:
     if call.problem is not None:
         return call
     if known.agreed is not None:
@@ -105,10 +105,10 @@ async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host
     rule = tool.requires_confirmation
     if not callable(rule) and type(tool).needs_confirmation is BaseTool.needs_confirmation:
         return bool(rule)
-    # The author's own code: like a tool's, it runs where it can block nobody. In doubt a person is asked.
+    # Code of the tool's author: like the tool it runs where it may block. In doubt the user is asked.
     try:
         async with asyncio.timeout(tool.timeout):
             return bool(await host.execute(tool, partial(tool.must_confirm, dict(arguments))))
     except TimeoutError:
-        logger.warning("The confirmation rule of the tool %r took too long, so a person is asked.", tool.name)
+        logger.warning("The confirmation rule of the tool %r took too long, so the user is asked.", tool.name)
         return True

@@ -1,6 +1,6 @@
 """The arguments of a tool call: their JSON schema, and the check of what a model sent.
 
-The sentences are for the model, and for the people who look at the call, so they are in the server's language.
+The sentences are for the model and for people, so they are in the server's language.
 """
 
 from __future__ import annotations

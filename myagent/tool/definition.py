@@ -33,7 +33,7 @@ class AuthoredTool(Protocol):
     requires_confirmation: bool | Callable[[dict[str, Any]], bool]
 
     def needs_confirmation(self, arguments: dict[str, Any]) -> bool:
-        """Whether a person is asked before a call with these arguments."""
+        """Whether the user is asked before a call with these arguments."""
         ...
 
 

@@ -47,7 +47,7 @@ class Signature:
 
 
 def read_signature(function: Callable[..., Any], *, tool: str) -> Signature:
-    """Look at what `function` takes. Raises `AgentDefinitionError` when it cannot be called with names."""
+    """Read the parameters of `function`. Raises `AgentDefinitionError` when it cannot be called by names."""
     try:
         declared = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:

@@ -34,7 +34,7 @@ _OPERATIONS: dict[SpanKind, str] = {
 
 
 def telemetry(agent: AgentDefinition, context: RunContext, llm: LLM) -> list[Watcher]:
-    """Who makes OpenTelemetry's spans of this run; nobody where that is not installed or nobody has set it up."""
+    """The watcher that makes OpenTelemetry's spans of this run; none where that is not installed or not set up."""
     try:
         # Imported here because it need not be there.
         from opentelemetry import trace
@@ -87,7 +87,7 @@ class Telemetry(Watcher):
         otel = self._open.get(span.id)
         if otel is None:
             return nullcontext()
-        # An error is told at the end, without the words and the traceback of the author's code.
+        # An error is recorded at the end, without the text and the traceback of the author's code.
         return use_span(otel, end_on_exit=False, record_exception=False, set_status_on_exception=False)
 
     def ended(self, span: Span) -> None:
@@ -143,7 +143,9 @@ def _server_attributes(llm: LLM) -> dict[str, Any]:
 
 def _known_after(span: Span) -> dict[str, Any]:
     known: dict[str, Any] = {}
-    if span.usage is not None and (span.usage.input_tokens or span.usage.output_tokens):  # else nobody counted
+    if span.usage is not None and (
+        span.usage.input_tokens or span.usage.output_tokens
+    ):  # else the endpoint did not count
         known |= {
             "gen_ai.usage.input_tokens": span.usage.input_tokens,
             "gen_ai.usage.output_tokens": span.usage.output_tokens,
