@@ -29,7 +29,7 @@ from myagent.terminal.input import InputSource, OneQuestion
 from myagent.terminal.interactive import Interactive
 from myagent.terminal.one_answer import OneAnswer
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, Screen, TerminalScreen, console_for
-from myagent.terminal.transitions import GoOn
+from myagent.terminal.transitions import OpenSession
 
 TOKEN_VARIABLE = "MYAGENT_TOKEN"
 ONCE_PATIENCE = 60.0
@@ -90,7 +90,7 @@ def chat(options: Mapping[str, Any]) -> int:
 
 
 def _converse(address: Address, options: Mapping[str, Any], errors: Console) -> int:
-    goal = GoOn(options["session"], options["agent"])
+    goal = OpenSession(options["session"], options["agent"])
     question = options["once"]
     if question is None and not sys.stdin.isatty():
         question = sys.stdin.read()
@@ -103,7 +103,7 @@ def _converse(address: Address, options: Mapping[str, Any], errors: Console) -> 
     return asyncio.run(converse(goal, make_chat, address=address, give_up_after=patience))
 
 
-def _interactive(address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[GoOn], Chat]:
+def _interactive(address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[OpenSession], Chat]:
     screen: Screen
     if options["json"]:
         screen = FrameScreen(sys.stdout, errors)
@@ -115,7 +115,9 @@ def _interactive(address: Address, options: Mapping[str, Any], errors: Console) 
     return lambda goal: Interactive(goal, address=address, screen=screen, source=source)
 
 
-def _one_answer(question: str, address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[GoOn], Chat]:
+def _one_answer(
+    question: str, address: Address, options: Mapping[str, Any], errors: Console
+) -> Callable[[OpenSession], Chat]:
     screen = FrameScreen(sys.stdout, errors) if options["json"] else AnswerScreen(console_for(sys.stdout), errors)
     is_attended = sys.stdin.isatty() and sys.stderr.isatty()
     source = OneQuestion(question, _person() if is_attended else None)

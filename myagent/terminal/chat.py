@@ -25,7 +25,7 @@ from myagent.terminal.feed import Feed
 from myagent.terminal.in_progress import Question
 from myagent.terminal.input import GaveWay, Input, InputSource, Key, quiet
 from myagent.terminal.screen import Screen
-from myagent.terminal.transitions import GoOn, Leave, Next
+from myagent.terminal.transitions import Leave, Next, OpenSession
 from myagent.text import clean
 
 REDRAW_SECONDS = 0.1
@@ -38,7 +38,7 @@ class Chat(ABC):
 
     shows_history = True
 
-    def __init__(self, goal: GoOn, *, address: Address, screen: Screen, source: InputSource) -> None:
+    def __init__(self, goal: OpenSession, *, address: Address, screen: Screen, source: InputSource) -> None:
         self.goal = goal
         self.address = address
         self.screen = screen

@@ -16,14 +16,14 @@ from myagent.terminal.safe_text import one_line
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class MessageLine:
     """Text for the agent."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SlashCommand:
     """One of `commands()`, by its name, and what follows it."""
 
     name: str
@@ -32,7 +32,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something that looks like a command and is none."""
+    """Something that looks like a command and is not one."""
 
     words: str
 
@@ -51,17 +51,17 @@ def commands() -> dict[str, tuple[str, str]]:
     }
 
 
-def read(text: str) -> Message | Command | Mistake | None:
-    """What `text` asks for; None when it is blank. A message that begins with a slash is written with two."""
+def read(text: str) -> MessageLine | SlashCommand | Mistake | None:
+    """Parse a line; None when it is blank. A message that begins with a slash is written with two."""
     stripped = text.strip()
     if not stripped:
         return None
     if stripped.startswith("//"):
-        return Message(stripped[1:])
+        return MessageLine(stripped[1:])
     # A path such as /etc/hosts is something to talk about.
     head, _space, rest = stripped.partition(" ")
     if not stripped.startswith("/") or "/" in head[1:] or "\n" in head:
-        return Message(stripped)
+        return MessageLine(stripped)
     name, argument = head[1:].lower(), rest.strip()
     known = commands()
     if name in ("exit", "q"):
@@ -75,7 +75,7 @@ def read(text: str) -> Message | Command | Mistake | None:
         return Mistake(_("/%(name)s takes nothing behind it.") % {"name": name})
     if not argument and name in ("resume", "title"):
         return Mistake(_("Write what is meant: /%(name)s %(argument)s") % {"name": name, "argument": known[name][0]})
-    return Command(name, argument)
+    return SlashCommand(name, argument)
 
 
 def help_table() -> Table:

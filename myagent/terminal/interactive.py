@@ -1,4 +1,4 @@
-"""A conversation with a person at a keyboard: the commands with a slash, and what is said before and after."""
+"""A conversation with a person at a keyboard: slash commands, the greeting and the farewell."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from rich.text import Text
 from myagent.client import SessionInfo, SessionPage, SteadyClient
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL, Address
-from myagent.terminal.blocks import Note, Said
+from myagent.terminal.blocks import Note, UserText
 from myagent.terminal.chat import Chat
-from myagent.terminal.commands import Command, Message, Mistake, help_table, read, session_lines
+from myagent.terminal.commands import MessageLine, Mistake, SlashCommand, help_table, read, session_lines
 from myagent.terminal.input import GaveWay, InputSource, Key
 from myagent.terminal.safe_text import one_line
 from myagent.terminal.screen import Screen
 from myagent.terminal.session_lookup import PAGE, AmbiguousSession, find_session, is_beginning, pick_session
-from myagent.terminal.transitions import GoOn, Next
+from myagent.terminal.transitions import Next, OpenSession
 
 
 class Interactive(Chat):
-    """Goes on until the person leaves."""
+    """Ends when the user leaves."""
 
-    def __init__(self, goal: GoOn, *, address: Address, screen: Screen, source: InputSource) -> None:
+    def __init__(self, goal: OpenSession, *, address: Address, screen: Screen, source: InputSource) -> None:
         super().__init__(goal, address=address, screen=screen, source=source)
         self._listed: tuple[SessionInfo, ...] = ()
         self._to_show: SessionPage | None = None
@@ -43,11 +43,11 @@ class Interactive(Chat):
 
     async def _obey_line(self, line: str) -> None:
         if line.strip() and not self.source.leaves_line:
-            self.screen.show([Said(line.strip())])
+            self.screen.show([UserText(line.strip())])
         match read(line):
-            case Message(text):
+            case MessageLine(text):
                 self.request(self.say(text))
-            case Command(name, argument):
+            case SlashCommand(name, argument):
                 await self._obey(name, argument)
             case Mistake(words):
                 self.feed.tell(Note(words, "warning"))
@@ -101,7 +101,7 @@ class Interactive(Chat):
         return None
 
     async def _find(self, wanted: str) -> None:
-        """Go on with the session of that number in the list, or with that id or beginning of an id."""
+        """Switch to the session of that number in the list, or with that id or beginning of an id."""
         if not self._listed:
             self._listed = (await self.client.list_sessions(limit=PAGE)).sessions
         try:
@@ -116,11 +116,11 @@ class Interactive(Chat):
             return
         session_id, title = (found.session_id, found.title) if found is not None else (wanted, "")
         if session_id != self.feed.session_id:
-            self.next = GoOn(session_id, title=title, instead_of=self._here)
+            self.next = OpenSession(session_id, title=title, instead_of=self._here)
 
     @property
-    def _here(self) -> GoOn:
-        return GoOn(self.feed.session_id, self.goal.agent, self.transcript.title)
+    def _here(self) -> OpenSession:
+        return OpenSession(self.feed.session_id, self.goal.agent, self.transcript.title)
 
     def _begin(self, agent: str) -> None:
         if agent and agent not in self.client.agents:
@@ -128,7 +128,7 @@ class Interactive(Chat):
             words = _("There is no agent %(name)s. There are: %(known)s") % {"name": agent, "known": known}
             self.feed.tell(Note(words, "warning"))
         else:
-            self.next = GoOn(agent=agent or self.goal.agent, instead_of=self._here)
+            self.next = OpenSession(agent=agent or self.goal.agent, instead_of=self._here)
 
     async def _entitle(self, title: str) -> None:
         if self.feed.session_id is None:
@@ -150,7 +150,7 @@ class Interactive(Chat):
         return await super().run(client)
 
     def _greet(self) -> None:
-        """Say where one is, and the first time how one gets away again."""
+        """Print which session this is, and in the first one how to get help and leave."""
         if self.goal.instead_of is not None:
             title = one_line(self.goal.title) or (_("(no title)") if self.feed.session_id else _("New session"))
             self.screen.put(Text(f"── {title}", style="cyan"))

@@ -117,13 +117,13 @@ def _output() -> Output:
 
 
 def history_file() -> Path:
-    """The file of the person who sits here, in the folder that their system has for such data."""
+    """The history file of the user of this terminal, in the data folder of their system."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "myagent" / "history"
 
 
 def open_history(path: Path) -> History:
-    """The history in a file that nobody else can read; one that is forgotten at the end where there can be no file."""
+    """The history in a file that only its owner can read; in memory where there can be no file."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -94,7 +94,7 @@ CODE_THEME = ANSISyntaxTheme(
 )
 
 
-class _Heading(Heading):
+class _WrappedHeading(Heading):
     """At the left, as in a text that one reads; rich centres it, in a box."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -102,14 +102,14 @@ class _Heading(Heading):
         yield Wrapped(self.text)
 
 
-class _Paragraph(Paragraph):
-    """With its lines broken as Chinese wants it."""
+class _WrappedParagraph(Paragraph):
+    """With line breaks as Chinese needs them."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Wrapped(self.text)
 
 
-class _Table(TableElement):
+class _WrappedTable(TableElement):
     """With everything in it; rich cuts off what has no space to be broken at, as Chinese has none."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -122,7 +122,7 @@ class _Table(TableElement):
         yield table
 
 
-class _Code(CodeBlock):
+class _WrappedCode(CodeBlock):
     """In the terminal's own colours, which can be read on light and on dark."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -135,11 +135,11 @@ class AnswerMarkdown(Markdown):
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
-        "heading_open": _Heading,
-        "paragraph_open": _Paragraph,
-        "table_open": _Table,
-        "fence": _Code,
-        "code_block": _Code,
+        "heading_open": _WrappedHeading,
+        "paragraph_open": _WrappedParagraph,
+        "table_open": _WrappedTable,
+        "fence": _WrappedCode,
+        "code_block": _WrappedCode,
     }
 
     def __init__(self, source: str) -> None:
