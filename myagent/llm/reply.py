@@ -20,7 +20,7 @@ _EMPTY: Mapping[str, Any] = {}
 
 
 @dataclass(slots=True)
-class _Call:
+class _PartialCall:
     """A tool call, as far as it has come."""
 
     id: str
@@ -39,8 +39,8 @@ class ReplyBuilder:
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+        self._calls: list[_PartialCall] = []
+        self._by_index: dict[int, _PartialCall] = {}
         self._finish: str | None = None
         self._model = ""
         self._usage: Mapping[str, Any] = _EMPTY
@@ -99,14 +99,14 @@ class ReplyBuilder:
         arguments = function.get("arguments") or ""
         call.arguments += arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
 
-    def _find_call(self, index: object, call_id: object, name: object) -> _Call:
+    def _find_call(self, index: object, call_id: object, name: object) -> _PartialCall:
         """The call that a part continues, or a new one. Some servers leave index or id out, or say 0 for every call."""
         if isinstance(index, int):
             known = self._by_index.get(index)
         else:
             known = self._calls[-1] if self._calls and not (name and call_id != self._calls[-1].id) else None
         if known is None or (name and call_id and known.id and call_id != known.id):
-            known = _Call("", "", "")
+            known = _PartialCall("", "", "")
             self._calls.append(known)
         if isinstance(index, int):
             self._by_index[index] = known

@@ -7,7 +7,7 @@ import asyncio
 from myagent.events import AgentEvent, ToolProgress
 
 
-class Report:
+class CallReport:
     """An event in the queue. The driver sets `is_taken` when it gets it, and `noted` when it has handled it."""
 
     __slots__ = ("event", "is_taken", "noted")
@@ -18,7 +18,7 @@ class Report:
         self.noted = asyncio.Event()
 
 
-ReportQueue = asyncio.Queue[Report | Exception]
+ReportQueue = asyncio.Queue[CallReport | Exception]
 """The reports of all calls; an exception is a call that failed without a result."""
 
 
@@ -27,11 +27,11 @@ class CallReporter:
 
     def __init__(self, queue: ReportQueue) -> None:
         self._queue = queue
-        self._progress: Report | None = None
+        self._progress: CallReport | None = None
 
     async def deliver(self, event: AgentEvent) -> None:
         """Report an event and wait until the driver has handled it."""
-        report = Report(event)
+        report = CallReport(event)
         self._queue.put_nowait(report)
         await report.noted.wait()
 
@@ -40,7 +40,7 @@ class CallReporter:
         if self._progress is not None and not self._progress.is_taken:
             self._progress.event = progress
             return
-        self._progress = Report(progress)
+        self._progress = CallReport(progress)
         self._queue.put_nowait(self._progress)
 
     def fail(self, error: Exception) -> None:

@@ -51,7 +51,7 @@ async def run_calls(
     shared = _Step(agent, step, host, context, trace, max_output_bytes)
     reports: ReportQueue = asyncio.Queue()
     tasks = [
-        asyncio.create_task(_Call(shared, call, CallReporter(reports)).run(), name=call.requested.name)
+        asyncio.create_task(_CallTask(shared, call, CallReporter(reports)).run(), name=call.requested.name)
         for call in calls
     ]
     unfinished = len(calls)
@@ -85,7 +85,7 @@ class _Step:
 
 
 @dataclass(slots=True)
-class _Call:
+class _CallTask:
     """One call on its way from the model's request to the result."""
 
     step: _Step

@@ -1,7 +1,7 @@
-"""Spans as OpenTelemetry has them, by its conventions for generative AI, where its package is installed (extra `otel`).
+"""Spans for OpenTelemetry, by its conventions for generative AI, where its package is installed (extra `otel`).
 
-Where they go, whoever runs the program says: by OpenTelemetry's own variables, or in code. What was said is left out
-unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it.
+The program configures where they are exported to, by OpenTelemetry's own variables or in code. Messages, arguments and
+results are left out unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is set.
 """
 
 from __future__ import annotations
