@@ -16,7 +16,7 @@ from myagent.agent_definition import AgentDefinition
 from myagent.llm import LLM
 from myagent.messages import Message
 from myagent.run_context import RunContext
-from myagent.tracing.spans import Span, SpanKind, Watcher
+from myagent.tracing.spans import SpanKind, TracedSpan, Watcher
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
@@ -65,7 +65,7 @@ class Telemetry(Watcher):
         self._of_model = _model_attributes(llm)
         self._llm = llm
 
-    def begun(self, span: Span) -> None:
+    def begun(self, span: TracedSpan) -> None:
         from opentelemetry.trace import SpanKind as OtelKind
         from opentelemetry.trace import set_span_in_context
 
@@ -81,7 +81,7 @@ class Telemetry(Watcher):
             self._run = otel
         self._open[span.id] = otel
 
-    def inside(self, span: Span) -> AbstractContextManager[Any]:
+    def inside(self, span: TracedSpan) -> AbstractContextManager[Any]:
         from opentelemetry.trace import use_span
 
         otel = self._open.get(span.id)
@@ -90,7 +90,7 @@ class Telemetry(Watcher):
         # An error is recorded at the end, without the text and the traceback of the author's code.
         return use_span(otel, end_on_exit=False, record_exception=False, set_status_on_exception=False)
 
-    def ended(self, span: Span) -> None:
+    def ended(self, span: TracedSpan) -> None:
         from opentelemetry.trace import StatusCode
 
         otel = self._open.pop(span.id, None)
@@ -108,7 +108,7 @@ class Telemetry(Watcher):
                 otel.set_status(StatusCode.ERROR, span.error or None)
         otel.end()
 
-    def _known_before(self, span: Span) -> dict[str, Any]:
+    def _known_before(self, span: TracedSpan) -> dict[str, Any]:
         match span.kind:
             case "run":
                 known = {**self._of_model, "myagent.max_steps": self._agent.max_steps}
@@ -141,7 +141,7 @@ def _server_attributes(llm: LLM) -> dict[str, Any]:
     return {} if server is None else {"server.address": server[0], "server.port": server[1]}
 
 
-def _known_after(span: Span) -> dict[str, Any]:
+def _known_after(span: TracedSpan) -> dict[str, Any]:
     known: dict[str, Any] = {}
     if span.usage is not None and (
         span.usage.input_tokens or span.usage.output_tokens
@@ -167,7 +167,7 @@ def _known_after(span: Span) -> dict[str, Any]:
 # --- content ----------------------------------------------------------------------------------------------------------
 
 
-def _content(span: Span) -> dict[str, str]:
+def _content(span: TracedSpan) -> dict[str, str]:
     """What was said, as JSON by the schemas of the conventions."""
     if span.kind == "tool":
         kept: dict[str, Any] = {"gen_ai.tool.call.arguments": span.arguments}

@@ -27,7 +27,7 @@ _LONGEST_ERROR = 2_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Span:
+class TracedSpan:
     """One call of the model (`reply`, `summary`) or of a tool, or the whole run; filled in when it ends.
 
     `attempt` counts from 1 within a step. `finish` is the model's own word for why it stopped, or the code of what went
@@ -107,13 +107,13 @@ class Span:
 class Watcher:
     """Receives the spans of one run as they begin and end; must not block."""
 
-    def begun(self, span: Span) -> None:
+    def begun(self, span: TracedSpan) -> None:
         """`span` begins."""
 
-    def ended(self, span: Span) -> None:
+    def ended(self, span: TracedSpan) -> None:
         """`span` is over."""
 
-    def inside(self, span: Span) -> AbstractContextManager[Any]:
+    def inside(self, span: TracedSpan) -> AbstractContextManager[Any]:
         """A context manager entered around the traced code, for instrumentation that uses context variables."""
         return nullcontext()
 
@@ -126,9 +126,9 @@ class Trace:
         self.spent = Usage()
 
     @contextmanager
-    def span(self, kind: SpanKind, name: str, **facts: Any) -> Iterator[Span]:
+    def span(self, kind: SpanKind, name: str, **facts: Any) -> Iterator[TracedSpan]:
         """A span around the block, which tells it what came out. May be left open over a `yield`."""
-        span = Span(kind=kind, name=name, **facts)
+        span = TracedSpan(kind=kind, name=name, **facts)
         self._report("begun", span)
         try:
             yield span
@@ -140,7 +140,7 @@ class Trace:
             self._report("ended", span)
 
     @contextmanager
-    def inside(self, span: Span) -> Iterator[None]:
+    def inside(self, span: TracedSpan) -> Iterator[None]:
         """The code that `span` is about; never left open over a `yield`, which would leak context variables."""
         with ExitStack() as stack:
             for watcher in self._watchers:
@@ -172,7 +172,7 @@ class Trace:
             else:
                 self.spent += span.reply.usage
 
-    def _report(self, what: Literal["begun", "ended"], span: Span) -> None:
+    def _report(self, what: Literal["begun", "ended"], span: TracedSpan) -> None:
         for watcher in self._watchers:
             try:
                 getattr(watcher, what)(span)
