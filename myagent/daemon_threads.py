@@ -28,7 +28,7 @@ GIVEN_UP_AT_MOST = 256
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A call on its way through the pool; `deliver` gets its value or its exception, in the thread."""
+    """A call on its way through the pool; `deliver` is called with its value or its exception, in the thread."""
 
     call: Callable[[], Any]
     deliver: Callable[[Any, BaseException | None], None]
@@ -39,7 +39,7 @@ class Job:
 
 
 class DaemonPool:
-    """At most `size` daemon threads at work, used again and again.
+    """A pool of at most `size` daemon threads.
 
     A thread whose call was given up is replaced, up to `given_up_at_most` at a time; beyond that, calls wait until
     one of them returns.
@@ -71,7 +71,7 @@ class DaemonPool:
             raise
 
     def submit(self, job: Job) -> None:
-        """Have `job` done by the next free thread."""
+        """Let the next free thread run `job`."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("The pool is closed.")
@@ -140,7 +140,7 @@ class DaemonPool:
             del job, value, error
 
     def _finish(self, job: Job) -> bool:
-        """Whether the thread that did `job` stays; it counts as idle before anybody hears of the result."""
+        """Whether the thread that did `job` stays; it counts as idle before the result is delivered."""
         with self._lock:
             job.done = True
             if job.begun and job.given_up:
@@ -181,7 +181,7 @@ class DaemonExecutor(ThreadPoolExecutor):
 def deliver(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], value: Any, error: BaseException | None
 ) -> None:
-    """Settle `future` of `loop` from another thread; too late is no error."""
+    """Set the result of a `future` of `loop` from another thread; does nothing when it is done already."""
     try:
         loop.call_soon_threadsafe(_settle, future, value, error)
     except RuntimeError:
@@ -198,7 +198,7 @@ def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None
 
 
 def _raisable(error: BaseException) -> Exception:
-    """`error`, unless raising it would end or cancel those who wait: then an error that says what was raised."""
+    """`error`, or an error that names it, if raising it would end or cancel the task that waits."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"The code raised {type(error).__name__}: {error}")
@@ -207,7 +207,7 @@ def _raisable(error: BaseException) -> Exception:
 
 
 def _nothing() -> None:
-    """What wakes a thread that is to end."""
+    """A job that wakes a thread which is to end."""
 
 
 def _drop(value: Any, error: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""Words for people in the server's language. English is the source; `myagent/locale` holds the rest.
+"""Translation of texts for people into the server's language. English is the source; `myagent/locale` has the others.
 
 The library must not need Django, so this is the standard library's gettext; Django reads the same catalogue through
 `LOCALE_PATHS`.
@@ -22,7 +22,7 @@ _language: str | None = None
 
 
 def find_language(name: str) -> str | None:
-    """Which of `LANGUAGES` a name means, such as zh, zh-CN, zh_CN.UTF-8 or en-US; None when we do not have it."""
+    """The one of `LANGUAGES` that a name such as zh, zh-CN, zh_CN.UTF-8 or en-US means; None if there is none."""
     main, *rest = re.split("[.@]", name)[0].strip().lower().replace("_", "-").split("-")
     if main == "zh" and _TRADITIONAL.isdisjoint(rest):
         return "zh-hans"

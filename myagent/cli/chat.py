@@ -1,4 +1,4 @@
-"""`myagent-ws chat [URL]`: talks to an agent of a running server. Needs no Django, and so is there at once."""
+"""`myagent-ws chat [URL]`: talks to an agent of a running server. Needs no Django, and so starts at once."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class RefusalMetadata(FreeMetadata):
 
 
 class SystemError(ServerEvent):
-    """What came in is no request of this protocol."""
+    """The answer to a frame that is no request of this protocol."""
 
     event: Literal["system.error"] = "system.error"
     content: str

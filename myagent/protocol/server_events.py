@@ -1,4 +1,4 @@
-"""Logged events: what is part of a session, numbered, stored, and sent to every connection of it."""
+"""Logged events: part of a session, numbered, stored, and sent to every connection of it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class StepResetMetadata(RunMetadata):
 
 
 class StepVoided(ServerEvent):
-    """`agent.step_reset`: what was shown of this step is void and comes again."""
+    """`agent.step_reset`: the text of this step so far is void, and follows once more."""
 
     event: Literal["agent.step_reset"] = "agent.step_reset"
     content: str = ""

@@ -1,4 +1,4 @@
-"""A tool as its author wrote it, checked once and made ready for the loop."""
+"""The checked definition of a tool, made once from what its author wrote."""
 
 from __future__ import annotations
 

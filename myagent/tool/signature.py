@@ -1,4 +1,4 @@
-"""What a tool's `execute` takes: the parameters of its signature."""
+"""The parameters of a tool's `execute`, read from its signature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MISSING = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter the model may fill; `default` is `MISSING` when it has to.
+    """A parameter that the model may fill; `default` is `MISSING` when it is required.
 
     `unknown_name` is set when the annotation names something that cannot be found.
     """
