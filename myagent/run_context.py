@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from myagent.pending_answer import PendingAnswer
+
 
 class CallLink(Protocol):
     """How a `RunContext` reaches the loop that runs the tool call. All methods may be called from any thread."""
@@ -43,19 +45,29 @@ class RunContext:
     call_id: str = ""
     """The id that the model gave the call."""
     _link: CallLink | None = None
+    _unasked: set[PendingAnswer] = field(default_factory=set)
 
     def progress(self, text: str, percent: float | None = None) -> None:
         """Report progress to the user; `percent` is from 0 to 100. Does nothing when the call is over."""
         if self._link is not None:
             self._link.report(text, percent)
 
-    async def confirm(self, question: str) -> bool:
-        """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile."""
-        return await asyncio.wrap_future(self._question(question))
+    def confirm(self, question: str) -> PendingAnswer:
+        """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile.
+
+        Await what it returns; the call of a tool that does not do so fails.
+        """
+        answer = PendingAnswer(question, self._wait_for)
+        self._unasked.add(answer)
+        return answer
 
     def confirm_sync(self, question: str) -> bool:
         """The same from a plain `def` tool."""
         return self._question(question).result()
+
+    async def _wait_for(self, answer: PendingAnswer) -> bool:
+        self._unasked.discard(answer)
+        return await asyncio.wrap_future(self._question(answer.question))
 
     def _question(self, question: str) -> concurrent.futures.Future[bool]:
         if self._link is None:

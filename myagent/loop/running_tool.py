@@ -13,6 +13,7 @@ from myagent.events import ToolProgress
 from myagent.loop.host import Decision, Host
 from myagent.loop.pausable_timeout import PausableTimeout
 from myagent.loop.prepared_calls import PreparedCall, confirmation_request
+from myagent.pending_answer import ConfirmNotAwaited
 from myagent.run_context import RunContext
 from myagent.text import clean, shorten
 from myagent.tool.base_tool import BaseTool
@@ -39,7 +40,7 @@ class RunningTool:
         self._tool = tool
         self._call = call
         self._host = host
-        self._context = replace(context, call_id=call.requested.call_id, _link=self)
+        self._context = replace(context, call_id=call.requested.call_id, _link=self, _unasked=set())
         self._on_progress = on_progress
         self._loop = asyncio.get_running_loop()
         self._questions: set[asyncio.Task[Decision]] = set()
@@ -49,7 +50,10 @@ class RunningTool:
         """Run the code and return what it returns. Raises what it raises, and `TimeoutError` at the time limit."""
         async with self.limit:
             try:
-                return await self._host.execute(self._tool, self._tool.bind(dict(arguments), self._context))
+                value = await self._host.execute(self._tool, self._tool.bind(dict(arguments), self._context))
+                if (unasked := next(iter(self._context._unasked), None)) is not None:
+                    raise ConfirmNotAwaited(unasked.question)
+                return value
             finally:
                 self._has_ended = True
                 # A thread that was given up, or a task that the tool left behind, may still wait for an answer.

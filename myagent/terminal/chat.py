@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from myagent.client import ClientError, FrameTooLarge, Link, RequestRefused, SteadyClient
+from myagent.client import Client, ClientError, FrameTooLarge, Link, RequestRefused
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
 from myagent.terminal.background_tasks import BackgroundTasks
@@ -47,7 +47,7 @@ class Chat(ABC):
             goal.session_id, address=address, screen=screen, shows_history=self.shows_history, on_news=self.notify
         )
         self.transcript = self.feed.transcript
-        self.client: SteadyClient
+        self.client: Client
         self.next: Next | None = None
         """What comes after this conversation, once that is known."""
         self.run_id: str | None = None
@@ -87,7 +87,7 @@ class Chat(ABC):
 
     # --- the conversation ---
 
-    async def run(self, client: SteadyClient) -> Next:
+    async def run(self, client: Client) -> Next:
         """Converse until the end, or until another session is wanted. Raises what ended the client."""
         self.client, self._is_running = client, True
         loop = asyncio.get_running_loop()
