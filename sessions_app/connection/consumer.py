@@ -25,7 +25,7 @@ from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
 from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
 from myagent.protocol.error_codes import CloseCode, ErrorCode, ProtocolError
-from myagent.protocol.vocabulary import PROTOCOL_VERSION
+from myagent.protocol.server_base import PROTOCOL_VERSION
 from myagent.text import short_id
 from sessions_app.connection import requests, state_requests
 from sessions_app.connection.frame_log import frame_line

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from myagent.tracing.spans import Span, Watcher
+from myagent.tracing.spans import TracedSpan, Watcher
 from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.spans import BeginSpan, EndSpan
 from sessions_app.journal.writer import Journal, JournalClosed
@@ -25,7 +25,7 @@ class SpanRecorder(Watcher):
         self._journal = journal
         self._mine = mine
 
-    def begun(self, span: Span) -> None:
+    def begun(self, span: TracedSpan) -> None:
         if span.kind == "run":
             return  # it is a row of its own
         columns = {
@@ -38,7 +38,7 @@ class SpanRecorder(Watcher):
         }
         self._offer(BeginSpan(**self._mine, span_id=span.id, columns=columns))
 
-    def ended(self, span: Span) -> None:
+    def ended(self, span: TracedSpan) -> None:
         if span.kind == "run":
             return
         usage = span.usage if span.usage is not None and (span.usage.input_tokens or span.usage.output_tokens) else None
