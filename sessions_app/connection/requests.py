@@ -20,7 +20,6 @@ from myagent.protocol.direct_events import (
     SystemSessions,
 )
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from myagent.text import clean, clean_value
 from sessions_app import queries
 from sessions_app.connection.requester import (
     Client,
@@ -60,8 +59,8 @@ async def create_session(engine: Engine, client: Client, event: events.UserCreat
                 agent=agent.name,
                 user_id=client.grant.user_id,
                 connection_id=client.connection_id,
-                title=clean(event.title),
-                metadata=clean_value(event.session_metadata),
+                title=event.title,
+                metadata=event.session_metadata,
                 request_id=event.request_id,
             ),
         )
@@ -72,9 +71,9 @@ async def create_session(engine: Engine, client: Client, event: events.UserCreat
 
 async def update_session(engine: Engine, client: Client, event: events.UserUpdateSession) -> None:
     session_id = await open_session(client, event.session_id)
-    metadata = None if event.session_metadata is None else clean_value(event.session_metadata)
-    title = None if event.title is None else clean(event.title)
-    await record(engine, UpdateSession(session_id=session_id, title=title, metadata=metadata))
+    await record(
+        engine, UpdateSession(session_id=session_id, title=event.title, metadata=event.session_metadata)
+    )
 
 
 async def close_session(engine: Engine, client: Client, event: events.UserCloseSession) -> None:
@@ -104,7 +103,7 @@ async def list_sessions(engine: Engine, client: Client, event: events.UserListSe
                 queries.sessions_of,
                 client.grant.user_id,
                 agents=wanted,
-                query=event.query and clean(event.query),
+                query=event.query,
                 before=event.before,
                 limit=event.limit,
             )
@@ -139,14 +138,14 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
         raise agent_unavailable(attachment.agent if attachment else "")
-    message = Message.user(clean_value(event.content))
+    message = Message.user(event.content)
     posted: Posted = await record(
         engine,
         PostMessage(
             session_id=session_id,
             new_run_id=uuid.uuid4(),
             message=message,
-            message_id=event.message_id and clean(event.message_id),
+            message_id=event.message_id,
             origin=client.connection_id,
             lease=engine.runner.lease_for(agent.name),
             when_busy=agent.agent.when_busy,
@@ -187,12 +186,12 @@ async def respond(engine: Engine, client: Client, event: events.UserResponse) ->
     """Answer a confirmation; the answer is on record before the run learns of it."""
     session_id = await open_session(client, event.session_id)
     given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
-    answer = clean_value({key: value for key, value in given.items() if value is not None})
+    answer = {key: value for key, value in given.items() if value is not None}
     await record(
         engine,
         AnswerConfirmation(
             session_id=session_id,
-            step_id=clean(event.step_id),
+            step_id=event.step_id,
             answer=answer,
             by=client.grant.username or "",
             by_user=client.grant.user_id,

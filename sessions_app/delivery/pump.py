@@ -17,14 +17,15 @@ from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, Syste
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 from sessions_app import queries
+from sessions_app.delivery.attachment import Attachment, Behind, Following
 from sessions_app.delivery.hub import Hub
 from sessions_app.journal.batch import Growth, Logged
 
 logger = logging.getLogger("myagent.connections")
 
 
-class Limits(Protocol):
-    """What one connection may want; `agents.conf.Config` is one."""
+class ConnectionLimits(Protocol):
+    """What one connection may use; `agents.conf.Config` satisfies it."""
 
     @property
     def max_attached(self) -> int:
@@ -37,22 +38,6 @@ class Limits(Protocol):
     @property
     def outbound_characters(self) -> int:
         """Characters of unsent frames, likewise."""
-
-
-@dataclass(slots=True)
-class Attachment:
-    """One session on one connection. `agent` is empty until the client is known to be allowed to use the session.
-
-    `cursor` is None until it is known from where to send.
-    """
-
-    agent: str = ""
-    cursor: Cursor | None = None
-    is_behind: bool = False
-    deletion_request: str | None = None
-    """The `request_id` of this client's own wish to delete the session."""
-    own: frozenset[int] = frozenset()
-    """Events that this client sent itself, and so does not get back live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +57,7 @@ class _Replay:
 class Pump:
     """Lives on the event loop. `send` writes one frame and returns when the socket has room for more."""
 
-    def __init__(self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: Limits) -> None:
+    def __init__(self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: ConnectionLimits) -> None:
         self.connection_id = connection_id
         self._hub = hub
         self._send = send
@@ -94,9 +79,9 @@ class Pump:
     def heartbeat(self, frame: str, last_seqs: dict[uuid.UUID, int]) -> None:
         """Send a heartbeat unless the client is behind anyway, and make good any news that was lost."""
         for session_id, attachment in self._attached.items():
-            cursor = attachment.cursor
+            cursor = attachment.state.cursor
             if cursor is not None and not self._queue and last_seqs.get(session_id, 0) > cursor.last_seq:
-                attachment.is_behind = True
+                attachment.miss()
         if len(self._queue) < self._limits.outbound_frames:
             self._put(frame)
 
@@ -119,15 +104,14 @@ class Pump:
 
     def follow(self, session_id: uuid.UUID, agent: str, last_seq: int) -> None:
         """Send what comes after `last_seq`, unless this session is followed already."""
-        attachment = self._attached.get(session_id)
-        if attachment is not None and attachment.cursor is None:
-            attachment.agent, attachment.cursor = agent, Cursor(last_seq)
+        if (attachment := self._attached.get(session_id)) is not None:
+            attachment.follow(agent, last_seq)
             self._wake()
 
     def replay(self, session_id: uuid.UUID, agent: str, after: int, request_id: str | None) -> None:
         """Send everything after `after`, then the notice that it was all, then what comes live."""
         if (attachment := self._attached.get(session_id)) is not None:
-            attachment.agent = agent
+            attachment.await_replay(agent)
         self._put(_Replay(session_id, after, request_id))
 
     def attachment(self, session_id: uuid.UUID) -> Attachment | None:
@@ -146,14 +130,13 @@ class Pump:
 
     def offer(self, growth: Growth) -> None:
         attachment = self._attached[growth.session_id]
-        sent = attachment.cursor.last_seq if attachment.cursor is not None else 0
         size = 0
         for logged in growth.events:
             size += len(logged.frame)
-            if logged.origin == self.connection_id and logged.seq > sent:
-                attachment.own |= {logged.seq}
-        if attachment.cursor is None or attachment.is_behind or (self._queue and self._is_full(size)):
-            attachment.is_behind = True
+            if logged.origin == self.connection_id:
+                attachment.add_own(logged.seq)
+        if not isinstance(attachment.state, Following) or (self._queue and self._is_full(size)):
+            attachment.miss()
             self._wake()
             return
         prev_seq = growth.prev_seq
@@ -164,7 +147,7 @@ class Pump:
         self._wake()
 
     def lag_behind(self, session_id: uuid.UUID) -> None:
-        self._attached[session_id].is_behind = True
+        self._attached[session_id].miss()
         self._wake()
 
     def session_deleted(self, session_id: uuid.UUID) -> None:
@@ -191,7 +174,7 @@ class Pump:
             if self._queue:
                 await self._send_next()
             elif (behind := self._next_behind()) is not None:
-                await self._catch_up(behind, self._attached[behind])
+                await self._catch_up(*behind)
             else:
                 self._make_room()
                 self._waiter = asyncio.get_running_loop().create_future()
@@ -202,9 +185,11 @@ class Pump:
         """Whether everything that was put in has been written."""
         return not self._queue and self._next_behind() is None
 
-    def _next_behind(self) -> uuid.UUID | None:
-        behind = (key for key, value in self._attached.items() if value.is_behind and value.cursor is not None)
-        return next(behind, None)
+    def _next_behind(self) -> tuple[uuid.UUID, Attachment, Cursor] | None:
+        for session_id, attachment in self._attached.items():
+            if isinstance(attachment.state, Behind):
+                return session_id, attachment, attachment.state.cursor
+        return None
 
     async def _send_next(self) -> None:
         item = self._queue[0]
@@ -223,23 +208,21 @@ class Pump:
 
     async def _send_live(self, item: _Live) -> None:
         attachment = self._attached.get(item.session_id)
-        if attachment is None or attachment.cursor is None:
+        if attachment is None or (cursor := attachment.state.cursor) is None:
             return
-        match attachment.cursor.offer(item.prev_seq, item.logged.seq):
+        match cursor.offer(item.prev_seq, item.logged.seq):
             case Delivery.SEND if item.logged.origin == self.connection_id:
-                attachment.own -= {item.logged.seq}
+                attachment.take_own(item.logged.seq)
             case Delivery.SEND:
                 await self._send(item.logged.frame)
             case Delivery.CATCH_UP:
-                attachment.is_behind = True
+                attachment.miss()
 
     async def _send_replay(self, item: _Replay) -> None:
         attachment = self._attached.get(item.session_id)
-        if attachment is None:
+        if attachment is None or (cursor := attachment.start_replay(item.after)) is None:
             return
-        attachment.own = frozenset()
-        attachment.cursor = Cursor(item.after)
-        replayed = await self._catch_up(item.session_id, attachment)
+        replayed = await self._catch_up(item.session_id, attachment, cursor)
         try:
             last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
         except queries.SessionGone:
@@ -247,30 +230,25 @@ class Pump:
         metadata = NoticeMetadata(
             action="replay",
             replayed=replayed,
-            last_seq=max(last_seq, attachment.cursor.last_seq),
+            last_seq=max(last_seq, cursor.last_seq),
             run_status=run_status,
         )
-        if last_seq > attachment.cursor.last_seq:
-            attachment.is_behind = True
+        if last_seq > cursor.last_seq:
+            attachment.miss()
         notice = SystemNotice(content=_("Everything was sent again."), metadata=metadata)
         await self._send(encode(notice, session_id=str(item.session_id), request_id=item.request_id))
 
-    async def _catch_up(self, session_id: uuid.UUID, attachment: Attachment) -> int:
-        """Read the log from the cursor to its end and send it; returns how many events that were."""
-        cursor = attachment.cursor
-        if cursor is None:
-            raise RuntimeError("nothing to catch up with before the cursor is known")
+    async def _catch_up(self, session_id: uuid.UUID, attachment: Attachment, cursor: Cursor) -> int:
+        """Read the log from the cursor to its end and send it; returns how many events were sent."""
         sent = 0
         while True:
-            attachment.is_behind = False
+            attachment.start_reading()
             page = await in_thread_patiently(queries.events_after, session_id, cursor.last_seq)
             for seq, frame in page:
                 cursor.last_seq = seq
-                if seq in attachment.own:
-                    attachment.own -= {seq}
-                    continue
-                await self._send(frame)
-                sent += 1
+                if not attachment.take_own(seq):
+                    await self._send(frame)
+                    sent += 1
             if len(page) < queries.REPLAY_PAGE:
                 return sent
 
