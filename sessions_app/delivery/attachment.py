@@ -1,8 +1,8 @@
 """One session on one connection, as a state machine: may it be sent yet, from where, and is it behind its log?
 
-    attach --> Checking --follow--------> Following <--> Behind
-                   \\                          ^
-                    --replay--> AwaitingReplay
+attach --> Checking --follow--------> Following <--> Behind
+               \\                          ^
+                --replay--> AwaitingReplay
 """
 
 from __future__ import annotations

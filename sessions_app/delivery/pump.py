@@ -57,7 +57,9 @@ class _Replay:
 class Pump:
     """Lives on the event loop. `send` writes one frame and returns when the socket has room for more."""
 
-    def __init__(self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: ConnectionLimits) -> None:
+    def __init__(
+        self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: ConnectionLimits
+    ) -> None:
         self.connection_id = connection_id
         self._hub = hub
         self._send = send
