@@ -1,4 +1,4 @@
-"""What one connection is sent, in order, as fast as its client reads: a cursor per session and a bounded buffer."""
+"""Sends one connection its events, in order, as fast as its client reads: a cursor per session, a bounded buffer."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class ConnectionLimits(Protocol):
 
     @property
     def max_attached(self) -> int:
-        """Sessions that it may follow at once."""
+        """Sessions that it may be attached to at once."""
 
     @property
     def outbound_frames(self) -> int:
-        """Unsent frames after which nothing more is kept for it, and none of its requests is handled."""
+        """Unsent frames after which no live event is queued for it, and none of its requests is handled."""
 
     @property
     def outbound_characters(self) -> int:
@@ -64,22 +64,22 @@ class Pump:
         self._hub = hub
         self._send = send
         self._limits = limits
-        # A list, since an empty deque takes 0.6 KiB and most connections are idle; it is never long.
+        # A list: it is never long, an empty deque takes 0.6 KiB, and most connections are idle.
         self._queue: list[str | _Live | _Replay] = []
         self._buffered = 0
         self._attached: dict[uuid.UUID, Attachment] = {}
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
-        """There while the client has too much unread."""
+        """Set when the client has read enough; there only while it has too much unread."""
 
-    # --- what is put in ---
+    # --- requests of the consumer and the engine ---
 
     def direct(self, event: ServerEvent, *, session_id: str | None = None, request_id: str | None = None) -> None:
         """Send an event to this connection alone."""
         self._put(encode(event, session_id=session_id, request_id=request_id))
 
     def heartbeat(self, frame: str, last_seqs: dict[uuid.UUID, int]) -> None:
-        """Send a heartbeat unless the client is behind anyway, and make good any news that was lost."""
+        """Send a heartbeat unless the client is behind anyway, and catch up with what no wake-up told of."""
         for session_id, attachment in self._attached.items():
             cursor = attachment.state.cursor
             if cursor is not None and not self._queue and last_seqs.get(session_id, 0) > cursor.last_seq:
@@ -88,12 +88,12 @@ class Pump:
             self._put(frame)
 
     async def room(self) -> None:
-        """Wait until the client has read enough that another request of it may be answered."""
+        """Wait until the client has read enough for another of its requests to be answered."""
         if self._room is not None:
             await self._room.wait()
 
     def attach(self, session_id: uuid.UUID) -> None:
-        """Take note of what happens in a session; nothing is sent before `follow` or `replay` says from where.
+        """Subscribe to a session; nothing is sent of it before `follow` or `replay` says from where.
 
         Raises `ProtocolError` when this connection is attached to too many already.
         """
@@ -111,7 +111,7 @@ class Pump:
             self._wake()
 
     def replay(self, session_id: uuid.UUID, agent: str, after: int, request_id: str | None) -> None:
-        """Send everything after `after`, then the notice that it was all, then what comes live."""
+        """Send everything after `after`, then the notice that this was all, then live events."""
         if (attachment := self._attached.get(session_id)) is not None:
             attachment.await_replay(agent)
         self._put(_Replay(session_id, after, request_id))
@@ -125,7 +125,7 @@ class Pump:
 
     @property
     def followed(self) -> dict[uuid.UUID, str]:
-        """The sessions that the client is known to be allowed to use, with their agents; it is told of no others."""
+        """The sessions that the client is known to be allowed to use, with their agents."""
         return {key: attachment.agent for key, attachment in self._attached.items() if attachment.agent}
 
     # --- Subscriber ---
@@ -164,11 +164,11 @@ class Pump:
             self._hub.detach(session_id, self)
 
     def close(self) -> None:
-        """Follow nothing any more; `run` is to be cancelled by whoever started it."""
+        """Detach from all sessions; `run` has to be cancelled by its caller."""
         for session_id in self.attached:
             self.detach(session_id)
 
-    # --- what goes out ---
+    # --- sending ---
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -184,7 +184,7 @@ class Pump:
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything that was put in has been written."""
+        """Whether everything that was queued has been sent."""
         return not self._queue and self._next_behind() is None
 
     def _next_behind(self) -> tuple[uuid.UUID, Attachment, Cursor] | None:
@@ -228,7 +228,7 @@ class Pump:
         try:
             last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
         except queries.SessionGone:
-            return  # deleted meanwhile; the client is told of that
+            return  # deleted meanwhile; the client is notified of that
         metadata = NoticeMetadata(
             action="replay",
             replayed=replayed,
@@ -255,7 +255,7 @@ class Pump:
                 return sent
 
     def _is_full(self, more: int = 0) -> bool:
-        """Whether the client has too much unread for `more` characters."""
+        """Whether the client has too much unread to queue `more` characters."""
         limits = self._limits
         return len(self._queue) >= limits.outbound_frames or self._buffered + more > limits.outbound_characters
 
