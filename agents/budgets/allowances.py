@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from agents.conf import Config
 from agents.models import HostedAgent
-from agents.models.budgets import GroupBudget, UserBudget, used_by, used_by_nobody
+from agents.models.budgets import GroupBudget, UserBudget, used_by, used_by_anonymous
 from myagent.exceptions import RunError
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
@@ -36,12 +36,12 @@ def end_of_day(now: datetime) -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """How much of a day's budget is used; `scope` says whose it is, `nameless` that it is of all without a name."""
+    """How much of a day's budget is used; `scope` says whose it is, `anonymous` that all anonymous users share it."""
 
     scope: Scope
     used: int
     limit: int
-    nameless: bool = False
+    anonymous: bool = False
     group_id: int | None = None
 
     @property
@@ -76,7 +76,7 @@ def _sentence(level: Level, free_at: datetime) -> str:
     local = timezone.localtime(free_at)
     facts = {"limit": f"{level.limit:,}", "time": f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"}
     match level.scope:
-        case "user" if level.nameless:
+        case "user" if level.anonymous:
             words = _("Visitors without a login have used up today's model tokens. You can go on from %(time)s.")
         case "user":
             words = _("You have used up your %(limit)s model tokens of today. You can go on from %(time)s.")
@@ -227,7 +227,7 @@ class Allowances:
         groups = {row["groups"]: _first(row["groups__budget__tokens_per_day"], default_of_group) for row in rows}
         return _Limits(
             tokens_per_day=_limit(rows, "tokens_per_day", config.user_tokens_per_day),
-            # Those without a name cannot be told apart, so only what they use together can be limited.
+            # Anonymous users cannot be told apart, so only what they use together can be limited.
             max_runs=_limit(rows, "max_runs", config.user_max_runs) if user_id is not None else None,
             messages_per_minute=_limit(rows, "messages_per_minute", config.user_messages_per_minute)
             if user_id is not None
@@ -242,14 +242,14 @@ class Allowances:
         limited = [user_id for user_id, own in limits.items() if own.tokens_per_day is not None]
         used: dict[int | None, int] = used_by("user", [user_id for user_id in limited if user_id is not None], day)
         if None in limited:
-            used[None] = used_by_nobody(day)
+            used[None] = used_by_anonymous(day)
         of_groups = used_by("group", {group for own in limits.values() for group in own.groups}, day)
         levels: dict[int | None, list[Level]] = {}
         for user_id, own in limits.items():
             levels[user_id] = _levels_of_groups(own.groups, of_groups)
             if own.tokens_per_day is not None:
                 mine = used.get(user_id, 0)
-                level = Level(scope="user", used=mine, limit=own.tokens_per_day, nameless=user_id is None)
+                level = Level(scope="user", used=mine, limit=own.tokens_per_day, anonymous=user_id is None)
                 levels[user_id].insert(0, level)
         return levels
 

@@ -116,7 +116,7 @@ def _place(kind: str) -> tuple[str, str]:
     return "member.group_id", f"{used} JOIN {members.db_table} member ON member.{user} = used.user_id"
 
 
-def used_by_nobody(day: date) -> int:
+def used_by_anonymous(day: date) -> int:
     """The tokens that were used on that day by those without a name."""
     rows = Usage.objects.on(day).filter(user=None)
     return sum(sum(tokens) for tokens in rows.values_list("input_tokens", "output_tokens"))

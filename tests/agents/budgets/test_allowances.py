@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.budgets.allowances import Allowance, Allowances, BudgetExceeded, Level, TooFast, end_of_day
 from agents.conf import Config
 from agents.models import HostedAgent
-from agents.models.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_nobody
+from agents.models.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_anonymous
 from myagent import i18n
 from myagent.llm import Usage as Tokens
 
@@ -110,7 +110,7 @@ def test_the_user_is_told_whose_budget_it_is_and_when_there_is_a_new_one():
     stopped = BudgetExceeded(Level(scope="agent", used=5, limit=5), free_at, refused=False)
     assert str(stopped).startswith("The answer was stopped. This agent has used up its model tokens")
     assert "5" not in str(stopped).partition("from")[0], "how much others use is nobody's business"
-    nameless = BudgetExceeded(Level(scope="user", used=5, limit=5, nameless=True), free_at)
+    nameless = BudgetExceeded(Level(scope="user", used=5, limit=5, anonymous=True), free_at)
     assert "Visitors without a login" in str(nameless)
     assert "Your group" in str(BudgetExceeded(Level(scope="group", used=5, limit=5), free_at))
 
@@ -175,7 +175,7 @@ def test_what_is_used_adds_up(ann, bob):
     }
     assert used_by("user", [ann.pk, bob.pk, 0], today) == {ann.pk: 30, bob.pk: 14}
     assert used_by("agent", ["a", "b", "c"], today) == {"a": 40, "b": 10}
-    assert used_by_nobody(today) == 6
+    assert used_by_anonymous(today) == 6
     group = Group.objects.create(name="g")
     group.user_set.add(ann, bob)
     assert used_by("group", [group.pk, 0], today) == {group.pk: 44}
@@ -219,7 +219,7 @@ def test_budgets_are_used_up_by_user_group_and_agent(ann, bob):
 def test_those_without_a_name_are_one_user(ann):
     spend(None, 60)
     spend(None, 60, agent="b")
-    assert limits(None, user_tokens_per_day=120).reached == Level(scope="user", used=120, limit=120, nameless=True)
+    assert limits(None, user_tokens_per_day=120).reached == Level(scope="user", used=120, limit=120, anonymous=True)
     assert limits(ann, user_tokens_per_day=120).reached is None
 
 
