@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from agents.conf import Config
 from agents.models import HostedAgent
-from agents.models.budgets import GroupBudget, UserBudget, used_by, used_by_nobody
+from agents.models.budgets import GroupBudget, UserBudget, used_by, used_by_anonymous
 from myagent.exceptions import RunError
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
@@ -242,7 +242,7 @@ class Allowances:
         limited = [user_id for user_id, own in limits.items() if own.tokens_per_day is not None]
         used: dict[int | None, int] = used_by("user", [user_id for user_id in limited if user_id is not None], day)
         if None in limited:
-            used[None] = used_by_nobody(day)
+            used[None] = used_by_anonymous(day)
         of_groups = used_by("group", {group for own in limits.values() for group in own.groups}, day)
         levels: dict[int | None, list[Level]] = {}
         for user_id, own in limits.items():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.budgets.allowances import Allowance, Allowances, BudgetExceeded, Level, TooFast, end_of_day
 from agents.conf import Config
 from agents.models import HostedAgent
-from agents.models.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_nobody
+from agents.models.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_anonymous
 from myagent import i18n
 from myagent.llm import Usage as Tokens
 
@@ -175,7 +175,7 @@ def test_what_is_used_adds_up(ann, bob):
     }
     assert used_by("user", [ann.pk, bob.pk, 0], today) == {ann.pk: 30, bob.pk: 14}
     assert used_by("agent", ["a", "b", "c"], today) == {"a": 40, "b": 10}
-    assert used_by_nobody(today) == 6
+    assert used_by_anonymous(today) == 6
     group = Group.objects.create(name="g")
     group.user_set.add(ann, bob)
     assert used_by("group", [group.pk, 0], today) == {group.pk: 44}
