@@ -16,10 +16,10 @@ from django.utils.translation import ngettext
 
 from sessions_app.admin.base import ConversationAdmin
 from sessions_app.admin.show import page_url
-from sessions_app.journal.batch import Refused
+from sessions_app.journal.commit import commit
 from sessions_app.journal.entries.sessions import CancelRuns
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import log_end
-from sessions_app.journal.writer import commit
 from sessions_app.models import Run
 
 BY_STAFF = "staff"
@@ -36,7 +36,7 @@ def cancel_runs(runs: Iterable[Run], *, by: int) -> int:
     committed = commit(entries)
     for end in committed.ended:
         log_end(end, model="")
-    return sum(len(outcome) for outcome in committed.outcomes if not isinstance(outcome, Refused))
+    return sum(len(outcome) for outcome in committed.results if not isinstance(outcome, Refused))
 
 
 class CancellableAdmin(ConversationAdmin):

@@ -160,8 +160,8 @@ async def post_message(engine: Engine, client: Client, event: events.UserMessage
 
 def _begin(engine: Engine, agent: str, message: Message, posted: Posted) -> None:
     engine.runner.stop_runs(posted.ended)
-    if posted.lease is not None:
-        engine.runner.launch(posted.lease, agent, message=message)
+    if posted.begun is not None:
+        engine.runner.launch(posted.begun, agent, message=message)
 
 
 async def _allowance(engine: Engine, client: Client, agent: str) -> Allowance | None:

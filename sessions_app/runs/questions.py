@@ -13,11 +13,11 @@ from django.utils import timezone
 
 from myagent.exceptions import RunCancelled
 from myagent.loop.host import ConfirmationRequest, Decision
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ending import SILENCE
 from sessions_app.journal.entries.recovery import OpenQuestion
 from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.runs.translate import Translator
 
 Answer = dict[str, Any]

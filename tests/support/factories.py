@@ -31,13 +31,13 @@ from myagent.protocol.server_events import (
     UserConfirm,
 )
 from sessions_app import models, queries
-from sessions_app.journal import writer as journal
-from sessions_app.journal.batch import Refused
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
 from sessions_app.journal.entries.sessions import CreateSession
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.refusal import Refused
 
 database = [pytest.mark.database, pytest.mark.django_db]
 """The marks of a test that writes: it runs on SQLite, and on PostgreSQL when there is one. All is rolled back."""
@@ -55,7 +55,7 @@ _USAGE = UsageMetadata(input_tokens=10, output_tokens=5, llm_calls=1)
 
 def commit(*entries: Entry) -> list[Any]:
     """The outcomes of entries that are committed in one batch; a refusal is one of them."""
-    return journal.commit(entries).outcomes
+    return journal.commit(entries).results
 
 
 def commit_one(entry: Entry) -> Any:
@@ -95,9 +95,9 @@ def post(session_id: uuid.UUID, text: str = "hi", **options: Any) -> Posted:
 
 def running(session_id: uuid.UUID, text: str = "hi", **options: Any) -> RunRef:
     """A run that has begun, by its right to write."""
-    lease = post(session_id, text, **options).lease
-    assert lease is not None, "there was no room for the run"
-    return lease
+    ref = post(session_id, text, **options).begun
+    assert ref is not None, "there was no room for the run"
+    return ref
 
 
 def mine(ref: RunRef) -> dict[str, Any]:

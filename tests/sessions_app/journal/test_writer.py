@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from agents.database.threads import in_thread
 from sessions_app import queries
+from sessions_app.journal import commit as committing
+from sessions_app.journal import outage
 from sessions_app.journal import writer as module
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.sessions import CancelRuns, CreateSession, DeleteSession
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run, Session
 from tests.support.factories import (
@@ -63,7 +65,7 @@ class Touch(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientTouch(Touch):
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
 
 NOWHERE = uuid.UUID(int=0)
@@ -91,13 +93,13 @@ async def journal(commits):
 def batches(monkeypatch):
     """The names in each batch that was written."""
     written: list[list[str]] = []
-    write = module._write
+    write = committing._write
 
-    def noting(entries, batch):
+    def noting(entries):
         written.append([getattr(entry, "name", type(entry).__name__) for entry in entries])
-        return write(entries, batch)
+        return write(entries)
 
-    monkeypatch.setattr(module, "_write", noting)
+    monkeypatch.setattr(committing, "_write", noting)
     return written
 
 
@@ -148,7 +150,7 @@ async def test_a_batch_has_a_limit(journal, batches, monkeypatch):
 
 
 async def test_deltas_wait_for_others_of_their_kind(journal, batches, monkeypatch):
-    monkeypatch.setattr(module, "DELTA_GAP_SECONDS", 60)
+    monkeypatch.setattr(module, "GAP_SECONDS", 60)
     await journal.record(touch("before"))
     waiting = [await journal.submit(touch(str(number), PatientTouch)) for number in range(3)]
     assert await journal.record(touch("now")) == "now"
@@ -157,7 +159,7 @@ async def test_deltas_wait_for_others_of_their_kind(journal, batches, monkeypatc
 
 
 async def test_deltas_alone_go_when_their_time_has_come(journal, monkeypatch):
-    monkeypatch.setattr(module, "DELTA_GAP_SECONDS", 0.01)
+    monkeypatch.setattr(module, "GAP_SECONDS", 0.01)
     await journal.record(touch("before"))
     assert await journal.record(touch("delta", PatientTouch)) == "delta"
 
@@ -189,9 +191,9 @@ async def test_a_session_that_exists_already_fails_alone(journal):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(module, "FIRST_BACK_OFF_SECONDS", 0.001)
-    monkeypatch.setattr(module, "LONGEST_BACK_OFF_SECONDS", 0.004)
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.002)
+    monkeypatch.setattr(outage, "FIRST_BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(outage, "LONGEST_BACK_OFF_SECONDS", 0.004)
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.002)
     monkeypatch.setattr(module, "GIVE_UP_SECONDS", 0.008)
 
 
@@ -222,7 +224,7 @@ class Troubles:
 @pytest.fixture
 def troubles(monkeypatch, impatient):
     troubles = Troubles()
-    monkeypatch.setattr(module, "transaction", troubles)
+    monkeypatch.setattr(committing, "transaction", troubles)
     return troubles
 
 
@@ -239,7 +241,7 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_written_twice(journal, t
     session = await in_thread(new_session)
     troubles.after = 1
     posted = await journal.record(message(session))
-    assert posted.lease is not None
+    assert posted.begun is not None
     assert len(await in_thread(events, session)) == 2
     assert [growth.events[-1].seq for growth in commits[-1].growths] == [2]
 
@@ -258,14 +260,16 @@ async def test_what_others_do_to_it_meanwhile_does_not_hide_a_commit(journal, tr
     streaming, cancelled, deleted = await in_thread(lambda: [new_session() for _ in range(3)])
     ref = await in_thread(running, streaming)
     troubles.after = 1
-    troubles.meanwhile = lambda: module.commit([CancelRuns(session_id=cancelled), DeleteSession(session_id=deleted)])
+    troubles.meanwhile = lambda: committing.commit(
+        [CancelRuns(session_id=cancelled), DeleteSession(session_id=deleted)]
+    )
     entries = [deltas(ref, partial(ref, "once")), message(cancelled), message(deleted)]
-    _, posted, gone = (await in_thread(journal._commit_patiently, entries)).outcomes
+    _, posted, gone = (await in_thread(journal._commit_patiently, entries)).results
     assert [frame["content"] for frame in (await in_thread(events, streaming))[2:]] == ["once"]
     frames = await in_thread(events, cancelled)
     assert [frame["event"] for frame in frames[1:]] == ["user.message", "agent.interrupted"]
     assert await in_thread(lambda: set(Run.objects.values_list("pk", flat=True))) == {ref.run_id, posted.run_id}
-    assert gone.lease is not None, "it was stored, and is gone now"
+    assert gone.begun is not None, "it was stored, and is gone now"
 
 
 async def test_a_deletion_that_only_seemed_to_fail_is_no_refusal(journal, troubles):
@@ -367,7 +371,7 @@ async def test_what_may_be_stored_already_is_not_written_again(troubles, monkeyp
     """A COMMIT broke off, and the database cannot say whether it took effect: its entries are not tried one by one."""
     session = await in_thread(new_session)
     ref = await in_thread(running, session)
-    monkeypatch.setattr(module.Batch, "is_stored", lambda batch: 1 / 0)
+    monkeypatch.setattr(committing, "read_outcome", lambda committed: 1 / 0)
     troubles.after = 1
     journal = Journal(asyncio.get_running_loop(), lambda committed: None)
     entries = [deltas(ref, partial(ref, "once")), deltas(ref, partial(ref, "too", step_id="other"))]
@@ -375,7 +379,7 @@ async def test_what_may_be_stored_already_is_not_written_again(troubles, monkeyp
     journal.start()
     outcomes = await asyncio.gather(*futures, return_exceptions=True)
     await journal.stop()
-    assert [type(outcome) for outcome in outcomes] == [module.OutcomeUnknown] * 2
+    assert [type(outcome) for outcome in outcomes] == [committing.OutcomeUnknown] * 2
     assert [frame["content"] for frame in (await in_thread(events, session))[2:]] == ["once", "too"]
 
 
@@ -398,7 +402,7 @@ async def test_stopping_writes_all_that_is_queued(commits):
     journal = Journal(asyncio.get_running_loop(), commits.append)
     journal.start()
     session = await in_thread(new_session)
-    ref = (await journal.record(message(session))).lease
+    ref = (await journal.record(message(session))).begun
     futures = [await journal.submit(deltas(ref, partial(ref, str(index), index))) for index in range(50)]
     await journal.stop()
     await asyncio.gather(*futures)
@@ -475,7 +479,7 @@ async def _record(actions, sessions, commits):
             entry = message(session) if action == "message" else ClaimNext(session_id=session, lease=LEASE)
             with suppress(Refused):
                 begun = await journal.record(entry)
-                refs[session] = getattr(begun, "lease", begun) or ref
+                refs[session] = getattr(begun, "begun", begun) or ref
         elif action == "cancel":
             futures.append(await journal.submit(CancelRuns(session_id=session)))
         elif ref is not None:
@@ -489,7 +493,7 @@ async def _record(actions, sessions, commits):
 def test_commit_is_plain_and_says_how_the_logs_grew():
     session = new_session()
     ref = running(session)
-    committed = module.commit([thinking(ref), answer(ref)])
+    committed = committing.commit([thinking(ref), answer(ref)])
     (growth,) = committed.growths
     assert (growth.session_id, growth.prev_seq) == (session, 2)
     assert [logged.seq for logged in growth.events] == [3, 4]

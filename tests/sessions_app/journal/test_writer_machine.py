@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from myagent.events import RequestedCall
-from sessions_app.journal import writer as module
-from sessions_app.journal.batch import Growth, Refused
+from sessions_app.journal import outage
+from sessions_app.journal.commit import Committed
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entries.runs import StartCall
@@ -30,7 +30,8 @@ from sessions_app.journal.entries.sessions import (
     UpdateSession,
 )
 from sessions_app.journal.entry import Entry, RunRef
-from sessions_app.journal.writer import Committed
+from sessions_app.journal.log import Growth
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
 from tests.support.factories import (
     answer,
@@ -183,7 +184,7 @@ class JournalMachine(RuleBasedStateMachine):
         def note(posted):
             assert session.accepted.setdefault(message_id, posted.run_id) == posted.run_id
 
-        process.wish(entry, mark=mark, note=note, hear=lambda posted: process.own(posted.lease))
+        process.wish(entry, mark=mark, note=note, hear=lambda posted: process.own(posted.begun))
 
     def claim(self, process: Process, session: Known, variant: int) -> None:
         process.wish(ClaimNext(session_id=session.id, lease=process.lease), hear=process.own)
@@ -293,7 +294,7 @@ class JournalMachine(RuleBasedStateMachine):
             except Died:
                 committed = Committed([Refused("died")] * len(wishes))
             growths += committed.growths
-            applied = self.note(wishes, committed.outcomes)
+            applied = self.note(wishes, committed.results)
             if (trouble := troubles[who]) is not None and trouble.kind == "dies":
                 self.dead.append(self.processes[who].owner)
                 self.processes[who] = Process(self.processes[who].worker, self.name())
@@ -395,7 +396,7 @@ def check_history(session: Known) -> None:
 
 @pytest.fixture
 def workers(transactional_db, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "FIRST_BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(outage, "FIRST_BACK_OFF_SECONDS", 0.001)
     with separate_database(tmp_path), ExitStack() as stack:
         yield [stack.enter_context(Worker()) for _ in range(3)]
 

@@ -12,9 +12,9 @@ import pytest
 from agents.loading.registry import LoadedAgent
 from myagent import create_react_agent
 from myagent.testing import ScriptedLLM
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.runs import LogEvents
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.queries import SessionGone
 from sessions_app.runs.driver import Equipment, RunDriver
 

@@ -18,7 +18,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from myagent.i18n import use_language
 from sessions_app import queries
-from sessions_app.journal import writer as journal
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.housekeeping import PruneSession
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession
 from sessions_app.journal.writer import Journal

@@ -19,6 +19,7 @@ from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.recovery import RecoverRun
 from sessions_app.journal.entries.runs import EndRun
 from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
+from sessions_app.journal.entry import needs_of
 from sessions_app.models import Run
 from tests.support import factories
 from tests.support.factories import (
@@ -118,10 +119,9 @@ def test_after_a_crash_only_what_is_new_counts(ann):
 def test_what_is_rolled_back_is_not_counted(ann):
     ref = running(new_session(user_id=ann.pk))
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        batch = Batch()
-        batch.lock_sessions([ref.session_id])
-        batch.lock_runs([ref.run_id], [])
-        reply(ref, call_of()).apply(batch)
+        entry = reply(ref, call_of())
+        batch = Batch(needs_of([entry]))
+        entry.apply(batch)
         batch.close()
         raise ZeroDivisionError
     assert used(ann) == (0, 0, 0)
@@ -193,7 +193,7 @@ def test_runs_at_once_are_those_of_other_sessions(ann):
     entries = [message(session_id, allowance=allowance) for session_id in (first, second, third, first)]
     # In one batch, too; what waits behind its own session's run takes no further place.
     assert refusals(commit(*entries)) == [None, None, "too_many_runs", None]
-    assert post(new_session(user_id=User.objects.create_user("bob").pk)).lease is not None
+    assert post(new_session(user_id=User.objects.create_user("bob").pk)).begun is not None
     commit_one(CancelRuns(session_id=second))
     assert refusals(commit(message(third, allowance=allowance))) == [None]
     assert refusals(commit(message(second, allowance=allowance, message_id="again"))) == ["too_many_runs"]

@@ -107,7 +107,7 @@ def limited():
 def test_where_an_agent_has_no_place_a_message_waits(limited):
     first, second, third = limited
     ref = running(first, lease=ONE)
-    assert post(second, lease=ONE).lease is None
+    assert post(second, lease=ONE).begun is None
     assert commit_one(claim(second, ONE)) is None
     assert (statuses(second), history(second)) == (["queued"], [])
     assert commit_one(claim(third, ONE)) is None  # nothing there: no place is taken
@@ -120,9 +120,9 @@ def test_where_an_agent_has_no_place_a_message_waits(limited):
 def test_what_one_batch_begins_and_ends_counts(limited):
     first, second, third = limited
     outcomes = commit(message(first, lease=ONE), message(second, lease=ONE))
-    assert [posted.lease is not None for posted in outcomes] == [True, False]
-    ended, claimed, refused = commit(answer(outcomes[0].lease), claim(second, ONE), message(third, lease=ONE))
-    assert (claimed is not None, refused.lease) == (True, None)
+    assert [posted.begun is not None for posted in outcomes] == [True, False]
+    ended, claimed, refused = commit(answer(outcomes[0].begun), claim(second, ONE), message(third, lease=ONE))
+    assert (claimed is not None, refused.begun) == (True, None)
     assert Run.objects.going_of(["limited"]) == {"limited": 1}
 
 
@@ -142,7 +142,7 @@ def test_a_run_that_waits_for_a_person_takes_no_place_and_goes_on_at_once(limite
 def test_a_cancelled_run_makes_room_for_the_message_that_interrupts_it(limited):
     session = limited[0]
     running(session, lease=ONE)
-    assert post(session, lease=ONE, when_busy="interrupt").lease is not None
+    assert post(session, lease=ONE, when_busy="interrupt").begun is not None
     assert statuses(session) == ["cancelled", "running"]
 
 
@@ -162,7 +162,7 @@ def test_of_two_processes_one_gets_the_place(limited, monkeypatch):
         try:
             while True:
                 try:
-                    return commit_one(message(session, lease=ONE)).lease is not None
+                    return commit_one(message(session, lease=ONE)).begun is not None
                 except OperationalError:  # SQLite in memory does not wait for the other writer
                     time.sleep(0.01)
         finally:

@@ -8,11 +8,11 @@ from django.utils import timezone
 from myagent.llm import Usage
 from myagent.loop.checkpoint import OpenCall
 from myagent.protocol.server_events import StepResetMetadata, StepVoided, Thinking, ThinkingMetadata
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
 from sessions_app.journal.entries.runs import LapseConfirmation, LogEvents, StartCall
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Run, Session, ToolCall
 from tests.support.factories import (
     LEASE,

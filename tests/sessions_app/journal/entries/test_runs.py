@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from myagent.messages import Message as LibraryMessage
 from sessions_app import queries
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.runs import LapseConfirmation, StartCall
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Message, Run, Session, ToolCall
 from tests.support.factories import (
     LEASE,
@@ -273,8 +273,8 @@ class Course:
             if step == "message":
                 self.flush()
                 (posted,) = commit(message(self.session, max_queued=3))
-                if not isinstance(posted, Refused) and posted.lease:
-                    self.begin(posted.lease)
+                if not isinstance(posted, Refused) and posted.begun:
+                    self.begin(posted.begun)
             elif step == "claim":
                 self.flush()
                 if claimed := commit_one(ClaimNext(session_id=self.session, lease=LEASE)):

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from sessions_app.journal import writer as journal
-from sessions_app.journal.batch import Refused
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.sessions import (
     Acknowledge,
@@ -18,6 +17,7 @@ from sessions_app.journal.entries.sessions import (
     DeleteSession,
     UpdateSession,
 )
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
 from tests.support.factories import (
     LEASE,
@@ -134,8 +134,8 @@ def test_a_message_begins_its_run_at_once(session):
     posted = post(session, "hello", message_id="m1")
     run = run_of(posted)
     assert posted.position == 0
-    assert posted.lease is not None
-    assert posted.lease.epoch == run.epoch == 1
+    assert posted.begun is not None
+    assert posted.begun.epoch == run.epoch == 1
     assert (run.status, run.attempts, run.owner) == ("running", 1, "owner-of-the-tests")
     assert run.lease_until > timezone.now() + timedelta(seconds=30)
     assert history(session) == [("user", "hello")]
@@ -155,7 +155,7 @@ def test_messages_during_a_run_wait_in_order(session):
     first = post(session, "one")
     second, third = post(session, "two"), post(session, "three")
     assert [posted.position for posted in (first, second, third)] == [0, 1, 2]
-    assert (second.lease, third.lease) == (None, None)
+    assert (second.begun, third.begun) == (None, None)
     assert statuses(session) == ["running", "queued", "queued"]
     assert history(session) == [("user", "one")]
 
@@ -172,7 +172,7 @@ def test_messages_of_one_batch_wait_in_order(session):
 
 def test_without_room_a_message_waits_although_nothing_runs(session):
     first, second = post(session, "one", lease=None), post(session, "two", lease=None)
-    assert (first.lease, second.lease) == (None, None)
+    assert (first.begun, second.begun) == (None, None)
     assert (first.position, second.position) == (1, 2)  # 0 would say that it is running
     assert statuses(session) == ["queued", "queued"]
 
@@ -180,7 +180,7 @@ def test_without_room_a_message_waits_although_nothing_runs(session):
 def test_the_same_message_id_is_one_message(session):
     first = post(session, "one", message_id="m")
     again = post(session, "one", message_id="m")
-    assert (again.run_id, again.position, again.duplicate, again.lease) == (first.run_id, 0, True, None)
+    assert (again.run_id, again.position, again.duplicate, again.begun) == (first.run_id, 0, True, None)
     assert names(session) == ["user.message"]
 
 
@@ -229,7 +229,7 @@ def test_interrupt_ends_what_goes_on_and_what_waits(session):
     waiting = post(session, "two")
     posted = post(session, "three", when_busy="interrupt")
     assert posted.ended == (ref.run_id, waiting.run_id)
-    assert posted.lease is not None
+    assert posted.begun is not None
     assert statuses(session) == ["cancelled", "cancelled", "running"]
     assert names(session)[-3:] == ["agent.interrupted", "agent.interrupted", "user.message"]
     assert history(session) == [("user", "one"), ("user", "two"), ("user", "three")]
@@ -248,7 +248,7 @@ def test_an_end_and_the_next_message_in_one_batch_begin_the_next_run(session):
     ref = running(session, "one")
     ended, posted = commit(answer(ref, "1"), message(session, "two"))
     assert not ended.has_more
-    assert posted.lease is not None
+    assert posted.begun is not None
     assert posted.position == 0
     assert statuses(session) == ["succeeded", "running"]
     assert history(session) == [("user", "one"), ("assistant", "1"), ("user", "two")]
@@ -258,7 +258,7 @@ def test_a_cancel_and_the_next_message_in_one_batch_begin_the_next_run(session):
     running(session, "one")
     ended, posted = commit(CancelRuns(session_id=session), message(session, "two"))
     assert len(ended) == 1
-    assert posted.lease is not None
+    assert posted.begun is not None
     assert statuses(session) == ["cancelled", "running"]
 
 
@@ -423,8 +423,8 @@ def test_deleting_leaves_nothing(session, asked):
     post(session)
     other = new_session()
     committed = journal.commit([thinking(ref), DeleteSession(session_id=session), thinking(ref), message(session)])
-    assert refusals(committed.outcomes) == [None, None, "session_not_found", "session_not_found"]
-    assert set(committed.outcomes[1]) >= {ref.run_id}
+    assert refusals(committed.results) == [None, None, "session_not_found", "session_not_found"]
+    assert set(committed.results[1]) >= {ref.run_id}
     assert committed.deleted == [session]
     assert committed.growths == []
     for model in (Run, Message, ToolCall, Confirmation):
