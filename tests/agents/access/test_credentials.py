@@ -19,7 +19,7 @@ from agents.log_format import RedactingFormatter, redact
 from agents.models import AccessToken, HostedAgent
 from agents.models.access_token import hash_token
 from myagent import i18n
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 

@@ -22,7 +22,7 @@ from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from sessions_app.journal import commit as journal_module
 from sessions_app.journal.writer import Journal
-from tests.support.factories import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
+from tests.support.entries import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
 
 pytestmark = threads
 

@@ -21,14 +21,9 @@ from sessions_app.journal.entry import Entry
 from sessions_app.journal.locks import Locks, Needs
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Event, Message, Run, Session
-from tests.support.factories import commit, database, deltas, message, new_session, partial, running
+from tests.support.entries import commit, database, deltas, message, new_session, partial, running
 
 pytestmark = database
-
-
-@pytest.fixture
-def session():
-    return new_session()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Run
-from tests.support.factories import (
+from tests.support.entries import (
     answer,
     call_of,
     commit,

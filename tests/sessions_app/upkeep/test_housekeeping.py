@@ -26,7 +26,7 @@ from sessions_app.management import progress
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
 from sessions_app.upkeep import housekeeping
 from sessions_app.upkeep.housekeeping import Housekeeper, compaction, compactions, prunable, prunes, streamed_answers
-from tests.support.factories import (
+from tests.support.entries import (
     answer,
     call_of,
     commit,
@@ -55,11 +55,6 @@ def english():
     use_language("en")
     yield
     use_language("zh-hans")
-
-
-@pytest.fixture
-def session():
-    return new_session()
 
 
 def seqs(session_id, name=None):

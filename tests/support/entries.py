@@ -1,4 +1,7 @@
-"""Sessions, runs and their entries for tests, made through the journal as the server makes them."""
+"""Sessions, runs and entries of the journal for tests, made through the journal as the server makes them.
+
+Tests import it as a namespace: `from tests.support import entries as e`.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,21 @@ threads = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 LEASE = Lease("owner-of-the-tests", seconds=60)
 USAGE = Usage(10, 5, 1)
 _USAGE = UsageMetadata(input_tokens=10, output_tokens=5, llm_calls=1)
+
+
+# --- fixtures, for all tests of the folder sessions_app ---
+
+
+@pytest.fixture
+def session() -> uuid.UUID:
+    """A stored session without messages."""
+    return new_session()
+
+
+@pytest.fixture
+def ref(session: uuid.UUID) -> RunRef:
+    """A run of `session` that has begun."""
+    return running(session)
 
 
 # --- commits ---
