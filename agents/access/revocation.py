@@ -54,7 +54,7 @@ class Rechecked:
         return grant if grant.denied == standing.denied else replace(grant, denied=standing.denied)
 
     def may_use(self, user_id: int | None, agent: str) -> bool:
-        """Whether this user may go on to use this agent; None is somebody without a name."""
+        """Whether this user may still use this agent; None is an anonymous one."""
         if user_id is None:
             return agent not in self._denied_to_nobody
         standing = self._standings.get(user_id)

@@ -36,12 +36,12 @@ def end_of_day(now: datetime) -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """How much of a day's budget is used; `scope` says whose it is, `nameless` that it is of all without a name."""
+    """How much of a day's budget is used; `scope` says whose it is, and `anonymous` users share one."""
 
     scope: Scope
     used: int
     limit: int
-    nameless: bool = False
+    anonymous: bool = False
     group_id: int | None = None
 
     @property
@@ -76,7 +76,7 @@ def _sentence(level: Level, free_at: datetime) -> str:
     local = timezone.localtime(free_at)
     facts = {"limit": f"{level.limit:,}", "time": f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"}
     match level.scope:
-        case "user" if level.nameless:
+        case "user" if level.anonymous:
             words = _("Visitors without a login have used up today's model tokens. You can go on from %(time)s.")
         case "user":
             words = _("You have used up your %(limit)s model tokens of today. You can go on from %(time)s.")
@@ -166,7 +166,7 @@ class Allowances:
         return self._limits_people or self._of_agent(agent) is not None
 
     def of(self, user_id: int | None, agent: str) -> Allowance:
-        """What this user, None for those without a name, may do with this agent now."""
+        """What this user, None for anonymous ones, may do with this agent now."""
         known = self._known
         limits = known[user_id] if user_id in known else known.setdefault(user_id, self._limits([user_id])[user_id])
         levels = [*self._levels({user_id: limits})[user_id], *self._level_of_agent(agent)]
@@ -227,7 +227,7 @@ class Allowances:
         groups = {row["groups"]: _first(row["groups__budget__tokens_per_day"], default_of_group) for row in rows}
         return _Limits(
             tokens_per_day=_limit(rows, "tokens_per_day", config.user_tokens_per_day),
-            # Those without a name cannot be told apart, so only what they use together can be limited.
+            # Anonymous users cannot be told apart, so only what they use together can be limited.
             max_runs=_limit(rows, "max_runs", config.user_max_runs) if user_id is not None else None,
             messages_per_minute=_limit(rows, "messages_per_minute", config.user_messages_per_minute)
             if user_id is not None
@@ -249,7 +249,7 @@ class Allowances:
             levels[user_id] = _levels_of_groups(own.groups, of_groups)
             if own.tokens_per_day is not None:
                 mine = used.get(user_id, 0)
-                level = Level(scope="user", used=mine, limit=own.tokens_per_day, nameless=user_id is None)
+                level = Level(scope="user", used=mine, limit=own.tokens_per_day, anonymous=user_id is None)
                 levels[user_id].insert(0, level)
         return levels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,6 +29,11 @@ class Entry(ABC):
         return None
 
     @property
+    def further_runs(self) -> Collection[uuid.UUID]:
+        """More runs whose rows must be locked."""
+        return ()
+
+    @property
     def client_id(self) -> str | None:
         """The message id, given by a client, that must be looked up."""
         return None
@@ -50,9 +55,10 @@ class Entry(ABC):
 
 def needs_of(entries: Sequence[Entry]) -> Needs:
     """What must be locked and looked up before any of these entries is applied."""
+    runs = {run_id for entry in entries if (run_id := entry.run_id) is not None}
     return Needs(
         sessions={entry.session_id for entry in entries},
-        runs={run_id for entry in entries if (run_id := entry.run_id) is not None},
+        runs=runs.union(*(further for entry in entries if (further := entry.further_runs))),
         unfinished_of={entry.session_id for entry in entries if entry.needs_unfinished},
         paced_users={user_id for entry in entries if (user_id := entry.paced_user) is not None},
         limited_agents={name for entry in entries if (name := entry.limited_agent) is not None},

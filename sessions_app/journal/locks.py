@@ -73,7 +73,7 @@ class Needs:
 class Locks:
     """The locked rows of one transaction, kept in step with what it writes.
 
-    To construct it is to lock: there is no other way, and so no other order, to lock what entries need.
+    To construct it is to lock: entries have no other way, and so no other order, to lock the rows that they need.
     """
 
     def __init__(self, needs: Needs) -> None:

@@ -91,10 +91,13 @@ class RenewLeases(Entry):
     lease: Lease
     run_ids: Collection[uuid.UUID]
 
+    @property
+    def further_runs(self) -> Collection[uuid.UUID]:
+        """Locked before the time is taken: a lease that began while others held these rows would be shorter."""
+        return self.run_ids
+
     def apply(self, batch: Batch) -> int:
         mine = Run.objects.active().filter(pk__in=self.run_ids, owner=self.lease.owner)
-        # Locked first: a lease that began while others held these rows would be shorter.
-        list(mine.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         return mine.update(lease_until=Now() + timedelta(seconds=self.lease.seconds))
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents.models import HostedAgent
@@ -168,6 +169,17 @@ def test_renewing_prolongs_the_leases_of_what_an_owner_works_on(session):
     assert e.commit_one(renewal(mine, others)) == 1
     alive = Run.objects.filter(lease_until__gt=Now() + timedelta(seconds=30))
     assert set(alive.values_list("pk", flat=True)) == {mine.run_id}
+
+
+def test_a_renewal_locks_its_runs_with_those_of_other_entries(session, limited):
+    """Before the rows of users and agents: a lock taken later could wait for a process that waits for these."""
+    ref = e.running(session)
+    with CaptureQueriesContext(connection) as queries:
+        e.commit(e.message(limited[0], lease=ONE), renewal(ref))
+    read = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    (locks_agents,) = [number for number, sql in enumerate(read) if '"agents_hostedagent"' in sql]
+    locks_runs = [number for number, sql in enumerate(read) if 'FROM "sessions_app_run"' in sql and "ORDER BY" in sql]
+    assert locks_runs and max(locks_runs) < locks_agents
 
 
 def test_a_lease_lasts_as_long_as_it_says(session):
