@@ -75,7 +75,7 @@ def _halves(config: Config) -> Iterator[Doubt]:
 
 
 def _names_of_pages(config: Config) -> set[str]:
-    """The names that Django answers to, but for those that `access.decision.check_host` accepts without being told."""
+    """The names that Django answers to, but for those that `access.decision.check_host` accepts by itself."""
     names = {name.lower() for name in settings.ALLOWED_HOSTS} - {name.lower() for name in config.served_hosts}
     names.discard("testserver")  # Django adds it while tests run
     if config.allowed_hosts:

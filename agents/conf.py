@@ -279,10 +279,9 @@ def configure(**overrides: Any) -> Config:
     """Put the command's options (names of fields) on top of the settings, for this whole process."""
     global _config
     added = {name.upper(): value for name, value in overrides.items()}
-    config = build({**getattr(settings, "MYAGENT", {}), **_overrides, **added})
+    _config = build({**getattr(settings, "MYAGENT", {}), **_overrides, **added})
     _overrides.update(added)
-    _config = config
-    return config
+    return _config
 
 
 def reset_overrides() -> None:

@@ -33,7 +33,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 class ConsoleFormatter(RedactingFormatter):
-    """For whoever watches: details cut to a length that can be read, and in colour where `stream` is a terminal."""
+    """For people: details cut to a length that can be read, and in colour where `stream` is a terminal."""
 
     def __init__(self, *args: object, stream: TextIO | None = None, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ class ConsoleFormatter(RedactingFormatter):
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal that shows colours, and nobody said that he wants none (https://no-color.org)."""
+    """Whether `stream` is a terminal that shows colours, unless NO_COLOR is set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "dumb")
 
 

@@ -72,8 +72,3 @@ def ngettext(singular: str, plural: str, count: int) -> str:
 def gettext_noop(message: str) -> str:
     """`message` as it is: marks a text for the catalogue that is looked up elsewhere."""
     return message
-
-
-def ngettext_noop(singular: str, plural: str) -> tuple[str, str]:
-    """The same for a text that depends on a number."""
-    return singular, plural

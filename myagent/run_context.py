@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from myagent.pending_answer import PendingAnswer
+
 
 @dataclass(slots=True, kw_only=True)
 class RunContext:
@@ -28,19 +30,29 @@ class RunContext:
     _loop: asyncio.AbstractEventLoop | None = None
     _report: Callable[[str, float | None], None] | None = None
     _ask: Callable[[str], Coroutine[Any, Any, bool]] | None = None
+    _unasked: set[PendingAnswer] = field(default_factory=set)
 
     def progress(self, text: str, percent: float | None = None) -> None:
         """Show the user how far the tool is; `percent` from 0 to 100."""
         if self._loop is not None and self._report is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._report, text, percent)
 
-    async def confirm(self, question: str) -> bool:
-        """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile."""
-        return await asyncio.wrap_future(self._question(question))
+    def confirm(self, question: str) -> PendingAnswer:
+        """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile.
+
+        Await what it returns; the call of a tool that does not do so fails.
+        """
+        answer = PendingAnswer(question, self._wait_for)
+        self._unasked.add(answer)
+        return answer
 
     def confirm_sync(self, question: str) -> bool:
         """The same from a plain `def` tool."""
         return self._question(question).result()
+
+    async def _wait_for(self, answer: PendingAnswer) -> bool:
+        self._unasked.discard(answer)
+        return await asyncio.wrap_future(self._question(answer.question))
 
     def _question(self, question: str) -> concurrent.futures.Future[bool]:
         if self._loop is None or self._ask is None:

@@ -1,7 +1,7 @@
-"""Which agents somebody may not use: those that are limited to groups, for whoever is in none of these.
+"""Which agents a user may not use: those that are limited to groups that the user is not in.
 
 Whoever has the permission `agents.use_agent`, in person or through a group, and every superuser, may use them all. An
-agent whose groups were deleted stays limited, to nobody else. All of it blocks.
+agent whose groups were deleted stays limited, and no user may use it. All of it blocks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Limited = Mapping[str, frozenset[int]]
 def limited_agents() -> Limited:
     """The agents that are not for everybody. One query."""
     groups: dict[str, set[int]] = defaultdict(set)
-    # What has groups is limited, whoever wrote them; what has none left is where `limited` says so.
+    # What has groups is limited, whatever wrote them; what has none left is where `limited` says so.
     limited = HostedAgent.objects.filter(Q(limited=True) | Q(groups__isnull=False)).order_by()
     for name, group_id in limited.values_list("name", "groups"):
         groups[name].update(() if group_id is None else (group_id,))
@@ -41,7 +41,7 @@ def keep_limited(
     """
     if action not in ("post_add", "post_remove", "post_clear"):
         return
-    # Whose a group was that was cleared from its side is not told: these agents stay limited.
+    # Django does not say which agents had a group that was cleared from its side: they stay limited.
     changed = HostedAgent.objects.using(using).filter(pk__in=(pk_set or ()) if reverse else (instance.pk,))
     changed.update(limited=Exists(HostedAgent.groups.through._default_manager.filter(hostedagent=OuterRef("pk"))))
     if not reverse:

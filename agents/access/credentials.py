@@ -48,7 +48,7 @@ class Login:
 
 
 def user_of_token(plaintext: str) -> Identity | None:
-    """Whose token this is, or None when it lets nobody in. Notes that it was used."""
+    """The token's row, or None when it is not valid. Notes that it was used."""
     now = timezone.now()
     token = AccessToken.objects.with_plaintext(plaintext).usable(now).select_related("user").first()
     if token is None:

@@ -1,7 +1,7 @@
 """Who gets in: decisions about a WebSocket handshake, and later looks at whether they still hold.
 
 A credential that a browser adds by itself (the place it connects from, a cookie) counts only when the page that opened
-the connection is known to be one of ours; a token counts whoever shows it, since no page can have it by accident. So a
+the connection is known to be one of ours; a token counts from anywhere, since no page can have it by accident. So a
 page that points its own name at this machine (DNS rebinding) gets nothing: its `Host` and `Origin` are foreign.
 """
 

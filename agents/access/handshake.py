@@ -22,8 +22,8 @@ _FORWARDING = ("forwarded", "via", "x-real-ip")
 class Handshake:
     """The facts that decide. `repr` holds no secret.
 
-    `peer` is the other end of the connection, `client` whoever asked a trusted proxy, for the log. `forwarded` tells
-    that a proxy was involved, `scheme` (`http` or `https`) how the client asked a trusted one.
+    `peer` is the other end of the connection, `client` what a trusted proxy says of its own peer, for the log.
+    `forwarded` tells that a proxy was involved, `scheme` (`http` or `https`) how the client asked a trusted one.
     """
 
     path: str

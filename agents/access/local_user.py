@@ -1,4 +1,4 @@
-"""The user `local`: whoever sits at the machine that the server runs on."""
+"""The user `local`: the person at the machine that the server runs on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ensure_local_user() -> User:
 def first_password(user: User) -> Iterator[str | None]:
     """The password to be shown, once, within this context; None when `user` has one, or is to have none.
 
-    It is kept only if nothing goes wrong until the end of the context, so that nobody has a password that was never
+    It is kept only if nothing goes wrong until the end of the context, so that no user has a password that was never
     shown. Of several servers that start at once, one gets it.
     """
     if user.password != _NO_PASSWORD_YET:

@@ -1,4 +1,4 @@
-"""Whether what let somebody in still holds. All of it blocks."""
+"""Whether the credentials of open connections are still valid. All of it blocks."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Standing:
 
 
 class Rechecked:
-    """The standing of all users concerned. A grant that is `None` here holds no longer."""
+    """The standing of all users concerned. A grant that becomes `None` here is no longer valid."""
 
-    def __init__(self, standings: dict[int, Standing], denied_to_nobody: frozenset[str], logins: set[str]) -> None:
+    def __init__(self, standings: dict[int, Standing], denied_to_anonymous: frozenset[str], logins: set[str]) -> None:
         self._standings = standings
-        self._denied_to_nobody = denied_to_nobody
+        self._denied_to_anonymous = denied_to_anonymous
         self._logins = logins
         self._now = timezone.now()
 
     def of(self, grant: Grant) -> Grant | None:
         """The grant as it is now: with the agents that are denied now, or None when nothing is left of it."""
         if grant.user_id is None:
-            return replace(grant, denied=self._denied_to_nobody)
+            return replace(grant, denied=self._denied_to_anonymous)
         standing = self._standings.get(grant.user_id)
         if standing is None or (grant.expires_at is not None and grant.expires_at <= self._now):
             return None
@@ -54,9 +54,9 @@ class Rechecked:
         return grant if grant.denied == standing.denied else replace(grant, denied=standing.denied)
 
     def may_use(self, user_id: int | None, agent: str) -> bool:
-        """Whether this user may still use this agent; None is an anonymous one."""
+        """Whether this user may still use this agent; None is anonymous."""
         if user_id is None:
-            return agent not in self._denied_to_nobody
+            return agent not in self._denied_to_anonymous
         standing = self._standings.get(user_id)
         return standing is not None and agent not in standing.denied
 
@@ -105,10 +105,10 @@ def _still_there(session_keys: Collection[str]) -> set[str]:
         return set(rows.values_list("pk", flat=True))
     if issubclass(store, CookieStore):
         return set(session_keys)  # the browser has all of it, so nothing here could be gone
-    return {key for key in session_keys if _goes_on(store(key), key)}
+    return {key for key in session_keys if _is_live(store(key), key)}
 
 
-def _goes_on(session: SessionBase, key: str) -> bool:
+def _is_live(session: SessionBase, key: str) -> bool:
     # `exists` fails when a cache is away, where `load` finds nothing and everybody would be closed for good; whether
     # the time of a file has run out is seen by `load` alone. What a login holds is never empty.
     return session.exists(key) and bool(session.load())

@@ -23,7 +23,7 @@ RESERVED = frozenset({LOCAL_USERNAME, SYSTEM_USERNAME})
 
 
 class JWTRefused(Exception):
-    """The token lets nobody in; the words say why, for the log."""
+    """The token is refused; the text says why, for the log."""
 
 
 def user_of_jwt(text: str, config: Config) -> tuple[User, datetime]:

@@ -15,7 +15,7 @@ SYSTEM_USERNAME = "manage.py"
 
 
 def system_user() -> User:
-    """That user; made when it is first needed. It is inactive and has no password: nobody can be it."""
+    """That user; made when it is first needed. It is inactive and has no password: no person can log in as it."""
     users = get_user_model()._default_manager
     user: User = users.get_or_create(username=SYSTEM_USERNAME, defaults={"is_active": False, "password": "!"})[0]
     return user

@@ -36,7 +36,7 @@ def end_of_day(now: datetime) -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """How much of a day's budget is used; `scope` says whose it is, and `anonymous` users share one."""
+    """How much of a day's budget is used; `scope` says whose it is, `anonymous` that all anonymous users share it."""
 
     scope: Scope
     used: int
@@ -166,7 +166,7 @@ class Allowances:
         return self._limits_people or self._of_agent(agent) is not None
 
     def of(self, user_id: int | None, agent: str) -> Allowance:
-        """What this user, None for anonymous ones, may do with this agent now."""
+        """What this user, None for those without a name, may do with this agent now."""
         known = self._known
         limits = known[user_id] if user_id in known else known.setdefault(user_id, self._limits([user_id])[user_id])
         levels = [*self._levels({user_id: limits})[user_id], *self._level_of_agent(agent)]

@@ -1,4 +1,4 @@
-"""A model that is asked only while there are tokens left for whoever asks."""
+"""A model that is called only while the user's budget has tokens left."""
 
 from __future__ import annotations
 

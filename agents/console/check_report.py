@@ -10,9 +10,8 @@ from agents.conf import Config
 from agents.loading.agent_file_errors import AgentFileError, NoAgentLoaded
 from agents.loading.model_choice import model_name
 from agents.loading.registry import LoadedAgent, Registry
-from myagent.inspection.agents import inspect_agent
-from myagent.inspection.finding import Finding, Place, Severity
-from myagent.inspection.sources import place_of
+from myagent.inspection.agent_checks import inspect_agent
+from myagent.inspection.finding import Finding, Place, Severity, place_of
 from myagent.tool.base_tool import BaseTool
 
 

@@ -33,7 +33,7 @@ def console_for_rows() -> Console:
 
 
 def lay_out(rows: Iterable[Row], console: Console, environment: Mapping[str, str] = os.environ) -> Iterator[Text]:
-    """The lines of the rows; where nobody watches, each row is one line."""
+    """The lines of the rows; where the output is no terminal, each row is one line."""
     width = console.width if console.is_terminal else None
     links = takes_links(console, environment)
     for row in rows:

@@ -1,4 +1,4 @@
-"""One question to an agent without a server, told step by step on a terminal."""
+"""One question to an agent without a server, shown step by step on a terminal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from myagent.text import shorten
 _SHOWN_BYTES = 2_000
 
 
-class Asking:
+class TrialQuestion:
     """Asks, prints what happens, and keeps it; `calls` has the tool calls with their results."""
 
     def __init__(self, agent: Agent, llm: LLM, console: Console, *, can_ask: bool) -> None:
@@ -63,14 +63,14 @@ class Asking:
         try:
             async with aclosing(events):
                 async for event in events:
-                    self._tell(event)
+                    self._show(event)
                     if isinstance(event, RunFinished):
                         return self._finished(event, question, time.monotonic() - begun)
         finally:
             self._end_line()
         raise AssertionError("a run that ends without an error ends with RunFinished")
 
-    def _tell(self, event: AgentEvent) -> None:
+    def _show(self, event: AgentEvent) -> None:
         match event:
             case StepStarted(step=step):
                 self._streamed = ""

@@ -51,7 +51,7 @@ async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwa
 async def in_thread_patiently(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """`in_thread` for those who can wait for a database that is away, such as runs: tries until it answers.
 
-    `function` must only read, since nobody knows how far an attempt came.
+    `function` must only read, since it is unknown how far an attempt came.
     """
     back_off = FIRST_BACK_OFF_SECONDS
     while True:
@@ -66,7 +66,7 @@ async def in_thread_patiently(function: Callable[_P, _T], *args: _P.args, **kwar
 
 
 def _with_connections(call: Callable[[], _T]) -> _T:
-    # Before the call: a connection that broke meanwhile is made anew. After it: PostgreSQL's goes back to the pool,
+    # Before the call: a connection that broke meanwhile is replaced. After it: PostgreSQL's goes back to the pool,
     # SQLite's stays open (CONN_MAX_AGE).
     close_old_connections()
     try:
@@ -83,7 +83,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def stop_threads() -> None:
-    """Wait for the calls that go on and end the threads; the next `in_thread` makes new ones."""
+    """Wait for the active calls and end the threads; the next `in_thread` makes new ones."""
     global _executor
     executor, _executor = _executor, None
     if executor is not None:

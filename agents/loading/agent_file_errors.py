@@ -12,7 +12,7 @@ AgentFileError
 ├── AgentNameInvalid      the agent's name cannot be part of a URL
 ├── DuplicateAgent        two files define agents of one name
 ├── AgentRenamed          the file of a served agent now defines one of another name
-├── AgentLoadsTooLong     loading it anew does not come to an end
+├── AgentLoadsTooLong     reloading it does not end
 └── NoAgentLoaded         none of several files can be served
 """
 
@@ -216,7 +216,7 @@ class AgentRenamed(AgentFileError):
 
 
 class AgentLoadsTooLong(AgentFileError):
-    """Loading an agent anew does not come to an end."""
+    """Reloading an agent does not end."""
 
     code = "agent_loads_too_long"
 

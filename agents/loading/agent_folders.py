@@ -40,7 +40,7 @@ def _held_in(folder: Path, name: str) -> Path | None:
 
 
 def _imported_by(file: Path) -> set[str]:
-    """The modules of its folder that a file imports, itself or through others, in whatever function; told by its code.
+    """The modules of its folder that a file imports, itself or through others, in any function; found in its code.
 
     Those that it names in strings only (`importlib.import_module`) are not among them.
     """

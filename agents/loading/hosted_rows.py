@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import CharField, Q
 
 from agents.loading.loader import is_module_name
-from agents.loading.registry import FailedAgent, Limits, LoadedAgent, Registry
+from agents.loading.registry import AgentLimits, FailedAgent, LoadedAgent, Registry
 from agents.models import HostedAgent
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
@@ -75,7 +75,7 @@ def note_failed(failed: FailedAgent, *, goes_on: bool = False, is_new: bool = Fa
 
 
 def _warn_of_remade(row: HostedAgent) -> None:
-    """Say that it is off: whoever deleted it did not decide that everybody may use the agent, perhaps the opposite."""
+    """Say that it is off: deleting the row does not mean that everybody may use the agent, perhaps the opposite."""
     logger.warning(
         "The row of the agent %s was deleted, with its groups and limits. It was made anew and is switched off. Decide "
         "about it in the admin, and switch it on there or with: manage.py agents enable %s",
@@ -92,22 +92,22 @@ def note_default(registry: Registry) -> None:
 
 
 def learn_decisions(registry: Registry) -> dict[str, datetime]:
-    """Learn which agents are off, and their limits; returns when each source was last asked to load anew.
+    """Learn which agents are off, and their limits; returns when a reload of each source was last requested.
 
     One query, unless rows were deleted.
     """
-    served = list(registry)  # what is added meanwhile is noted by whoever adds it
+    served = list(registry)  # what is added meanwhile is noted by what adds it
     names = [loaded.name for loaded in served]
     failed = {_short("source", failure.source): failure.source for failure in registry.failures}
     rows = HostedAgent.objects.filter(Q(name__in=names) | Q(source__in=failed))
     disabled: list[str] = []
-    limits: dict[str, Limits] = {}
+    limits: dict[str, AgentLimits] = {}
     requests: dict[str, datetime] = {}
     for row in rows.only("name", "source", "enabled", "max_runs", "max_steps", "reload_requested_at"):
         loaded = registry.get(row.name)
         if not row.enabled:
             disabled.append(row.name)
-        limits[row.name] = Limits(max_runs=row.max_runs, max_steps=row.max_steps)
+        limits[row.name] = AgentLimits(max_runs=row.max_runs, max_steps=row.max_steps)
         source = loaded.source if loaded is not None else failed.get(row.source)
         if source is not None and row.reload_requested_at is not None:
             requests[source] = row.reload_requested_at
@@ -119,7 +119,7 @@ def learn_decisions(registry: Registry) -> dict[str, datetime]:
 
 
 def tool_facts(agent: Agent) -> list[dict[str, Any]]:
-    """Name, description and parameters (a JSON schema) of an agent's tools, as models are told of them."""
+    """Name, description and parameters (a JSON schema) of an agent's tools, as models see them."""
     return [clean_value(tool.schema()["function"]) for tool in agent.tools]
 
 
@@ -148,7 +148,7 @@ def _name_unnamed(loaded: LoadedAgent) -> None:
 
 
 def _free_name(source: str) -> str:
-    """What stands for the name of an agent that nobody knows yet: that of its file, or of its module."""
+    """What stands for the name of an agent that is not known yet: that of its file, or of its module."""
     name = source if is_module_name(source) else Path(source).expanduser().resolve().name
     name = _short("name", name)
     taken = set(HostedAgent.objects.values_list("name", flat=True))

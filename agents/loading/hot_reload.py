@@ -1,4 +1,4 @@
-"""Loading one agent anew in a server that goes on, with the modules that were imported from its folder."""
+"""Reloading one agent in a running server, with the modules that were imported from its folder."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _any(agent: Agent) -> None:
     """Accepts every agent."""
 
 
-def load_anew(source: str, *, others: Collection[str] = (), accept: Callable[[Agent], None] = _any) -> Agent:
+def reload_agent(source: str, *, others: Collection[str] = (), accept: Callable[[Agent], None] = _any) -> Agent:
     """The agent of `source` as its file, and the modules beside it and below, are now.
 
     `others` are the sources of other agents; their modules, and those that their files import, stay as they are unless
     this agent imports them while it is loaded. Raises `AgentFileError`, as `accept` may, too; then everything that can
-    be imported is as it was before. Objects that were made of the old modules go on with these.
+    be imported is as it was before. Objects that were made of the old modules keep them.
     """
     global _loading
     # Two at a time would take each other's modules away.

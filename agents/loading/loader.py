@@ -36,7 +36,7 @@ def load_agent(source: str) -> Agent:
     try:
         return _load(source)
     except AgentFileError as error:
-        stale_bytecode.forget_failed(error)  # it may be mended at once, and is then loaded anew
+        stale_bytecode.forget_failed(error)  # it may be corrected at once and is then loaded again
         raise
 
 

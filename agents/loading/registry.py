@@ -31,7 +31,7 @@ _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 class LoadedAgent:
     """An agent, the file or module it came from as the operator named it, and when that was read (UTC).
 
-    `version` counts the times that this process loaded it anew with tools of its own.
+    `version` counts the reloads in this process that brought tools of their own.
     """
 
     agent: Agent
@@ -65,14 +65,14 @@ class FailedAgent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class AgentLimits:
     """What an operator allows an agent; None is no limit. `max_runs` counts all processes together."""
 
     max_runs: int | None = None
     max_steps: int | None = None
 
 
-_NO_LIMITS = Limits()
+_NO_LIMITS = AgentLimits()
 
 
 class Registry:
@@ -86,7 +86,7 @@ class Registry:
         self._failures: dict[str, FailedAgent] = {}
         self._order: list[str] = []
         self._disabled: frozenset[str] = frozenset()
-        self._limits: Mapping[str, Limits] = {}
+        self._limits: Mapping[str, AgentLimits] = {}
         for item in loaded:
             self.add(item)
 
@@ -206,11 +206,11 @@ class Registry:
         """Say which agents are switched off; all others are available."""
         self._disabled = frozenset(names)
 
-    def set_limits(self, limits: Mapping[str, Limits]) -> None:
+    def set_limits(self, limits: Mapping[str, AgentLimits]) -> None:
         """Say what agents are limited to, by name; all others are not."""
         self._limits = limits
 
-    def limits(self, name: str) -> Limits:
+    def limits(self, name: str) -> AgentLimits:
         """What the agent of that name is limited to."""
         return self._limits.get(name, _NO_LIMITS)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from agents.conf import Config, ConfigError, configure
 from agents.console.check_report import Report, check_sources
 from agents.console.check_view import show
-from agents.console.trial_question import Asking
+from agents.console.trial_question import TrialQuestion
 from agents.loading.model_choice import llm_of
 from agents.management.plain_command import add_language, names
 from myagent.exceptions import RunError
@@ -40,7 +40,7 @@ def add_check_arguments(parser: CommandParser) -> None:
 
 
 def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
-    """Do what the options say. Exits with 1 when something is wrong; it was told then."""
+    """Do what the options say. Exits with 1 when something is wrong, after reporting it."""
     config = _configured(options)
     report = check_sources(options["sources"], ignore=options["ignore"])
     stdout.ending = ""  # pieces of an answer are no lines
@@ -54,8 +54,8 @@ def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
     if options["ask"] is not None:
         answers = _ask(report, options["ask"], config, console)
     if options["json"]:
-        told = report.as_json(config) | ({"answers": answers} if options["ask"] is not None else {})
-        stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2, default=str).decode(), ending="\n")
+        report_json = report.as_json(config) | ({"answers": answers} if options["ask"] is not None else {})
+        stdout.write(orjson.dumps(report_json, option=orjson.OPT_INDENT_2, default=str).decode(), ending="\n")
     if not passes or any("error" in answer for answer in answers):
         sys.exit(1)
 
@@ -74,7 +74,7 @@ def _ask(report: Report, question: str, config: Config, console: Console) -> lis
     answers = []
     for loaded in report.agents:
         console.print()
-        asking = Asking(loaded.agent, llm_of(loaded.agent, config), console, can_ask=sys.stdin.isatty())
+        asking = TrialQuestion(loaded.agent, llm_of(loaded.agent, config), console, can_ask=sys.stdin.isatty())
         try:
             answers.append(asyncio.run(asking.ask(question)))
         except RunError as error:

@@ -55,7 +55,7 @@ async def list_agents(request: HttpRequest) -> HttpResponse:
 
 
 def usable_agents(grant: Grant, registry: Registry) -> list[dict[str, Any]]:
-    """What a caller is told of the agents that are on and not denied; the first one is the default one at `/`."""
+    """The agents that are enabled and that the caller may use, as JSON; the first is the default at `/`."""
     usable = [loaded for name in registry.names if grant.allows(name) and (loaded := registry.get(name)) is not None]
     return [_facts(loaded, is_default=loaded is usable[0]) for loaded in usable]
 

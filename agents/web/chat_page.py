@@ -1,4 +1,4 @@
-"""The page to chat on: one file that needs nothing else, and what a browser is told to allow it."""
+"""The page to chat on: one file that needs nothing else, and its content security policy."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class BrowserSessions(SessionMiddleware):
 
 
 class TrustedProxies:
-    """Takes forwarding headers from requests that do not come from a trusted proxy, so that nobody can forge them."""
+    """Takes forwarding headers from requests that do not come from a trusted proxy, so that they cannot be forged."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, speak
 from myagent.client import ClientError
 from myagent.exceptions import MyAgentError
@@ -40,7 +39,7 @@ BROKEN_PIPE = 141
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Parse the arguments and converse; returns the exit code."""
     speak(arguments)
-    parser = argparse.ArgumentParser(prog=prog, description=description(), formatter_class=HelpFormatter)
+    parser = argparse.ArgumentParser(prog=prog, description=description())
     add_arguments(parser)
     return chat(vars(parser.parse_args(arguments)))
 

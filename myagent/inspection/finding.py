@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from myagent.tool.base_tool import BaseTool
+from myagent.tool.function_tool import FunctionTool
 
 
 class Severity(StrEnum):
@@ -28,6 +33,18 @@ class Place:
 
 
 NOWHERE = Place()
+
+
+def place_of(tool: BaseTool) -> Place:
+    """Where a tool is written: its function, or its class."""
+    written = inspect.unwrap(tool.execute) if isinstance(tool, FunctionTool) else type(tool)
+    try:
+        lines, first = inspect.getsourcelines(written)
+        file = inspect.getsourcefile(written)
+    except (OSError, TypeError, SyntaxError):  # made without a file, or the file changed meanwhile
+        return NOWHERE
+    below_decorators = (number for number, line in enumerate(lines, first) if re.match(r"\s*(async|def|class)\b", line))
+    return Place(file or "", next(below_decorators, first))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from myagent.loop.host import ConfirmationRequest, Decision, Host
 from myagent.loop.prepared_calls import PreparedCall
 from myagent.loop.tool_state import changed, snapshot
 from myagent.messages import Message
+from myagent.pending_answer import ConfirmNotAwaited
 from myagent.protocol.vocabulary import ToolStatus
 from myagent.run_context import RunContext
 from myagent.text import clean, shorten
@@ -116,6 +117,7 @@ class _Caller:
         self.context._loop = asyncio.get_running_loop()
         self.context._report = self._progress
         self.context._ask = self._ask
+        self.context._unasked = set()
         self._limit: asyncio.Timeout | None = None
         self._left: float | None = None
         self._asking: set[asyncio.Task[Any] | None] = set()
@@ -203,7 +205,11 @@ class _Caller:
     async def _execute(self, tool: BaseTool, arguments: Mapping[str, Any]) -> Any:
         async with asyncio.timeout(tool.timeout) as self._limit:
             try:
-                return await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+                value = await self.host.execute(tool, tool.bind(dict(arguments), self.context))
+                unasked = next(iter(self.context._unasked), None)
+                if unasked is not None:
+                    raise ConfirmNotAwaited(unasked.question)
+                return value
             finally:
                 # A thread that is given up, or a task the tool left behind, may still wait for an answer.
                 asking, self._asking = self._asking, set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -33,6 +34,8 @@ class ClientEvent(BaseModel):
     """Base of all events of a client. `metadata.request_id`, a string, comes back in direct replies."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    content_fields: ClassVar[Mapping[str, str]] = {}
+    """The fields that a frame has in an object as its `content`, by their keys there. All others are at top level."""
 
     event: str
     metadata: dict[str, Any] = Field(default_factory=dict)

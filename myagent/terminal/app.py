@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from myagent.client import SessionInfo, SteadyClient, stay_connected
+from myagent.client import Client, SessionInfo, stay_connected
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
@@ -63,6 +63,6 @@ async def list_sessions(address: Address, *, agent: str | None = None) -> tuple[
         return sessions
 
 
-def _check_agent(client: SteadyClient, agent: str | None) -> None:
+def _check_agent(client: Client, agent: str | None) -> None:
     if agent is not None and agent not in client.agents:
         raise UnknownAgent(agent, client.agents)

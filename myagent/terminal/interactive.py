@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from myagent.client import SessionInfo, SessionPage, SteadyClient
+from myagent.client import Client, SessionInfo, SessionPage
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL, Address
 from myagent.terminal.blocks import Note, Said
@@ -139,7 +139,7 @@ class Interactive(Chat):
 
     # --- before and after ---
 
-    async def run(self, client: SteadyClient) -> Next:
+    async def run(self, client: Client) -> Next:
         self.client = client
         self._greet()
         return await super().run(client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from myagent.client import SessionInfo, SteadyClient
+from myagent.client import Client, SessionInfo
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 
@@ -36,7 +36,7 @@ def pick_session(sessions: Iterable[SessionInfo], beginning: str) -> SessionInfo
     return found[0] if found else None
 
 
-async def find_session(client: SteadyClient, beginning: str) -> SessionInfo | None:
+async def find_session(client: Client, beginning: str) -> SessionInfo | None:
     """The same among all sessions of the caller."""
     found: list[SessionInfo] = []
     page = await client.list_sessions(limit=PAGE)

@@ -13,7 +13,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread, in_thread_patiently
 from agents.loading.agent_file_errors import AgentFileError, AgentLoadsTooLong
 from agents.loading.hosted_rows import learn_decisions, note_default, note_failed, note_loaded
-from agents.loading.hot_reload import load_anew
+from agents.loading.hot_reload import reload_agent
 from agents.loading.model_choice import close_models
 from agents.loading.registry import FailedAgent, LoadedAgent, get_registry
 from agents.tool_runner.tool_runner import ToolLoops
@@ -86,7 +86,7 @@ class Reloader:
     async def _load(self, source: str) -> Agent:
         registry = get_registry()
         others = [loaded.source for loaded in registry if loaded.source != source]
-        call = partial(load_anew, source, others=others, accept=partial(registry.check, source=source))
+        call = partial(reload_agent, source, others=others, accept=partial(registry.check, source=source))
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 return await self._pool.run(call, label=f"Loading {source}")

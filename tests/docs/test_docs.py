@@ -218,7 +218,7 @@ def test_every_variable_is_documented(name):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_the_command_is_in_both_readmes(command, tmp_path):
     told = run([sys.executable, "-m", "myagent.cli.main", command, "--help"], tmp_path).stdout
-    options = set(re.findall(r"^  (--[a-z-]+)", told, re.MULTILINE)) - {"--skip-checks"}
+    options = set(re.findall(r"^  (--[a-z-]+)", told, re.MULTILINE))
     assert "--language" in options
     for readme in ("README.md", "README.zh.md"):
         assert {option for option in options if f"| `{option}" not in page(readme)} == set(), readme
@@ -227,7 +227,7 @@ def test_every_option_of_the_command_is_in_both_readmes(command, tmp_path):
 def test_every_finding_of_the_check_is_documented():
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "myagent" / "inspection").glob("*.py"))
     codes = set(re.findall(r'_(?:finding|warning)\(\s*"(\w+)"', sources))
-    assert {"no_description", "blocking_call", "parameter_unfillable"} <= codes
+    assert {"no_description", "dangerous_tool", "parameter_unfillable"} <= codes
     assert {code for code in codes if f"`{code}`" not in section("docs/agents.md", "Checking")} == set()
 
 
@@ -245,9 +245,22 @@ def test_every_attribute_of_a_tool_is_documented(name):
 # --- files and links --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"\btests/\w+\.py", page("docs/design.md")))))
-def test_the_tests_that_the_design_names_exist(name):
+FILES_NAMED = sorted(
+    {
+        name
+        for file in ("docs/design.md", "CONTRIBUTING.md")
+        for name in re.findall(r"\b(?:tests|bench|myagent|agents|sessions_app)/[\w/]+\.py", page(file))
+    }
+)
+
+
+@pytest.mark.parametrize("name", FILES_NAMED)
+def test_the_files_that_the_design_names_exist(name):
     assert (ROOT / name).is_file()
+
+
+def test_the_design_names_the_tests_of_its_promises():
+    assert sum(name.startswith("tests/") for name in FILES_NAMED) > 50
 
 
 def anchors(name: str) -> set[str]:
@@ -497,3 +510,16 @@ def test_a_readme_shows_in_its_language_what_the_command_says(folder, name, lang
     assert len(shown) == len(told)
     for example, real in zip(shown, told, strict=True):
         assert example in re.sub(r"Errno \d+", "Errno 98", real).replace(port, "8080")
+
+
+def test_loggers_are_documented_and_named_for_operators():
+    named = {
+        name
+        for package in ("myagent", "agents", "sessions_app", "myagent_site")
+        for path in (ROOT / package).rglob("*.py")
+        for name in re.findall(r"getLogger\(([^)]*)\)", path.read_text(encoding="utf-8"))
+    }
+    documented = set(re.findall(r"`(myagent\.\w+)`", page("docs/operations.md").partition("## Logs and health")[2]))
+    ours = {name.strip('"') for name in named if name.startswith('"myagent')}
+    assert ours == documented, ours ^ documented
+    assert "__name__" not in named

@@ -38,7 +38,7 @@ FRAMES = [
 
 @pytest.mark.parametrize(("frame", "code"), FRAMES, ids=lambda value: repr(value[:40]))
 async def test_no_requests_at_all(client, frame, code):
-    await client._socket.send(frame)
+    await client._transport.socket.send(frame)
     answer = await client.wait_for(lambda frame: True)
     assert (answer.event, answer.code, answer.seq) == ("system.error", code, None)
     assert answer.content and "request" not in answer.metadata
@@ -160,7 +160,7 @@ async def test_foreign_and_unknown_sessions_look_the_same(server, client):
         await turn(client, session_id, "hi")
         own = await stranger.create_session()
         assert (await turn(stranger, own, "hello"))[-1].content == "You said: hello"
-        assert not [frame for frame in stranger._unread if frame.session_id == session_id], "never attached"
+        assert not [frame for frame in stranger.unread if frame.session_id == session_id], "never attached"
         mine = await stranger.request({"event": "user.list_sessions"})
         assert [row["session_id"] for row in mine.metadata["sessions"]] == [own]
 
@@ -199,7 +199,7 @@ async def test_a_client_is_told_how_large_a_frame_may_be(server):
 async def test_deep_json_breaks_nothing(server, client, depth):
     deep = '{"x":' * depth + "1" + "}" * depth
     for event, content in (("user.create_session", f'{{"metadata": {deep}}}'), ("user.list_sessions", deep)):
-        await client._socket.send(f'{{"event": "{event}", "content": {content}}}')
+        await client._transport.socket.send(f'{{"event": "{event}", "content": {content}}}')
         answer = await client.wait_for(lambda frame: frame.event != "system.heartbeat")
         assert answer.event in ("agent.session_created", "system.sessions") or answer.code in NOT_OURS, answer
     assert await client.create_session()
@@ -208,7 +208,7 @@ async def test_deep_json_breaks_nothing(server, client, depth):
 
 async def test_many_bad_frames_in_a_row(client):
     for number in range(200):
-        await client._socket.send(f"bad {number}")
+        await client._transport.socket.send(f"bad {number}")
     for _ in range(200):
         assert (await client.wait_for(lambda frame: True)).code == "bad_json"
     assert await client.create_session()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from myagent.client import stay_connected
-from myagent.client.backoff import Backoff
+from myagent.client.reconnect_loop import Backoff
 from tests.support.conversation import whole_log
 from tests.support.proxy import Proxy
 
@@ -14,7 +14,7 @@ CUTS = 6
 
 async def test_every_event_once_over_many_connections(server, tmp_path, monkeypatch):
     # Pauses that double would make the most of the test.
-    monkeypatch.setattr("myagent.client.line.Backoff", lambda: Backoff(first=0.02, most=0.1))
+    monkeypatch.setattr("myagent.client.reconnect_loop.Backoff", lambda: Backoff(first=0.02, most=0.1))
     events, losses = [], 0
 
     def on_link(link):

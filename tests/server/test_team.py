@@ -173,7 +173,7 @@ async def test_a_foreign_session_looks_like_none_by_every_event(server, tokens):
         frames = await ann.until(ended(run.run_id))
         assert frames[-1].event == "agent.final_answer"
         await turn(bob, own, "hi")
-        assert {frame.session_id for frame in bob._unread} <= {own, None}
+        assert {frame.session_id for frame in bob.unread} <= {own, None}
     log = await whole_log_of(server, session_id, tokens["ann"])
     assert "user.message" in kinds(log) and "agent.session_updated" not in kinds(log)
 
@@ -405,7 +405,7 @@ async def test_a_budget_stops_a_runaway_agent(server, backstage, tokens, model):
         assert told.content.startswith("You have used up your 20 model tokens of today.")
         assert (await carl.say(session_id, "go on", message_id="first")).duplicate
         assert (await turn(bob, await bob.create_session(), "hi"))[-1].event == "agent.final_answer"
-        assert model.requests and all(frame.metadata.get("action") != "budget" for frame in bob._unread)
+        assert model.requests and all(frame.metadata.get("action") != "budget" for frame in bob.unread)
         # A new day.
         backstage.do("Usage.objects.filter(user__username='carl').update(day=timezone.localdate() - timedelta(days=1))")
         accepted = await carl.say(session_id, "more", message_id="second")

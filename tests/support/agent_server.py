@@ -151,7 +151,7 @@ def _environment(
         kept |= {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "sk-test-key-of-nobody"}
     if settings:
         kept |= {
-            "DJANGO_SETTINGS_MODULE": "tests.changed_settings",
+            "DJANGO_SETTINGS_MODULE": "tests.support.changed_settings",
             "TEST_MYAGENT": json.dumps(settings),
         }
     return {name: value for name, value in (kept | extra).items() if value is not None}

@@ -44,7 +44,7 @@ class Backstage:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.backstage"],
+            [sys.executable, "-m", "tests.support.backstage"],
             cwd=ROOT,
             env={"DJANGO_SETTINGS_MODULE": "myagent_site.settings"} | self._server.environment,
             stdin=subprocess.PIPE,

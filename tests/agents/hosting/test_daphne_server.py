@@ -75,7 +75,7 @@ async def serve():
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tests.asgi_apps",
+            "tests.support.asgi_apps",
             json.dumps(options),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

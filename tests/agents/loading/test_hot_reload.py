@@ -14,7 +14,7 @@ from django.conf import settings
 
 from agents.loading.agent_file_errors import AgentFileMissing, AgentImportFailed, AgentLoadsTooLong, AgentSyntaxError
 from agents.loading.agent_folders import folders
-from agents.loading.hot_reload import _modules_beside, load_anew
+from agents.loading.hot_reload import _modules_beside, reload_agent
 from agents.loading.loader import load_agent
 
 
@@ -67,7 +67,7 @@ def test_the_file_and_the_modules_of_its_folder_are_read_again(write):
     write("rn_helper.py", "WORDS = 'two'")
     write("rn_pkg/deep.py", "WORDS = 'two'")
     write("rn_agent.py", agent("'file two ' + rn_helper.WORDS + rn_pkg.deep.WORDS", before))
-    assert load_anew(source).description == "file two twotwo"
+    assert reload_agent(source).description == "file two twotwo"
     assert old.description == "file one oneone"
 
 
@@ -78,7 +78,7 @@ def test_what_is_imported_later_is_read_again_and_the_old_code_keeps_its_own(wri
     old = sys.modules["rn_lazy"]
     kept = old.later()
     write("rn_later.py", "WORDS = 'two'")
-    load_anew(source)
+    reload_agent(source)
     assert (kept, sys.modules["rn_lazy"].later()) == ("one", "two")
     assert sys.modules["rn_lazy"] is not old
 
@@ -88,7 +88,7 @@ def test_new_modules_are_found(write):
     load_agent(source)
     write("rn_new_module.py", "WORDS = 'new'")
     write("rn_grows.py", agent("rn_new_module.WORDS", "import rn_new_module"))
-    assert load_anew(source).description == "new"
+    assert reload_agent(source).description == "new"
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_when_it_fails_everything_is_as_it_was(write, tmp_path, broken, error):
     else:
         write("rn_fails.py", broken)
     with pytest.raises(error):
-        load_anew(source)
+        reload_agent(source)
     assert {name: sys.modules.get(name) for name in modules} == modules
     assert "rn_extra" not in sys.modules
     assert sys.modules["rn_used"].WORDS == "one"
 
 
-@pytest.mark.parametrize("first", [load_agent, load_anew])
+@pytest.mark.parametrize("first", [load_agent, reload_agent])
 def test_what_failed_is_read_again_however_fast_it_was_mended(write, first):
     """Python drops a module that fails and keeps its bytecode, by a time in whole seconds."""
     write("rn_deep/__init__.py", "from rn_deep import broken")
@@ -127,7 +127,7 @@ def test_what_failed_is_read_again_however_fast_it_was_mended(write, first):
     with pytest.raises(AgentImportFailed):
         first(source)
     write("rn_deep/broken.py", "WORDS = str(1 / 1)")
-    assert load_anew(source).description == "1.0"
+    assert reload_agent(source).description == "1.0"
 
 
 def test_what_is_not_accepted_has_not_happened(write):
@@ -139,7 +139,7 @@ def test_what_is_not_accepted_has_not_happened(write):
         raise AgentFileMissing(source)
 
     with pytest.raises(AgentFileMissing):
-        load_anew(source, accept=refuse)
+        reload_agent(source, accept=refuse)
     assert sys.modules["rn_refused"] is module
 
 
@@ -149,7 +149,7 @@ def test_other_agents_of_the_folder_stay_unless_this_one_imports_them(write):
     for source in (first, second, third):
         load_agent(source)
     old = {name: sys.modules[f"rn_{name}"] for name in ("second", "third")}
-    load_anew(first, others=[second, third])
+    reload_agent(first, others=[second, third])
     assert sys.modules["rn_third"] is old["third"]
     assert sys.modules["rn_second"] is not old["second"]
 
@@ -171,7 +171,7 @@ def test_the_modules_of_other_agents_stay_with_what_they_hold(write):
     sys.modules["rn_holds"].later().append("old")
     names = [name for name in sys.modules if name.startswith("rn_")]
     before = {name: sys.modules[name] for name in names}
-    load_anew(mine, others=[other])
+    reload_agent(mine, others=[other])
     assert {name for name in names if sys.modules.get(name) is not before[name]} == {"rn_mine_alone"}
     assert sys.modules["rn_holds"].later() == ["old"]
 
@@ -188,7 +188,7 @@ def test_what_an_agent_imports_later_is_new_beside_other_agents(write):
     assert sys.modules["rn_own"].later() == "oneone"
     write("rn_own_later.py", "WORDS = 'two'")
     write("rn_own_pkg/later.py", "WORDS = 'two'")
-    load_anew(mine, others=[other])
+    reload_agent(mine, others=[other])
     assert sys.modules["rn_own"].later() == "twotwo"
 
 
@@ -202,7 +202,7 @@ def test_what_nobody_names_belongs_to_the_only_agent_of_the_folder(write, with_o
         load_agent(other)
     assert sys.modules["rn_plugged"].later("rn_plugin") == "one"
     write("rn_plugin.py", "WORDS = 'two'")
-    load_anew(mine, others=[other] if with_others else [])
+    reload_agent(mine, others=[other] if with_others else [])
     assert sys.modules["rn_plugged"].later("rn_plugin") == ("one" if with_others else "two")
 
 
@@ -216,7 +216,7 @@ def test_the_modules_of_an_old_package_go_back_together(write):
     load_agent(mine)
     load_agent(other)
     package = sys.modules["rn_of_first"].later(), sys.modules["rn_of_second"].later(), sys.modules["rn_shared"]
-    load_anew(mine, others=[other])
+    reload_agent(mine, others=[other])
     assert package == tuple(sys.modules[f"rn_shared{name}"] for name in (".first", ".second", ""))
 
 
@@ -227,7 +227,7 @@ def test_files_that_are_being_edited_take_nothing_away(write):
     load_agent(other)
     kept = sys.modules["rn_kept"]
     write("rn_edited.py", "import (")
-    load_anew(mine, others=[other])
+    reload_agent(mine, others=[other])
     assert sys.modules["rn_kept"] is kept
 
 
@@ -241,13 +241,13 @@ def test_an_agent_in_a_package_is_loaded_with_the_package(write, tmp_path):
     other = load_agent("rn_team.other")
     write("rn_team/__init__.py", "WORDS = 'two'")
     write("rn_team/sub/tools.py", "WORDS = 'two'")
-    assert load_anew("rn_team.bot", others=["rn_team.other"]).description == "twotwo"
+    assert reload_agent("rn_team.bot", others=["rn_team.other"]).description == "twotwo"
     import rn_team.other
 
     assert rn_team.other.agent is other
     write("rn_team/bot.py", "1 / 0")
     with pytest.raises(AgentImportFailed):
-        load_anew("rn_team.bot", others=["rn_team.other"])
+        reload_agent("rn_team.bot", others=["rn_team.other"])
     assert rn_team.bot.agent.description == "twotwo"
     assert sys.modules["rn_team"].bot is sys.modules["rn_team.bot"]
 
@@ -263,10 +263,10 @@ def test_a_package_that_stays_gives_the_new_module(write, monkeypatch):
     package, helper = sys.modules["rn_project"], sys.modules["rn_project.helper"]
     write("rn_project/helper.py", "WORDS = str(1 / 0)")
     with pytest.raises(AgentImportFailed):
-        load_anew("rn_project.bot")
+        reload_agent("rn_project.bot")
     assert package.helper is sys.modules["rn_project.helper"] is helper
     write("rn_project/helper.py", "WORDS = 'two'")
-    assert load_anew("rn_project.bot").description == "two"
+    assert reload_agent("rn_project.bot").description == "two"
     assert sys.modules["rn_project"] is package
 
 
@@ -278,7 +278,7 @@ def test_a_module_that_never_could_be_loaded(write):
         load_agent("rn_late.bot")
     write("rn_late/tools.py", "WORDS = 'two'")
     write("rn_late/bot.py", agent("rn_late.tools.WORDS", "import rn_late.tools"))
-    assert load_anew("rn_late.bot").description == "two"
+    assert reload_agent("rn_late.bot").description == "two"
 
 
 def test_the_server_itself_and_installed_packages_stay(write, monkeypatch):
@@ -298,8 +298,9 @@ def test_the_server_itself_and_installed_packages_stay(write, monkeypatch):
     monkeypatch.setattr(module.apps, "get_app_configs", lambda: [app])
     importlib.import_module("rn_installed")
     load_agent(source)
-    before = {name: sys.modules[name] for name in (*names, "rn_installed", "agents.renewal", "json", "__main__")}
-    load_anew(source)
+    kept = (*names, "rn_installed", "agents.loading.hot_reload", "json", "__main__")
+    before = {name: sys.modules[name] for name in kept}
+    reload_agent(source)
     assert {name for name, module in before.items() if sys.modules[name] is not module} == {"rn_mine", "rn_mine.code"}
 
 
@@ -320,14 +321,14 @@ def test_one_that_hangs_is_named_to_whoever_comes_next(write, monkeypatch):
     source = write("rn_hangs.py", agent("'x'", "import rn_gate\nrn_gate.reached.set()\nrn_gate.opened.wait(60)"))
     quick = write("sub/rn_quick.py", agent("'x'"))
     load_agent(quick)
-    hanging = threading.Thread(target=load_anew, args=(source,))
+    hanging = threading.Thread(target=reload_agent, args=(source,))
     hanging.start()
     try:
         assert gate.reached.wait(60)
         with pytest.raises(AgentLoadsTooLong) as caught:
-            load_anew(quick)
+            reload_agent(quick)
         assert caught.value.file == source
     finally:
         gate.opened.set()
         hanging.join()
-    assert load_anew(quick).name == "a"
+    assert reload_agent(quick).name == "a"

@@ -17,7 +17,7 @@ from agents.loading.agent_file_errors import (
 )
 from agents.loading.agent_folders import folders
 from agents.loading.hosted_rows import learn_decisions, note_failed, note_loaded, sync_hosted_agents
-from agents.loading.registry import FailedAgent, Limits, LoadedAgent, Registry, get_registry, set_registry
+from agents.loading.registry import AgentLimits, FailedAgent, LoadedAgent, Registry, get_registry, set_registry
 from agents.models import HostedAgent
 from myagent import create_react_agent, i18n, tool
 
@@ -241,11 +241,11 @@ def test_limits_and_requests_are_learnt_as_well():
     registry = Registry([loaded("a"), loaded("b")])
     registry.add_failure(failure("broken.py"))
     sync_hosted_agents(registry)
-    assert (registry.limits("a"), learn_decisions(registry)) == (Limits(), {})
+    assert (registry.limits("a"), learn_decisions(registry)) == (AgentLimits(), {})
     HostedAgent.objects.filter(name="a").update(max_runs=2, max_steps=7)
     assert HostedAgent.objects.exclude(name="b").request_reload() == 2
     requests = learn_decisions(registry)
-    assert registry.limits("a") == Limits(max_runs=2, max_steps=7)
+    assert registry.limits("a") == AgentLimits(max_runs=2, max_steps=7)
     assert requests.keys() == {"a.py", "broken.py"}
 
 

@@ -79,6 +79,18 @@ async def test_cursors_of_an_earlier_connection():
         assert await peer.heard() == {"event": "user.ack", "session_id": "s", "last_seq": 6}
 
 
+async def test_resuming_from_an_event_that_was_received_before():
+    async with pair(cursors={"s": 4}) as (client, peer):
+        resuming = asyncio.create_task(client.resume("s", 2))
+        heard = await peer.heard()
+        assert (heard["event"], heard["last_seq"]) == ("user.reconnect", 2)
+        notice = replay_notice(2, 4)
+        notice["metadata"]["request_id"] = heard["metadata"]["request_id"]
+        await peer.say(logged(3), logged(4), notice)
+        assert (await resuming).count == 2
+        assert [frame.seq for frame in client.unread] == [3, 4]
+
+
 async def test_waiting_leaves_other_frames_unread_and_in_order():
     async with pair() as (client, peer):
         await peer.say(logged(1), logged(2), logged(3, "agent.final_answer"), logged(4))
@@ -115,7 +127,7 @@ async def test_cancelled_waiting_loses_no_frame():
         await asyncio.sleep(0)
         waiting = asyncio.create_task(client.wait_for("agent.thinking"))
         await asyncio.sleep(0)
-        waiter = client._waiters[1]
+        waiter = client._transport.unread._waiters[1]
         await peer.say(logged(1))
         # Cancelled when the other task has handed it the frame and it could not return it yet.
         while not waiter.frame.done():
@@ -249,7 +261,7 @@ async def test_requests_that_an_event_of_the_session_answers(ask, sent, reply):
         assert (heard["session_id"], heard.get("content")) == ("s", sent)
         await peer.say(logged(1, reply, session="another"), logged(2, reply))
         await asking
-        assert [frame.session_id for frame in client._unread] == ["another"]
+        assert [frame.session_id for frame in client.unread] == ["another"]
         asking = asyncio.create_task(ask(client))
         await peer.answer({"event": "agent.error", "metadata": {"code": "session_not_found"}})
         with pytest.raises(RequestRefused):

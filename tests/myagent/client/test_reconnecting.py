@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from myagent.client import (
+    Client,
     ConnectionLost,
     FrameTooLarge,
     HandshakeRefused,
     RequestRefused,
-    SteadyClient,
+    reconnecting,
     stay_connected,
-    steady,
 )
-from myagent.client.backoff import Backoff
+from myagent.client.reconnect_loop import Backoff
 from tests.support.peer import GREETING, Peer, Peers, accepted, listening, logged, replay_notice
 
 SESSION = {
@@ -33,18 +33,18 @@ SESSION = {
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr("myagent.client.line.Backoff", lambda: Backoff(first=0.01, most=0.05))
-    monkeypatch.setattr("myagent.client.line.LIMIT_SECONDS", 0.01)
+    monkeypatch.setattr("myagent.client.reconnect_loop.Backoff", lambda: Backoff(first=0.01, most=0.05))
+    monkeypatch.setattr("myagent.client.reconnect_loop.LIMIT_SECONDS", 0.01)
 
 
 @asynccontextmanager
-async def steady_pair(**options: Any) -> AsyncIterator[tuple[SteadyClient, Peers, Peer]]:
+async def reconnecting_pair(**options: Any) -> AsyncIterator[tuple[Client, Peers, Peer]]:
     async with listening() as peers, stay_connected(peers.url, **options) as client:
         yield client, peers, await peers.next()
         peers.finish()
 
 
-async def following(client: SteadyClient, peer: Peer) -> None:
+async def following(client: Client, peer: Peer) -> None:
     """Let the client follow the session `s`, whose log ends at 3."""
     resuming = asyncio.create_task(client.resume("s"))
     heard = await peer.heard("user.reconnect")
@@ -66,7 +66,7 @@ async def back(peers: Peers, *, last_seq: int, brings: tuple[dict[str, Any], ...
     return peer
 
 
-async def seqs(client: SteadyClient, count: int) -> list[int]:
+async def seqs(client: Client, count: int) -> list[int]:
     """The numbers of the next logged events."""
     found = []
     async for frame in client:
@@ -79,7 +79,7 @@ async def seqs(client: SteadyClient, count: int) -> list[int]:
 
 async def test_it_goes_on_at_its_cursor_and_shows_nothing_twice():
     links = []
-    async with steady_pair(on_link=links.append) as (client, peers, peer):
+    async with reconnecting_pair(on_link=links.append) as (client, peers, peer):
         await following(client, peer)
         await peer.say(logged(4), logged(6))
         assert await seqs(client, 2) == [4, 6]
@@ -94,7 +94,7 @@ async def test_it_goes_on_at_its_cursor_and_shows_nothing_twice():
 
 
 async def test_what_was_read_before_the_loss_comes_first():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         await peer.say(logged(4))
         peer.socket.transport.close()  # after everything was written
@@ -103,7 +103,7 @@ async def test_what_was_read_before_the_loss_comes_first():
 
 
 async def test_a_message_without_a_reply_is_said_again_under_its_id():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         saying = asyncio.create_task(client.say("s", "hello", message_id="m"))
         first = await peer.heard("user.message")
@@ -121,7 +121,7 @@ async def test_a_message_without_a_reply_is_said_again_under_its_id():
 
 
 async def test_nothing_is_sent_before_the_session_is_followed_again():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         peer.cut()
         saying = asyncio.create_task(client.say("s", "hello", message_id="m"))
@@ -131,14 +131,14 @@ async def test_nothing_is_sent_before_the_session_is_followed_again():
 
 
 async def test_messages_of_others_come():
-    async with steady_pair() as (client, _peers, peer):
+    async with reconnecting_pair() as (client, _peers, peer):
         await following(client, peer)
         await peer.say(logged(4, "user.message", metadata={"message_id": "other", "run_id": "r"}))
         assert await seqs(client, 1) == [4]
 
 
 async def test_a_refused_message():
-    async with steady_pair() as (client, _peers, peer):
+    async with reconnecting_pair() as (client, _peers, peer):
         await following(client, peer)
         saying = asyncio.create_task(client.say("s", " ", message_id="m"))
         await peer.answer({"event": "agent.error", "content": "blank", "metadata": {"code": "empty_message"}})
@@ -149,7 +149,7 @@ async def test_a_refused_message():
 
 
 async def test_an_answer_is_given_until_it_is_on_record():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         await client.respond("s", "q", True, args={"a": 1})
         first = await peer.heard("user.response")
@@ -168,7 +168,7 @@ async def test_an_answer_is_given_until_it_is_on_record():
 
 
 async def test_an_answer_that_is_refused_is_told_once():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         await client.respond("s", "q", False, reason="no")
         refusal = {"event": "agent.error", "session_id": "s", "metadata": {"code": "no_pending_confirmation"}}
@@ -186,7 +186,7 @@ async def test_an_answer_that_is_refused_is_told_once():
 
 @pytest.mark.parametrize("status", ["running", "idle"])
 async def test_a_cancel_is_sent_again_while_something_runs(status):
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         await client.cancel("s")
         await peer.heard("user.cancel")
@@ -206,7 +206,7 @@ async def test_a_cancel_is_sent_again_while_something_runs(status):
 
 
 async def test_a_cancel_is_for_what_was_said_before():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         await client.cancel("s")
         await peer.heard("user.cancel")
@@ -221,7 +221,7 @@ async def test_a_cancel_is_for_what_was_said_before():
 
 
 async def test_sessions_that_it_creates_are_followed():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         creating = asyncio.create_task(client.create_session("a"))
         await peer.answer(SESSION)
         assert await creating == "s"
@@ -231,7 +231,7 @@ async def test_sessions_that_it_creates_are_followed():
 
 
 async def test_requests_wait_for_the_next_connection():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         listing = asyncio.create_task(client.list_sessions())
         await peer.heard()
         peer.cut()
@@ -241,7 +241,7 @@ async def test_requests_wait_for_the_next_connection():
 
 
 async def test_a_request_that_is_given_up_is_not_sent_again():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         listing = asyncio.create_task(client.list_sessions())
         await peer.heard()
         listing.cancel()
@@ -254,7 +254,7 @@ async def test_a_request_that_is_given_up_is_not_sent_again():
 
 
 async def test_what_is_no_json_is_refused_at_once():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         with pytest.raises(TypeError):
             await client.respond("s", "q", True, args={"a": object()})
@@ -287,7 +287,7 @@ async def test_what_the_server_would_not_take_is_not_sent():
 
 
 async def test_what_the_server_did_not_take_is_not_sent_again():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         said = [asyncio.create_task(client.say("s", text, message_id=text[:3])) for text in ("one", "x" * 500, "two")]
         await client.respond("s", "q", True, reason="y" * 600)
@@ -307,7 +307,7 @@ async def test_what_the_server_did_not_take_is_not_sent_again():
 
 async def test_a_frame_that_is_too_large_for_the_client_is_not_its_message(monkeypatch):
     monkeypatch.setattr("myagent.client.connection.MAX_FRAME_BYTES", 1_000)
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         saying = asyncio.create_task(client.say("s", "hello", message_id="m"))
         await peer.heard("user.message")
@@ -318,8 +318,8 @@ async def test_a_frame_that_is_too_large_for_the_client_is_not_its_message(monke
 
 
 async def test_what_was_read_is_acknowledged(monkeypatch):
-    monkeypatch.setattr("myagent.client.line.ACK_SECONDS", 0.01)
-    async with steady_pair() as (client, _peers, peer):
+    monkeypatch.setattr("myagent.client.reconnect_loop.ACK_SECONDS", 0.01)
+    async with reconnecting_pair() as (client, _peers, peer):
         await following(client, peer)
         await peer.say(logged(4), logged(5))
         seen = []
@@ -343,7 +343,7 @@ async def test_the_last_acknowledgement_is_sent_on_leaving():
 
 
 async def test_a_server_that_cannot_store_anything_is_asked_again():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         peer.cut()
         peer = await peers.next()
@@ -353,7 +353,7 @@ async def test_a_server_that_cannot_store_anything_is_asked_again():
 
 
 async def test_a_log_that_was_taken_back_goes_on_from_its_end():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         peer.cut()
         peer = await peers.next()
@@ -365,7 +365,7 @@ async def test_a_log_that_was_taken_back_goes_on_from_its_end():
 
 
 async def test_a_session_that_is_gone_is_followed_no_more():
-    async with steady_pair() as (client, peers, peer):
+    async with reconnecting_pair() as (client, peers, peer):
         await following(client, peer)
         peer.cut()
         peer = await peers.next()
@@ -380,7 +380,7 @@ async def test_a_session_that_is_gone_is_followed_no_more():
 
 
 async def test_a_session_that_is_deleted_during_its_replay():
-    async with steady_pair() as (client, _peers, peer):
+    async with reconnecting_pair() as (client, _peers, peer):
         resuming = asyncio.create_task(client.resume("s"))
         await peer.heard()
         await peer.say({"event": "agent.session_deleted", "session_id": "s", "metadata": {}})
@@ -389,15 +389,15 @@ async def test_a_session_that_is_deleted_during_its_replay():
 
 
 async def test_a_session_is_resumed_once():
-    async with steady_pair() as (client, _peers, peer):
+    async with reconnecting_pair() as (client, _peers, peer):
         await following(client, peer)
         with pytest.raises(ValueError, match="followed already"):
             await client.resume("s")
 
 
 async def test_a_slow_reader_holds_the_server_up_and_still_gets_replies(monkeypatch):
-    monkeypatch.setattr(steady, "MAX_UNREAD", 5)
-    async with steady_pair() as (client, _peers, peer):
+    monkeypatch.setattr(reconnecting, "MAX_UNREAD", 5)
+    async with reconnecting_pair() as (client, _peers, peer):
         await following(client, peer)
         await peer.say(*(logged(seq) for seq in range(4, 40)))
         listing = asyncio.create_task(client.list_sessions())
@@ -406,8 +406,29 @@ async def test_a_slow_reader_holds_the_server_up_and_still_gets_replies(monkeypa
         assert await seqs(client, 36) == list(range(4, 40))
         await peer.say(*(logged(seq) for seq in range(40, 400)))
         assert await seqs(client, 1) == [40]
-        assert len(client._unread) <= 5
+        assert len(client.unread) <= 5
         assert await seqs(client, 359) == list(range(41, 400))
+
+
+async def test_waiting_for_a_frame_leaves_the_others_unread_and_unacknowledged(monkeypatch):
+    monkeypatch.setattr("myagent.client.reconnect_loop.ACK_SECONDS", 0.01)
+    async with reconnecting_pair() as (client, peers, peer):
+        await following(client, peer)
+        waiting = asyncio.create_task(client.wait_for(lambda frame: frame.seq == 7))
+        await peer.say(logged(4), logged(5))
+        await client.request({"event": "user.list_sessions"}, answered_by=lambda frame: frame.seq == 5)
+        peer.cut()
+        peer = await back(peers, last_seq=5, brings=(logged(6), logged(7)))
+        assert (await waiting).seq == 7
+        assert client.cursors == {"s": 7}
+        assert [frame.seq for frame in client.unread][:3] == [4, 5, 6]
+        assert [frame.seq for frame in await client.until(lambda frame: frame.seq == 6)] == [4, 5, 6]
+        acknowledged = []
+        while not acknowledged or acknowledged[-1] < 7:
+            acknowledged.append((await peer.heard())["last_seq"])
+        assert set(acknowledged) <= {3, 7}, "nothing between, as 4 was unread when 7 was read"
+        with pytest.raises(ValueError, match="followed already"):
+            await client.reconnect("s")
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -415,7 +436,7 @@ async def test_a_slow_reader_holds_the_server_up_and_still_gets_replies(monkeypa
 
 @pytest.mark.parametrize("code", [4400, 4401, 4403, 4404])
 async def test_what_will_not_change_is_raised(code):
-    async with steady_pair() as (client, _peers, peer):
+    async with reconnecting_pair() as (client, _peers, peer):
         await following(client, peer)
         listing = asyncio.create_task(client.list_sessions())
         await peer.heard()
@@ -476,9 +497,9 @@ async def test_a_mistake_of_its_own_is_not_hidden(monkeypatch):
     async def broken(self, *_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(SteadyClient, "take", broken)
+    monkeypatch.setattr(reconnecting.Reconnecting, "take", broken)
     with pytest.raises(ZeroDivisionError):
-        async with steady_pair() as (client, _peers, peer):
+        async with reconnecting_pair() as (client, _peers, peer):
             await peer.say(logged(1))
             with pytest.raises(ConnectionLost):
                 await anext(aiter(client))
@@ -517,7 +538,7 @@ async def test_iteration_after_the_end():
 
 
 async def test_leaving_does_not_wait_for_a_server_that_is_silent(monkeypatch):
-    monkeypatch.setattr(steady, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(reconnecting, "CLOSE_SECONDS", 0.05)
     async with listening() as peers, asyncio.timeout(5):
         async with stay_connected(peers.url):
             peer = await peers.next()

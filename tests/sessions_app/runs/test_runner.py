@@ -10,7 +10,7 @@ import pytest
 
 from agents.budgets.allowances import Allowances
 from agents.conf import Config
-from agents.loading.registry import Limits, LoadedAgent, Registry, set_registry
+from agents.loading.registry import AgentLimits, LoadedAgent, Registry, set_registry
 from myagent import create_react_agent, tool
 from myagent.loop.checkpoint import START
 from sessions_app import queries
@@ -111,7 +111,7 @@ def test_a_run_that_waits_for_a_person_takes_no_place(make):
 
 def test_the_limit_that_an_operator_set_goes_with_the_lease(make, registry):
     runner = make()
-    registry.set_limits({"a": Limits(max_runs=3)})
+    registry.set_limits({"a": AgentLimits(max_runs=3)})
     assert (runner.lease_for("a").limited_agent, runner.lease_for("a").max_runs) == ("a", 3)
     assert runner.lease_for("b").limited_agent is None
 
@@ -123,10 +123,10 @@ async def test_agents_at_their_limits_are_left_out_of_the_sweep(make, found, reg
     found["going_of"] = Counter(a=2)
     runner = make(max_runs_per_agent=4)
     await runner.sweep()
-    registry.set_limits({"a": Limits(max_runs=2)})
+    registry.set_limits({"a": AgentLimits(max_runs=2)})
     ref = work(runner, "a")
     await runner.sweep()
-    registry.set_limits({"a": Limits(max_runs=10)})
+    registry.set_limits({"a": AgentLimits(max_runs=10)})
     await runner.sweep()
     assert asked == [{"a": 4}, {"a": 0}, {"a": 3}]
     runner._ended(runner._drivers[ref.run_id])
@@ -135,7 +135,7 @@ async def test_agents_at_their_limits_are_left_out_of_the_sweep(make, found, reg
 
 async def test_where_places_are_rare_a_session_waits_behind_the_others_for_its_next_one(make, journal, registry):
     runner = make()
-    registry.set_limits({"a": Limits(max_runs=1)})
+    registry.set_limits({"a": AgentLimits(max_runs=1)})
     ref = work(runner, "a")
     driver = runner._drivers[ref.run_id]
     driver.has_more = True

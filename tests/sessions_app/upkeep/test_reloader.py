@@ -93,7 +93,7 @@ def noted(monkeypatch):
     monkeypatch.setattr(module, "note_loaded", lambda loaded, answers: noted["loaded"].append((loaded, answers)))
     monkeypatch.setattr(module, "note_failed", lambda failed, goes_on: noted["failed"].append((failed, goes_on)))
     monkeypatch.setattr(module, "note_default", lambda registry: None)
-    monkeypatch.setattr(module, "load_anew", lambda source, **options: noted["load"](source))
+    monkeypatch.setattr(module, "reload_agent", lambda source, **options: noted["load"](source))
     return noted
 
 

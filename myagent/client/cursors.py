@@ -23,19 +23,18 @@ class _Followed:
     is_stalled: bool = False
 
 
-class Following:
+class Cursors:
     """A cursor for each session, over all connections."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Followed] = {}
 
-    def __contains__(self, session_id: str) -> bool:
+    def __contains__(self, session_id: object) -> bool:
         return session_id in self._sessions
 
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether somebody cannot go on before a replay is over."""
-        return any(followed.reply is not None for followed in self._sessions.values())
+    def positions(self) -> dict[str, int]:
+        """The `seq` of the last event that was received, for each session."""
+        return {session_id: followed.last_seq for session_id, followed in self._sessions.items()}
 
     def is_replaying(self, session_id: str | None) -> bool:
         """Whether what comes of a session may be old."""
@@ -93,10 +92,3 @@ class Following:
         if followed.reply is not None and not followed.reply.done():
             followed.reply.set_result(frame)
         followed.reply = None
-
-    def fail(self, error: Exception) -> None:
-        """Tell all who wait that there will be no reply."""
-        for followed in self._sessions.values():
-            if followed.reply is not None and not followed.reply.done():
-                followed.reply.set_exception(error)
-            followed.reply = None

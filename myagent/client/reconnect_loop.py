@@ -1,14 +1,14 @@
-"""Keeping a connection up: the part of a steady client that waits, connects, sends and reads."""
+"""The loop that keeps a client connected: it waits, connects, sends and receives."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from myagent.client.backoff import Backoff
-from myagent.client.connection import Client, any_frame, connect
+from myagent.client.connection import SingleConnection, open_connection
 from myagent.client.errors import ClientError, ConnectionLost, HandshakeRefused
 from myagent.client.frames import ServerFrame
 from myagent.protocol.error_codes import CloseCode
@@ -18,6 +18,30 @@ SETTLED_SECONDS = 3.0
 """A connection that lived so long was a success: the next pause is a short one again."""
 LIMIT_SECONDS = 2.0
 """The shortest pause before a server is asked again that has as many connections as it takes."""
+
+FIRST_SECONDS = 0.25
+MOST_SECONDS = 15.0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Pauses that double from attempt to attempt, each cut by up to half so that clients do not come all at once."""
+
+    first: float = FIRST_SECONDS
+    most: float = MOST_SECONDS
+    spread: Callable[[], float] = random.random
+    """A number from 0 to 1."""
+    _next: float = 0.0
+
+    def pause(self, *, at_least: float = 0.0) -> float:
+        """Seconds until the next attempt."""
+        seconds = max(self._next or self.first, at_least)
+        self._next = min(seconds * 2, self.most)
+        return seconds * (1 - self.spread() / 2)
+
+    def reset(self) -> None:
+        """Begin again: the last attempt was a success."""
+        self._next = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +68,19 @@ class Mail(Protocol):
         """Something that was sent on this connection was too large for the server: send it no more."""
 
 
-class Line:
+class ReconnectLoop:
     """One connection after the other, to one server."""
 
     def __init__(
         self, url: str, *, token: str | None, mail: Mail, on_link: Callable[[Link], None], give_up_after: float | None
     ) -> None:
-        self.agents: tuple[str, ...] = ()
-        self.max_frame_bytes: int | None = None
+        self.connection: SingleConnection
+        """The newest one, there from the first `Link` without an error."""
         self._url, self._token = url, token
         self._mail = mail
         self._on_link = on_link
         self._patience = float("inf") if give_up_after is None else give_up_after
-        self._connection: Client | None = None
+        self._is_up = False
         self._number = 0
         self._sending = asyncio.Lock()
 
@@ -67,7 +91,7 @@ class Line:
         while True:
             began, number = clock(), self._number
             try:
-                async with connect(self._url, token=self._token) as connection:
+                async with open_connection(self._url, self._token) as connection:
                     await self._converse(connection)
             except (OSError, ClientError) as error:
                 lost = error
@@ -89,17 +113,16 @@ class Line:
             return self._number == 0
         return isinstance(error, (ConnectionLost, HandshakeRefused)) and error.is_final
 
-    async def _converse(self, connection: Client) -> NoReturn:
+    async def _converse(self, connection: SingleConnection) -> NoReturn:
         self._number += 1
-        self._connection, self.agents = connection, connection.agents
-        self.max_frame_bytes = connection.max_frame_bytes
+        self.connection, self._is_up = connection, True
         self._on_link(Link())
         tasks = [asyncio.create_task(self.flush()), asyncio.create_task(self._acknowledge_regularly())]
         try:
             while True:
-                await self._mail.take(await connection.wait_for(any_frame), self._number)
+                await self._mail.take(await connection.receive(), self._number)
         finally:
-            self._connection = None
+            self._is_up = False
             for task in tasks:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
@@ -122,9 +145,9 @@ class Line:
     async def _send(self, frames: Callable[[], Iterator[Mapping[str, Any]]]) -> None:
         # One at a time: a session must be followed from its cursor before anything else on the connection names it.
         async with self._sending:
-            connection = self._connection
-            if connection is None:
+            if not self._is_up:
                 return
+            connection = self.connection
             try:
                 for frame in frames():
                     await connection.send(frame)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
-from myagent.inspection.code import asks_by_itself, inspect_code
-from myagent.inspection.finding import NOWHERE, Finding, Place, Severity
-from myagent.inspection.parameters import inspect_parameters
-from myagent.inspection.sources import place_of
+from myagent.inspection.finding import NOWHERE, Finding, Place, Severity, place_of
+from myagent.inspection.schema_checks import inspect_parameters
 from myagent.tool.base_tool import BaseTool
 
 _DANGEROUS = frozenset(
@@ -48,7 +49,6 @@ def _inspect_tool(tool: BaseTool) -> Iterator[Finding]:
         yield _warning("no_description", problem, cure, tool.name, place)
     for finding in inspect_parameters(tool):
         yield replace(finding, place=place)
-    yield from inspect_code(tool)
     if _looks_dangerous(tool):
         problem = _("The tool '%(tool)s' sounds as if it could not be undone, and nobody is asked before it runs.")
         cure = _("Set requires_confirmation=True, or a function of the arguments.")
@@ -66,7 +66,20 @@ def _looks_dangerous(tool: BaseTool) -> bool:
     if not (words and words[0] in _DANGEROUS):
         return False
     has_rule = type(tool).needs_confirmation is not BaseTool.needs_confirmation
-    return not (tool.requires_confirmation or has_rule or asks_by_itself(tool))
+    return not (tool.requires_confirmation or has_rule or _mentions_confirm(tool, tool.execute, set()))
+
+
+def _mentions_confirm(tool: BaseTool, function: Any, seen: set[CodeType]) -> bool:
+    """Whether the code of a function, or of functions and methods beside it that it names, has the word `confirm`."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    code = getattr(function, "__code__", None)
+    if code is None or code in seen:
+        return False
+    seen.add(code)
+    if {"confirm", "confirm_sync"} & set(code.co_names):
+        return True
+    named = [function.__globals__.get(name) or getattr(type(tool), name, None) for name in code.co_names]
+    return any(_mentions_confirm(tool, other, seen) for other in named if inspect.isfunction(other))
 
 
 def _shortened(place: Place) -> Place:
