@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
-from sessions_app.journal.batch import Growth
+from sessions_app.journal.log import Growth
 
 
 class Subscriber(Protocol):

@@ -37,7 +37,6 @@ from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.run_context import RunContext
 from myagent.tool.base_tool import BaseTool
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.runs import (
     Ended,
@@ -50,6 +49,7 @@ from sessions_app.journal.entries.runs import (
     StoreSummary,
 )
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run

@@ -21,10 +21,10 @@ from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
 from myagent.messages import Message
 from sessions_app import queries
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.runs.driver import DriverDependencies, RunDriver
 from sessions_app.runs.history_cache import RecentConversations
