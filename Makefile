@@ -27,7 +27,7 @@ has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(expor
 LLM = $(if $(has_key),,--llm demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest test-newest faults check bench pictures venv format clean
+.PHONY: help run test test-lowest test-newest faults check bench docs pictures venv format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
@@ -73,6 +73,9 @@ check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and trans
 bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
 
+docs: $(STAMPS)/docs ## Build the documentation as a site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
 	$(BIN)/python -m tests.pictures
 
@@ -99,6 +102,10 @@ $(STAMPS)/dev: pyproject.toml | $(BIN)/python
 
 $(STAMPS)/bench: $(STAMPS)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 $(LOWEST)/.stamp: pyproject.toml

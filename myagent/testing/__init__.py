@@ -1,13 +1,13 @@
 """For the tests of agents: a model that says what it is told to, and the real server around an agent file.
 
-llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
+    llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
 
-agent = create_react_agent(tools=[Weather()], llm=llm)              # without a server
-assert await agent.arun("How is the weather?") == "It is sunny."
+    agent = create_react_agent(tools=[Weather()], llm=llm)              # without a server
+    assert await agent.arun("How is the weather?") == "It is sunny."
 
-async with serve("my_agent.py", llm=llm) as client:                 # with one
-    turn = await ask(client, "How is the weather?")
-    assert turn.answer == "It is sunny."
+    async with serve("my_agent.py", llm=llm) as client:                 # with one
+        turn = await ask(client, "How is the weather?")
+        assert turn.answer == "It is sunny."
 """
 
 from __future__ import annotations
