@@ -68,7 +68,7 @@ check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and trans
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -q tests/test_translations.py
+	$(BIN)/python -m pytest -q tests/docs/test_translations.py
 
 bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
@@ -77,7 +77,7 @@ docs: $(STAMPS)/docs ## Build the documentation as a site in build/site; a broke
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
-	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.docs.pictures
 
 format: $(STAMPS)/dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -24,8 +24,8 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from myagent.cli.console import set_up_console
     from myagent.cli.server import settings_trouble
-    from myagent.cli.words import set_up_console
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myagent_site.settings")
     set_up_console()

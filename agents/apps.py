@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from myagent.i18n import use_language
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 
 class AgentsConfig(AppConfig):
@@ -22,10 +22,10 @@ class AgentsConfig(AppConfig):
 
     def ready(self) -> None:
         # Settings are ready only now.
+        from agents.access.agent_permissions import keep_limited
         from agents.checks import check_config
         from agents.conf import ConfigError, get_config
         from agents.models import HostedAgent
-        from agents.rights import keep_limited
 
         register(check_config)
         m2m_changed.connect(keep_limited, sender=HostedAgent.groups.through)

@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils import timezone
 
-from agents.system_user import operator, system_user
+from agents.access.system_user import operator, system_user
 from myagent.i18n import gettext as _
 
 LONGEST_NAME = 200

@@ -9,8 +9,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
+from agents.addresses import is_loopback, parse_address
 from agents.conf import Config, ConfigError, UnknownKey, WrongType, get_config
-from agents.hosts import is_loopback, parse_address
 from myagent.i18n import gettext as _
 
 _IDS: dict[type[ConfigError], str] = {UnknownKey: "agents.E001", WrongType: "agents.E002"}
@@ -75,7 +75,7 @@ def _halves(config: Config) -> Iterator[Doubt]:
 
 
 def _names_of_pages(config: Config) -> set[str]:
-    """The names that Django answers to, but for those that `agents.access.check_host` accepts without being told."""
+    """The names that Django answers to, but for those that `access.decision.check_host` accepts by itself."""
     names = {name.lower() for name in settings.ALLOWED_HOSTS} - {name.lower() for name in config.served_hosts}
     names.discard("testserver")  # Django adds it while tests run
     if config.allowed_hosts:

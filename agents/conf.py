@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from agents.hosts import Network, parse_network, split_origin
+from agents.addresses import Network, parse_network, split_origin
 from myagent.i18n import find_language
 from myagent.i18n import gettext as _
 
@@ -249,7 +249,7 @@ def _check_origin(origin: str) -> None:
 
 def _check_jwt_key(key: str, algorithm: str) -> None:
     # Cryptography takes a tenth of a second to load, and most servers have no single sign-on.
-    from agents.jwt_keys import key_problem
+    from agents.sso_keys import key_problem
 
     if (problem := key_problem(key, algorithm)) is not None:
         hint = _("Write what JWT_ALGORITHM needs, which is %(algorithm)s: a long secret, or a public key as PEM.")
@@ -279,10 +279,9 @@ def configure(**overrides: Any) -> Config:
     """Put the command's options (names of fields) on top of the settings, for this whole process."""
     global _config
     added = {name.upper(): value for name, value in overrides.items()}
-    config = build({**getattr(settings, "MYAGENT", {}), **_overrides, **added})
+    _config = build({**getattr(settings, "MYAGENT", {}), **_overrides, **added})
     _overrides.update(added)
-    _config = config
-    return config
+    return _config
 
 
 def reset_overrides() -> None:

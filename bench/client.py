@@ -1,5 +1,8 @@
 """The load client: sessions on connections of their own, turns back to back, every answer checked.
 
+It is no `myagent.client`: it measures what a server costs, so it parses nothing that it does not check, and adds no
+request ids and acknowledgements that another server would not be sent.
+
 `python -m bench.client load` and `… idle` measure one server once and print the outcome as one line of JSON.
 """
 

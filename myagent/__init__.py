@@ -2,9 +2,9 @@
 
 from myagent.agent import Agent, create_react_agent, create_toolcall_agent
 from myagent.exceptions import AgentDefinitionError, MyAgentError, RetryTool, RunError, ToolFailed
-from myagent.host import RunContext, current_run
 from myagent.llm import LLM
 from myagent.messages import Message
+from myagent.run_context import RunContext, current_run
 from myagent.tool.base_tool import BaseTool, ToolResult
 from myagent.tool.function_tool import tool
 

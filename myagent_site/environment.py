@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from agents.data_folder import make_data_folder, read_secret
+from agents.database.data_folder import make_data_folder, read_secret
 from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, use_language
 from myagent.i18n import gettext as _
 

@@ -9,8 +9,8 @@ import environ
 from django.utils.translation import gettext_lazy as _
 from dotenv import load_dotenv
 
-from agents.data_folder import DATABASE_FILE
-from agents.logs import as_warning, without_traceback
+from agents.database.data_folder import DATABASE_FILE
+from agents.log_format import as_warning, without_traceback
 from myagent_site import environment
 
 load_dotenv(Path.cwd() / ".env")
@@ -45,17 +45,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "agents.middleware.TrustedProxies",
+    "agents.web.middleware.TrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "agents.middleware.BrowserSessions",
+    "agents.web.middleware.BrowserSessions",
     "django.middleware.locale.LocaleMiddleware",
-    "agents.middleware.Common",
+    "agents.web.middleware.Common",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "agents.middleware.AdminPolicy",
+    "agents.web.middleware.AdminPolicy",
 ]
 
 ROOT_URLCONF = "myagent_site.urls"
@@ -136,7 +136,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "agents.logs.ConsoleFormatter",
+            "()": "agents.log_format.ConsoleFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
         },
     },
@@ -153,8 +153,6 @@ LOGGING = {
         # Redis only hints: while it is away the polls find out, and each second of it is no error with a traceback.
         "channels_redis.pubsub": {"filters": ["as_warning"]},
         "myagent": {"level": "INFO"},
-        "agents": {"level": "INFO"},
-        "sessions_app": {"level": "INFO"},
     },
 }
 

@@ -8,7 +8,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
-from agents import api, views
+from agents.web import api, views
 
 admin.site.site_title = "MyAgent"
 admin.site.site_header = "MyAgent"

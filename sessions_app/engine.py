@@ -8,26 +8,26 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from agents.allowances import Allowances
+from agents.budgets.allowances import Allowances
 from agents.conf import Config
-from agents.database import in_thread, is_away
-from agents.llms import close_models, model_name
-from agents.registry import get_registry
-from agents.tool_loops import ToolLoops
+from agents.database.threads import in_thread, is_away
+from agents.loading.model_choice import close_models, model_name
+from agents.loading.registry import get_registry
+from agents.tool_runner.tool_runner import ToolLoops
 from sessions_app import queries
-from sessions_app.batch import Refused
-from sessions_app.entries.requests import Acknowledge
-from sessions_app.housekeeping import Housekeeper
-from sessions_app.hub import Hub
-from sessions_app.journal import Committed, Journal, JournalClosed
-from sessions_app.owners import Owner
-from sessions_app.reloader import Reloader
-from sessions_app.run_ends import log_end
-from sessions_app.runner import Runner
-from sessions_app.wakeups import Wakeups
-from sessions_app.watch import Connection, Watch
+from sessions_app.delivery.hub import Hub
+from sessions_app.delivery.wakeups import Wakeups
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.sessions import Acknowledge
+from sessions_app.journal.run_log import log_end
+from sessions_app.journal.writer import Committed, Journal, JournalClosed
+from sessions_app.runs.process_locks import Owner
+from sessions_app.runs.runner import Runner
+from sessions_app.upkeep.access_watch import Connection, Watch
+from sessions_app.upkeep.housekeeping import Housekeeper
+from sessions_app.upkeep.reloader import Reloader
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 POLL_SECONDS = 1.0
 POLL_ALONE_SECONDS = 0.2

@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agents.conf import Config, get_config
-from agents.database import in_thread
-from agents.hosted import sync_hosted_agents
-from agents.registry import Registry, get_registry, set_registry
-from agents.telemetry import start_telemetry, stop_telemetry
+from agents.database.threads import in_thread
+from agents.loading.hosted_rows import sync_hosted_agents
+from agents.loading.registry import Registry, get_registry, set_registry
+from agents.telemetry_export import start_telemetry, stop_telemetry
 from myagent.exceptions import MyAgentError
 from myagent.i18n import use_language
 from sessions_app.engine import Engine
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.server")
 
 Message = dict[str, Any]
 

@@ -2,8 +2,8 @@
 
 from django.urls import path, re_path
 
-from sessions_app.consumers import AgentConsumer
-from sessions_app.unknown_path import UnknownPath
+from sessions_app.connection.consumer import AgentConsumer
+from sessions_app.connection.unknown_path import UnknownPath
 
 consumer = AgentConsumer.as_asgi()
 

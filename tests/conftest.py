@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from myagent.client import Client, Match, ServerFrame, connect
-from tests.admin import ann, boss  # noqa: F401 - fixtures
-from tests.model_server import ModelServer
-from tests.server import AgentServer
-from tests.services import postgres_url, redis_url  # noqa: F401 - fixtures
+from myagent.client import Client, ServerFrame, connect
+from tests.support.admin_pages import ann, boss  # noqa: F401 - fixtures
+from tests.support.agent_server import AgentServer
+from tests.support.model_server import ModelServer
+from tests.support.services import postgres_url, redis_url  # noqa: F401 - fixtures
 
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
@@ -73,15 +73,18 @@ async def client(server: AgentServer) -> AsyncIterator[Client]:
 async def connected(server: AgentServer, path: str = "", **options: Any) -> AsyncIterator[Client]:
     """A connection on which a wait for something that does not come fails."""
     async with connect(server.url + path, **options) as connection:
-        wait_for = connection.wait_for
 
-        async def wait_patiently(match: Match) -> ServerFrame:
-            try:
-                async with asyncio.timeout(WAIT_SECONDS):
-                    return await wait_for(match)
-            except TimeoutError:
-                unread = [(frame.event, frame.seq, frame.code) for frame in connection._unread]
-                raise AssertionError(f"{match} did not come; unread are {unread[-50:]}") from None
+        def patient(wait: Callable[..., Awaitable[ServerFrame]]) -> Callable[..., Awaitable[ServerFrame]]:
+            async def wait_patiently(wanted: Any, **options: Any) -> ServerFrame:
+                try:
+                    async with asyncio.timeout(WAIT_SECONDS):
+                        return await wait(wanted, **options)
+                except TimeoutError:
+                    unread = [(frame.event, frame.seq, frame.code) for frame in connection.unread]
+                    raise AssertionError(f"{wanted} did not come; unread are {unread[-50:]}") from None
 
-        connection.wait_for = wait_patiently  # type: ignore[method-assign]
+            return wait_patiently
+
+        connection.wait_for = patient(connection.wait_for)  # type: ignore[method-assign]
+        connection.request = patient(connection.request)  # type: ignore[method-assign]
         yield connection

@@ -14,22 +14,22 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, speak
-from myagent.cli.words import HelpFormatter
 from myagent.client import ClientError
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
-from myagent.openai_endpoint import setting
+from myagent.llm.endpoint import setting
 from myagent.terminal.address import DEFAULT_URL, Address, AddressError, read_address
-from myagent.terminal.asking import Asking, OneQuestion
+from myagent.terminal.app import converse, list_sessions
 from myagent.terminal.chat import CTRL_C, Chat
-from myagent.terminal.goals import GoOn
+from myagent.terminal.error_words import cannot_connect
+from myagent.terminal.input import Asking, OneQuestion
 from myagent.terminal.interactive import Interactive
 from myagent.terminal.menu import session_lines
-from myagent.terminal.once import OneAnswer
-from myagent.terminal.program import converse, list_sessions
+from myagent.terminal.one_answer import OneAnswer
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, Screen, TerminalScreen, console_for
-from myagent.terminal.words import cannot_connect
+from myagent.terminal.transitions import GoOn
 
 TOKEN_VARIABLE = "MYAGENT_TOKEN"
 ONCE_PATIENCE = 60.0

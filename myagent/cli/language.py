@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from myagent.cli.words import set_up_console
+from myagent.cli.console import set_up_console
 from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, find_language, use_language
-from myagent.openai_endpoint import setting
+from myagent.llm.endpoint import setting
 
 
 def add_language_option(parser: argparse.ArgumentParser, words: str | None = None) -> None:

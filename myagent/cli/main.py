@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from myagent import __version__
+from myagent.cli.console import set_up_console
 from myagent.cli.language import speak
 from myagent.cli.new import new
-from myagent.cli.words import set_up_console
 from myagent.i18n import gettext as _
 
 PROG = "myagent-ws"

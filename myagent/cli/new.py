@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, speak
-from myagent.cli.words import HelpFormatter
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 

@@ -10,7 +10,7 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
 
-from myagent.cli.words import set_up_console
+from myagent.cli.console import set_up_console
 from myagent.i18n import find_language, use_language
 from myagent.i18n import gettext as _
 

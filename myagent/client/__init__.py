@@ -1,6 +1,6 @@
 """A client of the protocol, for asyncio.
 
-`stay_connected` is for programs that want to see a conversation through, whatever happens to the connection:
+`stay_connected` reconnects by itself, for programs that follow a conversation whatever happens to the connection:
 
     async with stay_connected("ws://localhost:8080/", token="mya_…") as client:
         session_id = await client.create_session()
@@ -10,18 +10,18 @@
                 case PartialAnswer(content=text): ...
                 case FinalAnswer(content=text): break
 
-`connect` is one connection and no more, for those who want to see it end: tests, tools, clients with other rules.
+`connect` is a single connection and ends with it: for tests, tools and clients with rules of their own. Both give
+a `Client`.
 """
 
 from __future__ import annotations
 
-from myagent.client.connection import Client, connect
+from myagent.client.client import Client, connect, stay_connected
 from myagent.client.errors import ClientError, ConnectionLost, FrameTooLarge, HandshakeRefused, RequestRefused
 from myagent.client.frames import Accepted, Match, Replayed, ServerFrame
-from myagent.client.line import Link
+from myagent.client.reconnect_loop import Link
 from myagent.client.sessions import ExportedState, RestoredSession, SessionInfo, SessionPage
-from myagent.client.steady import SteadyClient, stay_connected
-from myagent.client.typed import UnknownEvent
+from myagent.client.typed_events import UnknownEvent
 
 __all__ = [
     "Accepted",
@@ -39,7 +39,6 @@ __all__ = [
     "ServerFrame",
     "SessionInfo",
     "SessionPage",
-    "SteadyClient",
     "UnknownEvent",
     "connect",
     "stay_connected",

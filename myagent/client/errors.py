@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from myagent.client.frames import ServerFrame
 from myagent.exceptions import MyAgentError
-from myagent.protocol.errors import CloseCode
+from myagent.protocol.error_codes import CloseCode
 
 
 class ClientError(MyAgentError):
@@ -84,3 +84,10 @@ class RequestRefused(ClientError):
         self.code = frame.code or "error"
         self.frame = frame
         super().__init__(f"{frame.content} ({self.code})")
+
+
+def granted(reply: ServerFrame) -> ServerFrame:
+    """The reply. Raises `RequestRefused` when it is a refusal."""
+    if reply.is_refusal:
+        raise RequestRefused(reply)
+    return reply

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import orjson
 
-from myagent.client.typed import typed
+from myagent.client.typed_events import typed
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import TERMINAL_EVENTS
 

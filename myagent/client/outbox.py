@@ -11,8 +11,7 @@ import orjson
 
 from myagent.client.errors import FrameTooLarge
 from myagent.client.frames import ServerFrame
-from myagent.client.wire import answers, new_id, wire
-from myagent.protocol.client_base import ClientEvent
+from myagent.client.wire import answers, with_request_id
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -32,13 +31,23 @@ class Outgoing:
     """The number of the connection on which it was sent last, from 1."""
 
     @property
+    def own_id(self) -> str:
+        """By what the log names it: the id of a message, the step of an answer; empty for all else."""
+        match self.frame:
+            case {"event": "user.message", "metadata": {"message_id": str(own)}}:
+                return own
+            case {"event": "user.response", "step_id": str(own)}:
+                return own
+        return ""
+
+    @property
     def is_repeated(self) -> bool:
         """Whether nobody waits for it and it was sent before, so that a refusal says no more than that it arrived."""
         return self.reply is None and self.attempts > 1
 
 
 def outgoing(
-    event: ClientEvent | Mapping[str, Any],
+    event: Mapping[str, Any],
     settles: Callable[[ServerFrame], bool] | None,
     reply: asyncio.Future[ServerFrame] | None = None,
     *,
@@ -48,12 +57,26 @@ def outgoing(
 
     What is no JSON, or is too large (`FrameTooLarge`), is raised here, and not at each connection.
     """
-    frame, request_id = wire(event), new_id()
-    frame["metadata"] = {**frame.get("metadata", {}), "request_id": request_id}
+    frame, request_id = with_request_id(event)
     size = len(orjson.dumps(frame))
     if max_bytes is not None and size > max_bytes:
         raise FrameTooLarge(size, max_bytes)
     return Outgoing(frame=frame, size=size, settled_by=lambda answer: answers(answer, request_id, settles), reply=reply)
+
+
+def shows_arrival(event: Mapping[str, Any]) -> Callable[[ServerFrame], bool] | None:
+    """Tells the frames, besides a reply, that show that an event arrived or is of no use any more."""
+    session_id, step_id = event.get("session_id"), event.get("step_id")
+
+    def settles_response(frame: ServerFrame) -> bool:
+        is_logged = frame.event == "user.response" and frame.step_id == step_id
+        return is_logged or (frame.ends_run and frame.session_id == session_id)
+
+    def settles_cancel(frame: ServerFrame) -> bool:
+        is_idle = frame.metadata.get("action") == "replay" and frame.metadata.get("run_status") == "idle"
+        return frame.session_id == session_id and (frame.event == "agent.interrupted" or is_idle)
+
+    return {"user.response": settles_response, "user.cancel": settles_cancel}.get(event["event"])
 
 
 class Outbox:
@@ -61,11 +84,6 @@ class Outbox:
 
     def __init__(self) -> None:
         self._items: list[Outgoing] = []
-
-    @property
-    def is_waited_for(self) -> bool:
-        """Whether somebody cannot go on before the server has replied."""
-        return any(item.reply is not None for item in self._items)
 
     def put(self, item: Outgoing) -> None:
         """Have something sent. A cancel is for what was said before it: behind a message it is sent no more."""
@@ -109,10 +127,3 @@ class Outbox:
             self._items.remove(largest)
             if largest.reply is not None and not largest.reply.done():
                 largest.reply.set_exception(FrameTooLarge(largest.size))
-
-    def fail(self, error: Exception) -> None:
-        """Tell all who wait that there will be no reply."""
-        for item in self._items:
-            if item.reply is not None and not item.reply.done():
-                item.reply.set_exception(error)
-        self._items.clear()

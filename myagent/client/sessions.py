@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 from myagent.client.frames import ServerFrame
-from myagent.protocol.client_base import ClientEvent
+from myagent.client.wire import read
+from myagent.protocol.client_fields import ClientEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +24,6 @@ class SessionInfo:
     run_status: str = "idle"
     created_at: str = ""
     active_at: str = ""
-
-    @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Self:
-        """A row of `system.sessions`; keys that this version does not know are left out."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in row.items() if key in known})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +78,7 @@ class SessionRequests(ABC):
         wanted = {"agent": agent, "query": query, "before": before, "limit": limit}
         content = {key: value for key, value in wanted.items() if value is not None}
         known = (await self.request({"event": "user.list_sessions", "content": content})).metadata
-        return SessionPage(sessions=tuple(map(SessionInfo.read, known["sessions"])), next=known.get("next"))
+        return SessionPage(sessions=tuple(read(SessionInfo, row) for row in known["sessions"]), next=known.get("next"))
 
     async def update_session(
         self, session_id: str, *, title: str | None = None, metadata: Mapping[str, Any] | None = None
@@ -106,12 +101,8 @@ class SessionRequests(ABC):
 
     async def export_state(self, session_id: str) -> ExportedState:
         """The session in a form to keep, for `restore` within 7 days, here or at another server of the same secret."""
-        known = (await self.request({"event": "user.request_state", "session_id": session_id})).metadata
-        return ExportedState(
-            signed_state=dict(known["signed_state"]),
-            message_count=known["message_count"],
-            current_step=known["current_step"],
-        )
+        reply = await self.request({"event": "user.request_state", "session_id": session_id})
+        return read(ExportedState, reply.metadata)
 
     async def restore(self, signed_state: Mapping[str, Any], *, last_seq: int = 0) -> RestoredSession:
         """Go on from an exported state, in the same session where that is here, else in a new one that is like it.
@@ -121,15 +112,8 @@ class SessionRequests(ABC):
         """
         content = {"signed_state": dict(signed_state), "last_seq": last_seq}
         reply = await self.request({"event": "user.reconnect_with_state", "content": content})
-        known = reply.metadata
-        return RestoredSession(
-            session_id=str(reply.session_id),
-            original_session_id=known["original_session_id"],
-            message_count=known["message_count"],
-            restored_step=known["restored_step"],
-            agent_name=known["agent_name"],
-            warnings=tuple(known.get("warnings", ())),
-        )
+        warnings = tuple(reply.metadata.get("warnings", ()))
+        return read(RestoredSession, reply.metadata, session_id=reply.session_id, warnings=warnings)
 
 
 def _is(event: str, session_id: str) -> Callable[[ServerFrame], bool]:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from inspect import signature
+from typing import Any, TypeVar
 
-from myagent.client.frames import Accepted, Replayed, ServerFrame
-from myagent.protocol.client_base import ClientEvent
-from myagent.protocol.client_events import UserCreateSession, UserResponse, UserUpdateSession
+from myagent.client.frames import ServerFrame
+from myagent.protocol.client_fields import ClientEvent
+
+Kind = TypeVar("Kind")
 
 Content = str | Sequence[Mapping[str, Any]]
 """What a user says: text, or OpenAI content parts."""
-
-# What these events say stands in their `content`; the fields of all others are at top level.
-_IN_CONTENT: dict[type[ClientEvent], dict[str, str]] = {
-    UserCreateSession: {"agent": "agent", "title": "title", "session_metadata": "metadata"},
-    UserUpdateSession: {"title": "title", "session_metadata": "metadata"},
-    UserResponse: {"confirmed": "confirmed", "args": "args", "tasks": "tasks", "reason": "reason"},
-}
 
 
 def new_id() -> str:
@@ -31,10 +26,14 @@ def wire(event: ClientEvent | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(event, ClientEvent):
         return dict(event)
     fields = event.model_dump(exclude_none=True)
-    if (inside := _IN_CONTENT.get(type(event))) is None:
-        return fields
-    content = {name: fields.pop(key) for key, name in inside.items() if key in fields}
-    return {**fields, "content": content}
+    content = {key: fields.pop(field) for key, field in event.content_fields.items() if field in fields}
+    return {**fields, "content": content} if event.content_fields else fields
+
+
+def with_request_id(event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The frame of an event with a request id, which comes back on the reply, and that id."""
+    request_id = new_id()
+    return {**event, "metadata": {**event.get("metadata", {}), "request_id": request_id}}, request_id
 
 
 def message(session_id: str, content: Content, message_id: str | None = None) -> dict[str, Any]:
@@ -57,21 +56,10 @@ def response(
     return {"event": "user.response", "session_id": session_id, "step_id": step_id, "content": content}
 
 
-def accepted(reply: ServerFrame) -> Accepted:
-    """What the notice `accepted` says."""
-    known = reply.metadata
-    return Accepted(
-        message_id=known["message_id"],
-        run_id=known["run_id"],
-        position=known["position"],
-        duplicate=known.get("duplicate", False),
-    )
-
-
-def replayed(notice: ServerFrame) -> Replayed:
-    """What the notice `replay` says."""
-    known = notice.metadata
-    return Replayed(count=known["replayed"], last_seq=known["last_seq"], run_status=known["run_status"])
+def read(kind: type[Kind], known: Mapping[str, Any], **more: Any) -> Kind:
+    """`known` and `more` as a dataclass; keys that this version does not know are left out."""
+    names = signature(kind).parameters
+    return kind(**{key: value for key, value in {**known, **more}.items() if key in names})
 
 
 def answers(frame: ServerFrame, request_id: str, answered_by: Callable[[ServerFrame], bool] | None = None) -> bool:

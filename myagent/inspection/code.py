@@ -18,7 +18,12 @@ from myagent.inspection.sources import Function, function_of
 from myagent.tool.base_tool import BaseTool
 
 _DEPTH = 8
-_RUNS = ("myagent.RunContext()", "myagent.host.RunContext()", "myagent.current_run()", "myagent.host.current_run()")
+_RUNS = (
+    "myagent.RunContext()",
+    "myagent.run_context.RunContext()",
+    "myagent.current_run()",
+    "myagent.run_context.current_run()",
+)
 _CONFIRM = frozenset(f"{run}.confirm" for run in _RUNS)
 _CONFIRM_SYNC = frozenset(f"{run}.confirm_sync" for run in _RUNS)
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from myagent.i18n import gettext as _
-from myagent.protocol.client_base import (
+from myagent.protocol.client_fields import (
     ClientEvent,
     CursorEvent,
     SessionEvent,
@@ -22,6 +22,8 @@ from myagent.protocol.client_base import (
 class UserCreateSession(ClientEvent):
     """Begin a conversation; an object as `content` may name `agent`, `title` and `metadata`."""
 
+    content_fields: ClassVar = {"agent": "agent", "title": "title", "metadata": "session_metadata"}
+
     event: Literal["user.create_session"] = "user.create_session"
     agent: StrictStr | None = None
     title: Annotated[StrictStr, Field(max_length=200)] = ""
@@ -33,8 +35,7 @@ class UserCreateSession(ClientEvent):
         content = data.get("content") if isinstance(data, dict) else None
         if not isinstance(content, dict):
             content = {}
-        known = {"agent": "agent", "title": "title", "metadata": "session_metadata"}
-        given = {field: content[key] for key, field in known.items() if content.get(key) is not None}
+        given = {field: content[key] for key, field in cls.content_fields.items() if content.get(key) is not None}
         # Only `content` speaks of the session; the same words at top level are unknown keys.
         return {"event": data.get("event"), "metadata": data.get("metadata") or {}, **given}
 
@@ -74,6 +75,8 @@ class UserMessage(SessionEvent):
 class UserResponse(SessionEvent):
     """The answer to a confirmation. Anything that is not clearly a yes or a no is refused."""
 
+    content_fields: ClassVar = {"confirmed": "confirmed", "args": "args", "tasks": "tasks", "reason": "reason"}
+
     event: Literal["user.response"] = "user.response"
     step_id: StrictStr
     confirmed: StrictBool
@@ -94,9 +97,9 @@ class UserResponse(SessionEvent):
         answers = [content[key] for key in ("confirmed", "approved") if key in content]
         if not answers or any(answer is not answers[0] for answer in answers):
             raise bad_field(_("content should say confirmed: true or confirmed: false, once"))
-        extra = {key: content.get(key) for key in ("args", "tasks", "reason")}
+        given = {field: content.get(key) for key, field in cls.content_fields.items()}
         kept = {key: data[key] for key in ("event", "session_id", "step_id", "metadata") if key in data}
-        return {**kept, "confirmed": answers[0], **extra}
+        return {**kept, **given, "confirmed": answers[0]}
 
 
 class UserCancel(SessionEvent):
@@ -166,6 +169,8 @@ class UserCloseSession(SessionEvent):
 class UserListSessions(ClientEvent):
     """Ask for the caller's sessions, newest first; `before` is the `next` of the page before."""
 
+    content_fields: ClassVar = {"agent": "agent", "query": "query", "before": "before", "limit": "limit"}
+
     event: Literal["user.list_sessions"] = "user.list_sessions"
     agent: StrictStr | None = None
     query: StrictStr | None = None
@@ -175,11 +180,13 @@ class UserListSessions(ClientEvent):
     @model_validator(mode="before")
     @classmethod
     def _from_content(cls, data: Any) -> Any:
-        return lift(data, "agent", "query", "before", "limit")
+        return lift(data, *cls.content_fields)
 
 
 class UserUpdateSession(SessionEvent):
     """Change a session's title or metadata."""
+
+    content_fields: ClassVar = {"title": "title", "metadata": "session_metadata"}
 
     event: Literal["user.update_session"] = "user.update_session"
     title: Annotated[StrictStr, Field(max_length=200)] | None = None
@@ -191,10 +198,10 @@ class UserUpdateSession(SessionEvent):
         if not isinstance(data, dict):
             return data
         content = data.get("content")
-        if not isinstance(content, dict) or not {"title", "metadata"} & content.keys():
+        if not isinstance(content, dict) or not cls.content_fields.keys() & content.keys():
             raise PydanticCustomError("missing", _("content.title or content.metadata is needed"))
         kept = {key: data[key] for key in ("event", "session_id", "metadata") if key in data}
-        return {**kept, "title": content.get("title"), "session_metadata": content.get("metadata")}
+        return {**kept, **{field: content.get(key) for key, field in cls.content_fields.items()}}
 
 
 class UserDeleteSession(SessionEvent):

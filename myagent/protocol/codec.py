@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
-from myagent.protocol.client_base import ClientEvent
 from myagent.protocol.client_events import AnyClientEvent
+from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.cursor import event_id
 from myagent.protocol.direct_events import RefusalMetadata, RequestRefused, SystemError
-from myagent.protocol.errors import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 
 _CLIENT_EVENTS: dict[str, TypeAdapter[Any]] = {

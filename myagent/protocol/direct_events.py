@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from myagent.protocol.server_base import Metadata, ServerEvent
+from myagent.protocol.server_base import Metadata, Open, ServerEvent
 
 
 class ConnectedMetadata(Metadata):
@@ -74,12 +74,12 @@ class NoticeMetadata(Metadata):
     message_id: str | None = None
     run_id: str | None = None
     position: int | None = None
-    duplicate: Literal[True] | None = None
+    duplicate: Open[Literal[True] | None] = None
     replayed: int | None = None
     last_seq: int | None = None
     run_status: str | None = None
     percent: int | None = None
-    scope: Literal["user", "group", "agent"] | None = None
+    scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
     task_id: str | None = None
     ok: bool | None = None
@@ -151,7 +151,7 @@ class StateRestored(ServerEvent):
 
 
 class IdleMetadata(Metadata):
-    reason: Literal["idle"] = "idle"
+    reason: Open[Literal["idle"]] = "idle"
 
 
 class NothingInterrupted(ServerEvent):

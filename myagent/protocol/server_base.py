@@ -5,9 +5,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+
+Words = TypeVar("Words")
+
+LENIENT = "lenient"
+"""The validation context of a client, which takes what later versions of the server may say."""
+
+
+def _known_or_later(value: Any, known: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    try:
+        return known(value)
+    except ValidationError:
+        if info.context == LENIENT and isinstance(value, (str, bool)):
+            return value
+        raise
+
+
+Open = Annotated[Words, WrapValidator(_known_or_later)]
+"""Literals to which later versions may add: the server sends these only, a client takes any."""
 
 
 class Metadata(BaseModel):

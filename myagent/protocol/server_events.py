@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from myagent.protocol.server_base import Metadata, RunMetadata, ServerEvent
+from myagent.protocol.server_base import Metadata, Open, RunMetadata, ServerEvent
 from myagent.protocol.vocabulary import Finish, ToolStatus
 
 
@@ -62,7 +62,7 @@ class UserAnswered(ServerEvent):
 
 class ThinkingMetadata(RunMetadata):
     step: int
-    reasoning: Literal[True] | None = None
+    reasoning: Open[Literal[True] | None] = None
     index: int | None = None
 
 
@@ -100,7 +100,7 @@ class StepVoided(ServerEvent):
 class ToolCallMetadata(RunMetadata):
     tool: str
     args: dict[str, Any]
-    status: Literal["running"] = "running"
+    status: Open[Literal["running"]] = "running"
     step: int
     call_id: str
 
@@ -126,8 +126,8 @@ class ConfirmMetadata(RunMetadata):
     tool_name: str
     tool_description: str
     tool_args: dict[str, Any]
-    requires_confirmation: Literal[True] = True
-    scope: Literal["tool", "plan"] = "tool"
+    requires_confirmation: Open[Literal[True]] = True
+    scope: Open[Literal["tool", "plan"]] = "tool"
     timeout_seconds: float
     call_step_id: str
 
@@ -140,11 +140,11 @@ class UserConfirm(ServerEvent):
 
 class ToolResultMetadata(RunMetadata):
     tool: str
-    status: ToolStatus
+    status: Open[ToolStatus]
     error: str | None = None
     duration_ms: int
     data: Any = None
-    truncated: Literal[True] | None = None
+    truncated: Open[Literal[True] | None] = None
 
 
 class ToolReturned(ServerEvent):
@@ -163,7 +163,7 @@ class FinalMetadata(RunMetadata):
     steps: int
     duration_ms: int
     usage: UsageMetadata
-    finish: Finish
+    finish: Open[Finish]
 
 
 class FinalAnswer(ServerEvent):
@@ -186,7 +186,7 @@ class RunErrorMetadata(RunMetadata):
     """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only."""
 
     code: str
-    scope: Literal["user", "group", "agent"] | None = None
+    scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
 
 

@@ -10,17 +10,17 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from myagent.client import ClientError, FrameTooLarge, Link, RequestRefused, SteadyClient
+from myagent.client import Client, ClientError, FrameTooLarge, Link, RequestRefused
 from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
-from myagent.terminal.asking import Asking, Interrupted, Left, Woken
 from myagent.terminal.blocks import Failed, Note
 from myagent.terminal.confirmation import Confirmation, Decision
+from myagent.terminal.error_words import refused_words, too_large
 from myagent.terminal.feed import Feed
-from myagent.terminal.goals import GoOn, Leave, Next
+from myagent.terminal.input import Asking, Interrupted, Left, Woken
 from myagent.terminal.keyboard import quiet
 from myagent.terminal.screen import Screen
-from myagent.terminal.words import refused_words, too_large
+from myagent.terminal.transitions import GoOn, Leave, Next
 from myagent.text import clean
 
 REDRAW_SECONDS = 0.1
@@ -29,7 +29,7 @@ TERMINATED = 143
 
 
 class Chat(ABC):
-    """One session on one steady client. Everything is printed by `run`; whatever else happens only wakes it."""
+    """One session on one reconnecting client. Everything is printed by `run`; whatever else happens only wakes it."""
 
     shows_history = True
 
@@ -42,7 +42,7 @@ class Chat(ABC):
             goal.session_id, address=address, screen=screen, shows_history=self.shows_history, on_news=self.notify
         )
         self.transcript = self.feed.transcript
-        self.client: SteadyClient
+        self.client: Client
         self.next: Next | None = None
         self.run_id: str | None = None
         """The run of what was said last."""
@@ -94,7 +94,7 @@ class Chat(ABC):
 
     # --- the conversation ---
 
-    async def run(self, client: SteadyClient) -> Next:
+    async def run(self, client: Client) -> Next:
         """Converse until the end, or until another session is to go on. Raises what ended the client."""
         self.client, self._is_running = client, True
         loop = asyncio.get_running_loop()

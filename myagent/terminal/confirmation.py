@@ -11,11 +11,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from myagent.i18n import gettext as _
-from myagent.terminal.asking import Asking, Woken
 from myagent.terminal.choices import BadArguments, Edit, No, Yes, read_arguments, read_choice, write_arguments
 from myagent.terminal.editor import EditorFailed, chosen_editor, edit
-from myagent.terminal.going import Question
-from myagent.terminal.plain import one_line, plain, signature
+from myagent.terminal.in_progress import Question
+from myagent.terminal.input import Asking, Woken
+from myagent.terminal.safe_text import one_line, plain, signature
 from myagent.terminal.screen import Screen
 
 MOST_LINES = 30

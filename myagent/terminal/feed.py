@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from myagent.client import Link, ServerFrame
 from myagent.i18n import gettext as _
-from myagent.protocol.errors import ErrorCode
+from myagent.protocol.error_codes import ErrorCode
 from myagent.terminal.address import Address
 from myagent.terminal.blocks import Block, Note, newest
+from myagent.terminal.error_words import cannot_connect
 from myagent.terminal.screen import Screen
 from myagent.terminal.transcript import Transcript
-from myagent.terminal.words import cannot_connect
 
 
 class Feed:

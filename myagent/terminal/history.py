@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.terminal")
 
 
 def history_file() -> Path:

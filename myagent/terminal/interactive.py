@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from myagent.client import SessionInfo, SessionPage, SteadyClient
+from myagent.client import Client, SessionInfo, SessionPage
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL, Address
-from myagent.terminal.asking import Asking, Interrupted, Woken
 from myagent.terminal.blocks import Note, Said
 from myagent.terminal.chat import Chat
 from myagent.terminal.commands import Command, Message, Mistake, read
-from myagent.terminal.finding import PAGE, AmbiguousSession, find_session, is_beginning, pick_session
-from myagent.terminal.goals import GoOn, Next
+from myagent.terminal.input import Asking, Interrupted, Woken
 from myagent.terminal.menu import help_table, session_lines
-from myagent.terminal.plain import one_line
+from myagent.terminal.safe_text import one_line
 from myagent.terminal.screen import Screen
+from myagent.terminal.session_lookup import PAGE, AmbiguousSession, find_session, is_beginning, pick_session
+from myagent.terminal.transitions import GoOn, Next
 
 
 class Interactive(Chat):
@@ -139,7 +139,7 @@ class Interactive(Chat):
 
     # --- before and after ---
 
-    async def run(self, client: SteadyClient) -> Next:
+    async def run(self, client: Client) -> Next:
         self.client = client
         self._greet()
         return await super().run(client)

@@ -11,8 +11,8 @@ from rich.text import Text
 from myagent.client import SessionInfo
 from myagent.i18n import gettext as _
 from myagent.terminal.commands import commands
-from myagent.terminal.plain import one_line
 from myagent.terminal.render import OneLine
+from myagent.terminal.safe_text import one_line
 
 
 def help_table() -> Table:

@@ -16,8 +16,8 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.utils import is_dumb_terminal
 
-from myagent.terminal.asking import Asking, Interrupted, Left, Woken
 from myagent.terminal.commands import commands
+from myagent.terminal.input import Asking, Interrupted, Left, Woken
 from myagent.terminal.keyboard import discard_typed
 from myagent.terminal.render import PROMPT
 

@@ -22,8 +22,8 @@ from myagent.terminal.blocks import (
     Thought,
     Voided,
 )
-from myagent.terminal.markdown import AnswerMarkdown
-from myagent.terminal.plain import one_line, plain, signature
+from myagent.terminal.safe_text import one_line, plain, signature
+from myagent.terminal.text_layout import AnswerMarkdown
 from myagent.terminal.transcript import Transcript
 from myagent.terminal.wrapping import Wrapped
 

@@ -12,10 +12,10 @@ from rich.text import Text
 from myagent.client import ServerFrame
 from myagent.i18n import gettext as _
 from myagent.terminal.blocks import Answer, Answered, Block, Called, Failed, Finished, Note, Stopped, Thought, Voided
-from myagent.terminal.flow import Flow, ending
-from myagent.terminal.markdown import THEME, AnswerMarkdown
-from myagent.terminal.region import Lines, Region, Rows
+from myagent.terminal.live_region import Lines, Region, Rows
 from myagent.terminal.render import render, status
+from myagent.terminal.streaming_markdown import Flow, ending
+from myagent.terminal.text_layout import THEME, AnswerMarkdown
 from myagent.terminal.transcript import Transcript
 
 _MARGIN = 3

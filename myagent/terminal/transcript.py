@@ -24,7 +24,7 @@ from myagent.terminal.blocks import (
     Thought,
     Voided,
 )
-from myagent.terminal.going import Call, Question, Step
+from myagent.terminal.in_progress import Call, Question, Step
 
 AWAITED = frozenset(
     {"user.message", "user.create_session", "user.list_sessions", "user.update_session", "user.reconnect"}

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from myagent.testing.script import Line, Request, Say, Script, ScriptedLLM, ScriptExhausted, call, cut
+from myagent.testing.scripted_llm import Line, Request, Say, Script, ScriptedLLM, ScriptExhausted, call, cut
 from myagent.testing.server_process import ServerFailed
 from myagent.testing.serving import AgentServer, serve
 from myagent.testing.turn import Turn, ask

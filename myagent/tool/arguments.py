@@ -18,8 +18,8 @@ from pydantic_core import ErrorDetails
 from myagent.exceptions import AgentDefinitionError, RetryTool
 from myagent.i18n import gettext as _
 from myagent.text import clean
-from myagent.tool.plain import BIGGEST_INT, plain
 from myagent.tool.signature import MISSING, Signature
+from myagent.tool.storable_json import BIGGEST_INT, plain
 
 MOST_PROBLEMS = 5
 LONGEST_VALUE = 200

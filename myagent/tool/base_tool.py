@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from myagent.host import RunContext, _current
 from myagent.llm import ToolSchema
+from myagent.run_context import RunContext, serving
 from myagent.tool.definition import Definition, define
 from myagent.tool.result import ToolResult, collected, to_result
 
 __all__ = ["BaseTool", "ToolResult", "to_result"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 
 class BaseTool:
@@ -88,7 +87,7 @@ class BaseTool:
         return partial(self._run, keywords, context)
 
     def _run(self, keywords: dict[str, Any], context: RunContext) -> Any:
-        with _serving(context):
+        with serving(context):
             value = self.execute(**keywords)
             if inspect.isgenerator(value):
                 value = collected(list(value))
@@ -97,22 +96,10 @@ class BaseTool:
             return to_result(value)
 
     async def _finish(self, value: Awaitable[Any] | AsyncIterator[Any], context: RunContext) -> ToolResult:
-        with _serving(context):
+        with serving(context):
             if isinstance(value, AsyncIterator):
                 return to_result(collected([item async for item in value]))
             return to_result(await value)
-
-
-@contextmanager
-def _serving(context: RunContext) -> Iterator[None]:
-    """`current_run()` is `context` in here."""
-    token = _current.set(context)
-    try:
-        yield
-    finally:
-        # A coroutine that is thrown away unfinished is closed in whatever context the collector runs.
-        with suppress(ValueError):
-            _current.reset(token)
 
 
 def _takes_one(function: Callable[..., Any]) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from myagent.exceptions import AgentDefinitionError
 from myagent.i18n import gettext as _
@@ -15,11 +16,25 @@ from myagent.tool.docstring import docstring_of, split_docstring
 from myagent.tool.json_schema import SchemaArguments
 from myagent.tool.signature import is_async, read_signature
 
-if TYPE_CHECKING:
-    from myagent.tool.base_tool import BaseTool
-
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 METHODS = ("schema", "check", "bind", "needs_confirmation", "must_confirm")
+
+
+class AuthoredTool(Protocol):
+    """The attributes of a tool that its author sets; `BaseTool` says what they mean."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any] | None
+    timeout: float | None
+    confirm_timeout: float
+    idempotent: bool
+    max_observe: int | None
+    requires_confirmation: bool | Callable[[dict[str, Any]], bool]
+
+    def needs_confirmation(self, arguments: dict[str, Any]) -> bool:
+        """Whether a person is asked before a call with these arguments."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +50,7 @@ class Definition:
     is_async: bool
 
 
-def define(tool: BaseTool) -> Definition:
+def define(tool: AuthoredTool) -> Definition:
     """Check `tool`. Raises `AgentDefinitionError` that says what its author has to change."""
     name = _name(tool)
     execute = getattr(tool, "execute", None)
@@ -63,7 +78,7 @@ def define(tool: BaseTool) -> Definition:
     )
 
 
-def _name(tool: BaseTool) -> str:
+def _name(tool: AuthoredTool) -> str:
     kind = type(tool).__name__
     if not tool.name:
         words = _('%(class)s has no name. Give it one, for example name = "say_hello".')
@@ -77,7 +92,7 @@ def _name(tool: BaseTool) -> str:
     return tool.name
 
 
-def _check_attributes(tool: BaseTool) -> None:
+def _check_attributes(tool: AuthoredTool) -> None:
     problems = {
         "description": None if isinstance(tool.description, str) else _("text"),
         "timeout": None if tool.timeout is None or _is_seconds(tool.timeout) else _("a number of seconds, or None"),

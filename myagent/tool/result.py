@@ -15,9 +15,9 @@ from pydantic_core import to_jsonable_python
 
 from myagent.i18n import gettext as _
 from myagent.text import clean
-from myagent.tool.plain import plain
+from myagent.tool.storable_json import plain
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("myagent.tools")
 
 
 @dataclass(frozen=True, slots=True)

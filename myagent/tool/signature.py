@@ -9,8 +9,8 @@ from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from myagent.exceptions import AgentDefinitionError
-from myagent.host import RunContext
 from myagent.i18n import gettext as _
+from myagent.run_context import RunContext
 
 MISSING = inspect.Parameter.empty
 

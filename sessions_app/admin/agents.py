@@ -18,10 +18,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
-from agents.admin_people import UsedToday
+from agents.access.agent_permissions import limited_agents
+from agents.admin.people import UsedToday
+from agents.loading.registry import get_registry
 from agents.models import HostedAgent
-from agents.registry import get_registry
-from agents.rights import limited_agents
 from sessions_app.admin.base import PageList, Target, buttons_to, may_view
 from sessions_app.admin.show import block, count_badges, excerpt, link, list_url, moment, pretty
 from sessions_app.models import Run, Session

@@ -9,7 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from agents.admin_reading import ReadingAdmin
+from agents.admin.read_only import ReadingAdmin
 from sessions_app.admin.show import list_url, page_url
 
 # Where a button leads: to the page of a row, or to a list and its filter.

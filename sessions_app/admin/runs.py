@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import Target, may_view
-from sessions_app.admin.cancelling import CancellableAdmin
+from sessions_app.admin.cancel_runs import CancellableAdmin
 from sessions_app.admin.conversation import Conversation
 from sessions_app.admin.filters import AgentFilter, SessionFilter
 from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of

@@ -11,10 +11,10 @@ from django.db import Error
 from rich.console import Console
 from rich.progress import Progress
 
-from agents.database import is_away
+from agents.database.threads import is_away
 from myagent.i18n import gettext as _
-from sessions_app.entries.base import Entry
-from sessions_app.journal import commit
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import commit
 
 PAUSE_SHARE = 0.5
 """Of the time that the last transaction took: for so long others get the database to themselves."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.faults.report import Report
 from tests.faults.supervisor import SQLITE, Round, Supervisor
-from tests.services import is_postgres
+from tests.support.services import is_postgres
 
 REDIS_SHARE = 0.7
 """Of the rounds; in the others the servers look for news by themselves, more often."""

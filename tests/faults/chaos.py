@@ -12,8 +12,8 @@ from myagent.testing.server_process import ServerFailed
 from tests.faults.database import Database
 from tests.faults.disturbances import Disturbances, Kind
 from tests.faults.model import FaultyModel
-from tests.redis_server import RedisServer
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
+from tests.support.redis_server import RedisServer
 
 SERVER_ACTIONS = {"kill": 60, "kill again": 20, "terminate": 8, "pause": 12}
 ALONE_SHARE = 0.75

@@ -1,4 +1,8 @@
-"""A client of the fault suite: connects again and again, follows sessions, and checks what it is sent."""
+"""A client of the fault suite: connects again and again, follows sessions, and checks what it is sent.
+
+It is no `myagent.client`, which hides what this one is there to find: events that come twice, out of order or for
+another connection. It also reconnects from old cursors and leaves in the middle of anything.
+"""
 
 from __future__ import annotations
 

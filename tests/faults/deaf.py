@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import WebSocketException
 
 from tests.faults.conversations import Conversations
-from tests.server import AgentServer
+from tests.support.agent_server import AgentServer
 
 RECEIVE_BYTES = 4096
 CUT_WITHIN_SECONDS = 60.0

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from tests.faults.plan import PREFIX, Plan, Step
-from tests.model_replies import Behaviour, Reply, Silence, Status
+from tests.support.model_replies import Behaviour, Reply, Silence, Status
 
 FAILURE_RATE = 0.15
 OUTAGE = "outage"

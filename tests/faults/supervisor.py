@@ -27,10 +27,10 @@ from tests.faults.model import FaultyModel
 from tests.faults.report import Report
 from tests.faults.stored import Stored
 from tests.faults.view import View
-from tests.model_server import ModelServer
-from tests.redis_server import RedisServer
-from tests.server import AgentServer
-from tests.services import give_sqlite_tables, postgres_database
+from tests.support.agent_server import AgentServer
+from tests.support.model_server import ModelServer
+from tests.support.redis_server import RedisServer
+from tests.support.services import give_sqlite_tables, postgres_database
 
 LEASE_SECONDS = 3
 SERVERS = range(2)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from agents.audit import note_command
-from agents.management.base import PlainCommand, speak_early
-from agents.management.checking import add_check_arguments, check
+from agents.management.check_command import add_check_arguments, check
+from agents.management.plain_command import PlainCommand, speak_early
 from agents.models import HostedAgent
 from myagent.i18n import gettext as _
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from agents.management.base import PlainCommand, speak_early
+from agents.management.plain_command import PlainCommand, speak_early
 from myagent.cli.chat import add_arguments, chat, description
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from agents.management.base import PlainCommand, speak_early
-from agents.management.checking import add_check_arguments, check
+from agents.management.check_command import add_check_arguments, check
+from agents.management.plain_command import PlainCommand, speak_early
 from myagent.i18n import gettext as _
 
 

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from agents.audit import note_made
-from agents.management.base import PlainCommand, names, period, speak_early
+from agents.management.plain_command import PlainCommand, names, period, speak_early
 from agents.models import AccessToken, HostedAgent
 from myagent.i18n import gettext as _
 
@@ -58,7 +58,7 @@ def _unknown(wanted: list[str]) -> list[str]:
 def _user(username: str, *, create: bool) -> User:
     users = get_user_model().objects
     if create:
-        # An empty password lets nobody log in; a token is all that such a user needs.
+        # An unusable password: a token is all that such a user needs.
         return users.get_or_create(username=username, defaults={"password": "!"})[0]
     user = users.filter(username=username).first()
     if user is None:

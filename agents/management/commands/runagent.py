@@ -7,13 +7,13 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.http.request import validate_host
 
-from agents.banner import ANY_ADDRESS
 from agents.conf import Config, ConfigError, configure, get_config
-from agents.exceptions import AgentFileError
-from agents.management.base import PlainCommand, add_language, port, seconds, speak_early
-from agents.registry import Registry, set_registry
-from agents.reload import SourceWatcher, restart
-from agents.serving import log_everything, prepare_database, serve
+from agents.console.banner import ANY_ADDRESS
+from agents.hosting.process import log_everything, prepare_database, serve
+from agents.loading.agent_file_errors import AgentFileError
+from agents.loading.file_watcher import SourceWatcher, restart
+from agents.loading.registry import Registry, set_registry
+from agents.management.plain_command import PlainCommand, add_language, port, seconds, speak_early
 from myagent.i18n import gettext as _
 from myagent.i18n import use_language
 

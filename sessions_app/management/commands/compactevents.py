@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from agents.management.base import PlainCommand, period, speak_early
+from agents.management.plain_command import PlainCommand, period, speak_early
 from myagent.i18n import gettext as _
-from sessions_app.batch import Refused
-from sessions_app.housekeeping import compactions, streamed_answers
+from sessions_app.journal.batch import Refused
 from sessions_app.management.progress import committed
+from sessions_app.upkeep.housekeeping import compactions, streamed_answers
 
 
 class Command(PlainCommand):

@@ -5,12 +5,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from agents.management.base import PlainCommand, period, speak_early
+from agents.management.plain_command import PlainCommand, period, speak_early
 from myagent.i18n import gettext as _
-from sessions_app.batch import Refused
-from sessions_app.housekeeping import prunable, prunes
+from sessions_app.journal.batch import Refused
 from sessions_app.management.progress import committed
 from sessions_app.models import Session
+from sessions_app.upkeep.housekeeping import prunable, prunes
 
 
 class Command(PlainCommand):

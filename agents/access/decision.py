@@ -1,0 +1,246 @@
+"""Who gets in: decisions about a WebSocket handshake, and later looks at whether they still hold.
+
+A credential that a browser adds by itself (the place it connects from, a cookie) counts only when the page that opened
+the connection is known to be one of ours; a token counts from anywhere, since no page can have it by accident. So a
+page that points its own name at this machine (DNS rebinding) gets nothing: its `Host` and `Origin` are foreign.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from django.http.request import validate_host
+
+from agents.access import credentials
+from agents.access.agent_permissions import denied_to
+from agents.access.credentials import Identity, Login
+from agents.access.handshake import Handshake
+from agents.access.sso import JWTRefused
+from agents.addresses import is_loopback, parse_address, split_host, split_origin
+from agents.conf import Config
+from agents.database.threads import in_thread
+from agents.models import TOKEN_PREFIX
+
+logger = logging.getLogger("myagent.access")
+
+Kind = Literal["local", "anonymous", "token", "jwt", "cookie"]
+_OUR_SITES = ("same-origin", "none")
+"""`Sec-Fetch-Site` of what our own pages ask, and of an address that a person typed."""
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What a connection may do: as whom, and with which agents.
+
+    `agents` is what a token is limited to (None means all), `denied` what is limited to groups that the user is in none
+    of. `expires_at` and `login` are there where the credential has an end of its own.
+    """
+
+    kind: Kind
+    user_id: int | None = None
+    username: str | None = None
+    agents: frozenset[str] | None = None
+    denied: frozenset[str] = frozenset()
+    token_id: int | None = None
+    expires_at: datetime | None = None
+    login: Login | None = None
+
+    def allows(self, agent: str) -> bool:
+        """Whether the agent of that name may be used, if there is one."""
+        return agent not in self.denied and (self.agents is None or agent in self.agents)
+
+    @classmethod
+    def of(cls, kind: Kind, identity: Identity) -> Grant:
+        """What a user who was recognised may do."""
+        return cls(
+            kind=kind,
+            user_id=identity.user_id,
+            username=identity.username,
+            agents=identity.agents,
+            denied=identity.denied,
+            token_id=identity.token_id,
+            expires_at=identity.expires_at,
+            login=identity.login,
+        )
+
+
+class HandshakeRefused(Exception):
+    """Answer the handshake with HTTP 403: the `Host` or the `Origin` is foreign. `reason` is for the log only."""
+
+    status = 403
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+class ConnectionRefused(Exception):
+    """Accept the handshake and close at once with `close_code`, so that a browser learns why.
+
+    `code` is for the client (it fits a close frame), `reason` for the log.
+    """
+
+    def __init__(self, close_code: int, code: str, reason: str) -> None:
+        self.close_code = close_code
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+async def authorize(scope: dict[str, Any], config: Config) -> Grant:
+    """Decide on a handshake. Raises `HandshakeRefused`, `ConnectionRefused`; both are logged with the cure."""
+    return await _decide(Handshake.from_scope(scope, config), config)
+
+
+async def authorize_request(scope: dict[str, Any], config: Config) -> Grant:
+    """Decide on an HTTP request that changes nothing as on a handshake, and raise the same.
+
+    With such requests of our own pages browsers send no `Origin`; that they are these is in `Sec-Fetch-Site`.
+    """
+    handshake = Handshake.from_scope(scope, config)
+    if handshake.origin is None and handshake.fetch_site in _OUR_SITES:
+        handshake = replace(handshake, origin=f"{handshake.scheme or scope.get('scheme', 'http')}://{handshake.host}")
+    return await _decide(handshake, config)
+
+
+async def _decide(handshake: Handshake, config: Config) -> Grant:
+    try:
+        return await _authorize(handshake, config)
+    except (HandshakeRefused, ConnectionRefused) as refusal:
+        logger.warning("Refused a connection from %s to %r: %s", handshake.client, handshake.path, refusal.reason)
+        raise
+
+
+async def _authorize(handshake: Handshake, config: Config) -> Grant:
+    # A token that is shown decides alone, so that a mistyped or revoked one is noticed everywhere.
+    if handshake.token is not None:
+        if config.allowed_hosts:
+            check_host(handshake, config)
+        return await _token_grant(handshake.token, config)
+    check_host(handshake, config)
+    check_origin(handshake, config)
+    if is_local(handshake, config):
+        return await _local_grant()
+    if handshake.session_key is not None and is_same_origin(handshake):
+        user = await in_thread(credentials.user_of_session, handshake.session_key)
+        if user is not None:
+            return Grant.of("cookie", user)
+    if config.allow_anonymous:
+        return Grant(kind="anonymous", denied=await in_thread(denied_to, None))
+    raise ConnectionRefused(UNAUTHORIZED, "credentials_required", why_not_local(handshake, config))
+
+
+async def _token_grant(token: str, config: Config) -> Grant:
+    if config.jwt_keys and not token.startswith(TOKEN_PREFIX):
+        try:
+            return Grant.of("jwt", await in_thread(credentials.user_of_sso_token, token, config))
+        except JWTRefused as error:
+            reason = f"The token of the single sign-on is refused: {error}."
+            raise ConnectionRefused(UNAUTHORIZED, "invalid_token", reason) from error
+    identity = await in_thread(credentials.user_of_token, token)
+    if identity is None:
+        reason = "The token is unknown, expired or revoked. Make one with: manage.py createtoken USER"
+        raise ConnectionRefused(UNAUTHORIZED, "invalid_token", reason)
+    return Grant.of("token", identity)
+
+
+async def _local_grant() -> Grant:
+    identity = await in_thread(credentials.local_user)
+    if identity is None:
+        reason = "There is no active user 'local'. Start the server with runagent."
+        raise ConnectionRefused(UNAUTHORIZED, "local_user_missing", reason)
+    return Grant.of("local", identity)
+
+
+def check_host(handshake: Handshake, config: Config) -> None:
+    """Raise `HandshakeRefused` for a `Host` that is not a name of this server.
+
+    Without `ALLOWED_HOSTS` every literal address is one: names can be pointed at this machine by strangers, addresses
+    cannot.
+    """
+    parts = split_host(handshake.host)
+    if parts is not None:
+        name = parts[0]
+        written = f"[{name}]" if ":" in name else name
+        if validate_host(written, [*config.allowed_hosts, *config.served_hosts]):
+            return
+        if not config.allowed_hosts and (is_loopback(name) or parse_address(name) is not None):
+            return
+    raise HandshakeRefused(
+        "bad_host",
+        f"the Host {handshake.host!r} is not a name of this server. If it is one, add it to ALLOWED_HOSTS.",
+    )
+
+
+def check_origin(handshake: Handshake, config: Config) -> None:
+    """Raise `HandshakeRefused` for a page that is neither of this server nor of this machine nor allowed."""
+    if handshake.origin is None and handshake.fetch_site not in (None, *_OUR_SITES):
+        raise HandshakeRefused("bad_origin", "a page of another site may not ask without a token")
+    if handshake.origin is None or handshake.origin in config.allow_origins or is_same_origin(handshake):
+        return
+    host = split_host(handshake.host)
+    if _has_loopback_origin(handshake) and host is not None and is_loopback(host[0]):
+        return
+    raise HandshakeRefused(
+        "bad_origin",
+        f"a page of {handshake.origin!r} may not connect without a token. To let it in, start the server with "
+        f"--allow-origin {handshake.origin}",
+    )
+
+
+def is_same_origin(handshake: Handshake) -> bool:
+    """Whether the page that connects came from this server: `Origin` is there and names the same host and port.
+
+    The scheme, too, where a trusted proxy tells it: a page that was not encrypted may be anybody's.
+    """
+    origin = split_origin(handshake.origin) if handshake.origin is not None else None
+    if origin is None or handshake.scheme not in (None, origin[0]):
+        return False
+    return origin[1:] == split_host(handshake.host, scheme=origin[0])
+
+
+def is_local(handshake: Handshake, config: Config) -> bool:
+    """Whether the connection certainly comes from a program or page on this machine, and that is enough."""
+    return _local_objection(handshake, config) is None
+
+
+def why_not_local(handshake: Handshake, config: Config) -> str:
+    """Why credentials are needed, and where to get them; for the log."""
+    objection = _local_objection(handshake, config) or "credentials are needed"
+    return f"{objection}. Connect with ?token=…; the server prints one at its start, manage.py createtoken makes more."
+
+
+def _local_objection(handshake: Handshake, config: Config) -> str | None:
+    host = split_host(handshake.host)
+    if config.require_auth:
+        return "the server was started with --require-auth"
+    if config.allowed_hosts or config.trusted_proxies:
+        return "ALLOWED_HOSTS or MYAGENT_TRUSTED_PROXIES is set, so everybody needs credentials"
+    if not is_loopback(handshake.peer):
+        return "the client is not on this machine"
+    if host is None or not is_loopback(host[0]):
+        return f"the Host {handshake.host!r} is not localhost"
+    if handshake.forwarded:
+        return "the connection came through a proxy"
+    allowed = handshake.origin is None or handshake.origin in config.allow_origins or _has_loopback_origin(handshake)
+    return None if allowed else f"the page's Origin {handshake.origin!r} is not on this machine"
+
+
+def _has_loopback_origin(handshake: Handshake) -> bool:
+    origin = split_origin(handshake.origin) if handshake.origin is not None else None
+    return origin is not None and is_loopback(origin[1])
+
+
+def require_agent(grant: Grant, name: str, available: Iterable[str]) -> None:
+    """Raise `ConnectionRefused` unless the agent may be used; one that may not looks as if it did not exist."""
+    # Asked and written down in every case, in the same words: the time it takes must not tell what the words do not.
+    exists, allowed = name in available, grant.allows(name)
+    if not (exists and allowed):
+        logger.warning("Refused %s the agent %r: there is none, or it is not for them.", grant.username, name[:100])
+        raise ConnectionRefused(NOT_FOUND, "agent_not_found", f"there is no agent {name!r}")

@@ -1,0 +1,47 @@
+"""Django's own log of who did what, to be looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.http import HttpRequest
+from django.urls import NoReverseMatch
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from agents.admin.read_only import ReadingAdmin
+
+
+@admin.register(LogEntry)
+class AuditAdmin(ReadingAdmin):
+    """Nobody changes it, and a user with entries is deactivated rather than deleted."""
+
+    list_display = ("action_time", "user", "content_type", "subject", "what")
+    list_display_links = None
+    list_select_related = ("user", "content_type")
+    list_filter = (
+        ("user", admin.RelatedOnlyFieldListFilter),
+        "action_flag",
+        ("content_type", admin.RelatedOnlyFieldListFilter),
+    )
+    search_fields = ("object_repr", "change_message", "object_id", "user__username")
+    date_hierarchy = "action_time"
+    actions = None
+
+    @admin.display(description=_("object"))
+    def subject(self, entry: LogEntry) -> SafeString | str:
+        try:
+            url = entry.get_admin_url()
+        except NoReverseMatch:
+            url = None
+        return format_html('<a href="{}">{}</a>', url, entry.object_repr) if url else entry.object_repr
+
+    @admin.display(description=_("what"))
+    def what(self, entry: LogEntry) -> str:
+        return f"{entry.get_action_flag_display()}: {entry.get_change_message()}"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,63 @@
+"""A model that is called only while the user's budget has tokens left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from django.utils import timezone
+
+from agents.budgets.allowances import Allowances, BudgetExceeded, end_of_day
+from agents.database.threads import in_thread_patiently
+from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.loop.context_window import estimate_tokens
+from myagent.messages import Message
+
+
+class MeteredLLM:
+    """The model of one run of `user_id` with `agent`. Raises `BudgetExceeded` instead of asking it once too often."""
+
+    def __init__(self, llm: LLM, allowances: Allowances, user_id: int | None, agent: str) -> None:
+        self.context_window: int | None = getattr(llm, "context_window", None)
+        self.provider: str | None = getattr(llm, "provider", None)
+        self._llm = llm
+        self._allowances = allowances
+        self._user_id = user_id
+        self._agent = agent
+        self._was_asked = False
+
+    @property
+    def model(self) -> str:
+        """The model's name, for people."""
+        return self._llm.model
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """The address and port that it asks, as far as it says so."""
+        return getattr(self._llm, "server", None)
+
+    def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
+        """Ask, if there is anything left."""
+        # Without a limit, the model's own generator: one more around it would cost something for each token.
+        if not self._allowances.may_limit(self._agent):
+            self._was_asked = True
+            return self._llm.stream(messages, tools=tools)
+        return self._checked(messages, tools)
+
+    async def _checked(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Chunk]:
+        allowance = await in_thread_patiently(self._allowances.of, self._user_id, self._agent)
+        if allowance.reached is not None:
+            raise BudgetExceeded(allowance.reached, end_of_day(timezone.now()), refused=not self._was_asked)
+        self._was_asked = True
+        async with aclosing(self._llm.stream(messages, tools=tools)) as chunks:
+            async for chunk in chunks:
+                yield _counted(chunk, messages) if isinstance(chunk, Reply) else chunk
+
+
+def _counted(reply: Reply, messages: Sequence[Message]) -> Reply:
+    """`reply` with an estimate of what it cost, where the endpoint does not tell."""
+    if reply.usage.input_tokens or reply.usage.output_tokens:
+        return reply
+    usage = Usage(sum(map(estimate_tokens, messages)), estimate_tokens(reply.message), reply.usage.llm_calls)
+    return replace(reply, usage=usage)

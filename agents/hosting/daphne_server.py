@@ -1,0 +1,292 @@
+"""The server process: daphne with a lifespan, back-pressure both ways and an orderly end.
+
+Importing this installs Twisted's asyncio reactor, so only the command that serves may do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TextIO
+
+import daphne.server
+from twisted.internet import reactor
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    STDLibLogObserver,
+    globalLogBeginner,
+)
+
+from agents.hosting.access_log import AccessLog
+from agents.hosting.asgi_lifespan import Application, Lifespan, Receive, Scope, Send, StartupFailed
+from agents.hosting.flow_control import HostingLimits, Message
+from agents.hosting.http import AgentHTTPFactory, AgentRequest
+from agents.hosting.sockets import BACKLOG, bind, trouble
+from agents.hosting.stop_signals import StopSignals
+from agents.hosting.websocket import AgentWebSocket
+from agents.hosting.websocket_factory import websocket_factory
+
+logger = logging.getLogger("myagent.server")
+
+GRACE_SECONDS = 5
+"""Seconds that applications have to end once the server stops."""
+GONE_SECONDS = 10
+"""Seconds that an application has to end once its client is gone."""
+CANCEL_SECONDS = 2
+SERVER_NAME = "MyAgent"
+
+_Client = AgentWebSocket | AgentRequest
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A client and the application that serves it."""
+
+    task: asyncio.Future[None] | None = None
+    gone_at: float | None = None
+    was_killed: bool = False
+
+
+class AgentServer(daphne.server.Server):
+    """Serves one ASGI application. `run()` blocks the main thread until a signal or `stop()`; it works once a process.
+
+    SIGINT and SIGTERM stop it in order: no new connections, then the application's lifespan shutdown (its work may go
+    on for `drain_seconds`, and open connections are served meanwhile), then every WebSocket is closed with 1012. A
+    second signal ends the process at once with exit code 130 (SIGINT) or 143 (SIGTERM).
+    """
+
+    failure: str | None
+    """Why the server could not start: the operating system's error, or what the application said."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        host: str,
+        port: int,
+        config: HostingLimits,
+        on_listening: Callable[[list[tuple[str, int]]], Awaitable[None]] | None = None,
+        access_log: TextIO | None = None,
+    ) -> None:
+        """`on_listening` is called once with all addresses when connections are accepted; port 0 is a free one."""
+        super().__init__(
+            application,
+            # Not used, `bind` does more; but daphne ends the process when there is none.
+            endpoints=[f"tcp:{port}"],
+            action_logger=AccessLog(access_log) if access_log else None,
+            websocket_timeout=-1,
+            application_close_timeout=GONE_SECONDS,
+            server_name=SERVER_NAME,
+        )
+        self.failure = None
+        self.is_closing = False
+        self.limits = config
+        self.loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
+        self.lifespan = Lifespan(application)
+        self.connections: dict[_Client, _Connection] = {}
+        self._address = host, port
+        self._on_listening = on_listening
+        self._log_streams = [access_log] if access_log else []
+        self._ports: list[Any] = []
+        self._stopping = asyncio.Event()
+        self._main_task: asyncio.Task[None] | None = None
+
+    # --- running
+
+    def run(self) -> None:
+        """Serve until stopped. Afterwards `failure` tells whether it could start; raises what was nobody's fault."""
+        asyncio.set_event_loop(self.loop)
+        _send_twisted_errors_to_logging()
+        self.http_factory = AgentHTTPFactory(self)
+        self.ws_factory = websocket_factory(self)
+        with StopSignals(self.stop, *self._log_streams):
+            reactor.callWhenRunning(self._start)
+            reactor.run(installSignalHandlers=False)
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        if self._main_task is not None:
+            self._main_task.result()
+
+    def stop(self) -> None:
+        """Stop in order, as a first signal does. May be called from any thread, before `run()` too."""
+        self.loop.call_soon_threadsafe(self._stopping.set)
+
+    def _start(self) -> None:
+        self._main_task = self.loop.create_task(self._main(), name="server")
+
+    async def _main(self) -> None:
+        try:
+            with contextlib.ExitStack() as stack:
+                # Bound before the application starts, so that a taken port costs nothing, and nothing is taken over
+                # from a server that runs.
+                sockets = bind(*self._address)
+                for sock in sockets:
+                    stack.callback(sock.close)
+                await self._serve(sockets)
+        except (OSError, OverflowError, StartupFailed) as error:
+            if self._ports:
+                raise
+            self.failure = trouble(error, *self._address)
+        finally:
+            await _cancel_leftovers()
+            reactor.stop()
+
+    async def _serve(self, sockets: list[socket.socket]) -> None:
+        if not await self._startup():
+            return
+        watch = self.loop.create_task(self._watch(), name="watch")
+        try:
+            await self._listen(sockets)
+            await self._stopping.wait()
+        finally:
+            await self._shut_down()
+            watch.cancel()
+
+    async def _startup(self) -> bool:
+        """Start the application; False when the server was stopped meanwhile. Raises `StartupFailed`."""
+        starting = self.loop.create_task(self.lifespan.startup())
+        stopping = self.loop.create_task(self._stopping.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            starting.result()
+            return True
+        starting.cancel()
+        await self.lifespan.abort(GRACE_SECONDS)
+        return False
+
+    async def _listen(self, sockets: list[socket.socket]) -> None:
+        addresses = [sock.getsockname()[:2] for sock in sockets]
+        for sock in sockets:
+            sock.listen(BACKLOG)
+        for sock in sockets:
+            self._ports.append(reactor.adoptStreamPort(sock.fileno(), sock.family, self.http_factory))
+            sock.close()  # Twisted has made a copy; any that stays open goes on listening
+        for host, port in addresses:
+            logger.info("Listening on %s, port %d.", host, port)
+        if self._on_listening:
+            await self._on_listening(addresses)
+
+    # --- stopping
+
+    async def _shut_down(self) -> None:
+        began = self.loop.time()
+        logger.info("Stopping.")
+        await asyncio.gather(*(port.stopListening().asFuture(self.loop) for port in self._ports))
+        await self.lifespan.shutdown(self.limits.drain_seconds + GRACE_SECONDS)
+        self.is_closing = True
+        for client in list(self.connections):
+            if isinstance(client, AgentWebSocket):
+                client.restart()
+        await self._applications_ended(AgentWebSocket, GRACE_SECONDS)
+        rest = began + self.limits.drain_seconds + GRACE_SECONDS - self.loop.time()
+        await self._applications_ended(AgentRequest, max(rest, 0))
+
+    async def _applications_ended(self, kind: type[_Client], seconds: float) -> None:
+        """Wait for the applications of clients of one kind; those that need longer are cancelled in the end."""
+        tasks = [it.task for client, it in self.connections.items() if it.task and isinstance(client, kind)]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            if late:
+                logger.warning("%d connections were still being served after %g s; cancelling.", len(late), seconds)
+
+    # --- connections
+
+    def protocol_connected(self, protocol: _Client) -> None:
+        """A request, or a WebSocket's handshake, has begun."""
+        self.connections[protocol] = _Connection()
+
+    def protocol_disconnected(self, protocol: _Client) -> None:
+        """The client is gone or has been served; its application should end. May be called more than once."""
+        connection = self.connections.get(protocol)
+        if connection is None:
+            return
+        if connection.task is None:
+            del self.connections[protocol]
+        elif connection.gone_at is None:
+            connection.gone_at = self.loop.time()
+
+    def create_application(self, protocol: _Client, scope: Scope) -> Any:
+        """Start the application for a client; the queue of its messages, or None when the client has left."""
+        connection = self.connections.get(protocol)
+        if connection is None:
+            return None
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        scope["state"] = self.lifespan.state.copy()
+        queue: Any
+        send: Send
+        if isinstance(protocol, AgentWebSocket):
+            scope.setdefault("scheme", "ws")
+            queue, send = protocol.new_inbox(), protocol.send_asgi
+        else:
+            queue, send = asyncio.Queue(), partial(self.handle_reply, protocol)
+        connection.task = self.loop.create_task(self._call_application(scope, queue.get, send))
+        connection.task.add_done_callback(partial(self._application_ended, protocol, connection))
+        return queue
+
+    async def _call_application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.application(scope, receive, send)
+
+    def _application_ended(self, protocol: _Client, connection: _Connection, task: asyncio.Task[None]) -> None:
+        connection.task = None
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error and not task.cancelled():
+            logger.error("Exception in the application, serving %r.", protocol.path, exc_info=error)
+        if connection.gone_at is not None:
+            self.connections.pop(protocol, None)
+        elif error:
+            protocol.handle_exception(error)
+        else:
+            protocol.application_returned()
+
+    async def handle_reply(self, protocol: AgentRequest, message: Message) -> None:
+        """ASGI's `send` for HTTP; quietly nothing when the client is gone."""
+        connection = self.connections.get(protocol)
+        if connection is not None and connection.gone_at is None:
+            self.check_headers_type(message)
+            protocol.handle_reply(message)
+
+    async def _watch(self) -> None:
+        """Look after timeouts, for ever."""
+        interval = min(1.0, self.limits.stall_seconds / 4)
+        while True:
+            await asyncio.sleep(interval)
+            for client, connection in list(self.connections.items()):
+                try:
+                    client.check_timeouts()
+                except Exception:
+                    logger.exception("Cannot check the timeouts of one connection.")
+                self._kill_lingering(connection)
+
+    def _kill_lingering(self, connection: _Connection) -> None:
+        if connection.task is None or connection.gone_at is None or connection.was_killed:
+            return
+        if self.loop.time() - connection.gone_at > self.application_close_timeout:
+            connection.was_killed = True
+            connection.task.cancel()
+            seconds = self.application_close_timeout
+            logger.warning("An application went on for %g s without its client; cancelled.", seconds)
+
+
+async def _cancel_leftovers() -> None:
+    """Cancel every other task of this loop and give it a moment to end."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, stuck = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        for task in stuck:
+            logger.error("%r did not end when it was cancelled.", task)
+
+
+def _send_twisted_errors_to_logging() -> None:
+    """Without this, Twisted prints everything or drops everything; below errors its lines may hold queries."""
+    errors = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
+    observer = FilteringLogObserver(STDLibLogObserver("twisted"), [errors])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)

@@ -1,0 +1,79 @@
+"""What may be written to the log, and what it looks like."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from typing import TextIO
+
+_SECRETS = re.compile(
+    r"(?P<name>\btoken=|\bBearer\s+)[^\s&\"'#;,)\]}]+|\bmya_[\w-]{8,}|\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?", re.IGNORECASE
+)
+_EVENT = re.compile(r"\b(?:user|agent|system|plan|solver|aggregate|pipeline)\.[a-z_]+\b")
+
+LONGEST_DETAIL = 600
+"""Characters of a message below a warning; what is longer is cut, since it is there to be read as it goes by."""
+
+_DIM, _BLUE, _CYAN, _YELLOW, _RED = "2", "34", "36", "33", "31"
+_LEVELS = {"DEBUG": _DIM, "INFO": _BLUE, "WARNING": _YELLOW, "ERROR": _RED, "CRITICAL": f"1;{_RED}"}
+
+
+def redact(text: str) -> str:
+    """`text` with every access token in it blotted out."""
+    return _SECRETS.sub(lambda match: f"{match['name'] or match[0][:4]}***", text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a record, its traceback included, without the access tokens in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class ConsoleFormatter(RedactingFormatter):
+    """For people: details cut to a length that can be read, and in colour where `stream` is a terminal."""
+
+    def __init__(self, *args: object, stream: TextIO | None = None, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.in_colour = wants_colour(stream or sys.stderr)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if record.levelno < logging.WARNING:
+            record.message = _cut(record.message)
+        if not self.in_colour:
+            return super().formatMessage(record)
+        level = _painted(f"{record.levelname:<7}", _LEVELS.get(record.levelname, _DIM))
+        place = _painted(f"{self.formatTime(record, '%H:%M:%S')}.{record.msecs:03.0f}", _DIM)
+        message = _EVENT.sub(lambda match: _painted(match[0], _CYAN), record.message)
+        return f"{place} {level} {_painted(record.name, _DIM)} {message}"
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that shows colours, unless NO_COLOR is set (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "dumb")
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - LONGEST_DETAIL
+    return text if left_out <= 0 else f"{text[:LONGEST_DETAIL]}… (+{left_out})"
+
+
+def _painted(text: str, codes: str) -> str:
+    return f"\x1b[{codes}m{text}\x1b[0m"
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """A logging filter: keep the record's words only. For what any stranger can provoke."""
+    record.exc_info = record.exc_text = None
+    return True
+
+
+def as_warning(record: logging.LogRecord) -> bool:
+    """A logging filter: a warning with the words of the exception. For what a library calls an error and we outlive."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        record.msg, record.args = f"{record.getMessage()}: {error}", ()
+    record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return without_traceback(record)

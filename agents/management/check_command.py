@@ -1,0 +1,85 @@
+"""What `checkagent` and `agents check` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import orjson
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from rich.console import Console
+
+from agents.conf import Config, ConfigError, configure
+from agents.console.check_report import Report, check_sources
+from agents.console.check_view import show
+from agents.console.trial_question import TrialQuestion
+from agents.loading.model_choice import llm_of
+from agents.management.plain_command import add_language, names
+from myagent.exceptions import RunError
+from myagent.i18n import gettext as _
+from myagent.i18n import use_language
+
+
+def add_check_arguments(parser: CommandParser) -> None:
+    """The arguments of a check."""
+    parser.add_argument("sources", nargs="+", metavar="FILE", help=_("file, folder of files, or dotted module"))
+    parser.add_argument("--strict", action="store_true", help=_("fail on warnings too"))
+    parser.add_argument(
+        "--ignore",
+        type=names,
+        action="extend",
+        default=[],
+        metavar="CODE",
+        help=_("leave these warnings out; with commas, or several times"),
+    )
+    parser.add_argument("--json", action="store_true", help=_("print everything as JSON, for programs"))
+    parser.add_argument("--ask", metavar="QUESTION", help=_("ask each agent this and show how it answers"))
+    parser.add_argument("--llm", choices=["openai", "demo"], help=_("model; demo works offline"))
+    add_language(parser)
+
+
+def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
+    """Do what the options say. Exits with 1 when something is wrong, after reporting it."""
+    config = _configured(options)
+    report = check_sources(options["sources"], ignore=options["ignore"])
+    stdout.ending = ""  # pieces of an answer are no lines
+    # What is printed for people goes elsewhere when a program reads.
+    output: Any = sys.stderr if options["json"] else stdout
+    console = Console(file=output, highlight=False, markup=False, emoji=False)
+    if not options["json"]:
+        show(report, config, console)
+    passes = report.passes(strict=options["strict"])
+    answers: list[dict[str, Any]] = []
+    if options["ask"] is not None:
+        answers = _ask(report, options["ask"], config, console)
+    if options["json"]:
+        report_json = report.as_json(config) | ({"answers": answers} if options["ask"] is not None else {})
+        stdout.write(orjson.dumps(report_json, option=orjson.OPT_INDENT_2, default=str).decode(), ending="\n")
+    if not passes or any("error" in answer for answer in answers):
+        sys.exit(1)
+
+
+def _configured(options: dict[str, Any]) -> Config:
+    given = {name: options[name] for name in ("llm", "language") if options[name] is not None}
+    try:
+        config = configure(**given)
+    except ConfigError as error:
+        raise CommandError(str(error)) from error
+    use_language(config.language)
+    return config
+
+
+def _ask(report: Report, question: str, config: Config, console: Console) -> list[dict[str, Any]]:
+    answers = []
+    for loaded in report.agents:
+        console.print()
+        asking = TrialQuestion(loaded.agent, llm_of(loaded.agent, config), console, can_ask=sys.stdin.isatty())
+        try:
+            answers.append(asyncio.run(asking.ask(question)))
+        except RunError as error:
+            console.print(f"❌ {error}", style="red", soft_wrap=True, markup=False)
+            answers.append({"agent": loaded.name, "question": question, "error": str(error), "code": error.code})
+        except KeyboardInterrupt:
+            sys.exit(130)
+    return answers

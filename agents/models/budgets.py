@@ -1,0 +1,201 @@
+"""What users and groups may spend, and what was spent: the rows behind `agents.budgets.allowances`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from functools import cache
+from typing import Any, Literal, Self
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import connection, models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from myagent.llm import Usage as Tokens
+
+_ADDED = ("input_tokens", "output_tokens", "llm_calls")
+
+
+class UserBudget(models.Model):
+    """What one user may; what is left empty is as for the user's groups, else as the settings say."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="budget", verbose_name=_("user")
+    )
+    tokens_per_day = models.PositiveBigIntegerField(_("model tokens per day"), null=True, blank=True)
+    max_runs = models.PositiveIntegerField(_("runs at once"), null=True, blank=True)
+    messages_per_minute = models.PositiveIntegerField(_("messages per minute"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("budget of a user")
+        verbose_name_plural = _("budgets of users")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class GroupBudget(models.Model):
+    """What the members of a group may, all together and each of them."""
+
+    group = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="budget", verbose_name=_("group"))
+    tokens_per_day = models.PositiveBigIntegerField(
+        _("model tokens per day, all members together"), null=True, blank=True
+    )
+    member_tokens_per_day = models.PositiveBigIntegerField(
+        _("model tokens per day, each member"),
+        null=True,
+        blank=True,
+        help_text=_("Of several groups the highest counts; a budget of the user's own comes before it."),
+    )
+    member_max_runs = models.PositiveIntegerField(_("runs at once, each member"), null=True, blank=True)
+    member_messages_per_minute = models.PositiveIntegerField(
+        _("messages per minute, each member"), null=True, blank=True
+    )
+
+    class Meta:
+        verbose_name = _("budget of a group")
+        verbose_name_plural = _("budgets of groups")
+
+    def __str__(self) -> str:
+        return str(self.group)
+
+
+Spender = tuple[int | None, str]
+"""A user, None for those without a name, and an agent."""
+
+
+class UsageQuerySet(models.QuerySet["Usage"]):
+    """Use by day, and what it comes to."""
+
+    def on(self, day: date) -> Self:
+        """What was used on that day."""
+        return self.filter(day=day)
+
+    def add(self, day: date, spent: Mapping[Spender, Tokens]) -> None:
+        """Add to what was used on that day, also beside other processes that do. Within the caller's transaction.
+
+        The rows stay locked until that ends, on databases that lock rows: they are taken in one order everywhere.
+        """
+        named = [[day, user_id, agent, *_values(spent[user_id, agent])] for user_id, agent in _in_order(spent)]
+        for condition, is_meant in (("IS NULL", True), ("IS NOT NULL", False)):
+            rows = [row for row in named if (row[1] is None) is is_meant]
+            if rows:
+                with connection.cursor() as cursor:
+                    cursor.executemany(_upsert(self.model, condition), rows)
+
+
+def used_by(kind: Literal["user", "group", "agent"], keys: Collection[int | str], day: date) -> dict[Any, int]:
+    """The tokens that were used on that day by these users, by the members of these groups, with these agents; those
+    who used nothing are left out.
+
+    It is asked for each message and each call of a model, and the ORM takes several times what the database does.
+    """
+    if not keys:
+        return {}
+    key, where = _place(kind)
+    statement = (
+        f"SELECT {key}, SUM(used.input_tokens + used.output_tokens) FROM {where} "
+        f"WHERE used.day = %s AND {key} IN ({', '.join(['%s'] * len(keys))}) GROUP BY {key}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [day, *keys])
+        return {name: int(tokens) for name, tokens in cursor.fetchall()}
+
+
+@cache
+def _place(kind: str) -> tuple[str, str]:
+    """The column that is asked for, and the tables that have it."""
+    used = f"{Usage._meta.db_table} used"
+    if kind != "group":
+        return ("used.user_id" if kind == "user" else "used.agent"), used
+    members: Any = get_user_model().groups.through._meta
+    user = members.get_field(get_user_model()._meta.model_name).column
+    return "member.group_id", f"{used} JOIN {members.db_table} member ON member.{user} = used.user_id"
+
+
+def used_by_anonymous(day: date) -> int:
+    """The tokens that were used on that day by those without a name."""
+    rows = Usage.objects.on(day).filter(user=None)
+    return sum(sum(tokens) for tokens in rows.values_list("input_tokens", "output_tokens"))
+
+
+def _in_order(spent: Mapping[Spender, Tokens]) -> Iterable[Spender]:
+    return sorted(spent, key=lambda spender: (spender[0] is not None, spender[0] or 0, spender[1]))
+
+
+def _values(spent: Tokens) -> list[int]:
+    return [getattr(spent, name) for name in _ADDED]
+
+
+@cache
+def _upsert(model: type[models.Model], condition: str) -> str:
+    quote = connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    columns = ", ".join(map(quote, ("day", "user_id", "agent", *_ADDED)))
+    unique = "day, agent" if condition == "IS NULL" else "day, user_id, agent"
+    sums = ", ".join(f"{quote(name)} = {table}.{quote(name)} + excluded.{quote(name)}" for name in _ADDED)
+    places = ", ".join(["%s"] * (3 + len(_ADDED)))
+    return (
+        f"INSERT INTO {table} ({columns}) VALUES ({places}) "
+        f"ON CONFLICT ({unique}) WHERE user_id {condition} DO UPDATE SET {sums}"
+    )
+
+
+class Usage(models.Model):
+    """What one user's conversations with one agent used on one day, by the server's clock and time zone.
+
+    Only the journal writes it, in the transactions that record what calls of models took.
+    """
+
+    day = models.DateField(_("day"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="agent_usage",
+        verbose_name=_("user"),
+        help_text=_("None: everybody who was let in without a name."),
+    )
+    agent = models.CharField(_("agent"), max_length=64)
+    input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
+    output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
+    llm_calls = models.PositiveBigIntegerField(_("model calls"), default=0)
+
+    objects = UsageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("use of a day")
+        verbose_name_plural = _("use by day")
+        ordering = ("-day", "agent")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "user", "agent"], condition=Q(user__isnull=False), name="usage_of_user_once"
+            ),
+            models.UniqueConstraint(
+                fields=["day", "agent"], condition=Q(user__isnull=True), name="usage_of_nobody_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["day", "agent"], name="usage_of_agent")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.agent}"
+
+
+class Pace(models.Model):
+    """How fast one user sends messages. Its row is locked while one of them is let in, in whichever process."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="pace"
+    )
+    due_at = models.DateTimeField()
+    """When the messages so far would all have come, had they come evenly."""
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.user_id)

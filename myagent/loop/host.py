@@ -1,0 +1,52 @@
+"""What the loop may ask of its host: the server, or `Agent.arun`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from myagent.tool.base_tool import BaseTool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationRequest:
+    """A question to the user, about the tool call `call_id`; silence for `timeout` seconds is a no.
+
+    `starts_call` is true when the call begins only after a yes, false when its code asks while it runs.
+    """
+
+    call_id: str
+    call_step_id: str
+    question: str
+    tool_name: str
+    tool_description: str
+    tool_args: Mapping[str, Any]
+    timeout: float
+    starts_call: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The user's answer; `args` replaces the call's arguments, `reason` is told to the model."""
+
+    confirmed: bool
+    args: dict[str, Any] | None = None
+    reason: str | None = None
+    answered: bool = True
+
+
+class Host(Protocol):
+    """What runs the loop: the server, or `Agent.arun`."""
+
+    async def confirm(self, request: ConfirmationRequest) -> Decision:
+        """Ask the user and wait for the answer."""
+        ...
+
+    async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
+        """Run a tool's code and return what it returns; cancelling this gives the code up.
+
+        `call` takes no arguments and returns a value or an awaitable; it must be called, and awaited, where the
+        tool's code may block without harm.
+        """
+        ...

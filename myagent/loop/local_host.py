@@ -1,0 +1,27 @@
+"""The host of `Agent.arun`: no server, no database; tools run where they are called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from myagent.daemon_threads import run_in_daemon_thread
+from myagent.loop.host import ConfirmationRequest, Decision
+from myagent.tool.base_tool import BaseTool
+
+
+class LocalHost:
+    """Runs one conversation inside the caller's program."""
+
+    def __init__(self, confirm: Callable[[ConfirmationRequest], Awaitable[bool]] | None = None) -> None:
+        self._confirm = confirm
+
+    async def confirm(self, request: ConfirmationRequest) -> Decision:
+        if self._confirm is None:
+            return Decision(confirmed=False, answered=False)
+        return Decision(confirmed=await self._confirm(request))
+
+    async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
+        value = call() if tool.is_async else await run_in_daemon_thread(call)
+        return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,184 @@
+"""What a run's calls of the model and of tools took: spans, told to whoever watches. Nobody watching costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from myagent.events import RequestedCall, RunFinished
+from myagent.exceptions import MyAgentError, RunCancelled, StreamCut, ToolFailed
+from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.messages import Message
+from myagent.text import clean, shorten
+from myagent.tool.result import ToolResult
+
+logger = logging.getLogger("myagent.tracing")
+
+SpanKind = Literal["run", "reply", "summary", "tool"]
+SpanOutcome = Literal["ok", "failed", "interrupted"]
+_LONGEST_ERROR = 2_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Span:
+    """One call of the model (`reply`, `summary`) or of a tool, or the whole run; filled in when it ends.
+
+    `attempt` counts from 1 within a step. `finish` is the model's own word for why it stopped, or the code of what went
+    wrong, which `error` tells people. `retries` are requests that the model's client repeated by itself. Times are in
+    milliseconds from `started_at`.
+    """
+
+    kind: SpanKind
+    name: str
+    step: int = 0
+    attempt: int = 1
+    call: RequestedCall | None = None
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    first_token_ms: int | None = None
+    duration_ms: int | None = None
+    usage: Usage | None = None
+    retries: int = 0
+    outcome: SpanOutcome | None = None
+    finish: str = ""
+    error: str = ""
+    # What was said, for those who are allowed to keep it.
+    messages: Sequence[Message] = ()
+    tools: Sequence[ToolSchema] = ()
+    arguments: Mapping[str, Any] | None = None
+    reply: Reply | None = None
+    result: ToolResult | None = None
+    _clock: float = field(default_factory=time.monotonic)
+
+    def _elapsed_ms(self) -> int:
+        return round((time.monotonic() - self._clock) * 1000)
+
+    def take_chunk(self, chunk: Chunk) -> None:
+        """The model said something."""
+        if isinstance(chunk, Reply):
+            self.reply, self.usage = chunk, chunk.usage
+            self.outcome, self.finish, self.retries = "ok", chunk.finish, chunk.retries
+        elif self.first_token_ms is None:
+            self.first_token_ms = self._elapsed_ms()
+
+    def take_result(self, result: ToolResult) -> None:
+        """The tool returned something."""
+        self.result = result
+        if result.error is None:
+            self.outcome = "ok"
+        else:
+            self._failed(ToolFailed.code, result.error)
+
+    def take_answer(self, answer: RunFinished, spent: Usage) -> None:
+        """The run has its answer, for which the model took `spent`."""
+        self.outcome, self.finish, self.usage = "ok", answer.finish, spent
+        self.reply = Reply(Message.assistant(answer.text), spent)
+
+    def take_error(self, error: BaseException) -> None:
+        """It was left by `error`; what a bug of a tool says may hold secrets, so of that only the class is kept."""
+        if self.outcome is not None:
+            return  # the end was known already, and somebody only did not look at the rest
+        match error:
+            case asyncio.CancelledError() | GeneratorExit() | RunCancelled():
+                self.outcome = "interrupted"
+            case MyAgentError():
+                self._failed(error.code, str(error))
+            case TimeoutError():
+                self._failed("timeout")
+            case _:
+                self._failed(type(error).__name__)
+
+    def _failed(self, code: str, words: str = "") -> None:
+        self.outcome, self.finish = "failed", code
+        self.error = shorten(clean(words), _LONGEST_ERROR)[0]
+
+    def end(self) -> None:
+        self.duration_ms = self._elapsed_ms()
+        self.outcome = self.outcome or "ok"
+
+
+class Watcher:
+    """Is told of the spans of one run as they begin and end; must not block."""
+
+    def begun(self, span: Span) -> None:
+        """`span` begins."""
+
+    def ended(self, span: Span) -> None:
+        """`span` is over."""
+
+    def inside(self, span: Span) -> AbstractContextManager[Any]:
+        """What surrounds the code that `span` is about, for those who go by context variables."""
+        return nullcontext()
+
+
+class Trace:
+    """The spans of one run. `spent` is what the model took in it."""
+
+    def __init__(self, watchers: Sequence[Watcher] = ()) -> None:
+        self._watchers = watchers
+        self.spent = Usage()
+
+    @contextmanager
+    def span(self, kind: SpanKind, name: str, **facts: Any) -> Iterator[Span]:
+        """A span around the block, which tells it what came out. May be left open over a `yield`."""
+        span = Span(kind=kind, name=name, **facts)
+        self._tell("begun", span)
+        try:
+            yield span
+        except BaseException as error:
+            span.take_error(error)
+            raise
+        finally:
+            span.end()
+            self._tell("ended", span)
+
+    @contextmanager
+    def inside(self, span: Span) -> Iterator[None]:
+        """The code that `span` is about; never left open over a `yield`, which would leak context variables."""
+        with ExitStack() as stack:
+            for watcher in self._watchers:
+                stack.enter_context(watcher.inside(span))
+            yield
+
+    def ask(
+        self, llm: LLM, messages: Sequence[Message], kind: SpanKind, tools: Sequence[ToolSchema] = (), **facts: Any
+    ) -> AsyncGenerator[Chunk]:
+        """`llm.stream`, in a span."""
+        stream = llm.stream(messages, tools=tools)
+        if not self._watchers:
+            return stream
+        return self._watched(stream, kind, llm.model, {"messages": messages, "tools": tools, **facts})
+
+    async def _watched(
+        self, stream: AsyncGenerator[Chunk], kind: SpanKind, name: str, facts: Mapping[str, Any]
+    ) -> AsyncGenerator[Chunk]:
+        with self.span(kind, name, **facts) as span:
+            async with aclosing(stream):
+                with self.inside(span):  # the request is sent before the first chunk comes
+                    chunk = await anext(stream, None)
+                while chunk is not None:
+                    span.take_chunk(chunk)
+                    yield chunk
+                    chunk = await anext(stream, None)
+            if span.reply is None:
+                span.take_error(StreamCut("the stream ended without a reply"))
+            else:
+                self.spent += span.reply.usage
+
+    def _tell(self, what: Literal["begun", "ended"], span: Span) -> None:
+        for watcher in self._watchers:
+            try:
+                getattr(watcher, what)(span)
+            except Exception:  # whoever watches must not decide over the run
+                logger.exception("A watcher of spans failed.")
+
+
+UNTRACED = Trace()
+"""Nobody watches."""

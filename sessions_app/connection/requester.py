@@ -1,0 +1,179 @@
+"""What every request of a client needs: who asks, which session it may use, and words for what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from agents.access.decision import Grant
+from agents.budgets.allowances import BudgetExceeded, end_of_day
+from agents.database.threads import in_thread
+from agents.loading.registry import LoadedAgent, get_registry
+from myagent.i18n import gettext as _
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from sessions_app import queries
+from sessions_app.delivery.pump import Pump
+from sessions_app.engine import Engine
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import JournalClosed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Who asks: an open connection, what it may do, and which agent its path names."""
+
+    connection_id: str
+    grant: Grant
+    agent: str
+    pump: Pump
+
+
+async def open_session(client: Client, session_id: str) -> uuid.UUID:
+    """The id of a session that the client may use; its connection is attached from here on."""
+    parsed = parse_session_id(session_id)
+    attachment = client.pump.attachment(parsed)
+    if attachment is None or not attachment.agent:
+        facts = await attach(client, parsed)
+        client.pump.follow(parsed, facts.agent, facts.last_seq)
+    return parsed
+
+
+async def attach(client: Client, session_id: uuid.UUID) -> queries.SessionFacts:
+    """Attach the connection to a session. Raises `ProtocolError` when there is none that the client may use."""
+    facts = await attach_if_usable(client, session_id)
+    if facts is None:
+        raise not_found()
+    return facts
+
+
+async def attach_if_usable(client: Client, session_id: uuid.UUID) -> queries.SessionFacts | None:
+    """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
+    is_new = client.pump.attachment(session_id) is None
+    client.pump.attach(session_id)
+    usable = None
+    try:
+        facts = await in_thread(queries.session_facts, session_id, client.grant.user_id)
+        if facts is not None and client.grant.allows(facts.agent):
+            usable = facts
+    finally:
+        # Also when the database does not answer: nobody stays attached to what they were not let into.
+        if usable is None and is_new:
+            client.pump.detach(session_id)
+    return usable
+
+
+def check_cursor(client: Client, facts: queries.SessionFacts, after: int) -> None:
+    """Raise `ProtocolError` for a cursor beyond the log's end, from where the connection then follows it."""
+    if after > facts.last_seq:
+        client.pump.follow(facts.id, facts.agent, facts.last_seq)
+        raise ProtocolError(
+            ErrorCode.CURSOR_AHEAD,
+            _("The log of this session ends at %(last)d, before your cursor. Reconnect without one.")
+            % {"last": facts.last_seq},
+            last_seq=facts.last_seq,
+        )
+
+
+def parse_session_id(text: str) -> uuid.UUID:
+    """The id that `text` spells. Raises `ProtocolError` when there can be no such session."""
+    try:
+        parsed = uuid.UUID(text)
+    except ValueError:
+        raise not_found() from None
+    # Only the spelling that the server gave out: replies name the session as the client does.
+    if str(parsed) != text:
+        raise not_found()
+    return parsed
+
+
+def not_found() -> ProtocolError:
+    """What a request is told that names a session which the client may not use."""
+    # The same words whether it is somebody else's or nobody's, so that ids cannot be probed.
+    return ProtocolError(
+        ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Create one with user.create_session.")
+    )
+
+
+def usable_agent(client: Client, name: str) -> LoadedAgent:
+    """The agent of that name. Raises `ProtocolError` when there is none that the client may use, or it is off."""
+    agent, allowed = get_registry().get(name), client.grant.allows(name)
+    if agent is None or not allowed:
+        message = _("There is no agent %(name)r here.") % {"name": name[:100]}
+        raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
+    if get_registry().available(name) is None:
+        raise agent_unavailable(name)
+    return agent
+
+
+def agent_unavailable(name: str) -> ProtocolError:
+    """What is told to whoever wants something new of an agent that is switched off, or not served here."""
+    if get_registry().get(name) is None:
+        words = _("The agent %(name)s of this session is not served here at the moment.")
+    else:
+        words = _("The agent %(name)s is switched off at the moment. Nothing was changed; please try again later.")
+    return ProtocolError(ErrorCode.AGENT_UNAVAILABLE, words % {"name": name})
+
+
+async def record(engine: Engine, entry: Entry, *, then: Callable[[Any], None] | None = None) -> Any:
+    """Commit for a client. Raises `ProtocolError` with the words for what was refused.
+
+    `then` is called with the outcome once it is committed, also when the client has left and nobody waits for it.
+    """
+    if not engine.journal.is_healthy:
+        raise try_again()
+    try:
+        outcome = await engine.journal.submit(entry)
+        if then is not None:
+            outcome.add_done_callback(lambda done: done.exception() or then(done.result()))
+        # Whoever leaves does not take the outcome along: what was queued is committed.
+        return await asyncio.shield(outcome)
+    except Refused as refusal:
+        raise _refusal(refusal) from refusal
+    except JournalClosed:
+        raise try_again() from None
+
+
+def try_again() -> ProtocolError:
+    """What a request is told while the database does not answer."""
+    message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
+    return ProtocolError(ErrorCode.TRY_AGAIN, message)
+
+
+def _refusal(refusal: Refused) -> ProtocolError:
+    match refusal.code:
+        case ErrorCode.SESSION_CLOSED:
+            return ProtocolError(ErrorCode.SESSION_CLOSED, _("This session is closed. Create a new one to go on."))
+        case ErrorCode.SESSION_BUSY if refusal.data.get("reason") == "reject":
+            return ProtocolError(ErrorCode.SESSION_BUSY, _("The agent is still answering. Wait, or cancel it first."))
+        case ErrorCode.SESSION_BUSY:
+            message = _("%(limit)d messages are waiting already. Wait for answers, or cancel.") % refusal.data
+            return ProtocolError(ErrorCode.SESSION_BUSY, message)
+        case ErrorCode.BUDGET_EXCEEDED:
+            exceeded = BudgetExceeded(refusal.data["level"], end_of_day(timezone.now()))
+            return ProtocolError(ErrorCode.BUDGET_EXCEEDED, str(exceeded), **exceeded.details)
+        case ErrorCode.TOO_MANY_RUNS:
+            message = _(
+                "Answers are under way in other sessions; no more than %(limit)d at once are allowed. Wait, or cancel."
+            )
+            return ProtocolError(ErrorCode.TOO_MANY_RUNS, message % refusal.data, limit=refusal.data["limit"])
+        case ErrorCode.TOO_MANY_MESSAGES:
+            return _too_many_messages(refusal.data["limit"], refusal.data["retry_after"])
+        case ErrorCode.NO_PENDING_CONFIRMATION:
+            message = _("No confirmation with this step_id is waiting for an answer.")
+            return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
+        case _:
+            return not_found()
+
+
+def _too_many_messages(limit: int, retry_after: int | None) -> ProtocolError:
+    if retry_after is None:
+        return ProtocolError(ErrorCode.TOO_MANY_MESSAGES, _("You may not send messages."), limit=limit)
+    message = _("Too many messages: at most %(limit)d a minute are allowed. Please try again in %(seconds)d s.")
+    words = message % {"limit": limit, "seconds": retry_after}
+    return ProtocolError(ErrorCode.TOO_MANY_MESSAGES, words, limit=limit, retry_after=retry_after)

@@ -1,0 +1,84 @@
+"""Who in this process watches which session, and telling them that a log grew."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Protocol
+
+from sessions_app.journal.batch import Growth
+
+
+class Subscriber(Protocol):
+    """Somebody who follows session logs: the pump of a connection."""
+
+    def offer(self, growth: Growth) -> None:
+        """Events were committed. Must return at once and must not raise."""
+        ...
+
+    def lag_behind(self, session_id: uuid.UUID) -> None:
+        """The log grew by what this process has not seen: read it."""
+        ...
+
+    def session_deleted(self, session_id: uuid.UUID) -> None:
+        """The session is gone."""
+        ...
+
+
+class Hub:
+    """Lives on the event loop; all methods are called there."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[uuid.UUID, set[Subscriber]] = defaultdict(set)
+        self._seen: dict[uuid.UUID, int] = {}
+
+    def attach(self, session_id: uuid.UUID, subscriber: Subscriber) -> None:
+        """From now on tell `subscriber` of this session. It should read the log afterwards, not before."""
+        self._subscribers[session_id].add(subscriber)
+
+    def detach(self, session_id: uuid.UUID, subscriber: Subscriber) -> None:
+        subscribers = self._subscribers.get(session_id)
+        if subscribers is not None:
+            subscribers.discard(subscriber)
+            if not subscribers:
+                del self._subscribers[session_id]
+                self._seen.pop(session_id, None)
+
+    @property
+    def attached(self) -> Iterable[uuid.UUID]:
+        """The sessions that somebody here watches."""
+        return list(self._subscribers)
+
+    def grown(self, growths: Iterable[Growth]) -> None:
+        """This process committed these events."""
+        for growth in growths:
+            subscribers = self._subscribers.get(growth.session_id)
+            if subscribers:
+                seen = self._seen.get(growth.session_id, 0)
+                self._seen[growth.session_id] = max(seen, growth.events[-1].seq)
+                for subscriber in tuple(subscribers):
+                    subscriber.offer(growth)
+
+    def grown_elsewhere(self, last_seqs: dict[uuid.UUID, int]) -> None:
+        """Another process says, or the database shows, how far these logs go."""
+        for session_id, last_seq in last_seqs.items():
+            subscribers = self._subscribers.get(session_id)
+            if subscribers and last_seq > self._seen.get(session_id, 0):
+                self._seen[session_id] = last_seq
+                for subscriber in tuple(subscribers):
+                    subscriber.lag_behind(session_id)
+
+    @property
+    def known(self) -> Iterable[uuid.UUID]:
+        """Those of the watched sessions that are certainly in the database, unless they were deleted since.
+
+        The others may be about to be created.
+        """
+        return list(self._seen)
+
+    def deleted(self, session_ids: Iterable[uuid.UUID]) -> None:
+        """These sessions are gone."""
+        for session_id in session_ids:
+            for subscriber in tuple(self._subscribers.get(session_id, ())):
+                subscriber.session_deleted(session_id)

@@ -1,0 +1,81 @@
+"""What is tidied up of conversations that nobody touches any more. Each entry looks again, under the locks."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from sessions_app.journal.batch import Batch, LockedSession, Refused
+from sessions_app.journal.entries.sessions import CloseSession, DeleteSession
+from sessions_app.journal.entry import Entry
+from sessions_app.models import Event, Run, Session
+
+IN_USE = "in_use"
+NOT_DUE = "not_due"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneSession(DeleteSession):
+    """Delete a session that was last active before this moment. Refused with `in_use` when it is not that any more."""
+
+    before: datetime
+
+    def apply(self, batch: Batch) -> list[uuid.UUID]:
+        _check_idle(batch, batch.session(self.session_id), self.before)
+        return DeleteSession.apply(self, batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseIdleSession(CloseSession):
+    """Close a session that was last active before this moment. Refused with `in_use` when it is not that any more."""
+
+    before: datetime
+
+    def apply(self, batch: Batch) -> list[uuid.UUID]:
+        _check_idle(batch, batch.session(self.session_id), self.before)
+        return CloseSession.apply(self, batch)
+
+
+def _check_idle(batch: Batch, session: LockedSession, before: datetime) -> None:
+    if batch.unfinished(session.id):
+        raise Refused(IN_USE)
+    batch.flush()
+    if Session.objects.filter(pk=session.id, active_at__gte=before).exists():
+        raise Refused(IN_USE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactAnswer(Entry):
+    """Delete the events from `first` to `last` that bear `step_id`: pieces of the text of the event `final_seq`.
+
+    With `is_done` the run has no more of them. Refused with `not_due` when that is so already: whoever found the
+    pieces then may have taken those of another step for them. Returns how many were deleted.
+    """
+
+    only_deltas: ClassVar[bool] = True
+
+    of_run: uuid.UUID
+    final_seq: int
+    step_id: str
+    first: int
+    last: int
+    is_done: bool
+
+    @property
+    def run_id(self) -> uuid.UUID | None:
+        return self.of_run
+
+    def apply(self, batch: Batch) -> int:
+        session = batch.session(self.session_id)
+        run = Run.objects.filter(pk=self.of_run, session_id=session.id, streamed_until=self.final_seq)
+        if not run.exists():
+            raise Refused(NOT_DUE)
+        pieces = Event.objects.filter(
+            session_id=session.id, seq__range=(self.first, self.last), name="agent.partial_answer", step_id=self.step_id
+        )
+        deleted = pieces._raw_delete(pieces.db)
+        if self.is_done:
+            run.update(streamed_until=None)
+        return deleted

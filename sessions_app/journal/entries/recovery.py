@@ -1,0 +1,152 @@
+"""Taking over a run whose owner is gone, so that it goes on from what is on record."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models.functions import Now
+
+from myagent.i18n import gettext as _
+from myagent.llm import Usage
+from myagent.loop.checkpoint import Checkpoint, OpenCall
+from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
+from sessions_app.journal.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused
+from sessions_app.journal.entries.ending import (
+    close_call,
+    close_run,
+    close_spans,
+    end_over_its_owner,
+    unfinished_step,
+    withdraw,
+)
+from sessions_app.journal.entries.ownership import Lease, take_run
+from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.models import Confirmation, Run, ToolCall
+
+MAX_ATTEMPTS = 3
+"""Processes that may stop while they work on one run."""
+POISONED = "poisoned"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A confirmation that was asked before the takeover; `answer` is there when somebody answered meanwhile."""
+
+    step_id: str
+    seconds_left: float
+    answer: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """A run that was taken over. `questions` are by the `step_id` of their call.
+
+    `first_result` is the place in the history of the first call's result, `age` how many seconds the run is old,
+    `tool_calls` how many it made.
+    """
+
+    ref: RunRef
+    checkpoint: Checkpoint
+    first_result: int = 0
+    questions: dict[str, OpenQuestion] = field(default_factory=dict)
+    age: float = 0.0
+    tool_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverRun(Entry):
+    """Take over a run whose owner is gone; returns it, or None when it was given up after too many attempts.
+
+    Refused with `stale_run` when somebody works on it after all: `dead_owners` are known to be dead, of the others a
+    lease that has run out tells, unless it was renewed meanwhile. `idempotent` names the tools that may run again.
+    """
+
+    dead_run_id: uuid.UUID
+    epoch: int
+    lease: Lease
+    idempotent: frozenset[str]
+    dead_owners: Collection[str] = ()
+
+    @property
+    def run_id(self) -> uuid.UUID | None:
+        return self.dead_run_id
+
+    def apply(self, batch: Batch) -> Recovered | None:
+        session = batch.session(self.session_id)
+        run = batch.owned_run(self.dead_run_id, self.epoch)
+        if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gt=Now()).exists():
+            raise Refused(STALE_RUN)
+        batch.flush()
+        row = Run.objects.get(pk=run.id)
+        attempts = run.attempts + _may_have_stopped_its_process(row)
+        if attempts > MAX_ATTEMPTS:
+            _give_up(batch, session, run)
+            return None
+        if step := unfinished_step(run, row.steps):
+            metadata = StepResetMetadata(run_id=str(run.id), step=step, reason="restart")
+            batch.log(session, StepVoided(metadata=metadata))
+        close_spans(batch, run, interrupted_at=None)
+        calls = self._open_calls(batch, session, run)
+        questions = _open_questions(batch, run, calls)
+        take_run(batch, run, self.lease, begins=False, attempts=attempts)
+        if any(question.answer is None for question in questions.values()):
+            batch.change_run(run, status=Run.Status.WAITING)
+        usage = Usage(row.input_tokens, row.output_tokens, row.llm_calls)
+        open_calls = {call.index: _as_it_is(call) for call in calls}
+        return Recovered(
+            ref=RunRef(session.id, run.id, run.epoch, session.user_id),
+            checkpoint=Checkpoint(step=row.steps, usage=usage, open_calls=open_calls),
+            first_result=calls[0].position - calls[0].index if calls else 0,
+            questions=questions,
+            age=(batch.now - (row.started_at or batch.now)).total_seconds(),
+            tool_calls=ToolCall.objects.filter(run_id=run.id).count(),
+        )
+
+    def _open_calls(self, batch: Batch, session: LockedSession, run: LockedRun) -> list[ToolCall]:
+        """The calls that have to run; one that may have taken effect already is closed as `unknown` instead."""
+        calls = []
+        for call in ToolCall.objects.filter(run_id=run.id).exclude(status=ToolCall.Status.DONE).order_by("index"):
+            if call.status == ToolCall.Status.STARTED and call.tool not in self.idempotent:
+                close_call(batch, session, run, call, "unknown")
+            else:
+                calls.append(call)
+        return calls
+
+
+def _may_have_stopped_its_process(run: Run) -> bool:
+    """Not when its owner let go of it in order, nor when nothing of it was going but a question to a person."""
+    if not run.owner:
+        return False
+    is_idle = run.status == Run.Status.WAITING
+    return not is_idle or ToolCall.objects.filter(run_id=run.id, status=ToolCall.Status.STARTED).exists()
+
+
+def _as_it_is(call: ToolCall) -> OpenCall:
+    begun = call.status == ToolCall.Status.STARTED
+    return OpenCall(
+        begun=begun, asked=call.status == ToolCall.Status.CONFIRMING, agreed=call.arguments_run if begun else None
+    )
+
+
+def _open_questions(batch: Batch, run: LockedRun, calls: Collection[ToolCall]) -> dict[str, OpenQuestion]:
+    """The questions that calls still wait for; those that a call asked while it ran go with that attempt."""
+    waiting = {call.step_id for call in calls if call.status == ToolCall.Status.CONFIRMING}
+    questions = {}
+    for asked in Confirmation.objects.filter(run_id=run.id).order_by("asked_at"):
+        if asked.tool_call_id in waiting:
+            seconds_left = (asked.expires_at - batch.now).total_seconds()
+            questions[asked.tool_call_id] = OpenQuestion(asked.step_id, max(0.0, seconds_left), asked.answer)
+        elif asked.answer is None:
+            withdraw(batch, asked)
+    return questions
+
+
+def _give_up(batch: Batch, session: LockedSession, run: LockedRun) -> None:
+    close_run(batch, session, run, call_status="unknown")
+    content = _("The server stopped %(count)d times while it worked on this answer, so it was given up.")
+    metadata = RunErrorMetadata(run_id=str(run.id), code=POISONED)
+    error = RunFailed(content=content % {"count": run.attempts}, metadata=metadata)
+    end_over_its_owner(batch, session, run, error, status=Run.Status.FAILED, reason=POISONED, error_code=POISONED)

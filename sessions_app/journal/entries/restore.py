@@ -1,0 +1,53 @@
+"""A session that goes on here, although it is not in this database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from myagent.messages import Message as LibraryMessage
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.entries.sessions import CreateSession
+from sessions_app.models import Message, Run, Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSession(CreateSession):
+    """A new session with the history and the tools' state of an exported one.
+
+    The history belongs to one run that is over, so that it is in its place before all that follows. The log begins
+    anew: what was shown of the old session has numbers of the old one.
+    """
+
+    new_run_id: uuid.UUID
+    messages: Sequence[LibraryMessage]
+    tool_state: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
+
+    def apply(self, batch: Batch) -> None:
+        CreateSession.apply(self, batch)
+        batch.change(Session, self.session_id, state=self.tool_state)
+        if not self.messages:
+            return
+        batch.insert(
+            Run,
+            id=self.new_run_id,
+            session_id=self.session_id,
+            status=Run.Status.SUCCEEDED,
+            steps=self.steps,
+            queued_at=batch.now,
+            started_at=batch.now,
+            finished_at=batch.now,
+        )
+        first = batch.take_positions(batch.session(self.session_id), len(self.messages))
+        for position, message in enumerate(self.messages, first):
+            batch.insert(
+                Message,
+                session_id=self.session_id,
+                run_id=self.new_run_id,
+                position=position,
+                created_at=batch.now,
+                **Message.fields_of(message),
+            )

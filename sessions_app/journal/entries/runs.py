@@ -1,0 +1,252 @@
+"""What the owner of a run writes while it goes on, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from myagent.events import HistorySummarized, ModelReplied, ToolFinished
+from myagent.llm import Usage
+from myagent.messages import Message as LibraryMessage
+from myagent.protocol.server_base import ServerEvent
+from myagent.protocol.server_events import PartialAnswer
+from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.entries.ending import SILENCE, close_run
+from sessions_app.journal.entry import RunEntry
+from sessions_app.models import Confirmation, Message, Run, Session, Summary, ToolCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvents(RunEntry):
+    """Events that change nothing but the log."""
+
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        for event in self.events:
+            batch.log(session, event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDeltas(LogEvents):
+    """Pieces of streamed text; these may wait for others of their kind."""
+
+    only_deltas: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreReply(RunEntry):
+    """A reply that asks for tools: the message, its calls, and places in the history for their results.
+
+    Returns the first of these places; the result of call `index` belongs `index` places behind it.
+    """
+
+    reply: ModelReplied
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
+        reply = self.reply
+        position = batch.take_positions(session, 1 + len(reply.calls))
+        _insert_message(batch, run, reply.message, position)
+        for call in reply.calls:
+            batch.insert(
+                ToolCall,
+                run_id=run.id,
+                step=reply.step,
+                index=call.index,
+                call_id=call.call_id,
+                step_id=call.step_id,
+                position=position + 1 + call.index,
+                tool=call.name[:200],
+                arguments=dict(call.arguments),
+                status=ToolCall.Status.ASKED if call.waits else ToolCall.Status.STARTED,
+                asked_at=batch.now,
+            )
+        batch.change_run(run, steps=reply.step)
+        batch.charge(session, run, reply.usage)
+        for event in self.events:
+            batch.log(session, event)
+        return position + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSummary(RunEntry):
+    """A summary of the messages behind the position `after`. Returns the position of the last one that it covers."""
+
+    summarized: HistorySummarized
+    after: int
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
+        batch.flush()
+        behind = Message.objects.filter(session_id=session.id, position__gt=self.after).order_by("position")
+        upto = behind.values_list("position", flat=True)[self.summarized.count - 1] or 0
+        # It is there already when a commit took effect that seemed to fail: nothing tells that of this entry.
+        if not Summary.objects.filter(session_id=session.id, upto_position=upto).exists():
+            batch.insert(
+                Summary,
+                session_id=session.id,
+                upto_position=upto,
+                content=self.summarized.text,
+                created_at=batch.now,
+            )
+        batch.charge(session, run, self.summarized.usage)
+        return upto
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCall(RunEntry):
+    """A call that waited for a yes begins; committed before its tool runs."""
+
+    step_id: str
+    arguments: Mapping[str, Any]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        batch.change(ToolCall, self.step_id, status=ToolCall.Status.STARTED, arguments_run=dict(self.arguments))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishCall(RunEntry):
+    """The result of a call: for the log, for the history, and the session's state as the tool left it."""
+
+    finished: ToolFinished
+    position: int
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        finished = self.finished
+        batch.change(
+            ToolCall,
+            finished.call.step_id,
+            status=ToolCall.Status.DONE,
+            outcome=finished.status,
+            result=finished.output,
+            error=finished.error or "",
+            duration_ms=finished.duration_ms,
+            finished_at=batch.now,
+        )
+        _insert_message(batch, run, finished.message, self.position)
+        if run.status == Run.Status.WAITING:
+            _withdraw_questions(batch, run, finished.call.step_id)
+        if finished.state is not None:
+            batch.change(Session, session.id, state=finished.state)
+        for event in self.events:
+            batch.log(session, event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskConfirmation(RunEntry):
+    """A question to the user; the run waits. `starts_call` is true when the call begins only after a yes."""
+
+    step_id: str
+    call_step_id: str
+    starts_call: bool
+    question: str
+    timeout: float
+    events: tuple[ServerEvent, ...]
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        if self.starts_call:
+            batch.change(ToolCall, self.call_step_id, status=ToolCall.Status.CONFIRMING)
+        batch.insert(
+            Confirmation,
+            run_id=run.id,
+            tool_call_id=self.call_step_id,
+            step_id=self.step_id,
+            question=self.question,
+            asked_at=batch.now,
+            expires_at=batch.now + timedelta(seconds=self.timeout),
+        )
+        batch.change_run(run, status=Run.Status.WAITING)
+        for event in self.events:
+            batch.log(session, event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LapseConfirmation(RunEntry):
+    """Nobody answered in time: silence is a no. Returns the answer when somebody was quicker, else None."""
+
+    step_id: str
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> dict[str, Any] | None:
+        batch.flush()
+        confirmation = Confirmation.objects.get(step_id=self.step_id)
+        if confirmation.answer is not None:
+            answer: dict[str, Any] = confirmation.answer
+            return answer
+        settle(batch, run, confirmation, SILENCE, by="")
+        return None
+
+
+def _withdraw_questions(batch: Batch, run: LockedRun, call_step_id: str) -> None:
+    """Close what a call asked and did not wait for to be answered."""
+    batch.flush()
+    for confirmation in Confirmation.objects.filter(tool_call_id=call_step_id, answer__isnull=True):
+        settle(batch, run, confirmation, SILENCE, by="")
+        batch.flush()
+
+
+def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dict[str, Any], *, by: str) -> None:
+    """Record the one answer of a confirmation; the run goes on when it waits for no other."""
+    batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now, answered_by=by)
+    others = Confirmation.objects.filter(run_id=run.id, answer__isnull=True).exclude(pk=confirmation.pk)
+    if not others.exists():
+        batch.change_run(run, status=Run.Status.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the end of a run leaves: whether further messages wait, and the position of the history's last message."""
+
+    has_more: bool
+    history_end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRun(RunEntry):
+    """The run is over: its last events, its last message and its status, all or nothing."""
+
+    needs_unfinished: ClassVar[bool] = True
+
+    status: Run.Status
+    events: tuple[ServerEvent, ...]
+    message: LibraryMessage | None = None
+    steps: int
+    usage: Usage
+    error_code: str = ""
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> Ended:
+        *rest, terminal = self.events
+        for event in rest:
+            batch.log(session, event)
+        if self.status is not Run.Status.SUCCEEDED:
+            close_run(batch, session, run, call_status="cancelled")
+        if self.message is not None:
+            _insert_message(batch, run, self.message, batch.take_positions(session))
+        batch.change_run(
+            run,
+            status=self.status,
+            owner="",
+            lease_until=None,
+            finished_at=batch.now,
+            steps=self.steps,
+            error_code=self.error_code,
+        )
+        batch.charge(session, run, self.usage)
+        batch.log(session, terminal)
+        if self.status is Run.Status.SUCCEEDED and any(isinstance(event, PartialAnswer) for event in rest):
+            batch.change_run(run, streamed_until=session.last_seq)
+        batch.touch(session)
+        return Ended(bool(batch.unfinished(session.id)), session.last_position)
+
+
+def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, position: int) -> None:
+    batch.insert(
+        Message,
+        session_id=run.session_id,
+        run_id=run.id,
+        position=position,
+        created_at=batch.now,
+        **Message.fields_of(message),
+    )

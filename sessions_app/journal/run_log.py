@@ -1,0 +1,64 @@
+"""One line of the log for every run: how it ended, what it cost, how long it took."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from myagent.llm import Usage
+from myagent.text import short_id
+
+logger = logging.getLogger("myagent.runs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """The end of a run. `outcome` is what `finish` of the final answer says, or `error`, `cancelled`, `deleted`.
+
+    `reason` is an error's code or why it was cancelled, `user` None for an anonymous session.
+    """
+
+    session_id: uuid.UUID
+    run_id: uuid.UUID
+    agent: str
+    user: str | None
+    outcome: str
+    reason: str = ""
+    steps: int
+    tool_calls: int
+    usage: Usage
+    seconds: float
+
+    def fields(self, model: str) -> dict[str, object]:
+        """What the line says, in its order. A session is named by the beginning of its id: whoever knows the whole id
+        of an anonymous one may use it.
+        """
+        reason = {"reason": self.reason} if self.reason else {}
+        return {
+            "outcome": self.outcome,
+            **reason,
+            "agent": self.agent,
+            "model": model or "-",
+            "user": self.user or "-",
+            "session": short_id(self.session_id),
+            "run": self.run_id,
+            "steps": self.steps,
+            "tool_calls": self.tool_calls,
+            "model_calls": self.usage.llm_calls,
+            "tokens_in": self.usage.input_tokens,
+            "tokens_out": self.usage.output_tokens,
+            "seconds": f"{self.seconds:.2f}",
+        }
+
+
+def log_end(end: RunEnd, *, model: str) -> None:
+    """Write the line; to be called once, when the end is committed. It holds nothing that anybody said."""
+    if logger.isEnabledFor(logging.INFO):
+        facts = " ".join(f"{name}={_one_word(str(value))}" for name, value in end.fields(model).items())
+        logger.info("Run ended: %s", facts)
+
+
+def _one_word(value: str) -> str:
+    """A value that cannot be taken for two, or for a line of its own."""
+    return value if value.isprintable() and not set(value) & {" ", '"', "="} else repr(value)

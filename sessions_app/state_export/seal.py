@@ -1,0 +1,187 @@
+"""The exported state of a session: what is in it, and the seal that shows that nobody changed it.
+
+A sealed state is an object of five texts, so that it survives every JSON reader and writer unchanged: `state` (JSON),
+its `checksum`, the `timestamp` of the export, the `version` of all that, and the `signature` of these three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from django.core.signing import BadSignature, Signer
+from pydantic import TypeAdapter, ValidationError
+
+from myagent.i18n import gettext as _
+from myagent.i18n import gettext_noop
+from myagent.loop.context_window import exchanges
+from myagent.messages import Message
+from myagent.protocol.codec import timestamp
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+
+VERSION = "1"
+MAX_AGE = timedelta(days=7)
+LIMIT_BYTES = 256 * 1024
+"""Of a sealed state, as JSON."""
+
+Sealed = dict[str, str]
+Reason = Literal["malformed", "version", "altered", "expired", "other_user", "unknown_agent"]
+
+# What the model is told of a call that had no result.
+_NO_RESULT = gettext_noop(
+    "The conversation was exported before this call had a result; whether it took effect is unknown."
+)
+_PARTS = ("state", "timestamp", "signature", "version", "checksum")
+# HMAC-SHA256 with a key that is derived from SECRET_KEY for this purpose alone, or from one of SECRET_KEY_FALLBACKS.
+_SALT = "sessions_app.state"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedState:
+    """A session as it can go on elsewhere. `user` is the name of whom it is bound to, None for anybody."""
+
+    session_id: UUID
+    user: str | None
+    agent: str
+    title: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    tool_state: dict[str, Any] = field(default_factory=dict)
+    messages: Sequence[Message] = ()
+    last_seq: int
+    step: int
+    is_cut: bool = False
+    """Whether older messages were left out."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the model had the last word."""
+        last = self.messages[-1] if self.messages else None
+        return last is None or (last.role == "assistant" and not last.tool_calls)
+
+
+_SAVED_STATE = TypeAdapter(SavedState)
+
+
+def invalid_state(reason: Reason, words: str) -> ProtocolError:
+    """The refusal of a state; `reason` tells programs why."""
+    return ProtocolError(ErrorCode.INVALID_STATE, words, event="system.error", reason=reason)
+
+
+# --- the seal ---
+
+
+def seal(saved: SavedState, now: datetime) -> Sealed:
+    """`saved` for the client to keep. Raises `ProtocolError` for what cannot be written."""
+    try:
+        text = orjson.dumps(saved).decode()
+    except TypeError as error:  # nested more deeply than any reader would take
+        raise _too_large() from error
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    stamp = timestamp(now)
+    signature = Signer(salt=_SALT).signature(_signed_text(VERSION, stamp, checksum))
+    return {"state": text, "timestamp": stamp, "signature": signature, "version": VERSION, "checksum": checksum}
+
+
+def unseal(sealed: Any, *, user: str | None, now: datetime) -> SavedState:
+    """The state that `sealed` holds, for its own user. Raises `ProtocolError` with the reason why it is not taken."""
+    text, stamp, signature, version, checksum = _parts(sealed)
+    if version != VERSION:
+        words = _("The state has version %(version)r, this server reads version %(known)r. Export it again.")
+        raise invalid_state("version", words % {"version": version[:20], "known": VERSION})
+    try:
+        Signer(salt=_SALT).unsign(f"{_signed_text(version, stamp, checksum)}:{signature}")
+    except BadSignature:
+        raise _altered() from None
+    if hashlib.sha256(text.encode()).hexdigest() != checksum:
+        raise _altered()
+    if now - datetime.fromisoformat(stamp) > MAX_AGE:
+        words = _("The state is older than %(days)d days. Export it again.") % {"days": MAX_AGE.days}
+        raise invalid_state("expired", words)
+    try:
+        saved = _SAVED_STATE.validate_python(orjson.loads(text))
+    except ValidationError as error:
+        raise invalid_state("version", _("The state was written by another release. Export it again.")) from error
+    if saved.user != user:
+        raise invalid_state("other_user", _("The state belongs to another user."))
+    return saved
+
+
+def size_of(sealed: Sealed) -> int:
+    """Bytes of a sealed state as JSON."""
+    return len(orjson.dumps(sealed))
+
+
+def _signed_text(version: str, stamp: str, checksum: str) -> str:
+    # None of the three can hold a line feed where the seal is ours, so no two triples make the same text.
+    return "\n".join((version, stamp, checksum))
+
+
+def _parts(sealed: Any) -> list[str]:
+    parts = [sealed.get(name) for name in _PARTS] if isinstance(sealed, dict) else []
+    texts = [part for part in parts if isinstance(part, str)]
+    if len(texts) != len(_PARTS):
+        words = _("This is no exported state. Send signed_state exactly as agent.state_exported had it.")
+        raise invalid_state("malformed", words)
+    return texts
+
+
+def _altered() -> ProtocolError:
+    return invalid_state("altered", _("The state was altered, or signed with a secret that this server does not know."))
+
+
+def _too_large() -> ProtocolError:
+    words = _("What the tools keep in this session, or its metadata, is too large to be exported.")
+    return ProtocolError(ErrorCode.STATE_TOO_LARGE, words)
+
+
+# --- what goes into it ---
+
+
+def message_size(message: Message) -> int:
+    """Bytes that `message` takes in a sealed state: JSON within a JSON text, and a comma."""
+    return len(orjson.dumps(orjson.dumps(message).decode())) - 1
+
+
+def cut(saved: SavedState, now: datetime, limit: int = LIMIT_BYTES) -> SavedState:
+    """`saved` with the newest whole exchanges with which its sealed form takes at most `limit` bytes.
+
+    Raises `ProtocolError` when not even what is no message fits.
+    """
+    room = limit - size_of(seal(replace(saved, messages=(), is_cut=False), now))
+    if room < 0:
+        raise _too_large()
+    kept = len(saved.messages)
+    for start, end in reversed(exchanges(saved.messages)):
+        room -= sum(map(message_size, saved.messages[start:end]))
+        if room < 0:
+            break
+        kept = start
+    return replace(saved, messages=saved.messages[kept:], is_cut=saved.is_cut or kept > 0)
+
+
+def close_calls(messages: Sequence[Message]) -> list[Message]:
+    """`messages` with a result for every call, since no model takes a history with calls that are open."""
+    return list(_closed(messages))
+
+
+def _closed(messages: Sequence[Message]) -> Iterator[Message]:
+    results: dict[str, Message | None] = {}
+    for message in messages:
+        call_id = message.tool_call_id
+        if message.role == "tool" and call_id is not None and results.get(call_id, message) is None:
+            results[call_id] = message
+            continue
+        yield from _in_order(results)
+        results = {call.id: None for call in message.tool_calls}
+        yield message
+    yield from _in_order(results)
+
+
+def _in_order(results: dict[str, Message | None]) -> Iterator[Message]:
+    for call_id, result in results.items():
+        yield result or Message.tool(_(_NO_RESULT), tool_call_id=call_id)

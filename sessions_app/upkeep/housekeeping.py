@@ -1,0 +1,185 @@
+"""What becomes of old conversations: streamed pieces are compacted, idle sessions closed, and pruned on demand.
+
+Every process does the same work and none is chosen for it. Each begins at a time of its own and takes what is due in
+random order, in small batches; what two of them take at once is done twice, and the second time changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from agents.conf import Config
+from agents.database.threads import in_thread
+from sessions_app.journal.batch import Refused
+from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession
+from sessions_app.journal.entry import Entry
+from sessions_app.journal.writer import Journal
+from sessions_app.models import Event, Run, Session
+
+logger = logging.getLogger("myagent.housekeeping")
+
+ROWS_PER_COMMIT = 500
+"""Rows that one transaction deletes, so that the writer never waits long behind it."""
+ENTRIES_PER_COMMIT = 50
+DUE_PER_ROUND = 10_000
+PAUSE_SECONDS = 0.1
+"""Between two batches of a server, which has other things to write."""
+ROUND_SECONDS = 60.0
+CLOSING_ROUND_SECONDS = 3600.0
+
+
+# --- what is due ---
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """A run that ended with a final answer, the number of that, and where the pieces of its text may still be."""
+
+    session_id: uuid.UUID
+    run_id: uuid.UUID
+    final_seq: int
+
+
+def streamed_answers(before: datetime, limit: int | None = None) -> list[StreamedAnswer]:
+    """Answers that came before this moment and were not compacted, the oldest first."""
+    due = Run.objects.filter(streamed_until__isnull=False, finished_at__lt=before).order_by("finished_at")
+    rows = due.values_list("session_id", "id", "streamed_until")[:limit]
+    return [StreamedAnswer(session_id, run_id, final_seq) for session_id, run_id, final_seq in rows if final_seq]
+
+
+def compaction(answer: StreamedAnswer) -> list[CompactAnswer]:
+    """The entries that remove the pieces of an answer, the newest pieces first."""
+    events = Event.objects.filter(session_id=answer.session_id).order_by("-seq")
+    newest = events.filter(seq__lt=answer.final_seq, name="agent.partial_answer").values_list("step_id", flat=True)
+    step_id = newest.first() or ""
+    spans: list[tuple[int, int]] = []
+    below = answer.final_seq
+    while step_id:
+        # By the index of session and number, and no further down than to a page that holds none of them.
+        page = list(events.filter(seq__lt=below).values_list("seq", "step_id")[:ROWS_PER_COMMIT])
+        pieces = [seq for seq, of_step in page if of_step == step_id]
+        if not pieces:
+            break
+        spans.append((pieces[-1], pieces[0]))
+        below = page[-1][0]
+    return [
+        CompactAnswer(
+            session_id=answer.session_id,
+            of_run=answer.run_id,
+            final_seq=answer.final_seq,
+            step_id=step_id,
+            first=first,
+            last=last,
+            is_done=number == len(spans),
+        )
+        for number, (first, last) in enumerate(spans or [(0, 0)], start=1)
+    ]
+
+
+def idle_sessions(before: datetime, limit: int) -> list[uuid.UUID]:
+    """Open sessions that were last active before this moment and in which nothing goes on."""
+    idle = _unused(before).filter(status=Session.Status.OPEN)
+    return list(idle.order_by("active_at").values_list("id", flat=True)[:limit])
+
+
+def prunable(before: datetime, *, closed_only: bool = False, agent: str | None = None) -> list[tuple[uuid.UUID, int]]:
+    """Id and length of the log of every session that was last active before this moment, the oldest first."""
+    old = _unused(before)
+    if closed_only:
+        old = old.filter(status=Session.Status.CLOSED)
+    if agent is not None:
+        old = old.filter(agent=agent)
+    return list(old.order_by("active_at", "id").values_list("id", "last_seq"))
+
+
+def _unused(before: datetime) -> QuerySet[Session]:
+    busy = Run.objects.filter(session_id=OuterRef("pk")).unfinished()
+    return Session.objects.filter(~Exists(busy), active_at__lt=before)
+
+
+# --- in batches ---
+
+
+def prunes(sessions: Iterable[tuple[uuid.UUID, int]], before: datetime) -> Iterator[list[PruneSession]]:
+    """Batches of entries that delete these sessions, none with many more rows than one transaction should delete."""
+    batch: list[PruneSession] = []
+    rows = 0
+    for session_id, length in sessions:
+        if batch and (rows + length > ROWS_PER_COMMIT or len(batch) == ENTRIES_PER_COMMIT):
+            yield batch
+            batch, rows = [], 0
+        batch.append(PruneSession(session_id=session_id, before=before))
+        rows += length
+    if batch:
+        yield batch
+
+
+def compactions(answers: Iterable[StreamedAnswer]) -> Iterator[list[CompactAnswer]]:
+    """Batches of entries that compact these answers, likewise. Each is planned when it is asked for."""
+    batch: list[CompactAnswer] = []
+    for answer in answers:
+        for entry in compaction(answer):
+            batch.append(entry)
+            if len(batch) == ENTRIES_PER_COMMIT or sum(item.last - item.first for item in batch) > ROWS_PER_COMMIT:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def closings(sessions: Sequence[uuid.UUID], before: datetime) -> Iterator[list[CloseIdleSession]]:
+    """Batches of entries that close these sessions."""
+    for start in range(0, len(sessions), ENTRIES_PER_COMMIT):
+        ids = sessions[start : start + ENTRIES_PER_COMMIT]
+        yield [CloseIdleSession(session_id=session_id, before=before) for session_id in ids]
+
+
+class Housekeeper:
+    """The part of it that a server does by itself, now and then. Lives on the event loop."""
+
+    def __init__(self, journal: Journal, config: Config) -> None:
+        self._journal = journal
+        self._compact_seconds = config.compact_seconds
+        self._idle_close_days = config.idle_close_days
+        self._close_at = 0.0
+        self.interval = min(ROUND_SECONDS, config.compact_seconds or ROUND_SECONDS) * random.uniform(0.5, 1.0)
+        """Seconds between two rounds, in each process others."""
+
+    async def tidy(self) -> None:
+        """Do what is due."""
+        if self._compact_seconds is not None:
+            before = timezone.now() - timedelta(seconds=self._compact_seconds)
+            answers = await in_thread(streamed_answers, before, DUE_PER_ROUND)
+            random.shuffle(answers)
+            await self._commit(compactions(answers))
+        now = asyncio.get_running_loop().time()
+        if self._idle_close_days is not None and now >= self._close_at:
+            before = timezone.now() - timedelta(days=self._idle_close_days)
+            sessions = await in_thread(idle_sessions, before, DUE_PER_ROUND)
+            if len(sessions) < DUE_PER_ROUND:
+                self._close_at = now + CLOSING_ROUND_SECONDS  # nothing tells which are idle but to look at all
+            random.shuffle(sessions)
+            await self._commit(closings(sessions, before))
+
+    async def _commit(self, batches: Iterator[Sequence[Entry]]) -> None:
+        done = 0
+        while (batch := await in_thread(next, batches, None)) is not None:
+            outcomes = [await self._journal.submit(entry) for entry in batch]
+            for outcome in outcomes:
+                try:
+                    await outcome
+                    done += 1
+                except Refused as refusal:
+                    logger.debug("Left as it is: %s", refusal)
+            await asyncio.sleep(PAUSE_SECONDS)
+        if done:
+            logger.info("Tidied up: %d entries.", done)

@@ -1,0 +1,90 @@
+"""File locks that tell which processes are alive."""
+
+import fcntl
+import subprocess
+import sys
+
+import pytest
+
+from sessions_app.runs.process_locks import Owner
+
+HOLDER = """
+import sys
+from pathlib import Path
+from sessions_app.runs.process_locks import Owner
+owner = Owner(Path(sys.argv[1]))
+owner.acquire()
+print(owner.name, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path):
+    owner = Owner(tmp_path)
+    owner.acquire()
+    yield owner
+    owner.release()
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that works with the same folder: (its name, the process)."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip(), process
+        process.kill()
+
+
+def test_an_owner_is_alive_for_itself(owner):
+    assert owner.is_alive(owner.name)
+    assert not owner.others_alive()
+
+
+@pytest.mark.parametrize("name", ["", "nobody"])
+def test_an_owner_that_never_was_is_dead(owner, name):
+    assert not owner.is_alive(name)
+
+
+def test_another_process_is_alive_until_it_ends(owner, other):
+    name, process = other
+    assert owner.is_alive(name)
+    assert owner.others_alive()
+    process.kill()
+    process.wait()
+    assert not owner.is_alive(name)
+    assert not owner.others_alive()
+
+
+def test_what_a_dead_owner_left_is_cleared_away(owner, other, tmp_path):
+    name, process = other
+    process.kill()
+    process.wait()
+    assert (tmp_path / "owners" / f"{name}.lock").exists()
+    assert not owner.is_alive(name)
+    assert not (tmp_path / "owners" / f"{name}.lock").exists()
+
+
+def test_a_released_owner_is_dead_and_leaves_nothing(owner, tmp_path):
+    leaving = Owner(tmp_path)
+    leaving.acquire()
+    leaving.release()
+    leaving.release()
+    assert not owner.is_alive(leaving.name)
+    assert [path.stem for path in (tmp_path / "owners").iterdir()] == [owner.name]
+
+
+def test_an_owner_that_was_taken_for_dead_before_it_had_its_lock_takes_another_file(owner, tmp_path, monkeypatch):
+    late = Owner(tmp_path)
+    lock, seen = fcntl.flock, []
+
+    def slow(file, operation):
+        if operation == fcntl.LOCK_EX and not seen:
+            seen.append(owner.is_alive(late.name))  # between open and lock
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    late.acquire()
+    assert seen == [False]
+    assert owner.is_alive(late.name)
+    late.release()

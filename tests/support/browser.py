@@ -1,0 +1,52 @@
+"""A real browser for tests, and tabs that note whatever should not happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+
+from tests.support.services import program
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """The machine's Chromium, without a window."""
+    found = program(*BROWSERS)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=SWITCHES) as browser:
+        yield browser
+
+
+class Tab:
+    """A page of the browser; `trouble` has dialogs, errors of scripts, blocked and failed requests."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.trouble: list[str] = []
+        page.on("dialog", self._dialog)
+        page.on("pageerror", lambda error: self.trouble.append(f"error {error}"))
+        page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
+        page.on("response", lambda answer: self.trouble.append(answer.url) if answer.status >= 400 else None)
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.trouble.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def open(self, url: str) -> Page:
+        """Go there; it has to be there."""
+        answer: Any = self.page.goto(url)
+        assert answer is None or answer.status == 200, url
+        return self.page
