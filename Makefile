@@ -30,7 +30,7 @@ LLM = $(if $(has_key),,--llm demo)
 .PHONY: help run test test-lowest test-newest faults check bench docs pictures venv format clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, OPTIONS)
 	$(BIN)/python manage.py runagent $(AGENT) --host $(HOST) --port $(PORT) $(LLM) $(OPTIONS)
@@ -74,7 +74,7 @@ bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
 
 docs: $(STAMPS)/docs ## Build the documentation as a site in build/site; a broken link is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
 	$(BIN)/python -m tests.docs.pictures

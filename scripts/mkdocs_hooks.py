@@ -1,7 +1,7 @@
-"""Hooks of mkdocs: the pages of the site that lie outside of docs/, with links as they are in the repository.
+"""Hooks of mkdocs: pages of the site from files outside of docs/, with links as they are in the repository.
 
-README, CONTRIBUTING and the like are pages where they lie. What is linked and no page (an example, a module) becomes one
-that shows it. An entry `api/<module>.md` of the navigation becomes the reference of that module.
+README.md, CONTRIBUTING.md and the like become pages. A linked file that is no page (an example, a module) becomes a
+page that shows it. An entry `api/<name>.md` of the navigation becomes the reference of that module or object.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, page, content=f"::: {Path(page).stem}\n"))
         elif files.get_file_from_path(page) is None:
             files.append(File.generated(config, page, abs_src_path=str(ROOT / HOME.get(page, page))))
-    paths = filter(None, map(path_of, files.documentation_pages()))
-    for path in sorted({target for path in paths for target in linked(path)}):
+    pages = filter(None, map(path_of, files.documentation_pages()))
+    for path in sorted(set[str]().union(*map(linked, pages))):
         text, level = shown(path), InclusionLevel.NOT_IN_NAV
         files.append(File.generated(config, page_of(path), content=text, inclusion=level))
     return files

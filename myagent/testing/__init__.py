@@ -1,5 +1,7 @@
 """For the tests of agents: a model that says what it is told to, and the real server around an agent file.
 
+A test without a server, and one with it:
+
     llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
 
     agent = create_react_agent(tools=[Weather()], llm=llm)              # without a server

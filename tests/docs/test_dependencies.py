@@ -15,11 +15,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PRODUCT = ("myagent", "agents", "sessions_app", "myagent_site", "manage.py")
-FOR_TESTS = ("pytest_myagent.py", "examples", "tests", "bench")
-"""What is imported under pytest, by people who develop, or to measure."""
+FOR_TESTS = ("pytest_myagent.py", "examples", "tests", "bench", "scripts")
+"""What is imported under pytest, by people who develop, to measure, or to build the site."""
 UNINSTALLED = {"opentelemetry.exporter.otlp.proto.grpc": "opentelemetry-exporter-otlp-proto-grpc"}
 """Modules of extras that `make venv` does not install."""
 INSTALLED_AS = packages_distributions()
