@@ -12,7 +12,7 @@ def set_up_console() -> None:
     """To be called by a program of ours before it does anything else.
 
     A console that cannot show a character is given a question mark instead of a traceback, and a stream that was
-    closed by whoever started the program reads and writes nothing.
+    closed when the program was started reads and writes nothing.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):

@@ -33,6 +33,8 @@ class ServerProcess:
     It keeps its port over restarts.
     """
 
+    _popen: type[subprocess.Popen[str]] = subprocess.Popen
+
     def __init__(
         self, command: Callable[[int], Sequence[str]], *, folder: Path, environment: Mapping[str, str]
     ) -> None:
@@ -54,7 +56,7 @@ class ServerProcess:
         Raises `ServerFailed`.
         """
         self._said.clear()
-        self._process = subprocess.Popen(
+        self._process = self._popen(
             self._command(self.port),
             cwd=self.folder,
             env=self._environment,

@@ -19,13 +19,13 @@ async def test_a_message_that_was_under_way_when_runs_were_let_go_of_does_not_wa
     engine = Engine(Config(data_dir=tmp_path))
     await engine.start()
     session_id = await in_thread(new_session)
-    late = message(session_id, lease=Lease(engine.owner.name, seconds=60))
+    late = message(session_id, lease=Lease(engine.owner_lock.name, seconds=60))
     posted = []
 
     async def close(timeout):
         posted.append(engine.journal.offer(late))
 
-    monkeypatch.setattr(engine.tool_loops, "close", close)
+    monkeypatch.setattr(engine.tool_runner, "close", close)
     await engine.stop()
     run = await in_thread(run_of, posted[0].result())
     assert run.owner == "" and run.lease_until <= timezone.now()

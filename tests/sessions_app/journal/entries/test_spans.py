@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from myagent.events import RequestedCall
 from myagent.llm import Reply, Usage
 from myagent.messages import Message
-from myagent.tracing.spans import Span as Seen
+from myagent.tracing.spans import TracedSpan as Seen
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.recovery import RecoverRun
 from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
