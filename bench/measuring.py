@@ -120,7 +120,7 @@ def _client(plan: Plan, mode: str, url: str, pid: int, **sizes: int) -> dict[str
     for name, value in sizes.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     with subprocess.Popen(command, cwd=ROOT, env=environment({}), stdout=subprocess.PIPE) as process:
-        pin(process, plan.cores.load)
+        pin(process.pid, plan.cores.load)
         try:
             output, _ = process.communicate(timeout=CLIENT_SECONDS)
         finally:

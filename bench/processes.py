@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,14 +12,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from myagent.testing.server_process import START_SECONDS, ServerFailed, ServerProcess
+
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
-STOP_SECONDS = 30
 _OURS = ("OPENAI_", "MYAGENT_", "LLM_", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS")
-
-
-class ServerFailed(Exception):
-    """A server did not start or ended too early; the text holds the end of its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,60 +62,59 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pin(process: subprocess.Popen[bytes], cores: frozenset[int]) -> None:
+def pin(pid: int, cores: frozenset[int]) -> None:
     """Keep a process on `cores`, where the system can do that."""
     if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(process.pid, cores)
+        os.sched_setaffinity(pid, cores)
+
+
+class MeasuredServer(ServerProcess):
+    """A server on a port that was chosen for it, kept on `cores`; it need not say where it listens."""
+
+    def __init__(self, command: Sequence[str], *, port: int, env: Mapping[str, str], cores: frozenset[int]) -> None:
+        super().__init__(lambda _port: command, folder=ROOT, environment=environment(env))
+        self.port = port
+        self._cores = cores
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that runs."""
+        return self._running.pid
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it wrote."""
+        return (self.said + self.log)[-4000:]
+
+    def _listens(self) -> bool:
+        pin(self.pid, self._cores)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.has_ended and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return True
+        return False
 
 
 @contextmanager
 def serving(command: Sequence[str], *, port: int, env: Mapping[str, str], cores: frozenset[int]) -> Iterator[int]:
     """Start a server that listens on `port`, yield its process id, stop it at the end.
 
-    Raises `ServerFailed` when it does not listen within `START_SECONDS` or has ended by itself.
+    Raises `ServerFailed` when it does not listen in time or has ended by itself.
     """
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            pin(process, cores)
-            if not _listens(process, port):
-                raise ServerFailed(f"It does not serve.\n{_story(command, output.fileno())}")
-            try:
-                yield process.pid
-            except Exception as error:
-                error.add_note(f"Meanwhile:\n{_story(command, output.fileno())}")
-                raise
-            if process.poll() is not None:
-                raise ServerFailed(f"It has ended by itself.\n{_story(command, output.fileno())}")
-        finally:
-            _stop(process)
-
-
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
-
-
-def _story(command: Sequence[str], output: int) -> str:
-    """What a server said last."""
-    size = os.fstat(output).st_size
-    end = os.pread(output, 4000, max(0, size - 4000)).decode(errors="replace").strip()
-    return f"The last words of {' '.join(command)}:\n{end or '(none)'}"
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+    server = MeasuredServer(command, port=port, env=env, cores=cores)
     try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        server.start()
+        try:
+            yield server.pid
+        except Exception as error:
+            error.add_note(f"Meanwhile {' '.join(command)} said:\n{server.last_words}")
+            raise
+        if server.has_ended:
+            server.wait_exit()
+            raise ServerFailed(f"{' '.join(command)} has ended by itself.", server.last_words)
+    finally:
+        server.stop()

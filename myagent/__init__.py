@@ -1,4 +1,6 @@
-"""Write an agent as a plain Python file; `python manage.py runagent` serves it."""
+"""The library that agent files import: define an agent in a plain Python file, and `myagent-ws server` serves it."""
+
+from typing import TYPE_CHECKING, Any
 
 from myagent.agent import Agent, create_react_agent, create_toolcall_agent
 from myagent.exceptions import AgentDefinitionError, MyAgentError, RetryTool, RunError, ToolFailed
@@ -8,6 +10,10 @@ from myagent.run_context import RunContext, current_run
 from myagent.tool.base_tool import BaseTool, ToolResult
 from myagent.tool.function_tool import tool
 
+if TYPE_CHECKING:
+    from myagent.llm.demo import DemoLLM
+    from myagent.llm.openai import OpenAILLM
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -15,8 +21,10 @@ __all__ = [
     "Agent",
     "AgentDefinitionError",
     "BaseTool",
+    "DemoLLM",
     "Message",
     "MyAgentError",
+    "OpenAILLM",
     "RetryTool",
     "RunContext",
     "RunError",
@@ -27,3 +35,16 @@ __all__ = [
     "current_run",
     "tool",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported at first use: the openai package takes about a second, which `import myagent` should not.
+    if name == "OpenAILLM":
+        from myagent.llm.openai import OpenAILLM
+
+        return OpenAILLM
+    if name == "DemoLLM":
+        from myagent.llm.demo import DemoLLM
+
+        return DemoLLM
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""An agent: what a plain Python file defines, and what every session of it shares."""
+"""`Agent`, which an agent file defines and all its sessions share, and the functions that make one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from myagent.tool.collection import ToolCollection
 
 @dataclass(frozen=True, kw_only=True)
 class Agent(AgentDefinition):
-    """The definition of an agent. It holds no conversation, so any number of sessions may share it.
+    """An agent: a frozen definition that any number of sessions may share, since it holds no conversation.
 
-    The fields are those of `AgentDefinition`.
+    Its fields are those of `AgentDefinition`. `create_react_agent` makes one with the usual defaults. Raises
+    `AgentDefinitionError` for a field that cannot work.
     """
 
     async def arun(
@@ -35,10 +36,14 @@ class Agent(AgentDefinition):
         history: Sequence[Message] = (),
         confirm: Callable[[ConfirmationRequest], Awaitable[bool]] | None = None,
     ) -> str:
-        """Answer `text` without a server; returns the final answer's text.
+        """Answer `text` without a server and return the text of the final answer.
 
-        `history` holds earlier messages of the conversation. `confirm` is asked for the tools that need a
-        confirmation; without it they are declined. Raises `RunError` when the model cannot be asked.
+        `text` is a string or a list of OpenAI content parts. `history` are the earlier messages of the conversation,
+        without a system message. `confirm` is awaited for each call that needs a confirmation, and returns whether it
+        is allowed; without `confirm` such calls are declined. Tools run in the caller's event loop, plain `def` ones in
+        threads.
+
+        Raises `RunError` when the model cannot be asked.
         """
         context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name)
         messages = [*history, Message.user(text)]
@@ -51,7 +56,7 @@ class Agent(AgentDefinition):
 
 
 def default_llm() -> LLM:
-    """The model that the environment names (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, `LLM_MODEL`)."""
+    """The model that the environment configures (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, `LLM_MODEL`)."""
     # Imported here because the openai package takes about a second, which `import myagent` should not.
     from myagent.llm.openai import OpenAILLM
 
@@ -64,9 +69,12 @@ def create_react_agent(
     system_prompt: str = DEFAULT_SYSTEM_PROMPT,
     **options: Any,
 ) -> Agent:
-    """Define an agent; `options` are the other fields of `Agent`.
+    """Make an `Agent`.
 
-    Raises `AgentDefinitionError` for an option that does not exist or cannot be.
+    `tools` are tools or plain functions, each name once. `options` are the other fields of `Agent`; as `llm` the name
+    of a model at the environment's endpoint will do, too.
+
+    Raises `AgentDefinitionError` for an unknown option, or for a value or a tool that cannot work.
     """
     known = [item.name for item in fields(Agent)]
     unknown = sorted(options.keys() - known)

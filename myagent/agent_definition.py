@@ -1,4 +1,4 @@
-"""The fields of an agent and their checks: what the loop reads. `Agent` adds how it is started."""
+"""The fields of an agent, with their checks. The loop reads them; `Agent` adds how a run is started."""
 
 from __future__ import annotations
 
@@ -17,26 +17,35 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Use the tools you have whe
 
 @dataclass(frozen=True, kw_only=True)
 class AgentDefinition:
-    """What an agent is made of; frozen.
+    """The frozen fields of an agent.
 
-    `max_steps` limits the model calls of one run that may use tools, `max_observe` the characters of a tool's output
-    that the model sees, `context_window` the tokens of history that it is sent (None: what the model itself says, or
-    100,000). What is older is left out, or with `compact="summarize"` summarised by the model. `llm` None stands for
-    the endpoint that the environment names.
+    Raises `AgentDefinitionError` for a value that cannot work.
     """
 
     name: str
+    """The name that clients ask for."""
     description: str = ""
+    """What the agent is for, for people."""
     tools: ToolCollection = field(default_factory=ToolCollection)
+    """The tools that the model may call. Any iterable of tools and functions will do."""
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
+    """The first message that the model is sent; none when empty."""
     next_step_prompt: str | None = None
+    """A system message at the end of every request to the model; it does not become part of the history."""
     max_steps: int = 20
+    """The model calls of one run that may use tools. After them the model is asked for an answer without tools."""
     enable_tracing: bool = False
+    """Whether spans of the calls of the model and of tools are recorded."""
     llm: LLM | None = None
+    """The model; None is the one that the environment configures."""
     max_observe: int | None = 50_000
+    """The characters of a tool's output that the model sees; None is no limit. A tool may have a lower one."""
     context_window: int | None = None
+    """The tokens that the model is sent at most; None is what the model itself says, or 100,000."""
     compact: Compact = "cut"
+    """What is done with messages that do not fit: `"cut"` leaves them out, `"summarize"` has the model sum them up."""
     when_busy: WhenBusy = "queue"
+    """What is done with a message that comes during a run: `"queue"` it, `"reject"` it, or `"interrupt"` the run."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", ToolCollection(self.tools))

@@ -1,7 +1,7 @@
 """Blocking code in threads that can be given up and do not hold up exit.
 
 The standard library's executor joins its threads when the interpreter ends, so one call that never returns would keep
-the process; and a thread that nobody waits for any more would take one of its places for ever.
+the process; and a thread that was given up would keep one of its places for good.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GIVEN_UP_AT_MOST = 256
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A call on its way through the pool; `deliver` gets its value or its exception, in the thread."""
+    """A call on its way through the pool; `deliver` is called with its value or its exception, in the thread."""
 
     call: Callable[[], Any]
     deliver: Callable[[Any, BaseException | None], None]
@@ -39,7 +39,7 @@ class Job:
 
 
 class DaemonPool:
-    """At most `size` daemon threads at work, used again and again.
+    """A pool of at most `size` daemon threads.
 
     A thread whose call was given up is replaced, up to `given_up_at_most` at a time; beyond that, calls wait until
     one of them returns.
@@ -57,7 +57,7 @@ class DaemonPool:
     async def run(self, call: Callable[[], T], *, label: str = "") -> T:
         """Call `call` in a thread, with the caller's context variables, and return its result.
 
-        Cancelling this gives the call up: nobody waits for it, and what it returns is dropped.
+        Cancelling this gives the call up: what it returns is dropped.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -71,7 +71,7 @@ class DaemonPool:
             raise
 
     def submit(self, job: Job) -> None:
-        """Have `job` done by the next free thread."""
+        """Let the next free thread run `job`."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("The pool is closed.")
@@ -80,7 +80,7 @@ class DaemonPool:
             self._grow()
 
     def give_up(self, job: Job) -> None:
-        """Nobody waits for `job` any more: skip it, or replace the thread that is at it."""
+        """Drop `job`, whose caller was cancelled: skip it, or replace the thread that runs it."""
         with self._lock:
             if job.done or job.given_up:
                 return
@@ -90,7 +90,7 @@ class DaemonPool:
             self._given_up += 1
             self._grow()
             given_up = self._given_up
-        logger.warning("%s was given up while it ran in a thread, which goes on until it returns.", job.label)
+        logger.warning("%s was given up while it ran in a thread, which keeps running until it returns.", job.label)
         if given_up >= self._given_up_at_most:
             logger.error("%d calls were given up and do not return; further calls have to wait for them.", given_up)
 
@@ -140,7 +140,7 @@ class DaemonPool:
             del job, value, error
 
     def _finish(self, job: Job) -> bool:
-        """Whether the thread that did `job` stays; it counts as idle before anybody hears of the result."""
+        """Whether the thread that did `job` stays; it counts as idle before the result is delivered."""
         with self._lock:
             job.done = True
             if job.begun and job.given_up:
@@ -181,7 +181,7 @@ class DaemonExecutor(ThreadPoolExecutor):
 def deliver(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], value: Any, error: BaseException | None
 ) -> None:
-    """Settle `future` of `loop` from another thread; too late is no error."""
+    """Set the result of a `future` of `loop` from another thread; does nothing when it is done already."""
     try:
         loop.call_soon_threadsafe(_settle, future, value, error)
     except RuntimeError:
@@ -198,7 +198,7 @@ def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None
 
 
 def _raisable(error: BaseException) -> Exception:
-    """`error`, unless raising it would end or cancel those who wait: then an error that says what was raised."""
+    """`error`, or an error that names it, if raising it would end or cancel the task that waits."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"The code raised {type(error).__name__}: {error}")
@@ -207,11 +207,11 @@ def _raisable(error: BaseException) -> Exception:
 
 
 def _nothing() -> None:
-    """What wakes a thread that is to end."""
+    """A job that wakes a thread which is to end."""
 
 
 def _drop(value: Any, error: BaseException | None) -> None:
-    """Deliver to nobody."""
+    """Drop the result."""
 
 
 def describe(call: Callable[..., Any]) -> str:

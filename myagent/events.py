@@ -1,7 +1,7 @@
-"""What a run reports while it goes on. `react.run` yields these; whoever drives it stores and shows them.
+"""The events of a run, which `react.run` yields; its driver stores and shows them.
 
-When the generator is resumed after it yielded an event, the driver has taken note of it: the loop relies on this to
-run a tool only after its call is on record.
+The driver resumes the generator when it has handled an event. The loop relies on this: a tool runs only after its call
+is stored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from myagent.llm import Usage
 from myagent.messages import Message
-from myagent.protocol.vocabulary import Finish, ToolStatus
+from myagent.protocol.server_base import Finish, ToolStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReset:
-    """What was shown of this step is void, it is asked again."""
+    """The text of this step so far is void; the model is asked again."""
 
     step: int
     reason: str
@@ -48,9 +48,9 @@ class StepReset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistorySummarized:
-    """From now on `text` stands for the first `count` messages of the history, and for what was summarised before.
+    """A summary, `text`, that replaces the first `count` messages of the history and the summary before it.
 
-    The history that later events of this run mean begins behind these messages. `usage` is the run's so far.
+    For later events of the run the history begins after these messages. `usage` is what the run has spent so far.
     """
 
     count: int
@@ -60,10 +60,10 @@ class HistorySummarized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedCall:
-    """One tool call of a reply.
+    """One tool call of a reply; `index` counts from 0 within the reply.
 
     `arguments` are the parsed ones (empty when the model's JSON could not be parsed). `waits` is true when the call
-    does not begin at once, because a person has to confirm it first or because it cannot run at all.
+    does not begin at once, because the user has to confirm it first or because it cannot run at all.
     """
 
     index: int
@@ -76,7 +76,7 @@ class RequestedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReplied:
-    """The model asks for tools. Calls that do not wait begin when the generator is resumed."""
+    """A reply that calls tools. Calls that do not wait begin when the generator is resumed."""
 
     step: int
     message: Message
@@ -94,7 +94,7 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolProgress:
-    """What a running tool says of how far it is; `percent` from 0 to 100."""
+    """The progress of a running tool; `percent` is from 0 to 100."""
 
     call: RequestedCall
     text: str
@@ -103,9 +103,10 @@ class ToolProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished:
-    """The result of a call: `output` for people and log, `message` for the model.
+    """The result of a call: `output` is for people and for storage, `message` for the model.
 
-    `state` is the session's state as the tool left it, or None when the tool did not run.
+    `truncated` says that `output` is not all of it. `state` is the session's state to store, None when the call did not
+    change it.
     """
 
     step: int

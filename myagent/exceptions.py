@@ -15,7 +15,7 @@ MyAgentError
 │   │   ├── LLMRejected       the endpoint refuses the request
 │   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
 │   │   └── ContextOverflow   the history is longer than the model's window
-│   └── RunCancelled          the host ended the run
+│   └── RunCancelled          the host has ended the run
 └── StreamCut                 a model stream ended early; asked again by the loop
 """
 
@@ -27,7 +27,7 @@ from typing import Any
 
 
 class MyAgentError(Exception):
-    """Base of everything raised here on purpose. Do not raise it directly.
+    """Base class of all exceptions of this library. Do not raise it directly.
 
     `code` is a stable snake_case word for programs; `str(error)` is a sentence for people.
     """
@@ -42,27 +42,27 @@ class AgentDefinitionError(MyAgentError):
 
 
 class ToolError(MyAgentError):
-    """Base of what a tool raises to tell the model something. Do not raise it directly."""
+    """Base class of what a tool raises to tell the model something. Do not raise it directly."""
 
     code = "tool_error"
 
 
 class RetryTool(ToolError):
-    """Raised by a tool: the call was wrong, the message tells the model how to do it right."""
+    """Raised by a tool whose call was wrong. The message tells the model how to call it correctly."""
 
     code = "tool_retry"
 
 
 class ToolFailed(ToolError):
-    """Raised by a tool: it cannot be done; the message reaches the model and the user as it is."""
+    """Raised by a tool that cannot do what it was asked. The message is shown to the model and to the user."""
 
     code = "tool_failed"
 
 
 class RunError(MyAgentError):
-    """Ends a run; its words are shown to the user, so they hold no secret and no traceback.
+    """Ends a run. Its text is shown to the user, so it contains no secret and no traceback.
 
-    `details` go into the metadata of `agent.error`.
+    `details` are added to the metadata of `agent.error`.
     """
 
     code = "run_failed"
@@ -82,7 +82,7 @@ class LLMNotConfigured(LLMError):
 
 
 class LLMNotAllowed(LLMError):
-    """A test was about to ask a real model, and nobody said that it may."""
+    """A test was about to ask a real model without being allowed to."""
 
     code = "llm_not_allowed"
 
@@ -124,12 +124,12 @@ class ContextOverflow(LLMError):
 
 
 class RunCancelled(RunError):
-    """Raised by a host inside a run that is over: stop, and report nothing more."""
+    """Raised by a host in a run that has ended already: stop, and report nothing more."""
 
     code = "cancelled"
 
 
 class StreamCut(MyAgentError):
-    """The model's stream ended before the model said that it was done. Nothing of it may pass for the answer."""
+    """The model's stream ended before the model had finished. What was streamed is not the answer."""
 
     code = "stream_cut"

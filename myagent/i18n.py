@@ -1,4 +1,4 @@
-"""Words for people in the server's language. English is the source; `myagent/locale` holds the rest.
+"""Translation of texts for people into the server's language. English is the source; `myagent/locale` has the others.
 
 The library must not need Django, so this is the standard library's gettext; Django reads the same catalogue through
 `LOCALE_PATHS`.
@@ -22,7 +22,7 @@ _language: str | None = None
 
 
 def find_language(name: str) -> str | None:
-    """Which of `LANGUAGES` a name means, such as zh, zh-CN, zh_CN.UTF-8 or en-US; None when we do not have it."""
+    """The one of `LANGUAGES` that a name such as zh, zh-CN, zh_CN.UTF-8 or en-US means; None if there is none."""
     main, *rest = re.split("[.@]", name)[0].strip().lower().replace("_", "-").split("-")
     if main == "zh" and _TRADITIONAL.isdisjoint(rest):
         return "zh-hans"
@@ -43,7 +43,7 @@ def use_language(name: str) -> str:
 
 
 def language() -> str:
-    """The language of this process: the one that was chosen, else, for agents that nobody serves, the one that
+    """The language of this process: the one that was chosen, else, for agents without a server, the one that
     `MYAGENT_LANGUAGE` names.
     """
     global _language
@@ -65,15 +65,10 @@ def gettext(message: str) -> str:
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
-    """One of the two in this process's language, as `count` wants it."""
+    """The form for `count`, in the language of this process."""
     return _catalogue(language()).ngettext(singular, plural, count)
 
 
 def gettext_noop(message: str) -> str:
     """`message` as it is: marks a text for the catalogue that is looked up elsewhere."""
     return message
-
-
-def ngettext_noop(singular: str, plural: str) -> tuple[str, str]:
-    """The same for a text that depends on a number."""
-    return singular, plural

@@ -1,4 +1,4 @@
-"""What the model reads: the messages of a conversation, in the shape of OpenAI's Chat Completions."""
+"""`Message`: what the model reads and writes, in the shape of OpenAI's Chat Completions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Content = str | Sequence[ContentPart]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call the model asked for; `arguments` is the JSON text exactly as the model wrote it."""
+    """A tool call of the model; `arguments` is the JSON text exactly as the model wrote it."""
 
     id: str
     name: str
@@ -22,16 +22,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of the history.
-
-    `content` is text, or a list of OpenAI content parts (`text`, `image_url`) for a user's message. `tool_calls` is
-    set on an assistant's message that calls tools, `tool_call_id` on the tool message that answers one of them.
-    """
+    """One message of a conversation; immutable."""
 
     role: Role
+    """`"system"`, `"user"`, `"assistant"` or `"tool"`."""
     content: Content = ""
+    """Text, or for a user's message a list of OpenAI content parts (`text`, `image_url`)."""
     tool_calls: tuple[ToolCall, ...] = ()
+    """The calls of an assistant's message."""
     tool_call_id: str | None = None
+    """The id of the call that a tool message answers."""
 
     @classmethod
     def system(cls, content: str) -> Self:
@@ -57,7 +57,7 @@ class Message:
         return "\n".join(part["text"] for part in self.content if part.get("type") == "text")
 
     def to_openai(self) -> dict[str, Any]:
-        """This message as a Chat Completions request has it."""
+        """This message as in a Chat Completions request."""
         content = self.content if isinstance(self.content, str) else list(self.content)
         wire: dict[str, Any] = {"role": self.role, "content": content}
         if self.tool_calls:

@@ -1,58 +1,85 @@
-"""What a tool may know and ask of the run that it works for."""
+"""`RunContext`: what a tool can read and do in the run that called it."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from myagent.pending_answer import PendingAnswer
+
+
+class CallLink(Protocol):
+    """How a `RunContext` reaches the loop that runs the tool call. All methods may be called from any thread."""
+
+    def report(self, text: str, percent: float | None) -> None:
+        """Report progress to the user."""
+        ...
+
+    def ask(self, question: str) -> concurrent.futures.Future[bool]:
+        """Ask the user a yes-or-no question. Raises `RuntimeError`, in the future, when the call does not run."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
 class RunContext:
-    """What a tool may know and do of its run. A parameter of this type receives it; so does `current_run()`.
+    """The run that a tool call belongs to. A parameter of this type receives it; `current_run()` returns it.
 
-    `state` is a dict that is stored with the session (JSON values only). `user` is the user's name, None when
-    anonymous. All methods may be called from the tool's own thread.
+    All methods may be called from the tool's own thread.
     """
 
     session_id: str
+    """The session; `"local"` in `Agent.arun`."""
     run_id: str
+    """The run, which answers one message of the user."""
     agent: str
+    """The name of the agent."""
     user: str | None = None
+    """The name of the user, None when anonymous."""
     state: dict[str, Any] = field(default_factory=dict)
+    """JSON values that are stored with the session and kept between calls. A tool changes them in place."""
     call_id: str = ""
-    _loop: asyncio.AbstractEventLoop | None = None
-    _report: Callable[[str, float | None], None] | None = None
-    _ask: Callable[[str], Coroutine[Any, Any, bool]] | None = None
+    """The id that the model gave the call."""
+    _link: CallLink | None = None
+    _unasked: set[PendingAnswer] = field(default_factory=set)
 
     def progress(self, text: str, percent: float | None = None) -> None:
-        """Show the user how far the tool is; `percent` from 0 to 100."""
-        if self._loop is not None and self._report is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._report, text, percent)
+        """Report progress to the user; `percent` is from 0 to 100. Does nothing when the call is over."""
+        if self._link is not None:
+            self._link.report(text, percent)
 
-    async def confirm(self, question: str) -> bool:
-        """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile."""
-        return await asyncio.wrap_future(self._question(question))
+    def confirm(self, question: str) -> PendingAnswer:
+        """Ask the user a yes-or-no question from an `async def` tool; the tool's time limit stands still meanwhile.
+
+        Await what it returns; the call of a tool that does not do so fails.
+        """
+        answer = PendingAnswer(question, self._wait_for)
+        self._unasked.add(answer)
+        return answer
 
     def confirm_sync(self, question: str) -> bool:
         """The same from a plain `def` tool."""
         return self._question(question).result()
 
+    async def _wait_for(self, answer: PendingAnswer) -> bool:
+        self._unasked.discard(answer)
+        return await asyncio.wrap_future(self._question(answer.question))
+
     def _question(self, question: str) -> concurrent.futures.Future[bool]:
-        if self._loop is None or self._ask is None:
+        if self._link is None:
             raise RuntimeError("confirm() works only inside a tool call of a run.")
-        return asyncio.run_coroutine_threadsafe(self._ask(question), self._loop)
+        return self._link.ask(question)
 
 
 _current: ContextVar[RunContext] = ContextVar("myagent_run")
 
 
 def current_run() -> RunContext:
-    """The run that this tool code works for. Raises `LookupError` outside a tool call."""
+    """The `RunContext` of the tool call that this code belongs to. Raises `LookupError` outside of one."""
     try:
         return _current.get()
     except LookupError:
@@ -61,11 +88,11 @@ def current_run() -> RunContext:
 
 @contextmanager
 def serving(context: RunContext) -> Iterator[None]:
-    """`current_run()` is `context` in here."""
+    """Within the block, `current_run()` returns `context`."""
     token = _current.set(context)
     try:
         yield
     finally:
-        # A coroutine that is thrown away unfinished is closed in whatever context the collector runs.
+        # The garbage collector closes an unfinished coroutine in another context than its own.
         with suppress(ValueError):
             _current.reset(token)

@@ -1,4 +1,4 @@
-"""Text as it can be stored, sent and shown."""
+"""Cleans and shortens text, so that it can be stored, sent and shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PIECE = re.compile(r"[\x00-\x7f]{1,8}|[^\x00-\x7f]{1,3}")
 
 
 def clean(text: str) -> str:
-    """`text` with U+FFFD for U+0000 and lone surrogates, which PostgreSQL and UTF-8 cannot hold."""
+    """`text` with U+FFFD for U+0000 and lone surrogates, which PostgreSQL and UTF-8 cannot represent."""
     if "\x00" not in text:
         if text.isascii():
             return text
@@ -67,5 +67,5 @@ def pieces(text: str) -> list[str]:
 
 
 def short_id(identifier: object) -> str:
-    """The beginning of an id as all lines of the log name it, so that one search finds them."""
+    """The beginning of an id, as all log lines show it, so that one search finds them."""
     return str(identifier)[:_SHORT_ID]

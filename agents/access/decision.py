@@ -23,7 +23,7 @@ from agents.access.sso import JWTRefused
 from agents.addresses import is_loopback, parse_address, split_host, split_origin
 from agents.conf import Config
 from agents.database.threads import in_thread
-from agents.models import TOKEN_PREFIX
+from agents.models.access_token import TOKEN_PREFIX
 
 logger = logging.getLogger("myagent.access")
 
@@ -69,7 +69,7 @@ class Grant:
         )
 
 
-class HandshakeRefused(Exception):
+class HandshakeForbidden(Exception):
     """Answer the handshake with HTTP 403: the `Host` or the `Origin` is foreign. `reason` is for the log only."""
 
     status = 403
@@ -94,7 +94,7 @@ class ConnectionRefused(Exception):
 
 
 async def authorize(scope: dict[str, Any], config: Config) -> Grant:
-    """Decide on a handshake. Raises `HandshakeRefused`, `ConnectionRefused`; both are logged with the cure."""
+    """Decide on a handshake. Raises `HandshakeForbidden`, `ConnectionRefused`; both are logged with the cure."""
     return await _decide(Handshake.from_scope(scope, config), config)
 
 
@@ -112,7 +112,7 @@ async def authorize_request(scope: dict[str, Any], config: Config) -> Grant:
 async def _decide(handshake: Handshake, config: Config) -> Grant:
     try:
         return await _authorize(handshake, config)
-    except (HandshakeRefused, ConnectionRefused) as refusal:
+    except (HandshakeForbidden, ConnectionRefused) as refusal:
         logger.warning("Refused a connection from %s to %r: %s", handshake.client, handshake.path, refusal.reason)
         raise
 
@@ -159,7 +159,7 @@ async def _local_grant() -> Grant:
 
 
 def check_host(handshake: Handshake, config: Config) -> None:
-    """Raise `HandshakeRefused` for a `Host` that is not a name of this server.
+    """Raise `HandshakeForbidden` for a `Host` that is not a name of this server.
 
     Without `ALLOWED_HOSTS` every literal address is one: names can be pointed at this machine by strangers, addresses
     cannot.
@@ -172,22 +172,22 @@ def check_host(handshake: Handshake, config: Config) -> None:
             return
         if not config.allowed_hosts and (is_loopback(name) or parse_address(name) is not None):
             return
-    raise HandshakeRefused(
+    raise HandshakeForbidden(
         "bad_host",
         f"the Host {handshake.host!r} is not a name of this server. If it is one, add it to ALLOWED_HOSTS.",
     )
 
 
 def check_origin(handshake: Handshake, config: Config) -> None:
-    """Raise `HandshakeRefused` for a page that is neither of this server nor of this machine nor allowed."""
+    """Raise `HandshakeForbidden` for a page that is neither of this server nor of this machine nor allowed."""
     if handshake.origin is None and handshake.fetch_site not in (None, *_OUR_SITES):
-        raise HandshakeRefused("bad_origin", "a page of another site may not ask without a token")
+        raise HandshakeForbidden("bad_origin", "a page of another site may not ask without a token")
     if handshake.origin is None or handshake.origin in config.allow_origins or is_same_origin(handshake):
         return
     host = split_host(handshake.host)
     if _has_loopback_origin(handshake) and host is not None and is_loopback(host[0]):
         return
-    raise HandshakeRefused(
+    raise HandshakeForbidden(
         "bad_origin",
         f"a page of {handshake.origin!r} may not connect without a token. To let it in, start the server with "
         f"--allow-origin {handshake.origin}",

@@ -33,7 +33,7 @@ from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost
 from myagent.messages import Message
 from myagent.run_context import RunContext
-from myagent.terminal.choices import Yes, read_choice
+from myagent.terminal.confirmation import Yes, read_choice
 from myagent.terminal.safe_text import plain, signature
 from myagent.text import shorten
 

@@ -1,4 +1,4 @@
-"""One line per request and per WebSocket connection, without what is secret."""
+"""The access log: one line per HTTP request and per WebSocket event, without secrets."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _WEBSOCKET_ACTIONS = {"connected": "WSCONNECT", "disconnected": "WSDISCONNECT", 
 
 
 class AccessLog:
-    """Writes NCSA-like lines to a stream; is called by daphne as its action logger.
+    """daphne's action logger; writes lines in a format like NCSA's to a stream.
 
-    Queries are left out, because they hold tokens; so are fragments, which a broken client may send.
+    Queries are left out, because they contain tokens; so are fragments, which only a broken client sends.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def __call__(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
-        """Write the line of an action; actions without a line are ignored."""
+        """Write the line of an action, if it has one."""
         if protocol == "http" and action == "complete":
             method = details["method"]
         elif protocol == "websocket" and action in _WEBSOCKET_ACTIONS:
@@ -33,6 +33,6 @@ class AccessLog:
 
 
 def _printable(text: str) -> str:
-    """`text` without query and fragment and without characters that could forge a line or steer a terminal."""
+    """`text` without query and fragment and without characters that could forge a line or control a terminal."""
     plain = text.partition("?")[0].partition("#")[0]
     return plain.encode("unicode_escape").decode("ascii").replace('"', '\\"')

@@ -1,6 +1,6 @@
-"""The server process: daphne with a lifespan, back-pressure both ways and an orderly end.
+"""The HTTP and WebSocket server: daphne with an ASGI lifespan, back-pressure both ways and a graceful shutdown.
 
-Importing this installs Twisted's asyncio reactor, so only the command that serves may do it.
+Importing this installs Twisted's asyncio reactor, so only a process that serves may import it.
 """
 
 from __future__ import annotations
@@ -25,41 +25,43 @@ from twisted.logger import (
 )
 
 from agents.hosting.access_log import AccessLog
-from agents.hosting.asgi_lifespan import Application, Lifespan, Receive, Scope, Send, StartupFailed
-from agents.hosting.flow_control import HostingLimits, Message
+from agents.hosting.asgi_lifespan import Lifespan, StartupFailed
+from agents.hosting.asgi_types import Application, AsgiMessage, Receive, Scope, Send
+from agents.hosting.connection_host import HostingLimits
 from agents.hosting.http import AgentHTTPFactory, AgentRequest
-from agents.hosting.sockets import BACKLOG, bind, trouble
+from agents.hosting.sockets import BACKLOG, bind, describe_start_error
 from agents.hosting.stop_signals import StopSignals
-from agents.hosting.websocket import AgentWebSocket
-from agents.hosting.websocket_factory import websocket_factory
+from agents.hosting.websocket import AgentWebSocket, AgentWebSocketFactory
 
 logger = logging.getLogger("myagent.server")
 
 GRACE_SECONDS = 5
-"""Seconds that applications have to end once the server stops."""
+"""Seconds that applications have to end when the server stops."""
 GONE_SECONDS = 10
-"""Seconds that an application has to end once its client is gone."""
+"""Seconds that an application has to end when its client is gone."""
 CANCEL_SECONDS = 2
+"""Seconds that the remaining tasks have to end when the process ends and they are cancelled."""
 SERVER_NAME = "MyAgent"
 
-_Client = AgentWebSocket | AgentRequest
+_Connection = AgentWebSocket | AgentRequest
 
 
 @dataclass(slots=True)
-class _Connection:
-    """A client and the application that serves it."""
+class _ApplicationInstance:
+    """One call of the application, for one connection (ASGI's term)."""
 
     task: asyncio.Future[None] | None = None
-    gone_at: float | None = None
-    was_killed: bool = False
+    """None before it is started and once it has ended."""
+    client_left_at: float | None = None
+    was_cancelled: bool = False
 
 
-class AgentServer(daphne.server.Server):
+class DaphneServer(daphne.server.Server):
     """Serves one ASGI application. `run()` blocks the main thread until a signal or `stop()`; it works once a process.
 
-    SIGINT and SIGTERM stop it in order: no new connections, then the application's lifespan shutdown (its work may go
-    on for `drain_seconds`, and open connections are served meanwhile), then every WebSocket is closed with 1012. A
-    second signal ends the process at once with exit code 130 (SIGINT) or 143 (SIGTERM).
+    SIGINT and SIGTERM shut it down gracefully: it accepts no new connections; the application's lifespan shutdown lets
+    active work finish for up to `drain_seconds`, while open connections are still served; then every WebSocket is
+    closed with 1012. A second signal ends the process at once with exit code 130 (SIGINT) or 143 (SIGTERM).
     """
 
     failure: str | None
@@ -75,10 +77,10 @@ class AgentServer(daphne.server.Server):
         on_listening: Callable[[list[tuple[str, int]]], Awaitable[None]] | None = None,
         access_log: TextIO | None = None,
     ) -> None:
-        """`on_listening` is called once with all addresses when connections are accepted; port 0 is a free one."""
+        """`on_listening` is called once, with all addresses, when connections are accepted; port 0 is a free one."""
         super().__init__(
             application,
-            # Not used, `bind` does more; but daphne ends the process when there is none.
+            # Not used, as `bind` does more; but daphne ends the process when there are none.
             endpoints=[f"tcp:{port}"],
             action_logger=AccessLog(access_log) if access_log else None,
             websocket_timeout=-1,
@@ -90,7 +92,7 @@ class AgentServer(daphne.server.Server):
         self.limits = config
         self.loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
         self.lifespan = Lifespan(application)
-        self.connections: dict[_Client, _Connection] = {}
+        self.connections: dict[_Connection, _ApplicationInstance] = {}
         self._address = host, port
         self._on_listening = on_listening
         self._log_streams = [access_log] if access_log else []
@@ -101,11 +103,11 @@ class AgentServer(daphne.server.Server):
     # --- running
 
     def run(self) -> None:
-        """Serve until stopped. Afterwards `failure` tells whether it could start; raises what was nobody's fault."""
+        """Serve until stopped. Afterwards `failure` says why it could not start, if so; raises unexpected errors."""
         asyncio.set_event_loop(self.loop)
         _send_twisted_errors_to_logging()
         self.http_factory = AgentHTTPFactory(self)
-        self.ws_factory = websocket_factory(self)
+        self.ws_factory = AgentWebSocketFactory(self)
         with StopSignals(self.stop, *self._log_streams):
             reactor.callWhenRunning(self._start)
             reactor.run(installSignalHandlers=False)
@@ -114,7 +116,7 @@ class AgentServer(daphne.server.Server):
             self._main_task.result()
 
     def stop(self) -> None:
-        """Stop in order, as a first signal does. May be called from any thread, before `run()` too."""
+        """Shut down gracefully, as a first signal does. May be called from any thread, also before `run()`."""
         self.loop.call_soon_threadsafe(self._stopping.set)
 
     def _start(self) -> None:
@@ -123,8 +125,8 @@ class AgentServer(daphne.server.Server):
     async def _main(self) -> None:
         try:
             with contextlib.ExitStack() as stack:
-                # Bound before the application starts, so that a taken port costs nothing, and nothing is taken over
-                # from a server that runs.
+                # Bound before the application starts: with a taken port it must not take over the work of the server
+                # that is running there.
                 sockets = bind(*self._address)
                 for sock in sockets:
                     stack.callback(sock.close)
@@ -132,7 +134,7 @@ class AgentServer(daphne.server.Server):
         except (OSError, OverflowError, StartupFailed) as error:
             if self._ports:
                 raise
-            self.failure = trouble(error, *self._address)
+            self.failure = describe_start_error(error, *self._address)
         finally:
             await _cancel_leftovers()
             reactor.stop()
@@ -140,13 +142,13 @@ class AgentServer(daphne.server.Server):
     async def _serve(self, sockets: list[socket.socket]) -> None:
         if not await self._startup():
             return
-        watch = self.loop.create_task(self._watch(), name="watch")
+        timeouts = self.loop.create_task(self._check_timeouts(), name="timeouts")
         try:
             await self._listen(sockets)
             await self._stopping.wait()
         finally:
             await self._shut_down()
-            watch.cancel()
+            timeouts.cancel()
 
     async def _startup(self) -> bool:
         """Start the application; False when the server was stopped meanwhile. Raises `StartupFailed`."""
@@ -167,7 +169,7 @@ class AgentServer(daphne.server.Server):
             sock.listen(BACKLOG)
         for sock in sockets:
             self._ports.append(reactor.adoptStreamPort(sock.fileno(), sock.family, self.http_factory))
-            sock.close()  # Twisted has made a copy; any that stays open goes on listening
+            sock.close()  # Twisted has made a copy; a socket left open would keep listening
         for host, port in addresses:
             logger.info("Listening on %s, port %d.", host, port)
         if self._on_listening:
@@ -181,16 +183,16 @@ class AgentServer(daphne.server.Server):
         await asyncio.gather(*(port.stopListening().asFuture(self.loop) for port in self._ports))
         await self.lifespan.shutdown(self.limits.drain_seconds + GRACE_SECONDS)
         self.is_closing = True
-        for client in list(self.connections):
-            if isinstance(client, AgentWebSocket):
-                client.restart()
+        for connection in list(self.connections):
+            if isinstance(connection, AgentWebSocket):
+                connection.restart()
         await self._applications_ended(AgentWebSocket, GRACE_SECONDS)
         rest = began + self.limits.drain_seconds + GRACE_SECONDS - self.loop.time()
         await self._applications_ended(AgentRequest, max(rest, 0))
 
-    async def _applications_ended(self, kind: type[_Client], seconds: float) -> None:
-        """Wait for the applications of clients of one kind; those that need longer are cancelled in the end."""
-        tasks = [it.task for client, it in self.connections.items() if it.task and isinstance(client, kind)]
+    async def _applications_ended(self, kind: type[_Connection], seconds: float) -> None:
+        """Wait for the applications of connections of one kind; those that need longer are cancelled by `_main`."""
+        tasks = [it.task for connection, it in self.connections.items() if it.task and isinstance(connection, kind)]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=seconds)
             if late:
@@ -198,24 +200,24 @@ class AgentServer(daphne.server.Server):
 
     # --- connections
 
-    def protocol_connected(self, protocol: _Client) -> None:
-        """A request, or a WebSocket's handshake, has begun."""
-        self.connections[protocol] = _Connection()
+    def protocol_connected(self, protocol: _Connection) -> None:
+        """An HTTP request or the handshake of a WebSocket has begun."""
+        self.connections[protocol] = _ApplicationInstance()
 
-    def protocol_disconnected(self, protocol: _Client) -> None:
+    def protocol_disconnected(self, protocol: _Connection) -> None:
         """The client is gone or has been served; its application should end. May be called more than once."""
-        connection = self.connections.get(protocol)
-        if connection is None:
+        instance = self.connections.get(protocol)
+        if instance is None:
             return
-        if connection.task is None:
+        if instance.task is None:
             del self.connections[protocol]
-        elif connection.gone_at is None:
-            connection.gone_at = self.loop.time()
+        elif instance.client_left_at is None:
+            instance.client_left_at = self.loop.time()
 
-    def create_application(self, protocol: _Client, scope: Scope) -> Any:
-        """Start the application for a client; the queue of its messages, or None when the client has left."""
-        connection = self.connections.get(protocol)
-        if connection is None:
+    def create_application(self, protocol: _Connection, scope: Scope) -> Any:
+        """Start the application for a connection; returns its queue of messages, or None when the client has left."""
+        instance = self.connections.get(protocol)
+        if instance is None:
             return None
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["state"] = self.lifespan.state.copy()
@@ -226,56 +228,58 @@ class AgentServer(daphne.server.Server):
             queue, send = protocol.new_inbox(), protocol.send_asgi
         else:
             queue, send = asyncio.Queue(), partial(self.handle_reply, protocol)
-        connection.task = self.loop.create_task(self._call_application(scope, queue.get, send))
-        connection.task.add_done_callback(partial(self._application_ended, protocol, connection))
+        instance.task = self.loop.create_task(self._call_application(scope, queue.get, send))
+        instance.task.add_done_callback(partial(self._application_ended, protocol, instance))
         return queue
 
     async def _call_application(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.application(scope, receive, send)
 
-    def _application_ended(self, protocol: _Client, connection: _Connection, task: asyncio.Task[None]) -> None:
-        connection.task = None
+    def _application_ended(
+        self, protocol: _Connection, instance: _ApplicationInstance, task: asyncio.Task[None]
+    ) -> None:
+        instance.task = None
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error and not task.cancelled():
             logger.error("Exception in the application, serving %r.", protocol.path, exc_info=error)
-        if connection.gone_at is not None:
+        if instance.client_left_at is not None:
             self.connections.pop(protocol, None)
         elif error:
             protocol.handle_exception(error)
         else:
             protocol.application_returned()
 
-    async def handle_reply(self, protocol: AgentRequest, message: Message) -> None:
-        """ASGI's `send` for HTTP; quietly nothing when the client is gone."""
-        connection = self.connections.get(protocol)
-        if connection is not None and connection.gone_at is None:
+    async def handle_reply(self, protocol: AgentRequest, message: AsgiMessage) -> None:
+        """ASGI's `send` for HTTP; does nothing when the client is gone."""
+        instance = self.connections.get(protocol)
+        if instance is not None and instance.client_left_at is None:
             self.check_headers_type(message)
             protocol.handle_reply(message)
 
-    async def _watch(self) -> None:
-        """Look after timeouts, for ever."""
+    async def _check_timeouts(self) -> None:
+        """Check the timeouts of all connections about once a second, until cancelled."""
         interval = min(1.0, self.limits.stall_seconds / 4)
         while True:
             await asyncio.sleep(interval)
-            for client, connection in list(self.connections.items()):
+            for connection, instance in list(self.connections.items()):
                 try:
-                    client.check_timeouts()
+                    connection.check_timeouts()
                 except Exception:
                     logger.exception("Cannot check the timeouts of one connection.")
-                self._kill_lingering(connection)
+                self._cancel_if_abandoned(instance)
 
-    def _kill_lingering(self, connection: _Connection) -> None:
-        if connection.task is None or connection.gone_at is None or connection.was_killed:
+    def _cancel_if_abandoned(self, instance: _ApplicationInstance) -> None:
+        if instance.task is None or instance.client_left_at is None or instance.was_cancelled:
             return
-        if self.loop.time() - connection.gone_at > self.application_close_timeout:
-            connection.was_killed = True
-            connection.task.cancel()
+        if self.loop.time() - instance.client_left_at > self.application_close_timeout:
+            instance.was_cancelled = True
+            instance.task.cancel()
             seconds = self.application_close_timeout
-            logger.warning("An application went on for %g s without its client; cancelled.", seconds)
+            logger.warning("An application was still active %g s after its client had left; cancelled.", seconds)
 
 
 async def _cancel_leftovers() -> None:
-    """Cancel every other task of this loop and give it a moment to end."""
+    """Cancel all other tasks of this loop and wait a moment for their end."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -286,7 +290,7 @@ async def _cancel_leftovers() -> None:
 
 
 def _send_twisted_errors_to_logging() -> None:
-    """Without this, Twisted prints everything or drops everything; below errors its lines may hold queries."""
+    """Log Twisted's errors, and nothing below: such lines may contain queries. By default it prints or drops all."""
     errors = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
     observer = FilteringLogObserver(STDLibLogObserver("twisted"), [errors])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)

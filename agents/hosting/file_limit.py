@@ -1,4 +1,4 @@
-"""How many files this process may have open; every connection is one."""
+"""The limit of open files of this process; every connection is one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 logger = logging.getLogger("myagent.server")
 
 OWN_FILES = 1_000
-"""Beside the clients' connections: those to models and databases, and the files themselves."""
+"""Files beside the clients' connections: connections to models and databases, and real files."""
 _INFINITE = sys.maxsize
 
 
 def allow_connections(count: int) -> None:
-    """Raise the limit of open files so far that `count` clients may be connected; say so where that is not allowed."""
+    """Raise the limit of open files for `count` clients; log a warning when the hard limit is lower."""
     soft, hard = (_INFINITE if limit == resource.RLIM_INFINITY else limit for limit in _limits())
     wanted = count + OWN_FILES
     allowed = max(soft, min(wanted, hard))

@@ -1,4 +1,4 @@
-"""HTTP requests as daphne serves them, with what it leaves open closed."""
+"""HTTP requests as daphne serves them, hardened: limited bodies, one Host, no path prefix chosen by clients."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 class AgentRequest(WebRequest):
-    """One HTTP request, which may turn out to be a WebSocket's handshake."""
+    """One HTTP request, which may turn out to be the handshake of a WebSocket."""
 
     error_template = WebRequest.error_template.replace("Daphne", "MyAgent")
     channel: Any
     body_bytes = 0
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Take a piece of the body, which Twisted spools to the disk however long it is."""
+        """Take a piece of the body. Twisted itself has no limit and spools long bodies to the disk."""
         self.body_bytes += len(data)
         if self.body_bytes <= MAX_BODY_BYTES:
             super().handleContentChunk(data)
@@ -34,20 +34,20 @@ class AgentRequest(WebRequest):
             self.channel.persistent = False
             self.basic_error(400, b"Bad Request", "More than one Host header")
             return None
-        # daphne would believe any client that names the path which the application is mounted at.
+        # daphne would let any client choose the path at which the application is mounted.
         self.requestHeaders.removeHeader(b"daphne-root-path")
         result = super().process()
         if self.transport is None:
-            self._release()
+            self._detach_from_channel()
         return result
 
-    def _release(self) -> None:
-        """Part from the HTTP channel after an upgrade: the circle of the two would stay until the next collection."""
+    def _detach_from_channel(self) -> None:
+        """Break the reference cycle with the HTTP channel after an upgrade, so that both are freed at once."""
         self.channel.requests.clear()
         self.channel = None
 
     def handle_exception(self, exception: BaseException) -> None:
-        """Tell the client that the application failed: by a page, or by a torn connection once a response began."""
+        """Tell the client that the application failed: by an error page, or by an abort if a response has begun."""
         if self.finished or self.channel is None:
             return
         if self._response_started:
@@ -56,7 +56,7 @@ class AgentRequest(WebRequest):
             super().handle_exception(exception)
 
     def application_returned(self) -> None:
-        """The application has ended; without a whole response that is its fault."""
+        """The application has ended; without a complete response that is its error."""
         self.handle_exception(RuntimeError("The application returned without a complete response."))
 
 
@@ -70,4 +70,4 @@ class AgentHTTPFactory(HTTPFactory):
         return channel
 
     def log(self, request: object) -> None:
-        """Keep Twisted's own access log quiet: its lines hold queries, and queries hold tokens."""
+        """Do nothing: the lines of Twisted's own access log contain queries, and those contain tokens."""

@@ -1,4 +1,4 @@
-"""One server process from its database to its last connection; what `runagent` does once the agents are loaded."""
+"""The life of one server process: what `runagent` does once the agents are loaded."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LOGGER = "myagent"
 """The root of all our loggers; docs/operations.md lists them."""
 
 
-def log_everything() -> None:
-    """Let our own loggers tell all they know."""
+def enable_debug_logging() -> None:
+    """Set our own loggers to DEBUG."""
     configured: dict[str, Any] = settings.LOGGING
     loggers = configured.setdefault("loggers", {})
     logging.getLogger(LOGGER).setLevel(logging.DEBUG)
@@ -54,11 +54,11 @@ def prepare_database(registry: Registry) -> User:
     return user
 
 
-def _spare_the_collector() -> None:
-    """Keep the garbage collector from looking at what stays for good: modules, models, agents.
+def _tune_garbage_collector() -> None:
+    """Exclude from garbage collection what stays for good: modules, models, agents; and collect less often.
 
-    Measured at 50 sessions whose model answers at once: a third of the server's CPU time. Closed connections and ended
-    runs leave no cycles behind, so that looking less often costs no memory.
+    This saves a third of the server's CPU time, measured with 50 sessions whose model answers at once. Closed
+    connections and ended runs leave no reference cycles, so that it costs no memory.
     """
     gc.collect()
     gc.freeze()
@@ -74,11 +74,11 @@ def serve(
     user: User,
     watcher: SourceWatcher | None,
 ) -> tuple[str | None, int]:
-    """Serve until a signal or a changed file; returns why the start failed, if it did, and the port."""
-    # Twisted and the consumers take most of a second, which an error in an agent file need not wait for.
+    """Serve until a signal or a changed file; returns why the start failed, or None, and the port."""
+    # Importing Twisted and the consumers takes most of a second; an error in an agent file is reported before that.
     from channels.routing import get_default_application
 
-    from agents.hosting.daphne_server import AgentServer
+    from agents.hosting.daphne_server import DaphneServer
 
     real_port = port
 
@@ -86,20 +86,20 @@ def serve(
         with first_password(user) as password:
             show(Banner(config=config, registry=registry, host=host, port=real_port, token=token, password=password))
 
-    async def listening(addresses: list[tuple[str, int]]) -> None:
+    async def on_listening(addresses: list[tuple[str, int]]) -> None:
         nonlocal real_port
         real_port = addresses[0][1]
-        _spare_the_collector()
+        _tune_garbage_collector()
         await in_thread(announce)
 
     allow_connections(config.max_connections)
     token = issue_banner_token(user)
     connections.close_all()
-    server = AgentServer(
+    server = DaphneServer(
         get_default_application(),
         host=host,
         port=port,
-        on_listening=listening,
+        on_listening=on_listening,
         access_log=sys.stderr if config.debug else None,
         config=config,
     )
@@ -107,5 +107,5 @@ def serve(
         watcher.start(server.stop)
     server.run()
     if watcher is not None:
-        watcher.stop()  # what changes while the process ends must not start it again
+        watcher.stop()  # a change while the process ends must not restart it
     return server.failure, real_port

@@ -11,9 +11,9 @@ from myagent.i18n import gettext_noop
 
 BACKLOG = 1024
 _ATTEMPTS_AT_A_FREE_PORT = 10
-_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_ERRORS_OF_ABSENT_ADDRESSES = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
-_CURES = {
+_HINTS = {
     errno.EADDRINUSE: gettext_noop("Choose another port with --port, or stop the program that listens on %(port)s."),
     errno.EADDRNOTAVAIL: gettext_noop("%(host)s is no address of this machine. Use localhost, or 0.0.0.0 for all."),
     errno.EACCES: gettext_noop("Ports below 1024 are for the system. Choose another port with --port, such as 8080."),
@@ -24,7 +24,7 @@ _Address = tuple[socket.AddressFamily, str]
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Bound sockets for `host` that do not listen yet, all on one port; port 0 chooses a free one.
+    """Return bound sockets for `host` that do not listen yet, all on one port; port 0 chooses a free one.
 
     "localhost" is both 127.0.0.1 and ::1, because a browser may try either. Addresses that this machine lacks are left
     out unless none remains. Raises `OSError`.
@@ -34,17 +34,17 @@ def bind(host: str, port: int) -> list[socket.socket]:
         try:
             return _bind_all(addresses, port)
         except OSError as error:
-            # A port that is free in one family may be taken in the other.
+            # A port that is free for IPv4 may be taken for IPv6.
             last = attempt == _ATTEMPTS_AT_A_FREE_PORT - 1
             if port != 0 or last or error.errno != errno.EADDRINUSE:
                 raise
     raise AssertionError("unreachable")
 
 
-def trouble(error: Exception, host: str, port: int) -> str:
-    """What `bind` said, in the system's words, and on a second line what to do about it."""
-    cure = _UNKNOWN_NAME if isinstance(error, socket.gaierror) else _CURES.get(getattr(error, "errno", None) or 0)
-    return f"{error}\n   {_(cure) % {'host': host, 'port': port}}" if cure else str(error)
+def describe_start_error(error: Exception, host: str, port: int) -> str:
+    """The text of an error of `bind` or of the start-up, with a second line that says what to do, if that is known."""
+    hint = _UNKNOWN_NAME if isinstance(error, socket.gaierror) else _HINTS.get(getattr(error, "errno", None) or 0)
+    return f"{error}\n   {_(hint) % {'host': host, 'port': port}}" if hint else str(error)
 
 
 def _addresses(host: str) -> list[_Address]:
@@ -65,7 +65,7 @@ def _bind_all(addresses: list[_Address], port: int) -> list[socket.socket]:
             try:
                 sockets.append(_bind_one(address, port))
             except OSError as error:
-                if error.errno not in _ABSENT:
+                if error.errno not in _ERRORS_OF_ABSENT_ADDRESSES:
                     raise
                 absent = error
                 continue

@@ -1,70 +1,48 @@
-"""One WebSocket connection: daphne's protocol with flow control both ways, real close codes and a small footprint."""
+"""One WebSocket connection of an ASGI application, with back-pressure both ways, timeouts and real close codes."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
-from autobahn.util import encode_truncate
-from autobahn.websocket.protocol import TrafficStats
+from autobahn.websocket.protocol import WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny
-from daphne.ws_protocol import WebSocketProtocol
+from daphne.ws_protocol import WebSocketFactory
 
-from agents.hosting.flow_control import Inbox, Outbox
-
-if TYPE_CHECKING:
-    from agents.hosting.daphne_server import AgentServer
+from agents.hosting.asgi_types import AsgiMessage
+from agents.hosting.connection_host import ConnectionHost
+from agents.hosting.flow_control import Inbox
+from agents.hosting.keepalive import Keepalive, KeepaliveAction
+from agents.hosting.websocket_adapter import Phase, WebSocketAdapter
 
 logger = logging.getLogger("myagent.server")
 
-NORMAL, INTERNAL_ERROR, SERVICE_RESTART, NO_STATUS, STALLED = 1000, 1011, 1012, 1005, 4408
+NORMAL, INTERNAL_ERROR, SERVICE_RESTART, STALLED = 1000, 1011, 1012, 4408
 RESTARTING = 503, "Service restart"
 CLOSE_SECONDS = 5
 """Seconds that a client has to complete the closing handshake, or to take what was sent before it."""
 
 _TEXT, _BINARY = 0x81, 0x82
-_SENDABLE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
-# What only the handshake needs, or nothing at all; autobahn and daphne keep it as long as the connection.
-_DISPENSABLE = {
-    "application_deferred",
-    "clean_headers",
-    "protocol_to_accept",
-    "request",
-    "send_queue",
-    "trafficStats",
-    "utf8validator",
-    "websocket_extensions",
-    "websocket_extensions_in_use",
-    "websocket_protocols",
-    "_raw_query_string",
-    "_wskey",
-}
 
 
-class AgentWebSocket(WebSocketProtocol):
-    """A WebSocket whose application waits for the client with `send`, and whose client waits for the application."""
+class AgentWebSocket(WebSocketAdapter):
+    """A WebSocket whose application waits for the client in `send`, and whose client waits for the application."""
 
-    # autobahn copies every option into every connection; `websocket_factory` puts them on a class instead.
-    CONFIG_ATTRS = ()
-    trafficStats = TrafficStats()  # one for all: nobody reads it
+    keepalive: Keepalive
 
-    muted: bool
-    server: AgentServer
-    application_queue: Inbox
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_held = False
+        """True while the socket is not read, because the application has too much to handle."""
+        self._disconnect_was_reported = False
 
-    # --- opening
+    # --- the handshake
 
     def connectionMade(self) -> None:
-        """Take the transport over from Twisted's HTTP channel, which still paces it."""
-        self.server = self.factory.server_class
-        self._reading_held = self._pinged = False
-        self._assembly = bytearray()
-        self._heard_at = self.server.loop.time()
-        self.transport.unregisterProducer()
-        self.outbox = Outbox(self.transport, self.server.loop)
+        """The connection has been taken over from HTTP; the request of the handshake follows as data."""
         super().connectionMade()
+        self.keepalive = Keepalive(self.server.loop.time())
 
     def onConnect(self, request: Any) -> Any:
         """Start an application for a complete handshake; the result fires when it accepts or refuses."""
@@ -73,184 +51,154 @@ class AgentWebSocket(WebSocketProtocol):
         return super().onConnect(request)
 
     def new_inbox(self) -> Inbox:
-        """Where this connection's messages to the application go."""
-        return Inbox(self.server.limits, on_handled=self._read_on)
-
-    def onOpen(self) -> None:
-        """The handshake is done; forget what it needed."""
-        self._log_action("connected", status=101)
-        self._transport_details = None
-        kept = {name: value for name, value in self.__dict__.items() if name not in _DISPENSABLE}
-        self.__dict__ = {name: value for name, value in kept.items() if not name.startswith("http_")}
-
-    def _accept(self, message: Mapping[str, Any]) -> None:
-        subprotocol = message.get("subprotocol")
-        if subprotocol is not None and subprotocol not in self.websocket_protocols:
-            raise ValueError(f"The client did not offer the subprotocol {subprotocol!r}.")
-        headers: dict[str, list[str]] = {}
-        for name, value in message.get("headers", ()):
-            headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-        self.__dict__.pop("handshake_deferred").callback((subprotocol, headers))
+        """Make the queue of this connection's messages to the application."""
+        return Inbox(self.server.limits, on_handled=self._continue_reading)
 
     def deny(self, status: int, reason: str) -> None:
         """Answer the handshake with an HTTP error instead of accepting it."""
         self._log_action("rejected", status=status)
-        self.__dict__.pop("handshake_deferred").errback(ConnectionDeny(status, reason))
+        super().deny(status, reason)
+
+    def onOpen(self) -> None:
+        """The handshake is complete."""
+        self._log_action("connected", status=101)
+        super().onOpen()
 
     # --- sending
 
-    async def send_asgi(self, message: Mapping[str, Any]) -> None:
+    async def send_asgi(self, message: AsgiMessage) -> None:
         """ASGI's `send`: returns when there was room for the message, or quietly when the connection is gone."""
-        if self.state == self.STATE_CLOSED:
-            return
-        match message["type"]:
-            case "websocket.send":
-                await self._send_frame(message.get("text"), message.get("bytes"))
-            case "websocket.accept" if self.state == self.STATE_CONNECTING:
-                self._accept(message)
-            case "websocket.close" if self.state == self.STATE_CONNECTING:
+        match self.phase, message["type"]:
+            # First, because it is by far the most frequent.
+            case ((Phase.OPEN | Phase.CLOSING), "websocket.send"):
+                await self._send_message(message.get("text"), message.get("bytes"))
+            case Phase.CLOSED, _:
+                return
+            case Phase.DECIDING, "websocket.accept":
+                self.accept(message)
+            case Phase.DECIDING, "websocket.close":
                 self.deny(403, "Access denied")
-            case "websocket.close":
+            case Phase.DECIDING, "websocket.send":
+                raise ValueError("'websocket.send' cannot be sent now. Send 'websocket.accept' first.")
+            case ((Phase.OPEN | Phase.CLOSING), "websocket.close"):
                 self.close(message.get("code") or NORMAL, message.get("reason") or "")
-            case unexpected:
+            case _, unexpected:
                 raise ValueError(f"{unexpected!r} cannot be sent now.")
 
-    async def _send_frame(self, text: str | None, data: bytes | None) -> None:
-        if self.state == self.STATE_CONNECTING:
-            raise ValueError("'websocket.send' cannot be sent now. Send 'websocket.accept' first.")
+    async def _send_message(self, text: str | None, data: bytes | None) -> None:
         if text is not None and data is None:
             first_byte, payload = _TEXT, text.encode()
         elif data is not None and text is None:
             first_byte, payload = _BINARY, data
         else:
             raise ValueError("'websocket.send' needs either text or bytes.")
-        while self.state == self.STATE_OPEN:
-            if self.outbox.room.is_open:
-                self.outbox.write_frame(first_byte, payload)
+        while self.phase is Phase.OPEN:
+            if self.send_buffer.room.is_open:
+                self.send_buffer.write_frame(first_byte, payload)
                 return
-            await self.outbox.room.passed()
-
-    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Send bytes on behalf of autobahn: the handshake's answer and control frames."""
-        self.outbox.write(data)
+            await self.send_buffer.room.wait()
 
     # --- receiving
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes from the socket; any of them shows that the client lives."""
-        self._heard_at = self.server.loop.time()
-        self._pinged = False
+        """Take bytes from the socket."""
+        self.keepalive.heard(self.server.loop.time())
         self.data += data
         self.consumeData()
 
     def consumeData(self) -> None:
-        """Handle what has been received, frame by frame, up to the limits of the inbox."""
-        if self.state == self.STATE_CONNECTING:
+        """Parse what has been received, frame by frame, up to the limits of the inbox.
+
+        What arrives while the application is deciding waits: autobahn would take it for another handshake.
+        """
+        if self.phase is Phase.REQUESTING:
             self.processHandshake()
             return
-        while self.state == self.STATE_CLOSING or (self.state == self.STATE_OPEN and not self._hold_reading()):
-            if not self.processData():
-                return
+        while self._may_parse_frame() and self.processData():
+            pass
 
-    def _hold_reading(self) -> bool:
-        if not self._reading_held and self.application_queue.is_full:
-            self._reading_held = True
+    def _may_parse_frame(self) -> bool:
+        match self.phase:
+            case Phase.OPEN if self._inbox.is_full:
+                self._hold_reading()
+                return False
+            case Phase.OPEN | Phase.CLOSING:
+                return True
+        return False
+
+    @property
+    def _inbox(self) -> Inbox:
+        """The messages to the application; while it is deciding and while the connection is open there is one."""
+        assert self.application_queue is not None, self.phase
+        return self.application_queue
+
+    def _hold_reading(self) -> None:
+        if not self.is_held:
+            self.is_held = True
             self.transport.pauseProducing()
-        return self.application_queue.is_full
 
-    def _read_on(self) -> None:
-        """The application has handled a frame."""
-        if not self._reading_held:
+    def _continue_reading(self) -> None:
+        """Parse what is already here, then read the socket again; called when the application has handled a frame."""
+        if not self.is_held:
             return
         self.consumeData()
-        if self.state != self.STATE_OPEN or self.application_queue.is_roomy:
-            self._reading_held = False
-            self._heard_at = self.server.loop.time()  # its pongs waited with the rest
+        if self.phase is not Phase.OPEN or self._inbox.is_roomy:
+            self.is_held = False
+            self.keepalive.heard(self.server.loop.time())  # its pongs were not read either
             self.transport.resumeProducing()
 
-    def onMessageBegin(self, isBinary: bool) -> None:
-        """Start a message. One buffer: autobahn's lists grow without end on empty or tiny fragments."""
-        self.message_is_binary = isBinary
-        self.message_data_total_length = 0
-
-    def onMessageFrameData(self, payload: bytes) -> None:
-        """Add a piece of the message."""
-        if not self.failedByMe:
-            self._assembly += payload
-
-    def onMessageFrameEnd(self) -> None:
-        """Nothing: fragments are of no interest."""
-
-    def onMessageEnd(self) -> None:
-        """Queue the complete message for the application."""
-        data, self._assembly = self._assembly, bytearray()
-        if self.state != self.STATE_OPEN:
-            return
-        message: dict[str, Any] = {"type": "websocket.receive"}
-        if self.message_is_binary:
-            message["bytes"] = bytes(data)
-        else:
-            try:
-                message["text"] = data.decode()
-            except UnicodeDecodeError:
-                self._invalid_payload("The text is not UTF-8.")
-                return
-        self.application_queue.put_frame(message, len(data))
+    def message_received(self, message: AsgiMessage, size: int) -> None:
+        """Queue a message for the application."""
+        self._inbox.put_frame(message, size)
 
     def onPing(self, payload: bytes) -> None:
-        """Answer a ping, unless the answers to earlier ones still wait for the client to read."""
-        if self.outbox.room.is_open:
+        """Answer a ping, unless earlier answers are still waiting for the client to read them."""
+        if self.send_buffer.room.is_open:
             self.sendPong(payload)
 
-    # --- watching
+    # --- timeouts
 
     def check_timeouts(self) -> None:
-        """Called about once a second: cuts a client that does not read, pings a silent one, drops a dead one."""
+        """Called about once a second: cuts off a client that does not read, pings a silent one, drops a dead one."""
         now = self.server.loop.time()
-        if self.state == self.STATE_CONNECTING:
-            if now - self._heard_at > self.server.websocket_connect_timeout and hasattr(self, "handshake_deferred"):
-                self.deny(503, "Service unavailable")
-        elif self.state == self.STATE_OPEN:
-            if self.outbox.stalled_for(now) > self.server.limits.stall_seconds:
-                self._cut_stalled()
-            elif not (self.outbox.unsent or self._reading_held):  # else a ping or its answer would be stuck, too
-                self._check_silence(now)
+        match self.phase:
+            case Phase.DECIDING:
+                if self.keepalive.silence(now) > self.server.websocket_connect_timeout:
+                    self.deny(503, "Service unavailable")
+            case Phase.OPEN:
+                if self.send_buffer.stalled_for(now) > self.server.limits.stall_seconds:
+                    self._cut_off()
+                elif not (self.send_buffer.unsent or self.is_held):  # else a ping or its answer would not get through
+                    self._check_silence(now)
 
-    def _cut_stalled(self) -> None:
+    def _cut_off(self) -> None:
         logger.info("%r has read nothing for %g s and is cut off.", self, self.server.limits.stall_seconds)
         self.close(STALLED, "not reading")
-        self._tell_disconnected(STALLED, "not reading")
+        self._report_disconnect(STALLED, "not reading")
 
     def _check_silence(self, now: float) -> None:
-        silence = now - self._heard_at
-        if silence > self.server.ping_interval + self.server.ping_timeout:
-            self.wasNotCleanReason = "no pong"
-            self.dropConnection(abort=True)
-        elif silence > self.server.ping_interval and not self._pinged:
-            self._pinged = True
-            self.sendPing()
+        match self.keepalive.check(now, interval=self.server.ping_interval, timeout=self.server.ping_timeout):
+            case KeepaliveAction.PING:
+                self.sendPing()
+            case KeepaliveAction.DROP:
+                self.wasNotCleanReason = "no pong"
+                self.dropConnection(abort=True)
 
-    # --- closing
-
-    def close(self, code: int, reason: str = "") -> None:
-        """Begin the closing handshake; a client that does not complete it within `CLOSE_SECONDS` is dropped."""
-        if code not in _SENDABLE_CODES and not 3000 <= code <= 4999:
-            raise ValueError(f"{code} is not a close code that may be sent (RFC 6455, section 7.4).")
-        # autobahn's sendClose refuses 1001, 1011, 1012 and 1013, and its encoder members of a StrEnum.
-        self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(str(reason), 123), isReply=False)
+    # --- the end
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
-        """Send a close frame; whoever waits for room is released, and the client is read for its answer."""
+        """Send a close frame; waiting senders are released, and the socket is read for the client's answer."""
         super().sendCloseFrame(code, reasonUtf8, isReply)
-        self.outbox.room.open()
-        self._read_on()
+        self.send_buffer.room.open()
+        self._continue_reading()
 
     def end(self, code: int, reason: str, *, refusal: tuple[int, str]) -> None:
         """Close the connection, or refuse it by an HTTP status when it has not been accepted yet."""
-        if hasattr(self, "handshake_deferred"):
-            self.deny(*refusal)
-        elif self.state == self.STATE_OPEN:
-            self.close(code, reason)
+        match self.phase:
+            case Phase.DECIDING:
+                self.deny(*refusal)
+            case Phase.OPEN:
+                self.close(code, reason)
 
     def restart(self) -> None:
         """Tell the client that the server goes away and that it may come back."""
@@ -261,39 +209,56 @@ class AgentWebSocket(WebSocketProtocol):
         self.end(INTERNAL_ERROR, "internal error", refusal=(500, "Internal server error"))
 
     def application_returned(self) -> None:
-        """The application has ended; without a decision on the handshake that is its fault."""
+        """The application has ended; if it has not decided on the handshake, that is its error."""
         self.end(NORMAL, "", refusal=(500, "Internal server error"))
 
     def dropConnection(self, abort: bool = False) -> None:
         """End the TCP connection: orderly after a complete closing handshake, but never waiting for long."""
-        self.outbox.flush()
+        self.send_buffer.flush()
         if not abort or self.wasClean:
             abort = False
-            if self.outbox.unsent:
+            if self.send_buffer.unsent:
                 self.server.loop.call_later(CLOSE_SECONDS, self.transport.abortConnection)
         super().dropConnection(abort)
-        self.outbox.room.open()
+        self.send_buffer.room.open()
 
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """The TCP connection is gone."""
-        if self.closedByMe:
-            code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8", "replace")
-        elif wasClean and code is None:
-            code = NO_STATUS
-        self.outbox.room.open()
-        self._tell_disconnected(code, reason)
+    def connection_closed(self, code: int | None, reason: str) -> None:
+        """The TCP connection is gone: release waiting senders, and tell the application and the server."""
+        self.send_buffer.room.open()
+        self._report_disconnect(code, reason)
         self._log_action("disconnected", status=code)
         self.server.protocol_disconnected(self)
-        for name in ("handshake_deferred", "application_queue", "is_closed"):  # they point back here
-            self.__dict__.pop(name, None)
 
-    def _tell_disconnected(self, code: int | None, reason: str | None) -> None:
-        if not self.muted and hasattr(self, "application_queue"):
-            self.muted = True
-            self.application_queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason or ""})
+    def _report_disconnect(self, code: int | None, reason: str) -> None:
+        """Tell the application, once."""
+        if self.application_queue is not None and not self._disconnect_was_reported:
+            self._disconnect_was_reported = True
+            self.application_queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     def _log_action(self, action: str, status: int | None) -> None:
-        if hasattr(self, "client_addr"):
+        if self.path is not None:
             client = "{}:{}".format(*self.client_addr) if self.client_addr else None
             details = {"path": self.path.decode("ascii"), "client": client, "status": status}
             self.server.log_action("websocket", action, details)
+
+
+class AgentWebSocketFactory(WebSocketFactory):
+    """Makes the WebSockets of a server."""
+
+    def __init__(self, host: ConnectionHost) -> None:
+        super().__init__(host, server=host.server_name)
+        largest = host.limits.max_frame_bytes
+        self.setProtocolOptions(
+            allowNullOrigin=True,  # which origins may connect is decided by the application
+            autoPingTimeout=0,  # Keepalive does this: autobahn's second ping forgets the timer of the first
+            closeHandshakeTimeout=CLOSE_SECONDS,
+            failByDrop=False,  # with True a client sees 1006 where 1009, 1007 or 1002 is meant
+            maxFramePayloadSize=largest,
+            maxMessagePayloadSize=largest,
+            openHandshakeTimeout=0,  # check_timeouts() does this
+            utf8validateIncoming=False,  # onMessageEnd() decodes, which validates
+        )
+        # Left here, autobahn would copy them all into every connection (2.5 KiB each); it also finds them on a class.
+        options = {name: getattr(self, name) for name in WebSocketServerProtocol.CONFIG_ATTRS}
+        options = {name: staticmethod(value) if callable(value) else value for name, value in options.items()}
+        self.protocol = type(AgentWebSocket.__name__, (AgentWebSocket,), {**options, "CONFIG_ATTRS": ()})

@@ -78,6 +78,8 @@ class AgentFolders(MetaPathFinder):
 
     def modules(self) -> dict[str, Path]:
         """The modules that were imported from agents' folders, and their files."""
+        if not self._folders:
+            return {}  # the first agent of a start need not wait until the files of two thousand modules are resolved
         files = {name: module_file(module) for name, module in list(sys.modules.items())}
         return {
             name: file

@@ -13,7 +13,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from agents.conf import ConfigError, get_config
 from agents.database.migrate import bring_up_to_date
-from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, asked_language
 from myagent.i18n import gettext as _
 from myagent.i18n import use_language
@@ -32,10 +31,9 @@ class PlainCommand(BaseCommand):
     """Whether the command needs the tables; those of the embedded database are made when they are not there yet."""
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **{"formatter_class": HelpFormatter} | options)
-        for action in parser._actions:
-            if "--skip-checks" in action.option_strings:  # the one that Django adds without asking for the list above
-                action.help = argparse.SUPPRESS
+        parser = super().create_parser(prog_name, subcommand, **{"conflict_handler": "resolve"} | options)
+        # Django adds this one without asking for the list above.
+        parser.add_argument("--skip-checks", action="store_true", help=argparse.SUPPRESS)
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Where an `async def` tool runs: a daemon thread with an event loop, shared by the calls of an agent or not."""
+"""Where an `async def` tool runs: a daemon thread with an event loop, for all calls of an agent or for one."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _serving: contextvars.ContextVar[str] = contextvars.ContextVar("tool_of_loop")
 
 
 class Place(Protocol):
-    """Where a call is."""
+    """What currently holds a call: a `ToolLoop` or a `LoneCall`."""
 
     def give_up(self, call: AsyncCall) -> None:
-        """Cancel `call`, or see to it that it never begins; does not wait."""
+        """Cancel `call`, or prevent it from beginning; does not wait."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class AsyncCall:
-    """A call of an `async def` tool on its way; `future` belongs to the server's loop, which waits for it."""
+    """A pending or running call of an `async def` tool; `future` belongs to the server's loop, which awaits it."""
 
     tool: str
     code: Callable[[], Any]
@@ -46,7 +46,7 @@ class AsyncCall:
     given_up: bool = False
 
     async def run(self) -> Any:
-        """The tool's code; what it raises is for `future`."""
+        """Run the tool's code; what it raises is meant for `future`."""
         self.task = asyncio.current_task()
         # give_up() sets the flag and then looks for the task, so that one of the two always sees the other.
         if self.given_up:
@@ -55,7 +55,7 @@ class AsyncCall:
         return await value if inspect.isawaitable(value) else value
 
     def give_up(self) -> None:
-        """Stop it wherever it is, without waiting; called on the server's loop."""
+        """Cancel it wherever it is, without waiting; called on the server's loop."""
         self.given_up = True
         if self.place is not None:
             self.place.give_up(self)
@@ -63,14 +63,14 @@ class AsyncCall:
     def cancel_task(self) -> None:
         """Cancel its task from another thread."""
         if self.task is not None:
-            tell(self.task.get_loop(), self.task.cancel)
+            call_in_loop(self.task.get_loop(), self.task.cancel)
 
 
 class ToolLoop:
-    """Runs calls side by side on one loop.
+    """Runs calls concurrently on one loop.
 
-    Whoever pops a call from `_waiting`, this loop to begin it or the server to take it elsewhere, has it to itself:
-    popping from a dict is atomic. `on_begin` is called with the tool's name, in this loop's thread.
+    A call is owned by the thread that pops it from `_waiting` (popping from a dict is atomic): this loop's thread to
+    begin it, or the server's to move it elsewhere. `on_begin` is called with the tool's name, in this loop's thread.
     """
 
     def __init__(self, agent: str, pool: DaemonPool, *, on_begin: Callable[[str, ToolLoop], None]) -> None:
@@ -83,9 +83,9 @@ class ToolLoop:
         self._loop = asyncio.new_event_loop()
         self._loop.set_task_factory(self._make_task)
         self._loop.set_default_executor(DaemonExecutor(pool))
-        self.pulse = Pulse(partial(tell, self._loop), partial(asyncio.current_task, self._loop))
+        self.pulse = Pulse(partial(call_in_loop, self._loop), partial(asyncio.current_task, self._loop))
         self._ended: Callable[[], None] | None = None
-        self._thread = threading.Thread(target=self._live, name=f"tools of {agent}", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name=f"tools of {agent}", daemon=True)
         self._thread.start()
 
     @property
@@ -93,17 +93,17 @@ class ToolLoop:
         return bool(self._waiting or self._begun)
 
     def submit(self, call: AsyncCall) -> None:
-        """Begin `call` as soon as the loop gets to it."""
+        """Begin `call` as soon as the loop is free."""
         call.place = self
         self._waiting[call] = True
-        tell(self._loop, self._begin, call)
+        call_in_loop(self._loop, self._begin, call)
 
     def give_up(self, call: AsyncCall) -> None:
         if not self._waiting.pop(call, False):
             call.cancel_task()
 
     def take_waiting(self) -> list[AsyncCall]:
-        """Take the calls whose code has not begun away from this loop."""
+        """Remove and return the calls whose code has not begun."""
         taken = [call for call in list(self._waiting) if self._waiting.pop(call, False)]
         for call in taken:
             # A context cannot be entered twice, and this loop may still enter the one it knows.
@@ -116,20 +116,20 @@ class ToolLoop:
         return None if task is None else self._owners.get(task)
 
     def position(self) -> str:
-        """The files and lines where the thread is, innermost last."""
+        """The innermost files and lines of the thread's stack, innermost last."""
         frame = sys._current_frames().get(self._thread.ident or 0)
         return " > ".join(f"{place.filename}:{place.lineno}" for place in traceback.extract_stack(frame)[-3:])
 
     def stop(self, ended: Callable[[], None] | None = None) -> None:
-        """Cancel what runs and end the thread as soon as the code there lets it; `ended` is called then."""
+        """Cancel running calls and end the thread as soon as their code allows it; then call `ended`."""
         self._ended = ended
         self._stopping = True
-        tell(self._loop, self._loop.stop)
+        call_in_loop(self._loop, self._loop.stop)
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         task = asyncio.Task(coroutine, loop=loop, **options)
         context = options.get("context")
-        # A tool's own tasks run in copies of its context, and can block as well as the tool itself.
+        # A tool's own tasks run in copies of its context, and can block just as the tool itself can.
         if tool := _serving.get(None) if context is None else context.get(_serving):
             self._owners[task] = tool
         return task
@@ -149,18 +149,18 @@ class ToolLoop:
             value = error = None
             try:
                 value = await call.run()
-            except BaseException as raised:  # noqa: BLE001 - whatever it is, even SystemExit, belongs to who waits
+            except BaseException as raised:  # noqa: BLE001 - even SystemExit belongs to the caller that awaits the future
                 error = raised
             deliver(call.server, call.future, value, error)
             error = None  # its traceback holds this frame: a cycle
         del self._begun[call]
 
-    def _live(self) -> None:
+    def _run_thread(self) -> None:
         while not self._stopping:
             try:
                 self._loop.run_forever()
             except BaseException:
-                logger.exception("A task of a tool broke out of the tool loop of %r, which goes on.", self.agent)
+                logger.exception("A task of a tool stopped the tool loop of %r; the loop is restarted.", self.agent)
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.get_loop()  # leaving the runner cancels all tasks and closes the loop
@@ -170,12 +170,12 @@ class ToolLoop:
 
 
 class LoneCall:
-    """A call with a thread and a loop of its own, for tools that block."""
+    """A call on a thread and loop of its own, for tools that block."""
 
     def __init__(self, call: AsyncCall, pool: DaemonPool) -> None:
         self._call = call
         self._pool = pool
-        self._job = Job(self._live, partial(deliver, call.server, call.future), f"The tool {call.tool!r}")
+        self._job = Job(self._run_thread, partial(deliver, call.server, call.future), f"The tool {call.tool!r}")
         call.place = self
         pool.submit(self._job)
 
@@ -183,14 +183,14 @@ class LoneCall:
         self._pool.give_up(self._job)
         call.cancel_task()
 
-    def _live(self) -> Any:
+    def _run_thread(self) -> Any:
         with asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(DaemonExecutor(self._pool))
             return runner.run(self._call.run(), context=self._call.context)
 
 
-def tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., Any], *arguments: Any) -> None:
-    """Have `loop` call `callback`; a loop that is closed already is left alone."""
+def call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., Any], *arguments: Any) -> None:
+    """Have `loop` call `callback` from any thread; does nothing when the loop is closed."""
     try:
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:

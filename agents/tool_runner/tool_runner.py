@@ -1,4 +1,4 @@
-"""Runs the tools of all agents, never on the server's loop, and finds those that block where they should not."""
+"""Runs the tools of all agents, never on the server's event loop, and detects `async def` tools that block."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from myagent.tool.base_tool import BaseTool
 logger = logging.getLogger("myagent.tools")
 
 
-class ToolLoops:
+class ToolRunner:
     """One tool loop for each agent's `async def` tools, and daemon threads for its `def` tools.
 
-    Versions of an agent have nothing in common; an old one is ended when nothing uses it any more.
+    Versions of an agent share nothing; `end()` is called for an old one when no run uses it any more.
 
     A tool whose `async def` keeps its loop from answering for `stall_seconds` is reported to `on_blocking` (agent's
-    name, tool's name), and has a thread and loop for each call from then on. `threads` limits those of one agent.
+    name, tool's name), and each further call of it gets a thread and a loop of its own. `threads` limits the threads
+    of one agent.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class ToolLoops:
         self._threads = threads
         self._on_blocking = on_blocking
         self._agents: dict[tuple[str, int], AgentTools] = {}
-        self._watchdog = Watchdog(self._loops, stall_seconds, self._stuck)
+        self._watchdog = Watchdog(self._loops, stall_seconds, self._move_calls_away)
         self._closed = False
 
     async def execute(self, agent_name: str, tool: BaseTool, call: Callable[[], Any], *, version: int = 1) -> Any:
@@ -46,7 +47,7 @@ class ToolLoops:
         Cancelling this cancels the code and does not wait for it; a late result is dropped.
         """
         if self._closed:
-            raise RuntimeError("The tool loops are closed.")
+            raise RuntimeError("The tool runner is closed.")
         agent = self._agents.get((agent_name, version))
         if agent is None:
             agent = self._agents[agent_name, version] = AgentTools(agent_name, self._threads)
@@ -70,13 +71,13 @@ class ToolLoops:
         return frozenset(tool for agent in self._agents.values() if agent.name == agent_name for tool in agent.blocking)
 
     def end(self, agent_name: str, version: int) -> None:
-        """End the loops and threads of a version that no run uses any more; does not wait for code left behind."""
+        """End the loops and threads of a version that no run uses any more; does not wait for stuck code."""
         agent = self._agents.pop((agent_name, version), None)
         if agent is not None:
             agent.end()
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - it leaves code behind and does not raise
-        """Cancel all calls and end the loops; code that does not stop within `timeout` seconds is left behind."""
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - it abandons code and does not raise
+        """Cancel all calls and end the loops; code that does not stop within `timeout` seconds is abandoned."""
         if self._closed:
             return
         self._closed = True
@@ -96,7 +97,7 @@ class ToolLoops:
         for agent in self._agents.values():
             yield from agent.loops
 
-    def _stuck(self, loop: ToolLoop) -> None:
+    def _move_calls_away(self, loop: ToolLoop) -> None:
         agent = next(agent for agent in self._agents.values() if loop in agent.loops)
         tool = loop.running_tool()
         is_new = tool is not None and tool not in agent.blocking
@@ -111,7 +112,7 @@ class ToolLoops:
         logger.warning(
             "The tool %r of agent %r blocks the loop that the agent's `async def` tools share; it is at %s. Use "
             "`await asyncio.sleep()` and async clients, or write `def execute` instead of `async def execute`. "
-            "Until the agent is loaded anew, each call of it gets a thread of its own.",
+            "Until the agent is reloaded, each call of it gets a thread of its own.",
             tool or "(unknown)",
             agent.name,
             loop.position(),
@@ -126,8 +127,8 @@ class ToolLoops:
 class AgentTools:
     """The threads and loops of one agent.
 
-    There is one loop until it is found stuck. While it is, other calls go to another; afterwards each tool goes back
-    to the loop on which it was first run, its home, because clients that it keeps open belong to that loop.
+    There is one loop until it is found stuck. While it is stuck, new calls go to another one; afterwards each tool
+    returns to its home, the loop on which it first ran, because clients that it keeps open belong to that loop.
     """
 
     def __init__(self, name: str, threads: int) -> None:
@@ -139,7 +140,7 @@ class AgentTools:
         self._alone: set[AsyncCall] = set()
 
     def begin(self, call: AsyncCall) -> None:
-        """Run `call` on a loop that answers, or alone if its tool blocks."""
+        """Run `call` on a loop that answers, or on a thread and loop of its own if its tool is known to block."""
         if call.tool in self.blocking:
             self._alone.add(call)
             call.future.add_done_callback(lambda _: self._alone.discard(call))

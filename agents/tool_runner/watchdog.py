@@ -1,4 +1,4 @@
-"""Seeing from outside that a tool loop does not get on."""
+"""Detects from outside that the event loop of a tool is blocked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-LOOKS_PER_STALL = 5
+CHECKS_PER_STALL = 5
 
 
 class Watched(Protocol):
@@ -21,9 +21,9 @@ class Watched(Protocol):
 
 
 class Pulse:
-    """Whether one loop answers; looked at from the server's loop, answered in the loop's own thread.
+    """Whether one loop still answers pings; asked from the server's loop, answered in the loop's own thread.
 
-    `ping` has the loop call a function, `current` says which task's code runs there at this moment.
+    `ping` has the loop call a function, `current` returns the task whose code runs there at this moment.
     """
 
     def __init__(self, ping: Callable[[Callable[[], None]], None], current: Callable[[], Any]) -> None:
@@ -36,14 +36,14 @@ class Pulse:
 
     @property
     def stuck(self) -> bool:
-        """Whether it was found not to answer and still does not; it ends when the loop gets to the last ping."""
+        """True from the moment the loop misses its deadline until it answers the last ping."""
         return self._given_up and self._asked
 
-    def look(self, now: float, stall_seconds: float, *, excused: bool) -> bool:
-        """Whether the loop is found stuck by this look: it sat `stall_seconds` in one piece of code.
+    def detect_stall(self, now: float, stall_seconds: float, *, excused: bool) -> bool:
+        """Ping, unless a ping is pending; True once, when one task's code has kept the loop for `stall_seconds`.
 
-        A long turn of many short pieces does not count, as nobody could say which tool to blame. `excused` begins the
-        wait anew.
+        A long turn of the loop that consists of many short steps does not count, because no single tool is to blame.
+        `excused` restarts the measurement.
         """
         if self.stuck:
             return False
@@ -65,7 +65,7 @@ class Pulse:
 
 
 class Watchdog:
-    """Looks at all busy loops on a timer of the server's loop, and only while there are any."""
+    """Checks all busy loops on a timer of the server's loop; the timer runs only while there are any."""
 
     def __init__(self, loops: Callable[[], Iterable[Watched]], stall_seconds: float, on_stuck: Callable[[Any], None]):
         self._loops = loops
@@ -85,19 +85,19 @@ class Watchdog:
             self._timer = None
 
     def _schedule(self) -> None:
-        pause = self._stall / LOOKS_PER_STALL
+        pause = self._stall / CHECKS_PER_STALL
         self._due = time.monotonic() + pause
-        self._timer = asyncio.get_running_loop().call_later(pause, self._look)
+        self._timer = asyncio.get_running_loop().call_later(pause, self._check_busy_loops)
 
-    def _look(self) -> None:
+    def _check_busy_loops(self) -> None:
         self._timer = None
         now = time.monotonic()
-        # When the timer itself is late, the process stood still (a suspended machine, a held interpreter lock), and
+        # A late timer means that the whole process stood still (a suspended machine, a held interpreter lock), so that
         # the tools' loops could not answer either.
         excused = now - self._due > self._stall / 2
         busy = [loop for loop in self._loops() if loop.busy and not loop.pulse.stuck]
         for loop in busy:
-            if loop.pulse.look(now, self._stall, excused=excused):
+            if loop.pulse.detect_stall(now, self._stall, excused=excused):
                 self._on_stuck(loop)
         if busy:
             self.wake()

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
-from agents.access.decision import ConnectionRefused, Grant, HandshakeRefused, authorize_request
+from agents.access.decision import ConnectionRefused, Grant, HandshakeForbidden, authorize_request
 from agents.conf import get_config
 from agents.database.threads import is_away
 from agents.loading.hosted_rows import tool_facts
@@ -37,7 +37,7 @@ async def list_agents(request: HttpRequest) -> HttpResponse:
     origin = request.headers.get("Origin")
     try:
         grant = await authorize_request(request.scope, get_config())  # type: ignore[attr-defined]  # ASGIRequest
-    except HandshakeRefused as refusal:
+    except HandshakeForbidden as refusal:
         words = _("This host or page is not allowed without a token; the server's log says why.")
         return _error(HTTPStatus.FORBIDDEN, refusal.code, words)
     except ConnectionRefused as refusal:

@@ -1,4 +1,4 @@
-"""`myagent-ws chat [URL]`: talks to an agent of a running server. Needs no Django, and so is there at once."""
+"""`myagent-ws chat [URL]`: talks to an agent of a running server. Needs no Django, and so starts at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, speak
 from myagent.client import ClientError
 from myagent.exceptions import MyAgentError
@@ -23,13 +22,13 @@ from myagent.llm.endpoint import setting
 from myagent.terminal.address import DEFAULT_URL, Address, AddressError, read_address
 from myagent.terminal.app import converse, list_sessions
 from myagent.terminal.chat import CTRL_C, Chat
+from myagent.terminal.commands import session_lines
 from myagent.terminal.error_words import cannot_connect
-from myagent.terminal.input import Asking, OneQuestion
+from myagent.terminal.input import InputSource, OneQuestion
 from myagent.terminal.interactive import Interactive
-from myagent.terminal.menu import session_lines
 from myagent.terminal.one_answer import OneAnswer
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, Screen, TerminalScreen, console_for
-from myagent.terminal.transitions import GoOn
+from myagent.terminal.transitions import OpenSession
 
 TOKEN_VARIABLE = "MYAGENT_TOKEN"
 ONCE_PATIENCE = 60.0
@@ -40,7 +39,7 @@ BROKEN_PIPE = 141
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Parse the arguments and converse; returns the exit code."""
     speak(arguments)
-    parser = argparse.ArgumentParser(prog=prog, description=description(), formatter_class=HelpFormatter)
+    parser = argparse.ArgumentParser(prog=prog, description=description())
     add_arguments(parser)
     return chat(vars(parser.parse_args(arguments)))
 
@@ -78,7 +77,7 @@ def chat(options: Mapping[str, Any]) -> int:
             return _list(address, options)
         return _converse(address, options, errors)
     except BrokenPipeError:
-        # Whoever reads has enough; what is left in the buffer must not fail once more at exit.
+        # The reader has closed the pipe; what is left in the buffer must not fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (OSError, ClientError) as error:
@@ -90,7 +89,7 @@ def chat(options: Mapping[str, Any]) -> int:
 
 
 def _converse(address: Address, options: Mapping[str, Any], errors: Console) -> int:
-    goal = GoOn(options["session"], options["agent"])
+    goal = OpenSession(options["session"], options["agent"])
     question = options["once"]
     if question is None and not sys.stdin.isatty():
         question = sys.stdin.read()
@@ -103,7 +102,7 @@ def _converse(address: Address, options: Mapping[str, Any], errors: Console) -> 
     return asyncio.run(converse(goal, make_chat, address=address, give_up_after=patience))
 
 
-def _interactive(address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[GoOn], Chat]:
+def _interactive(address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[OpenSession], Chat]:
     screen: Screen
     if options["json"]:
         screen = FrameScreen(sys.stdout, errors)
@@ -111,21 +110,22 @@ def _interactive(address: Address, options: Mapping[str, Any], errors: Console) 
         screen = TerminalScreen(console_for(sys.stdout))
     else:
         screen = PlainScreen(console_for(sys.stdout))
-    asking = _person()
-    return lambda goal: Interactive(goal, address=address, screen=screen, asking=asking)
+    source = _person()
+    return lambda goal: Interactive(goal, address=address, screen=screen, source=source)
 
 
-def _one_answer(question: str, address: Address, options: Mapping[str, Any], errors: Console) -> Callable[[GoOn], Chat]:
+def _one_answer(
+    question: str, address: Address, options: Mapping[str, Any], errors: Console
+) -> Callable[[OpenSession], Chat]:
     screen = FrameScreen(sys.stdout, errors) if options["json"] else AnswerScreen(console_for(sys.stdout), errors)
     is_attended = sys.stdin.isatty() and sys.stderr.isatty()
-    asking = OneQuestion(question, _person() if is_attended else None)
-    return lambda goal: OneAnswer(goal, address=address, screen=screen, asking=asking)
+    source = OneQuestion(question, _person() if is_attended else None)
+    return lambda goal: OneAnswer(goal, address=address, screen=screen, source=source)
 
 
-def _person() -> Asking:
-    # Scripts, which have nobody to type, do without: it takes a tenth of a second.
-    from myagent.terminal.history import history_file, open_history
-    from myagent.terminal.prompt import Prompt
+def _person() -> InputSource:
+    # Scripts have no line editor, and need not load it: that takes a tenth of a second.
+    from myagent.terminal.prompt import Prompt, history_file, open_history
 
     return Prompt(open_history(history_file()))
 

@@ -17,7 +17,7 @@ def add_language_option(parser: argparse.ArgumentParser, words: str | None = Non
 
 
 def asked_language(arguments: Sequence[str]) -> str | None:
-    """What `--language` says among the arguments, or None; a language that does not exist is the parser's to refuse."""
+    """What `--language` says among the arguments, or None; the parser refuses a language that does not exist."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     add_language_option(parser)
     try:

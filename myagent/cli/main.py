@@ -58,7 +58,7 @@ def _run(command: str, arguments: Sequence[str]) -> int:
 
 
 def usage() -> str:
-    """The help of the command as a whole."""
+    """The help of the whole command."""
     commands = {
         "new FILE": _("write an agent file to begin with"),
         "check FILE…": _("say what is in agent files and what looks wrong, without serving them"),

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from myagent.cli.console import HelpFormatter
 from myagent.cli.language import add_language_option, speak
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
@@ -29,7 +28,7 @@ def new(arguments: Sequence[str], *, prog: str) -> int:
     """Write the file that the arguments name, and say what to do next; returns the exit code."""
     language = speak(arguments)
     description = _("Write an agent file with comments that runs at once.")
-    parser = argparse.ArgumentParser(prog=prog, description=description, formatter_class=HelpFormatter)
+    parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument("file", metavar="FILE", help=_("the file to write, for example my_agent.py"))
     add_language_option(parser, _("language of the comments and of what is said"))
     options = parser.parse_args(arguments)

@@ -28,12 +28,12 @@ def set_up() -> None:
 
 
 def settings_trouble(error: Exception) -> str | None:
-    """What to tell whoever started a program whose settings raised `error`; None when that is no mistake of theirs."""
+    """The message about settings that raised `error`; None when that is no mistake of the user."""
     if isinstance(error, ImproperlyConfigured | OSError):
         return f"❌ {error}"
     module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-        # Without settings nobody has said the language yet.
+        # Without settings the language is not known yet.
         if (language := find_language(os.environ.get("MYAGENT_LANGUAGE", ""))) is not None:
             use_language(language)
         words = _("There is no module %(module)s, which DJANGO_SETTINGS_MODULE names as the settings.")

@@ -1,4 +1,7 @@
-"""What the loop asks of a language model. One module per provider satisfies it: `openai_llm`, `demo_llm`."""
+"""`LLM`, the protocol between the loop and a language model, and what a model's stream consists of.
+
+One module per provider: `openai` for Chat Completions endpoints, `demo` for the demo model.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from myagent.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and calls that were spent. Adds up."""
+    """Tokens and model calls that were spent; can be added."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -27,31 +30,32 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """A piece of the answer's text, as it comes."""
+    """A piece of the answer's text, as it is streamed."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningChunk:
-    """A piece of the model's reasoning, as it comes; shown, never fed back."""
+    """A piece of the model's reasoning, as it is streamed. It is shown, and never sent back to the model."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The end of a stream: the whole message, and what it cost. Always the last item, exactly once.
-
-    The rest is for traces, as far as it is known: `finish`, why the model stopped, in its own word; `model`, as the
-    endpoint names it; `retries`, how often the request was repeated before it went through.
-    """
+    """The last item of a stream, exactly once: the whole message, and what it cost. The other fields are for traces."""
 
     message: Message
+    """The assistant's message, with all tool calls."""
     usage: Usage
+    """The tokens of this request, and 1 call."""
     finish: str = ""
+    """Why the model stopped, in the endpoint's word (`stop`, `length`, …); empty when unknown."""
     model: str = ""
+    """The model that answered, as the endpoint names it; empty when unknown."""
     retries: int = 0
+    """How often the request was repeated before it succeeded."""
 
 
 Chunk = TextChunk | ReasoningChunk | Reply
@@ -59,10 +63,10 @@ ToolSchema = dict[str, Any]
 
 
 class LLM(Protocol):
-    """A language model that can call tools.
+    """A language model that can call tools; any object with these two members is one.
 
-    It may also have `context_window`, the tokens that it can be sent, for agents that do not say it themselves, and for
-    traces `provider`, by the name that OpenTelemetry has for it, and `server`, the address and port that it asks.
+    Optional attributes: `context_window: int`, the tokens that it can be sent, for agents that set none; and for traces
+    `provider: str`, as OpenTelemetry names it, and `server: tuple[str, int]`, the host and port of the endpoint.
     """
 
     @property
@@ -71,10 +75,12 @@ class LLM(Protocol):
         ...
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
-        """Ask the model; `tools` are Chat Completions tool objects (`{"type": "function", "function": {…}}`).
+        """Send the messages and stream the reply: `TextChunk` and `ReasoningChunk` items, and one `Reply` at the end.
 
-        Closing the generator closes the connection to the model at once.
+        `tools` are Chat Completions tool objects (`{"type": "function", "function": {…}}`). Closing the generator
+        closes the connection to the model at once.
 
-        Raises `StreamCut` when the stream broke off after it had begun, `LLMError` when it could not be asked.
+        Raises `StreamCut` when the stream breaks off after it has begun (the loop asks again), `ContextOverflow` when
+        the messages are too long (the loop sends fewer), and another `LLMError` when the model cannot be asked.
         """
         ...

@@ -1,4 +1,4 @@
-"""The demo model: no network, no key, the same answer to the same words. It shows that a server works."""
+"""The demo model: no network, no key, deterministic. It shows that a server works."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _SHOWN_VALUES = 6
 
 
 class DemoLLM:
-    """Calls the tools whose `enum` or `examples` values the user's text holds, then answers from their results.
+    """A model without a network: calls the tools whose `enum` or `examples` values occur in the user's text.
 
-    Satisfies `myagent.llm.LLM`. `delay` is the pause before each piece of text, in seconds.
+    It answers with the results of the tools; the same messages give the same answer. Satisfies `LLM`. `delay` is the
+    pause before each piece of text, in seconds.
     """
 
     model = "demo"

@@ -1,4 +1,4 @@
-"""Which tools the demo model calls: a value from a tool's parameters in the user's text is a wish to call it."""
+"""Which tools the demo model calls: those that take a value that occurs in the user's text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CJK_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A value that a tool's parameter is known to take; `text` is how a person would write it."""
+    """A value that a tool's parameter is known to take; `text` is how it is written in a message."""
 
     tool: str
     parameter: str

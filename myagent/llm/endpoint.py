@@ -1,4 +1,4 @@
-"""Where the model is, as the environment says it, and what to tell people when it does not answer."""
+"""The endpoint of the model, as the environment configures it, and its errors in words for people."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _REJECTED_TYPES = re.compile(r"invalid_?request|bad_?request|content|policy", re
 
 @cache
 def _load_dotenv() -> None:
-    """Take over the nearest `.env`, once; what the environment says already stays."""
+    """Load the nearest `.env`, once; variables that are set already stay."""
     if path := find_dotenv(usecwd=True):
         load_dotenv(path, override=False)
 
@@ -132,7 +132,7 @@ class Endpoint:
         )
 
     def not_the_api(self) -> LLMError:
-        """What to raise when the answer is a web page or anything else that no model gives."""
+        """What to raise when the answer is a web page or anything else that is no reply of a model."""
         return LLMNotFound(
             _("{url} answers, but not as a Chat Completions endpoint does. Check OPENAI_BASE_URL.").format(
                 url=self.shown
@@ -171,7 +171,7 @@ class Endpoint:
         said = " ".join(clean(said).split())
         if len(self.key) >= _SHORTEST_SECRET:
             said = said.replace(self.key, "***")
-        if not said or said.startswith("<"):  # a web page of some proxy tells nobody anything
+        if not said or said.startswith("<"):  # the web page of a proxy says nothing useful
             return ""
         if len(said) > _LONGEST_QUOTE:
             said = said[:_LONGEST_QUOTE] + "…"
@@ -203,7 +203,7 @@ def _is_http(url: str) -> bool:
 
 
 def _words(body: object) -> tuple[str, str]:
-    """The kind (code, type) and the message in an error body of any of the shapes in use."""
+    """The kind (code, type) and the message in an error body, in any of the shapes in use."""
     while isinstance(body, Mapping) and isinstance(body.get("error"), (Mapping, str)):
         body = body["error"]
     if not isinstance(body, Mapping):

@@ -37,15 +37,18 @@ _ABOUT_STREAM = re.compile(r"\bstream")
 
 
 class OpenAILLM:
-    """Asks a Chat Completions endpoint; satisfies `myagent.llm.LLM`, from any number of event loops.
+    """A model behind an OpenAI-compatible Chat Completions endpoint. Satisfies `LLM`, from any number of event loops.
 
-    What is not given is read from the environment when it is first needed: `LLM_MODEL`, `OPENAI_API_KEY`,
-    `OPENAI_BASE_URL` or `OPENAI_API_BASE`. `timeout` is the longest silence in seconds, `max_retries` how often the
-    package asks again before it gives up on 429, 5xx or no connection, `extra` goes into every request as it is.
+    `model`, `api_key` and `base_url` are read from the environment where they are not given, when they are first
+    needed: `LLM_MODEL`, `OPENAI_API_KEY`, `OPENAI_BASE_URL` or `OPENAI_API_BASE`. `timeout` is the longest silence of
+    the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection.
+    `context_window` are the tokens that the model can be sent. `extra` is added to every request as it is.
+
+    `stream` raises `LLMNotConfigured` when there is no key or no usable URL.
     """
 
     provider = "openai"
-    """Whose protocol is spoken, for traces; many others speak it, too."""
+    """The protocol, for traces."""
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class OpenAILLM:
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
         self._clients = _Clients()
-        # What the endpoint was found to refuse; learnt from a request that went well without it.
+        # What the endpoint refuses, found out by requests that succeeded without it.
         self._streams = True
         self._reports_usage = True
 
@@ -81,7 +84,7 @@ class OpenAILLM:
 
     @property
     def server(self) -> tuple[str, int] | None:
-        """The address and port that are asked, once that is settled."""
+        """The host and port of the endpoint, None before the first request."""
         return self._endpoint.server if self._endpoint is not None else None
 
     async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
@@ -99,7 +102,7 @@ class OpenAILLM:
                     for item in joined(item for chunk in chunks for item in builder.add(chunk)):
                         yield item
         except StreamCut:
-            if not builder.finished:  # a connection that breaks after the last word takes nothing away
+            if not builder.finished:  # a connection that breaks after the end loses nothing
                 raise
         finally:
             await response.aclose()

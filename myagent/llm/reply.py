@@ -1,4 +1,4 @@
-"""Putting a reply together from the chunks of a Chat Completions stream, of many makers' dialects."""
+"""Builds a reply from the chunks of a Chat Completions stream, in the dialects of many endpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EMPTY: Mapping[str, Any] = {}
 
 
 @dataclass(slots=True)
-class _Call:
+class _PartialCall:
     """A tool call, as far as it has come."""
 
     id: str
@@ -39,19 +39,19 @@ class ReplyBuilder:
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+        self._calls: list[_PartialCall] = []
+        self._by_index: dict[int, _PartialCall] = {}
         self._finish: str | None = None
         self._model = ""
         self._usage: Mapping[str, Any] = _EMPTY
 
     @property
     def finished(self) -> bool:
-        """Whether the model has said that it is done."""
+        """Whether the model has said that it has finished."""
         return self._finish is not None
 
     def add(self, chunk: Mapping[str, Any]) -> Iterator[TextChunk | ReasoningChunk]:
-        """Take one chunk; gives what there is to show of it."""
+        """Add one chunk; yields what is to be shown of it."""
         if usage := _mapping(chunk.get("usage")):
             self._usage = usage
         for choice in chunk.get("choices") or ():
@@ -72,9 +72,9 @@ class ReplyBuilder:
     def reply(self, *, retries: int = 0) -> Reply:
         """The whole reply; `retries` is passed on with it.
 
-        Raises `StreamCut` when the model did not say that it was done, and `LLMRejected` when a filter stopped it or
-        when it reached its length limit with nothing to show for it but half a tool call: running that would be
-        wrong, and asking again would end the same way. Text that was cut at the limit is a reply.
+        Raises `StreamCut` when the model has not finished, and `LLMRejected` when a filter stopped it or when it
+        reached its length limit within a tool call: running half a call would be wrong, and asking again would end the
+        same way. Text that was cut at the limit is a reply.
         """
         if self._finish is None:
             raise StreamCut(_("The model's answer broke off."))
@@ -99,14 +99,14 @@ class ReplyBuilder:
         arguments = function.get("arguments") or ""
         call.arguments += arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
 
-    def _find_call(self, index: object, call_id: object, name: object) -> _Call:
+    def _find_call(self, index: object, call_id: object, name: object) -> _PartialCall:
         """The call that a part continues, or a new one. Some servers leave index or id out, or say 0 for every call."""
         if isinstance(index, int):
             known = self._by_index.get(index)
         else:
             known = self._calls[-1] if self._calls and not (name and call_id != self._calls[-1].id) else None
         if known is None or (name and call_id and known.id and call_id != known.id):
-            known = _Call("", "", "")
+            known = _PartialCall("", "", "")
             self._calls.append(known)
         if isinstance(index, int):
             self._by_index[index] = known
@@ -127,7 +127,7 @@ class ReplyBuilder:
 
 
 def joined(items: Iterable[TextChunk | ReasoningChunk]) -> Iterator[TextChunk | ReasoningChunk]:
-    """The same with neighbours of one kind made one, which spares every later station the work for each token."""
+    """The same items with neighbours of one kind joined, which saves the work per token at every later stage."""
     for kind, group in groupby(items, key=type):
         yield kind("".join(item.text for item in group))
 

@@ -1,4 +1,4 @@
-"""The body of an endpoint's response as decoded chunks, whether it is streamed or not."""
+"""Reads the body of an endpoint's response: server-sent events, or one JSON body, as decoded chunks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,60 @@ import orjson
 from myagent.exceptions import MyAgentError, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm.endpoint import Endpoint
-from myagent.llm.sse import SSEReader
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
-"""What a connection that breaks off raises."""
+"""The exceptions of a connection that breaks off."""
 
 _DRAIN_SECONDS = 0.2
 _DONE = b"[DONE]"
+
+
+class SSEReader:
+    """A parser of server-sent events: takes the body in pieces of any size and returns the data of each event.
+
+    Lines end with LF or CRLF (no model server uses a lone CR). Comments and all fields but `data` are skipped.
+    """
+
+    __slots__ = ("_data", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = bytearray()  # a line whose end has not come yet
+        self._data: list[bytes] = []  # the data lines of an event whose end has not come yet
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The data of the events that `piece` completes; several data lines are joined by LF."""
+        if b"\n" not in piece:
+            self._rest += piece
+            return []
+        if self._rest:
+            self._rest += piece
+            piece = bytes(self._rest)
+            self._rest.clear()
+        *lines, rest = piece.split(b"\n")
+        self._rest += rest
+        complete: list[bytes] = []
+        for line in lines:
+            self._take(line, complete)
+        return complete
+
+    def close(self) -> list[bytes]:
+        """End the body; returns the data of an event whose blank line is missing."""
+        complete: list[bytes] = []
+        self._take(bytes(self._rest), complete)
+        self._take(b"", complete)
+        self._rest.clear()
+        return complete
+
+    def _take(self, line: bytes, complete: list[bytes]) -> None:
+        if line.endswith(b"\r"):
+            line = line[:-1]
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+        elif line == b"data":
+            self._data.append(b"")
+        elif not line and self._data:
+            complete.append(b"\n".join(self._data))
+            self._data.clear()
 
 
 async def bursts(response: httpx2.Response, endpoint: Endpoint) -> AsyncGenerator[list[dict[str, Any]]]:
@@ -34,7 +81,7 @@ async def bursts(response: httpx2.Response, endpoint: Endpoint) -> AsyncGenerato
             async for payloads in reads:
                 chunks: list[dict[str, Any]] = []
                 trouble = _decode(payloads, chunks, endpoint)
-                # What came before the trouble was said, and is shown.
+                # What came before the error is valid, and is shown.
                 yield chunks
                 if trouble is not None:
                     raise trouble
@@ -62,7 +109,7 @@ async def _payloads(response: httpx2.Response, endpoint: Endpoint) -> AsyncGener
 
 
 async def _drain(pieces: AsyncGenerator[bytes]) -> None:
-    """Read the body to its end, or the connection cannot be used again; not worth waiting for, nor an error."""
+    """Read the body to its end, so that the connection can be used again; not worth a long wait or an error."""
     with suppress(*BROKEN):
         async with asyncio.timeout(_DRAIN_SECONDS):
             async for _piece in pieces:
@@ -70,7 +117,7 @@ async def _drain(pieces: AsyncGenerator[bytes]) -> None:
 
 
 def _decode(payloads: list[bytes], chunks: list[dict[str, Any]], endpoint: Endpoint) -> MyAgentError | None:
-    """Add what `payloads` hold to `chunks`; returns what is wrong with the next one, if anything is."""
+    """Append the decoded `payloads` to `chunks`; returns the error of the first one that is wrong, or None."""
     for payload in payloads:
         chunk = _loads(payload)
         if not isinstance(chunk, dict):
@@ -82,7 +129,7 @@ def _decode(payloads: list[bytes], chunks: list[dict[str, Any]], endpoint: Endpo
 
 
 def _loads(payload: bytes) -> object:
-    """The JSON in `payload`; None when it is none."""
+    """The JSON in `payload`, None when it is not JSON."""
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:

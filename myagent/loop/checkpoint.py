@@ -1,4 +1,4 @@
-"""Where a run stands by its host's record, so that another process can go on with it."""
+"""`Checkpoint`: how far a run is stored, so that another process can resume it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from myagent.llm import Usage
 class OpenCall:
     """A call that has no result and has to run.
 
-    `begun` says that its start is on record, `asked` that a person was asked whether it may run: then it does only
-    after that person's yes, whatever the tool's rule says by now. `agreed` are arguments to run with unasked, because
-    a person has agreed to them already.
+    `begun` says that its start is stored, `asked` that the user was asked whether it may run: then it needs that yes,
+    even if the tool's rule has changed. `agreed` are arguments that the user has agreed to already.
     """
 
     begun: bool = False
@@ -25,7 +24,7 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A run that is to go on. `step` is the last one whose reply is in the history, 0 for none.
+    """Where to resume a run. `step` is the last one whose reply is in the history, 0 for none.
 
     `open_calls` are those calls of that reply, by index, that have no result in the history.
     """

@@ -1,4 +1,4 @@
-"""Cutting a history to the model's window, by whole exchanges, the newest kept."""
+"""Cuts a history to the model's context window, by whole exchanges; the newest are kept."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from myagent.messages import Message
 
-# No tokenizer fits every endpoint. These err to the safe side for the common ones: about four Latin letters, or
-# hardly more than one Chinese character, make a token; a picture costs what a large one costs at OpenAI.
+# No tokenizer fits every endpoint. These estimates are on the safe side for the common ones: a token is about four
+# Latin letters, or hardly more than one Chinese character; a picture counts as a large one does at OpenAI.
 _ASCII_PER_TOKEN = 3.5
 _TOKENS_PER_OTHER = 1.0
 _TOKENS_PER_IMAGE = 1_000
@@ -15,7 +15,7 @@ _TOKENS_PER_MESSAGE = 6
 
 
 def estimate_tokens(message: Message) -> int:
-    """About how many tokens `message` takes, rather too many than too few."""
+    """An estimate of the tokens of `message`, rather too high than too low."""
     text = message.text + "".join(call.name + call.arguments for call in message.tool_calls)
     others = 0 if text.isascii() else sum(1 for character in text if ord(character) > 127)
     images = 0 if isinstance(message.content, str) else sum(part.get("type") != "text" for part in message.content)
@@ -33,7 +33,7 @@ def fit(history: Sequence[Message], budget: int) -> list[Message]:
     An exchange is a user's message with all that follows it up to the next one, so a tool call is never split from
     its result.
     """
-    # Hardly anything is more tokens than characters, so most histories need no closer look.
+    # Text has hardly ever more tokens than characters, so most histories need no closer estimate.
     if sum(_most_tokens(message) for message in history) <= budget:
         return list(history)
     kept = len(history)

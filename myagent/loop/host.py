@@ -1,4 +1,4 @@
-"""What the loop may ask of its host: the server, or `Agent.arun`."""
+"""`Host`, the protocol between the loop and what runs it: the server, or `Agent.arun`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from myagent.tool.base_tool import BaseTool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmationRequest:
-    """A question to the user, about the tool call `call_id`; silence for `timeout` seconds is a no.
+    """A question to the user about the tool call `call_id`. No answer within `timeout` seconds is a no.
 
     `starts_call` is true when the call begins only after a yes, false when its code asks while it runs.
     """
@@ -28,7 +28,10 @@ class ConfirmationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The user's answer; `args` replaces the call's arguments, `reason` is told to the model."""
+    """The user's answer; without one `answered` is false.
+
+    `args` replaces the call's arguments, `reason` is for the model.
+    """
 
     confirmed: bool
     args: dict[str, Any] | None = None
@@ -37,7 +40,7 @@ class Decision:
 
 
 class Host(Protocol):
-    """What runs the loop: the server, or `Agent.arun`."""
+    """What the loop needs of its surroundings."""
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
         """Ask the user and wait for the answer."""

@@ -1,4 +1,4 @@
-"""The host of `Agent.arun`: no server, no database; tools run where they are called."""
+"""The host of `Agent.arun`: no server, no database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from myagent.tool.base_tool import BaseTool
 
 
 class LocalHost:
-    """Runs one conversation inside the caller's program."""
+    """Runs tools in the caller's event loop, plain `def` ones in threads; `confirm` stands for the user."""
 
     def __init__(self, confirm: Callable[[ConfirmationRequest], Awaitable[bool]] | None = None) -> None:
         self._confirm = confirm

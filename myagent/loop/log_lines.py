@@ -1,4 +1,4 @@
-"""What the log says of a call of the model when everything is logged: short enough to read as it goes by."""
+"""The debug log lines about requests to the model, shortened."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _QUOTE = 200
 
 
 def question_line(run_id: str, step: int, model: str, prompt: Sequence[Message], tools: Sequence[ToolSchema]) -> str:
-    """That the model is asked. Of the messages the newest is shown: all before it were shown when they came."""
+    """The line before a request. It shows the newest message; lines before it have shown the others."""
     newest = f"; the newest: {prompt[-1].role} {_quoted(prompt[-1].text)}" if prompt else ""
     return f"{_place(run_id, step)}: asking {model} with {len(prompt)} messages and {len(tools)} tools{newest}"
 
 
 def answer_line(run_id: str, step: int, model: str, reply: Reply, *, seconds: float, first: float | None) -> str:
-    """What it answered, after how many seconds, and after how many its first word came (None: it showed no text)."""
+    """The line after a reply, with the seconds until its end and until its first text (None: it had none)."""
     began = f", the first words after {first:.2f} s" if first is not None else ""
     said = [_quoted(reply.message.text)] if reply.message.text else []
     said += [f"{call.name}({_shortened(call.arguments)})" for call in reply.message.tool_calls]

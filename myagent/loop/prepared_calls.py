@@ -1,4 +1,4 @@
-"""The tool calls of one reply before they run: looked up and checked, and whether a person has to agree."""
+"""The tool calls of one reply before they run: looked up and checked, and whether they need a confirmation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from myagent.events import RequestedCall
 from myagent.exceptions import RetryTool
 from myagent.i18n import gettext as _
 from myagent.loop.checkpoint import OpenCall
-from myagent.loop.host import Host
+from myagent.loop.host import ConfirmationRequest, Host
 from myagent.messages import Message
 from myagent.tool.arguments import parse_arguments
 from myagent.tool.base_tool import BaseTool
@@ -24,9 +24,9 @@ logger = logging.getLogger("myagent.tools")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCall:
-    """A requested call and what it needs to run. With `problem` it cannot; the problem is its result.
+    """A requested call and what it needs to run. One with a `problem` does not run; the problem is its result.
 
-    `reports_start` means that its start is not on record yet, and has to be before its tool runs.
+    `reports_start` means that its start has to be stored before its tool runs.
     """
 
     requested: RequestedCall
@@ -40,7 +40,7 @@ class PreparedCall:
 async def prepare_calls(
     message: Message, tools: ToolCollection, *, step: int, run_id: str, host: Host
 ) -> list[PreparedCall]:
-    """Look up and check every call of a reply. Bad ones are kept, with the reason the model is told."""
+    """Look up and check every call of a reply. Wrong ones are kept, with the reason for the model."""
     prepared = []
     for index, call in enumerate(message.tool_calls):
         tool = tools.get(call.name)
@@ -73,11 +73,11 @@ async def prepare_calls(
 
 
 def still_open(calls: Sequence[PreparedCall], open_calls: Mapping[int, OpenCall]) -> list[PreparedCall]:
-    """Those of `calls` that a checkpoint names, as they go on."""
-    return [_go_on(call, open_calls[call.requested.index]) for call in calls if call.requested.index in open_calls]
+    """The calls that a checkpoint names, prepared to be resumed."""
+    return [_resumed(call, open_calls[call.requested.index]) for call in calls if call.requested.index in open_calls]
 
 
-def _go_on(call: PreparedCall, known: OpenCall) -> PreparedCall:
+def _resumed(call: PreparedCall, known: OpenCall) -> PreparedCall:
     if call.problem is not None:
         return call
     if known.agreed is not None:
@@ -85,14 +85,30 @@ def _go_on(call: PreparedCall, known: OpenCall) -> PreparedCall:
     return replace(call, needs_confirmation=call.needs_confirmation or known.asked, reports_start=not known.begun)
 
 
+def confirmation_request(
+    call: PreparedCall, tool: BaseTool, question: str, *, starts_call: bool
+) -> ConfirmationRequest:
+    """What the host is to ask the user about `call`, which runs `tool`."""
+    return ConfirmationRequest(
+        call_id=call.requested.call_id,
+        call_step_id=call.requested.step_id,
+        question=question,
+        tool_name=tool.name,
+        tool_description=tool.schema()["function"].get("description", ""),
+        tool_args=call.arguments,
+        timeout=tool.confirm_timeout,
+        starts_call=starts_call,
+    )
+
+
 async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
     rule = tool.requires_confirmation
     if not callable(rule) and type(tool).needs_confirmation is BaseTool.needs_confirmation:
         return bool(rule)
-    # The author's own code: like a tool's, it runs where it can block nobody. In doubt a person is asked.
+    # Code of the tool's author: like the tool it runs where it may block. In doubt the user is asked.
     try:
         async with asyncio.timeout(tool.timeout):
             return bool(await host.execute(tool, partial(tool.must_confirm, dict(arguments))))
     except TimeoutError:
-        logger.warning("The confirmation rule of the tool %r took too long, so a person is asked.", tool.name)
+        logger.warning("The confirmation rule of the tool %r took too long, so the user is asked.", tool.name)
         return True

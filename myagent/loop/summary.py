@@ -1,4 +1,4 @@
-"""What stands for the beginning of a conversation that is too long for the model: a summary, by the model itself."""
+"""Summaries, written by the model itself, of the beginning of a conversation that is too long for it."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _LONGEST = 4_000
 
 
 def as_messages(summary: str) -> list[Message]:
-    """A summary as the model is shown it: like something it has said, since it holds what users and tools have said."""
+    """A summary as the model sees it: as a message of its own, since it quotes users and tools."""
     return [Message.user(_ASKED), Message.assistant(summary)] if summary else []
 
 
 async def summarize(
     llm: LLM, earlier: str, messages: Sequence[Message], budget: int, *, trace: Trace = UNTRACED, step: int = 0
 ) -> Reply:
-    """Ask for a summary of `messages`, which come after what the summary `earlier` tells; a part of `step`.
+    """Ask for a summary of `messages`, which follow what the summary `earlier` covers.
 
     `budget` are the tokens of the model's window. What does not fit into three quarters of it is left out, the oldest
-    first; the summary is cut to a quarter. Raises `StreamCut`, also when the model says nothing, and `LLMError`.
+    first; the summary is cut to a quarter. `step` is for the trace. Raises `StreamCut`, also when the model writes
+    nothing, and `LLMError`.
     """
     quarter = budget // 4
     before = [f"{_EARLIER}\n{earlier}"] if earlier else []
@@ -51,12 +52,12 @@ async def summarize(
         raise StreamCut("the model wrote no summary")
     text = reply.message.text.strip()
     if estimate_tokens(Message.assistant(text)) > quarter:
-        text = text[:quarter]  # at least a token has each character
+        text = text[:quarter]  # a character has at most one token
     return Reply(Message.assistant(text), reply.usage)
 
 
 def _transcript(messages: Sequence[Message], room: int) -> list[str]:
-    """Who said what, a text for each message; the newest that fit into so many tokens."""
+    """A line of text for each message, the newest that fit into `room` tokens."""
     kept: list[str] = []
     for message in reversed(messages):
         text = _told(message)

@@ -1,4 +1,4 @@
-"""What a tool call does to the session's state, which is stored as JSON."""
+"""Finds out whether a tool call has changed the session's state, which is stored as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_JSON = b""
 
 
 def snapshot(state: dict[str, Any]) -> bytes:
-    """`state` as it is now, to compare with."""
+    """`state` as it is now, for `changed`."""
     try:
         return orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
     except (TypeError, RuntimeError):
@@ -22,7 +22,7 @@ def snapshot(state: dict[str, Any]) -> bytes:
 
 
 def changed(state: dict[str, Any], before: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """What to store of `state` after a call, None when it did not change; or why it cannot be stored."""
+    """The state to store after a call, None when it did not change, and why it cannot be stored, if so."""
     after = snapshot(state)
     if after == before:
         return None, None

@@ -1,4 +1,4 @@
-"""Where a reader stands in the event log of a session."""
+"""`Cursor`: the position of a reader in the event log of a session."""
 
 from __future__ import annotations
 

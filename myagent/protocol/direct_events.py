@@ -1,4 +1,4 @@
-"""Direct events: answers to one connection. They bear no `seq` and are never stored."""
+"""Direct events: answers to one connection. They have no `seq` and are never stored."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class RefusalMetadata(FreeMetadata):
 
 
 class SystemError(ServerEvent):
-    """What came in is no request of this protocol."""
+    """The answer to a frame that is no request of this protocol."""
 
     event: Literal["system.error"] = "system.error"
     content: str
     metadata: RefusalMetadata
 
 
-class RequestRefused(ServerEvent):
+class RequestError(ServerEvent):
     """`agent.error` in answer to one request: it has no `run_id`."""
 
     event: Literal["agent.error"] = "agent.error"
@@ -87,7 +87,7 @@ class NoticeMetadata(Metadata):
 
 
 class SystemNotice(ServerEvent):
-    """Tells one connection what became of its request."""
+    """The outcome of a request, for the connection that sent it."""
 
     event: Literal["system.notice"] = "system.notice"
     content: str = ""
@@ -124,7 +124,7 @@ class StateExportedMetadata(Metadata):
 
 
 class StateExported(ServerEvent):
-    """A session for the client to keep; it goes on from there wherever the same secret is known."""
+    """A session for the client to keep; any server with the same secret can resume it."""
 
     event: Literal["agent.state_exported"] = "agent.state_exported"
     content: str
@@ -143,7 +143,7 @@ class StateRestoredMetadata(Metadata):
 
 
 class StateRestored(ServerEvent):
-    """The conversation goes on in the session that this event names."""
+    """The conversation is resumed in the session that this event names."""
 
     event: Literal["agent.state_restored"] = "agent.state_restored"
     content: str

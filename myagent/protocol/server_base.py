@@ -1,11 +1,12 @@
-"""What the events of the server have in common. Unknown fields are refused when an event is built: a slip fails here.
+"""What the events of the server have in common, and the words of the wire that the loop uses as well.
 
-`session_id`, `timestamp`, `seq` and `event_id` are the envelope's; `codec.encode` adds them.
+Unknown fields are refused when an event is built, so that a mistake of the server fails here. `session_id`,
+`timestamp`, `seq` and `event_id` belong to the envelope; `codec.encode` adds them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
@@ -26,6 +27,11 @@ def _known_or_later(value: Any, known: ValidatorFunctionWrapHandler, info: Valid
 
 Open = Annotated[Words, WrapValidator(_known_or_later)]
 """Literals to which later versions may add: the server sends these only, a client takes any."""
+
+PROTOCOL_VERSION = "1"
+
+ToolStatus = Literal["success", "failed", "declined", "cancelled", "unknown"]
+Finish = Literal["answer", "terminate", "max_steps"]
 
 
 class Metadata(BaseModel):

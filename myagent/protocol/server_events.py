@@ -1,11 +1,10 @@
-"""Logged events: what is part of a session, numbered, stored, and sent to every connection of it."""
+"""Logged events: part of a session, numbered, stored, and sent to every connection of it."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from myagent.protocol.server_base import Metadata, Open, RunMetadata, ServerEvent
-from myagent.protocol.vocabulary import Finish, ToolStatus
+from myagent.protocol.server_base import Finish, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
 
 
 class SessionCreatedMetadata(Metadata):
@@ -90,7 +89,7 @@ class StepResetMetadata(RunMetadata):
 
 
 class StepVoided(ServerEvent):
-    """`agent.step_reset`: what was shown of this step is void and comes again."""
+    """`agent.step_reset`: the text of this step so far is void, and follows once more."""
 
     event: Literal["agent.step_reset"] = "agent.step_reset"
     content: str = ""

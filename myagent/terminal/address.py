@@ -1,4 +1,4 @@
-"""Where the server is, as people write it."""
+"""The address of the server, as people write it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
 class AddressError(MyAgentError):
-    """What was given is no address of a server."""
+    """A text that is not the address of a server."""
 
     code = "bad_address"
 

@@ -1,4 +1,4 @@
-"""Conversations one after the other, each on connections of its own."""
+"""The terminal client: conversations one after the other, each on a connection of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from myagent.i18n import gettext as _
 from myagent.terminal.address import Address
 from myagent.terminal.chat import Chat
 from myagent.terminal.session_lookup import PAGE, find_session, is_beginning
-from myagent.terminal.transitions import GoOn, Leave
+from myagent.terminal.transitions import Leave, OpenSession
 
 
 class UnknownAgent(MyAgentError):
@@ -26,9 +26,9 @@ class UnknownAgent(MyAgentError):
 
 
 async def converse(
-    goal: GoOn, make_chat: Callable[[GoOn], Chat], *, address: Address, give_up_after: float | None = None
+    goal: OpenSession, make_chat: Callable[[OpenSession], Chat], *, address: Address, give_up_after: float | None = None
 ) -> int:
-    """Have conversations until the person leaves; returns the exit code.
+    """Hold conversations until the user leaves; returns the exit code.
 
     Raises `UnknownAgent`, `AmbiguousSession`, and what `stay_connected` raises.
     """
@@ -36,7 +36,7 @@ async def converse(
         goal = await _with_whole_id(goal, goal.session_id, address)
     while True:
         chat = make_chat(goal)
-        # A connection of its own for each: what goes on in the session before is of no interest any more.
+        # A connection for each, so that no more events of the session before arrive.
         async with stay_connected(
             address.url, token=address.token, on_link=chat.link, give_up_after=give_up_after
         ) as client:
@@ -48,7 +48,7 @@ async def converse(
         goal = following
 
 
-async def _with_whole_id(goal: GoOn, beginning: str, address: Address) -> GoOn:
+async def _with_whole_id(goal: OpenSession, beginning: str, address: Address) -> OpenSession:
     async with stay_connected(address.url, token=address.token, give_up_after=0) as client:
         found = await find_session(client, beginning)
     return goal if found is None else replace(goal, session_id=found.session_id)

@@ -1,4 +1,4 @@
-"""What stays on the screen of a conversation, piece by piece."""
+"""The blocks of a conversation: what is printed and stays on the screen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Literal
 from myagent.i18n import gettext as _
 
 SHOWN_EXCHANGES = 10
-"""How much of an older conversation is shown when it goes on."""
+"""How much of an older conversation is shown when it is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a user said; not of the one who sits here, who sees what they type."""
+class UserText:
+    """A message of a user. Messages typed here are on the screen already."""
 
     text: str
 
@@ -40,8 +40,8 @@ class Thought:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """A tool call that is over."""
+class ToolOutcome:
+    """A tool call with its result."""
 
     tool: str
     args: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A person's answer to a question of a tool, given elsewhere."""
+    """An answer to a question of a tool that was given on another connection."""
 
     confirmed: bool
     reason: str = ""
@@ -93,12 +93,12 @@ class Note:
     kind: Literal["quiet", "warning"] = "quiet"
 
 
-Block = Said | Answer | Voided | Thought | Called | Answered | Finished | Stopped | Failed | Note
+Block = UserText | Answer | Voided | Thought | ToolOutcome | Answered | Finished | Stopped | Failed | Note
 
 
 def newest(blocks: list[Block], exchanges: int = SHOWN_EXCHANGES) -> list[Block]:
     """The end of an older conversation, with a line for what is left out."""
-    begins = [at for at, block in enumerate(blocks) if isinstance(block, Said)]
+    begins = [at for at, block in enumerate(blocks) if isinstance(block, UserText)]
     if len(begins) <= exchanges:
         return blocks
     words = _("Earlier messages that are not shown: %(count)d") % {"count": len(begins) - exchanges}

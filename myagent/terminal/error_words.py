@@ -1,4 +1,4 @@
-"""What went wrong with the server, in words that say what to do."""
+"""Problems with the server, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cannot_connect(error: OSError | ClientError, address: Address) -> str:
                 "reason": error.reason,
             }
         case OSError() if _is_refused(error):
-            return nobody_listens(address)
+            return no_server(address)
     reason = error.strerror or str(error) or type(error).__name__ if isinstance(error, OSError) else str(error)
     return _("%(url)s cannot be reached: %(reason)s") % {"url": address.url, "reason": reason}
 
@@ -39,8 +39,8 @@ def _is_refused(error: OSError) -> bool:
     return isinstance(error, ConnectionRefusedError) or codes == {str(errno.ECONNREFUSED)}
 
 
-def nobody_listens(address: Address) -> str:
-    """There is no server; how to start one."""
+def no_server(address: Address) -> str:
+    """That there is no server, and how to start one."""
     words = _("Nobody listens on %(host)s:%(port)s. Start a server with: %(command)s")
     command = START if address.port == 8080 else f"{START} --port {address.port}"
     return words % {"host": address.host, "port": address.port, "command": command}

@@ -1,4 +1,4 @@
-"""From the server to the screen: keeps the transcript of a session, and what is still to be printed of it."""
+"""From the server to the screen: the transcript of a session, and what of it is still to be printed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from myagent.terminal.transcript import Transcript
 
 
 class Feed:
-    """One session, or none yet. `on_news` is called when there is something to look at; nothing is printed before."""
+    """One session, or none yet. `on_news` is called when something has changed; only `print` prints."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Feed:
         self.session_id = session_id
         self.transcript = Transcript()
         self.is_replaying = session_id is not None
-        """Whether what comes is from before."""
+        """Whether the server sends older events."""
         self.is_down = False
         """Whether there is no connection."""
         self._address = address
@@ -51,12 +51,12 @@ class Feed:
             self._screen.show(blocks)
 
     def tell(self, *blocks: Block) -> None:
-        """Have something printed."""
+        """Add blocks to what is to be printed."""
         self._pending += blocks
         self._on_news()
 
     def link(self, link: Link) -> None:
-        """Tell of the connection, in a line when it is lost and in one when it is back."""
+        """Report the state of the connection, in a line when it is lost and in one when it is back."""
         was_down, self.is_down = self.is_down, link.error is not None
         if link.error is not None and not was_down:
             words = _("%(problem)s Coming back by itself…")
@@ -76,7 +76,7 @@ class Feed:
         if frame.event == "system.notice" and frame.metadata.get("action") == "replay":
             self._caught_up(frame)
         elif frame.session_id == self.session_id and frame.metadata.get("request") == "user.reconnect":
-            self._cannot_go_on(frame)
+            self._cannot_resume(frame)
         if self.transcript.is_gone:
             self.session_id = None
         self._on_news()
@@ -90,10 +90,10 @@ class Feed:
                 self._pending += newest(self._held)
             self._held.clear()
 
-    def _cannot_go_on(self, refusal: ServerFrame) -> None:
+    def _cannot_resume(self, refusal: ServerFrame) -> None:
         """The server does not know what this client has seen."""
         if self.is_replaying:
-            return  # whoever asked for the session is told
+            return  # the request for the session reports it
         self.transcript.settle()
         if refusal.code == ErrorCode.CURSOR_AHEAD:
             words = _("The server was taken back to an earlier state; it may not know the last of what stands here.")

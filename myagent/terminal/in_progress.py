@@ -1,4 +1,4 @@
-"""What goes on in a session at the moment."""
+"""What is in progress in a session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Step:
-    """The model's turn that goes on. `began` is by this computer's clock, `began_at` by the server's."""
+    """The step that the model is at. `began` is by this computer's clock, `began_at` by the server's."""
 
     number: int
     began: float
@@ -18,8 +18,8 @@ class Step:
 
 
 @dataclass(slots=True)
-class Call:
-    """A tool call that goes on."""
+class RunningCall:
+    """A tool call without a result yet."""
 
     tool: str
     args: dict[str, Any]
@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Something a person has to allow."""
+    """A question whether a tool may run."""
 
     step_id: str
     call_step_id: str

@@ -1,4 +1,4 @@
-"""A conversation with a person at a keyboard: the commands with a slash, and what is said before and after."""
+"""A conversation with a person at a keyboard: slash commands, the greeting and the farewell."""
 
 from __future__ import annotations
 
@@ -7,46 +7,47 @@ from rich.text import Text
 from myagent.client import Client, SessionInfo, SessionPage
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL, Address
-from myagent.terminal.blocks import Note, Said
+from myagent.terminal.blocks import Note, UserText
 from myagent.terminal.chat import Chat
-from myagent.terminal.commands import Command, Message, Mistake, read
-from myagent.terminal.input import Asking, Interrupted, Woken
-from myagent.terminal.menu import help_table, session_lines
+from myagent.terminal.commands import MessageLine, Mistake, SlashCommand, help_table, read, session_lines
+from myagent.terminal.input import GaveWay, InputSource, Key
 from myagent.terminal.safe_text import one_line
 from myagent.terminal.screen import Screen
 from myagent.terminal.session_lookup import PAGE, AmbiguousSession, find_session, is_beginning, pick_session
-from myagent.terminal.transitions import GoOn, Next
+from myagent.terminal.transitions import Next, OpenSession
 
 
 class Interactive(Chat):
-    """Goes on until the person leaves."""
+    """Ends when the user leaves."""
 
-    def __init__(self, goal: GoOn, *, address: Address, screen: Screen, asking: Asking) -> None:
-        super().__init__(goal, address=address, screen=screen, asking=asking)
+    def __init__(self, goal: OpenSession, *, address: Address, screen: Screen, source: InputSource) -> None:
+        super().__init__(goal, address=address, screen=screen, source=source)
         self._listed: tuple[SessionInfo, ...] = ()
         self._to_show: SessionPage | None = None
         self._must_choose = False
 
-    async def listen(self) -> None:
-        if self._must_choose:
-            await self._choose()
-        else:
-            await self._take_line()
+    async def listen(self) -> Key | None:
+        return await (self._choose() if self._must_choose else self._take_line())
 
-    async def _take_line(self) -> None:
+    async def _take_line(self) -> Key | None:
         draft, self.draft = self.draft, ""
         self.screen.ready()
-        try:
-            line = await self.asking.line(draft)
-        except Woken as woken:
-            self.draft = woken.text
-            raise
-        if line.strip() and not self.asking.leaves_line:
-            self.screen.show([Said(line.strip())])
+        match await self.read(self.source.line(draft), until=lambda: self.is_busy):
+            case Key() as key:
+                return key
+            case GaveWay(draft):
+                self.draft = draft
+            case str(line):
+                await self._obey_line(line)
+        return None
+
+    async def _obey_line(self, line: str) -> None:
+        if line.strip() and not self.source.leaves_line:
+            self.screen.show([UserText(line.strip())])
         match read(line):
-            case Message(text):
-                self.do(self.say(text))
-            case Command(name, argument):
+            case MessageLine(text):
+                self.request(self.say(text))
+            case SlashCommand(name, argument):
                 await self._obey(name, argument)
             case Mistake(words):
                 self.feed.tell(Note(words, "warning"))
@@ -55,13 +56,13 @@ class Interactive(Chat):
         """Carry out a command of `commands.commands()`."""
         match name:
             case "sessions":
-                self.do(self._list(argument))
+                self.request(self._list(argument))
             case "resume":
-                self.do(self._find(argument))
+                self.request(self._find(argument))
             case "new":
                 self._begin(argument)
             case "title":
-                self.do(self._entitle(argument))
+                self.request(self._entitle(argument))
             case "agents":
                 self.screen.put(*(Text(f"  {one_line(agent)}") for agent in self.client.agents))
             case "cancel":
@@ -80,23 +81,27 @@ class Interactive(Chat):
         else:
             self.feed.tell(Note(_("There are no such sessions.") if words else _("There are no sessions yet.")))
 
-    async def _choose(self) -> None:
+    async def _choose(self) -> Key | None:
         """Show the list, and ask for a number of it."""
         if (page := self._to_show) is not None:
             self._to_show = None
             self.screen.put(*session_lines(page.sessions, current=self.feed.session_id))
             if page.next is not None:
                 self.screen.show([Note(_("There are more; /sessions WORDS finds those that have these words."))])
-        try:
-            answer = (await self.asking.ask(_("Number to go on with (Enter: none): "))).strip()
-        except Interrupted:
-            answer = ""
-        self._must_choose = False
-        if answer:
-            self.do(self._find(answer))
+        asking = self.source.ask(_("Number to go on with (Enter: none): "))
+        match await self.read(asking, until=lambda: self.is_busy):
+            case Key.CTRL_D:
+                return Key.CTRL_D
+            case Key.CTRL_C:
+                self._must_choose = False
+            case str(answer):
+                self._must_choose = False
+                if answer.strip():
+                    self.request(self._find(answer.strip()))
+        return None
 
     async def _find(self, wanted: str) -> None:
-        """Go on with the session of that number in the list, or with that id or beginning of an id."""
+        """Switch to the session of that number in the list, or with that id or beginning of an id."""
         if not self._listed:
             self._listed = (await self.client.list_sessions(limit=PAGE)).sessions
         try:
@@ -111,11 +116,11 @@ class Interactive(Chat):
             return
         session_id, title = (found.session_id, found.title) if found is not None else (wanted, "")
         if session_id != self.feed.session_id:
-            self.next = GoOn(session_id, title=title, instead_of=self._here)
+            self.next = OpenSession(session_id, title=title, instead_of=self._here)
 
     @property
-    def _here(self) -> GoOn:
-        return GoOn(self.feed.session_id, self.goal.agent, self.transcript.title)
+    def _here(self) -> OpenSession:
+        return OpenSession(self.feed.session_id, self.goal.agent, self.transcript.title)
 
     def _begin(self, agent: str) -> None:
         if agent and agent not in self.client.agents:
@@ -123,7 +128,7 @@ class Interactive(Chat):
             words = _("There is no agent %(name)s. There are: %(known)s") % {"name": agent, "known": known}
             self.feed.tell(Note(words, "warning"))
         else:
-            self.next = GoOn(agent=agent or self.goal.agent, instead_of=self._here)
+            self.next = OpenSession(agent=agent or self.goal.agent, instead_of=self._here)
 
     async def _entitle(self, title: str) -> None:
         if self.feed.session_id is None:
@@ -135,7 +140,7 @@ class Interactive(Chat):
         if self.feed.session_id is None:
             self.feed.tell(Note(_("Nothing goes on here.")))
         else:
-            self.do(self.cancel(self.feed.session_id))
+            self.request(self.cancel(self.feed.session_id))
 
     # --- before and after ---
 
@@ -145,7 +150,7 @@ class Interactive(Chat):
         return await super().run(client)
 
     def _greet(self) -> None:
-        """Say where one is, and the first time how one gets away again."""
+        """Print which session this is, and in the first one how to get help and leave."""
         if self.goal.instead_of is not None:
             title = one_line(self.goal.title) or (_("(no title)") if self.feed.session_id else _("New session"))
             self.screen.put(Text(f"── {title}", style="cyan"))

@@ -1,4 +1,4 @@
-"""The end of the output, drawn anew in place."""
+"""The end of the output, redrawn in place."""
 
 from __future__ import annotations
 

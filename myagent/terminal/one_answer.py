@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from myagent.terminal.chat import CTRL_C, Chat
+from myagent.terminal.input import Key
 
 
 class OneAnswer(Chat):
@@ -12,8 +13,11 @@ class OneAnswer(Chat):
 
     shows_history = False
 
-    async def listen(self) -> None:
-        self.do(self.say(await self.asking.line()))
+    async def listen(self) -> Key | None:
+        typed = await self.source.line()
+        if isinstance(typed, str):
+            self.request(self.say(typed))
+        return typed if isinstance(typed, Key) else None
 
     def finish(self) -> None:
         end = self.transcript.ends.get(self.run_id or "")

@@ -1,4 +1,4 @@
-"""How the pieces of a conversation look."""
+"""The look of a conversation, block by block."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from myagent.terminal.blocks import (
     Answer,
     Answered,
     Block,
-    Called,
     Failed,
     Finished,
     Note,
-    Said,
     Stopped,
     Thought,
+    ToolOutcome,
+    UserText,
     Voided,
 )
 from myagent.terminal.safe_text import one_line, plain, signature
-from myagent.terminal.text_layout import AnswerMarkdown
+from myagent.terminal.text_layout import AnswerMarkdown, Wrapped
 from myagent.terminal.transcript import Transcript
-from myagent.terminal.wrapping import Wrapped
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 PROMPT = "❯ "
@@ -35,7 +34,7 @@ _WIDEST_GIST = 160
 
 
 class OneLine:
-    """A line that is made for the width there is."""
+    """A line that is built for the width of the terminal."""
 
     def __init__(self, build: Callable[[int], Text]) -> None:
         self._build = build
@@ -49,7 +48,7 @@ class OneLine:
 def render(block: Block) -> RenderableType:
     """What is printed for a block."""
     match block:
-        case Said(text):
+        case UserText(text):
             return Wrapped(Text.assemble((PROMPT, "bold cyan"), (plain(text), "bold")))
         case Answer(text):
             return AnswerMarkdown(text)
@@ -58,7 +57,7 @@ def render(block: Block) -> RenderableType:
         case Thought(seconds, gist):
             words = _("Thought for %(time)s:") % {"time": duration(seconds)}
             return OneLine(lambda width: Text(f"✻ {words} {_head(gist)}", style="dim"))
-        case Called():
+        case ToolOutcome():
             return Group(OneLine(lambda width: _called(block, width)), *_why(block))
         case Answered(confirmed, reason):
             words = _("allowed elsewhere") if confirmed else _("declined elsewhere")
@@ -75,7 +74,7 @@ def render(block: Block) -> RenderableType:
 
 
 def status(transcript: Transcript, note: str = "") -> Iterator[RenderableType]:
-    """Lines for what goes on: the model, the tools, and `note`."""
+    """Lines for what is in progress: the model, the tools, and `note`."""
     now = transcript.clock()
     spinner = SPINNER[int(now * 10) % len(SPINNER)]
     step = transcript.step
@@ -104,7 +103,7 @@ def _running(spinner: str, what: str, time: str, words: str) -> OneLine:
     return OneLine(build)
 
 
-def _called(block: Called, width: int) -> Text:
+def _called(block: ToolOutcome, width: int) -> Text:
     icon, colour = _ICONS.get(block.status, _FAILED)
     time = duration(block.seconds)
     name = _cut(signature(block.tool, block.args), width - 3 - len(time))
@@ -114,7 +113,7 @@ def _called(block: Called, width: int) -> Text:
     )
 
 
-def _why(block: Called) -> Iterator[RenderableType]:
+def _why(block: ToolOutcome) -> Iterator[RenderableType]:
     """Why a call has no result, in a line of its own."""
     if block.status != "success" and (words := block.error or block.output):
         yield Padding(
@@ -154,7 +153,7 @@ def _finished(block: Finished) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it."""
+    """A duration for people."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

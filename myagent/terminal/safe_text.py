@@ -1,4 +1,4 @@
-"""Text of strangers, made fit for a terminal."""
+"""Makes untrusted text safe for a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def plain(text: str) -> str:
-    """`text` without anything that a terminal would obey."""
+    """`text` without control characters that a terminal would obey."""
     return _UNFIT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -23,7 +23,7 @@ def one_line(text: str) -> str:
 
 
 def gist(value: Any) -> str:
-    """A JSON value in a line, as a person would write it."""
+    """A JSON value in a line."""
     if isinstance(value, str):
         return json.dumps(one_line(value), ensure_ascii=False)
     return one_line(json.dumps(value, ensure_ascii=False))

@@ -11,7 +11,18 @@ from rich.text import Text
 
 from myagent.client import ServerFrame
 from myagent.i18n import gettext as _
-from myagent.terminal.blocks import Answer, Answered, Block, Called, Failed, Finished, Note, Stopped, Thought, Voided
+from myagent.terminal.blocks import (
+    Answer,
+    Answered,
+    Block,
+    Failed,
+    Finished,
+    Note,
+    Stopped,
+    Thought,
+    ToolOutcome,
+    Voided,
+)
 from myagent.terminal.live_region import Lines, Region, Rows
 from myagent.terminal.render import render, status
 from myagent.terminal.streaming_markdown import Flow, ending
@@ -36,26 +47,26 @@ class Screen:
         """A frame has come, as it is."""
 
     def show(self, blocks: Iterable[Block]) -> None:
-        """Print for good."""
+        """Print blocks, which stay."""
 
     def watch(self, transcript: Transcript, note: str = "") -> None:
-        """Show what goes on, below what was printed; `note` is a line about it."""
+        """Show what is in progress, below what was printed; `note` is a line about it."""
 
     def rest(self) -> None:
-        """Take away what moves, so that somebody can type."""
+        """Remove what is in progress from the screen, so that the user can type."""
 
     def put(self, *things: RenderableType, about: str = "own") -> None:
-        """Print something for the person who sits here; an empty line parts it from what is `about` something else."""
+        """Print something for the user of this terminal; an empty line separates what is `about` something else."""
 
     def ready(self) -> None:
-        """Somebody is going to type."""
+        """Prepare for a prompt."""
 
     def answer(self, text: str) -> None:
         """Print the one answer that was asked for."""
 
 
 class TerminalScreen(Screen):
-    """Blocks with the answer that is being written below them, and a line for each thing that goes on."""
+    """Blocks, below them the answer that is being written, and a line for each call in progress."""
 
     _prints_early = True
     """Whether what has no room on the screen is printed before the text is finished."""
@@ -71,7 +82,7 @@ class TerminalScreen(Screen):
         for block in blocks:
             match block:
                 case Voided() if not self._flow.void():
-                    continue  # it was on the moving part only, which is drawn anew
+                    continue  # it was on the moving part only, which is redrawn
                 case Answer(text) if self._flow.is_void_for(text):
                     self._print("note", render(Voided()))
                     self._answer(text)
@@ -153,7 +164,7 @@ class PlainScreen(TerminalScreen):
 
 
 class AnswerScreen(TerminalScreen):
-    """Shows what goes on while there is a terminal, and leaves the answer alone; `errors` gets what went wrong."""
+    """Shows what is in progress if there is a terminal, and prints the answer alone; problems go to `errors`."""
 
     _prints_early = False
 
@@ -173,7 +184,7 @@ class AnswerScreen(TerminalScreen):
             self._errors.print(thing)
 
     def answer(self, text: str) -> None:
-        # As Markdown where a person reads it, for programs as it is.
+        # Laid out on a terminal, for programs as it is.
         self.rest()
         if self.console.is_terminal:
             self.console.print(AnswerMarkdown(text))
@@ -211,7 +222,7 @@ def _trimmed(lines: Lines) -> Lines:
 
 def _group(block: Block) -> str:
     match block:
-        case Called() | Thought() | Answered():
+        case ToolOutcome() | Thought() | Answered():
             return "work"
         case Finished() | Stopped() | Failed():
             return "end"

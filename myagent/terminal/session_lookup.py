@@ -37,7 +37,7 @@ def pick_session(sessions: Iterable[SessionInfo], beginning: str) -> SessionInfo
 
 
 async def find_session(client: Client, beginning: str) -> SessionInfo | None:
-    """The same among all sessions of the caller."""
+    """The same among all sessions of the user."""
     found: list[SessionInfo] = []
     page = await client.list_sessions(limit=PAGE)
     while True:

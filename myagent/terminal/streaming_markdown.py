@@ -1,4 +1,4 @@
-"""Markdown that is still being written: which part of it can be printed for good."""
+"""Markdown that is still being streamed: which part of it is final and can be printed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _parser() -> MarkdownIt:
 def split(source: str) -> tuple[str, str]:
     """`source` as what cannot change any more, whatever follows, and the rest: the last block of it.
 
-    A line that has no end yet is left aside, since "2" may go on as "2. second", which belongs to the list before it.
+    A line that has no end yet is left out, since "2" may become "2. second", which belongs to the list before it.
     """
     whole, _newline, last = source.rpartition("\n")
     lines = f"{whole}\n".splitlines(keepends=True) if _newline else []
@@ -74,6 +74,6 @@ class Flow:
         return bool(self.printed) and not text.startswith(self.printed)
 
     def void(self) -> bool:
-        """Begin anew; tells whether anything that was printed is void by that."""
+        """Start again; returns whether something that was printed is void now."""
         had, self.printed = bool(self.printed), ""
         return had

@@ -1,19 +1,77 @@
-"""Markdown as it looks in a conversation."""
+"""Layout of text and Markdown on a terminal.
+
+rich breaks lines at spaces alone, so a Chinese sentence behind an English word would go to the next line as a whole.
+Here lines break where Chinese, Japanese and Korean allow it: between any two characters, but not before a comma.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from rich import box
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement, Paragraph, TableElement
+from rich.measure import Measurement
 from rich.style import Style
 from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.table import Table
+from rich.text import Text
 from rich.theme import Theme
 
 from myagent.terminal.safe_text import plain
-from myagent.terminal.wrapping import Wrapped
+
+_WIDE = "\u2e80-\u3000\u3003-\u3007\u3012\u3013\u3021-\ua4cf\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003fffd"
+_OPENING = "（［｛《〈「『【〔“‘"
+_CLOSING = "），。、；：！？》〉」』】〕”’…—～％｝］"
+_UNIT = re.compile(
+    rf"\s*[{_OPENING}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPENING}{_CLOSING}]+)[{_CLOSING}]*\s*|\s*[{_OPENING}{_CLOSING}]+\s*|\s+"
+)
+
+
+def break_offsets(text: str, width: int) -> list[int]:
+    """Where a line of text is to be broken so that each part takes at most `width` columns."""
+    offsets: list[int] = []
+    used = 0
+    for unit in _UNIT.finditer(text):
+        word = unit[0]
+        inked = cell_len(word.rstrip())
+        if used and used + inked > width:
+            offsets.append(unit.start())
+            used = 0
+        if inked > width:
+            parts = chop_cells(word, width)
+            start = unit.start()
+            for part in parts[:-1]:
+                start += len(part)
+                offsets.append(start)
+            word = parts[-1]
+        used += cell_len(word)
+    return offsets
+
+
+class Wrapped:
+    """Text with lines broken in this way."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        lines: list[Text] = []
+        for line in self.text.split(allow_blank=True):
+            line.expand_tabs(4)
+            for part in line.divide(break_offsets(line.plain, width)):
+                part.rstrip_end(width)
+                lines.append(part)
+        yield Text("\n", no_wrap=True, end=self.text.end).join(lines)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        narrowest = max((cell_len(unit[0].strip()) for unit in _UNIT.finditer(self.text.plain)), default=0)
+        widest = max((cell_len(line) for line in self.text.plain.splitlines()), default=0)
+        return Measurement(narrowest, widest)
+
 
 THEME = Theme({"markdown.code": "cyan", "markdown.block_quote": "dim", "markdown.item.number": "bold"})
 """For the console; rich's own has code on black."""
@@ -36,7 +94,7 @@ CODE_THEME = ANSISyntaxTheme(
 )
 
 
-class _Heading(Heading):
+class _WrappedHeading(Heading):
     """At the left, as in a text that one reads; rich centres it, in a box."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -44,14 +102,14 @@ class _Heading(Heading):
         yield Wrapped(self.text)
 
 
-class _Paragraph(Paragraph):
-    """With its lines broken as Chinese wants it."""
+class _WrappedParagraph(Paragraph):
+    """With line breaks as Chinese needs them."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Wrapped(self.text)
 
 
-class _Table(TableElement):
+class _WrappedTable(TableElement):
     """With everything in it; rich cuts off what has no space to be broken at, as Chinese has none."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -64,7 +122,7 @@ class _Table(TableElement):
         yield table
 
 
-class _Code(CodeBlock):
+class _WrappedCode(CodeBlock):
     """In the terminal's own colours, which can be read on light and on dark."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -77,11 +135,11 @@ class AnswerMarkdown(Markdown):
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
-        "heading_open": _Heading,
-        "paragraph_open": _Paragraph,
-        "table_open": _Table,
-        "fence": _Code,
-        "code_block": _Code,
+        "heading_open": _WrappedHeading,
+        "paragraph_open": _WrappedParagraph,
+        "table_open": _WrappedTable,
+        "fence": _WrappedCode,
+        "code_block": _WrappedCode,
     }
 
     def __init__(self, source: str) -> None:

@@ -1,4 +1,4 @@
-"""From the events of a session to what is on the screen: what is over becomes a block, what goes on is kept here."""
+"""From the events of a session to the screen: what has ended becomes a block, what is in progress is kept here."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from myagent.terminal.blocks import (
     Answer,
     Answered,
     Block,
-    Called,
     Failed,
     Finished,
     Note,
-    Said,
     Stopped,
     Thought,
+    ToolOutcome,
+    UserText,
     Voided,
 )
-from myagent.terminal.in_progress import Call, Question, Step
+from myagent.terminal.in_progress import Question, RunningCall, Step
 
 AWAITED = frozenset(
     {"user.message", "user.create_session", "user.list_sessions", "user.update_session", "user.reconnect"}
 )
-"""Requests whose refusal is raised to whoever made them."""
+"""Requests whose refusal is raised where they are made."""
 EXPECTED_NOTICES = frozenset({"accepted", "replay"})
-"""Notices that whoever asked for something looks at; all others are for people."""
+"""Notices that requests wait for; all others are for people."""
 
 
 class Transcript:
@@ -44,7 +44,7 @@ class Transcript:
         self.is_closed = False
         self.is_gone = False
         self.step: Step | None = None
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, RunningCall] = {}
         self.questions: dict[str, Question] = {}
         self.ends: dict[str, ServerFrame] = {}
         """The terminal events of the runs, by their ids."""
@@ -54,21 +54,21 @@ class Transcript:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run goes on or waits."""
+        """Whether a run is active or waits."""
         return bool(self._active)
 
     def expect(self, run_id: str) -> None:
-        """Know of a run that was accepted; its events are still to come."""
+        """Add a run that was accepted; its events are still to come."""
         if run_id not in self.ends:
             self._active[run_id] = None
 
     def settle(self) -> None:
-        """Nothing goes on in the session, as the server says."""
+        """Forget all runs: the server says that none is active."""
         self._active.clear()
         self._forget_run()
 
     def answered(self, step_id: str, args: dict[str, Any] | None = None) -> bool:
-        """A question was answered, and its call has these arguments instead; tells whether it was open."""
+        """Close a question, whose call may have other arguments now; returns whether it was open."""
         question = self.questions.pop(step_id, None)
         if question is not None and args is not None and question.call_step_id in self.calls:
             self.calls[question.call_step_id].args = args
@@ -90,7 +90,7 @@ class Transcript:
     def _take(self, frame: ServerFrame) -> list[Block]:
         match event := frame.typed():
             case events.UserSaid():
-                return [*self._finish_step(frame), Said(said_text(event.content))]
+                return [*self._finish_step(frame), UserText(said_text(event.content))]
             case events.Thinking():
                 return self._think(event, frame)
             case events.PartialAnswer():
@@ -115,7 +115,7 @@ class Transcript:
                 return [Note(event.content, "warning")]
             case events.SessionUpdated() | events.SessionEnd() | direct.SessionDeleted():
                 return self._session(event)
-            case direct.RequestRefused() | direct.SystemError() if event.metadata.request not in AWAITED:
+            case direct.RequestError() | direct.SystemError() if event.metadata.request not in AWAITED:
                 return [Failed(event.content, event.metadata.code)]
             case _ if frame.ends_run:
                 # Of a later version; whatever its fields are, it is the end.
@@ -170,7 +170,7 @@ class Transcript:
 
     def _called(self, event: events.ToolCalled, frame: ServerFrame) -> list[Block]:
         blocks = self._finish_step(frame)
-        self.calls[event.step_id or ""] = Call(event.metadata.tool, event.metadata.args, self.clock())
+        self.calls[event.step_id or ""] = RunningCall(event.metadata.tool, event.metadata.args, self.clock())
         return blocks
 
     def _progressed(self, event: events.ToolProgressed) -> list[Block]:
@@ -182,7 +182,7 @@ class Transcript:
         known = self.calls.pop(event.step_id or "", None)
         self.questions = {key: asked for key, asked in self.questions.items() if asked.call_step_id != event.step_id}
         return [
-            Called(
+            ToolOutcome(
                 tool=event.metadata.tool,
                 args=known.args if known is not None else {},
                 status=event.metadata.status,

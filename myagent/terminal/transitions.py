@@ -1,4 +1,4 @@
-"""What comes after a conversation."""
+"""What comes after a conversation: another one, or the end."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The program ends with this code."""
+    """End the program with this exit code."""
 
     code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
-    """A session is to go on, or a new one to begin where there is no id; `agent` None is the default one.
+class OpenSession:
+    """Resume a session, or begin a new one where there is no id; `agent` None is the default one.
 
-    `instead_of` is what to go back to when that is not possible.
+    `instead_of` is what to return to when that is not possible.
     """
 
     session_id: str | None = None
     agent: str | None = None
     title: str = ""
-    instead_of: GoOn | None = None
+    instead_of: OpenSession | None = None
 
 
-Next = Leave | GoOn
+Next = Leave | OpenSession

@@ -1,4 +1,4 @@
-"""For the tests of agents: a model that says what it is told to, and the real server around an agent file.
+"""For tests of agents: a model that follows a script, and the real server with an agent file.
 
 A test without a server, and one with it:
 

@@ -1,4 +1,4 @@
-"""For the tests of agents: a model that says what it is told to.
+"""`ScriptedLLM`, a model for tests that follows a script.
 
 llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
 agent = create_react_agent(tools=[Weather()], llm=llm)
@@ -23,7 +23,7 @@ from myagent.text import pieces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
-    """A reply in full. With `then`, that is raised after text and reasoning, in place of the reply."""
+    """A whole reply of the script. With `then`, that exception is raised after the text, in place of the reply."""
 
     text: str = ""
     calls: Sequence[ToolCall] = ()
@@ -42,14 +42,14 @@ class ScriptExhausted(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the model was asked."""
+    """One request to the model: the messages and tools that it was sent."""
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSchema, ...]
 
 
 def call(name: str, /, **arguments: Any) -> ToolCall:
-    """A call of the tool `name`; its id is set when it is said."""
+    """A call of the tool `name` for a script; its id is set when the model replies with it."""
     return ToolCall(id="", name=name, arguments=json.dumps(arguments, ensure_ascii=False))
 
 
@@ -59,11 +59,11 @@ def cut(text: str = "") -> Say:
 
 
 class ScriptedLLM:
-    """Replies with the items of `script`, one per request; satisfies `myagent.llm.LLM`.
+    """A model that replies with the items of `script`, one per request. Satisfies `LLM`.
 
-    An item is a text, a tool call or several (see `call`), a `Say`, an exception to raise, or a function that is
-    given the messages and returns one of these. With `gate`, every request waits until that event is set.
-    `requests` has what was asked, `closed` how many streams were closed before their end.
+    An item is a text, a tool call or several (see `call`), a `Say`, an exception to raise, or a function of the
+    messages that returns one of these. With `gate`, every request waits until that event is set. `requests` are the
+    requests so far, `closed` is how many streams were closed before their end.
     """
 
     def __init__(self, script: Script = (), *, gate: asyncio.Event | None = None, model: str = "scripted") -> None:

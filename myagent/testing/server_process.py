@@ -33,6 +33,8 @@ class ServerProcess:
     It keeps its port over restarts.
     """
 
+    _popen: type[subprocess.Popen[str]] = subprocess.Popen
+
     def __init__(
         self, command: Callable[[int], Sequence[str]], *, folder: Path, environment: Mapping[str, str]
     ) -> None:
@@ -54,7 +56,7 @@ class ServerProcess:
         Raises `ServerFailed`.
         """
         self._said.clear()
-        self._process = subprocess.Popen(
+        self._process = self._popen(
             self._command(self.port),
             cwd=self.folder,
             env=self._environment,
@@ -66,13 +68,18 @@ class ServerProcess:
         )
         assert self._process.stdout is not None and self._process.stderr is not None
         self._readers = [self._read(self._process.stdout, self._said), self._read(self._process.stderr, self._log)]
+        if not self._listens() or self.has_ended:
+            self.kill()
+            raise ServerFailed("The server did not start.", self.said + self.log)
+
+    def _listens(self) -> bool:
+        """Wait until the process says that it listens; whether it did."""
         with self._changed:
             self._changed.wait_for(lambda: _ADDRESS.search(self.said) or self.has_ended, START_SECONDS)
         found = _ADDRESS.search(self.said)
-        if found is None or self.has_ended:
-            self.kill()
-            raise ServerFailed("The server did not start.", self.said + self.log)
-        self.port = int(found[1])
+        if found is not None:
+            self.port = int(found[1])
+        return found is not None
 
     def terminate(self) -> None:
         """Ask the process to stop in order (SIGTERM); see `wait_exit`."""

@@ -1,7 +1,7 @@
-"""The real server around agent files, for the time of a test: a process on a free port, with a data folder of its own.
+"""The real server with agent files, for a test: a process on a free port, with a data folder of its own.
 
-What runs in the process is loaded from files and modules, as always: an agent that exists in the test's memory only
-cannot get there. A model can stay in the test, though: the server then asks it over HTTP on this machine.
+The process loads agents from files and modules, so an agent that exists in the test's memory only cannot be served. A
+model can stay in the test: the server then asks it over HTTP on this machine.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class AgentServer(ServerProcess):
 
 @asynccontextmanager
 async def serve(*agents: str | Path | Agent, **options: Any) -> AsyncIterator[Client]:
-    """The same for a test that wants nothing but a client; takes what `AgentServer` takes.
+    """The same for a test that needs only a client; takes the arguments of `AgentServer`.
 
     The model answers on the running loop, so that all of a `ScriptedLLM` can be used: `gate`, and `await llm.asked()`.
     """

@@ -1,4 +1,4 @@
-"""One message to an agent and everything that comes of it."""
+"""Sends one message to an agent and collects the events of its run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The arguments of a tool call: their JSON schema, and the check of what a model sent.
 
-The sentences are for the model, and for the people who look at the call, so they are in the server's language.
+The sentences are for the model and for people, so they are in the server's language.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Arguments(Protocol):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """Their JSON schema, as the model is shown it."""
+        """The JSON schema of the arguments, for the model."""
         ...
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What to call the tool with. Raises `RetryTool` that says what is wrong with `given`."""
+        """The arguments to call the tool with. Raises `RetryTool` that says what is wrong with `given`."""
         ...
 
 
@@ -130,7 +130,7 @@ class SignatureArguments:
 
 
 class _BareJsonSchema(GenerateJsonSchema):
-    """Without titles, which tell a model nothing, and silent about defaults that are not JSON."""
+    """Without titles, which are useless to a model, and without warnings about defaults that are not JSON."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
 
@@ -144,7 +144,7 @@ class _BareJsonSchema(GenerateJsonSchema):
 
 
 def wrong_arguments(tool: str, problems: Iterable[str]) -> str:
-    """The sentence a model gets for a call with wrong arguments; it names the first few problems."""
+    """The error for a call with wrong arguments; its text names the first few problems."""
     words = _("Wrong arguments for %(tool)s: %(problems)s. Correct them and call again.")
     return words % {"tool": tool, "problems": "; ".join(islice(problems, MOST_PROBLEMS))}
 
@@ -156,7 +156,7 @@ def unknown_arguments(names: Iterable[str], known: Iterable[str]) -> Iterable[st
 
 
 def shown(value: Any) -> str:
-    """`value` as JSON, shortened to what a sentence can hold."""
+    """`value` as JSON, shortened to fit into a sentence."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -165,7 +165,7 @@ def shown(value: Any) -> str:
 
 
 def json_type(value: Any) -> str:
-    """What JSON calls the type of `value`, with its article."""
+    """The JSON name of the type of `value`, with its article."""
     match value:
         case None:
             return "null"

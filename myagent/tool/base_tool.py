@@ -1,4 +1,4 @@
-"""The base of every tool, and what the loop asks of one."""
+"""`BaseTool`, the base class of every tool."""
 
 from __future__ import annotations
 
@@ -19,32 +19,37 @@ logger = logging.getLogger("myagent.tools")
 
 
 class BaseTool:
-    """Something a model may call: derive from it, set `name` and `description`, write `execute`.
+    """The base class of tools, which a model may call: set `name` and `description`, and write `execute`.
 
-    `execute` may be `async def` or `def`, and takes the arguments by name. `parameters` is their JSON schema; None
-    takes it from the signature of `execute`. A parameter annotated `RunContext` receives the run and is not shown to
-    the model. One instance serves all sessions, side by side: what belongs to a session goes into `RunContext.state`.
+    `execute` may be `async def` or `def`, and takes the arguments by name. A parameter annotated `RunContext` receives
+    the run and is not shown to the model. What it returns becomes a `ToolResult` (see there). It may raise `RetryTool`
+    or `ToolFailed`; any other exception is logged, and the model sees its class only.
 
-    `timeout` limits a call in seconds, None does not. `requires_confirmation` has a person asked before, for
-    `confirm_timeout` seconds; it may be a function of the arguments. `idempotent` says that a call whose outcome a
-    crash swallowed may be run again. `max_observe` limits the characters of the output that the model sees, where it
-    is lower than the agent's own limit.
+    One instance serves all sessions at the same time: what belongs to a session is kept in `RunContext.state`.
     """
 
     name: str = ""
+    """The name that the model calls."""
     description: str = ""
+    """What the tool does, for the model."""
     parameters: dict[str, Any] | None = None
+    """The JSON schema of the arguments; None takes it from the signature of `execute`."""
     timeout: float | None = 60.0
+    """The time limit of a call in seconds; None is no limit. It stands still while the tool waits for the user."""
     requires_confirmation: bool | Callable[[dict[str, Any]], bool] = False
+    """Whether the user is asked before a call; may be a function of the arguments."""
     confirm_timeout: float = 300.0
+    """How many seconds the user has to answer; no answer is a no."""
     idempotent: bool = False
+    """Whether a call whose outcome is unknown after a crash may be run again."""
     max_observe: int | None = None
+    """The characters of the output that the model sees, where this is lower than the agent's own limit."""
 
     if TYPE_CHECKING:
         execute: Callable[..., Any]
 
     def needs_confirmation(self, arguments: dict[str, Any]) -> bool:
-        """Whether a person has to agree to a call with these arguments; override it for a rule of your own."""
+        """Whether the user has to agree to a call with these arguments. Override it for a rule of your own."""
         rule = self.requires_confirmation
         if not callable(rule):
             return bool(rule)
@@ -53,11 +58,11 @@ class BaseTool:
         return bool(alone(arguments))
 
     def must_confirm(self, arguments: dict[str, Any]) -> bool:
-        """What the loop asks: `needs_confirmation`, or yes when that fails."""
+        """The result of `needs_confirmation`, or True when that fails."""
         try:
             return bool(self.needs_confirmation(arguments))
         except Exception:
-            logger.exception("needs_confirmation of the tool %r failed, so a person is asked.", self.name)
+            logger.exception("needs_confirmation of the tool %r failed, so the user is asked.", self.name)
             return True
 
     @cached_property
@@ -71,17 +76,17 @@ class BaseTool:
         return self._definition.is_async
 
     def schema(self) -> ToolSchema:
-        """This tool as a Chat Completions request has it. Raises `AgentDefinitionError` for a tool that cannot be."""
+        """This tool as in a Chat Completions request. Raises `AgentDefinitionError` for a tool that cannot work."""
         return self._definition.schema
 
     def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments to call the tool with. Raises `RetryTool` that tells the model what is wrong with them."""
+        """The arguments, checked and converted. Raises `RetryTool` that tells the model what is wrong with them."""
         return self._definition.arguments.check(arguments)
 
     def bind(self, arguments: dict[str, Any], context: RunContext) -> Callable[[], Any]:
         """The call as a function without parameters; it returns a `ToolResult` in clean text, or an awaitable of one.
 
-        Call it, and await what it returns, where the author's code may block without harm.
+        Call it, and await what it returns, where the tool's code may block without harm.
         """
         keywords = {**arguments, **dict.fromkeys(self._definition.contexts, context)}
         return partial(self._run, keywords, context)

@@ -14,9 +14,9 @@ from myagent.tool.function_tool import tool as make_tool
 
 
 class ToolCollection:
-    """Tools in the order given, each name once; plain functions become tools. It does not change afterwards.
+    """An immutable, ordered collection of tools with unique names; plain functions become tools.
 
-    Raises `AgentDefinitionError` for anything that is no tool, or one that cannot work.
+    Raises `AgentDefinitionError` for anything that is no tool, and for a tool that cannot work.
     """
 
     __slots__ = ("_schemas", "_tools")
@@ -40,6 +40,7 @@ class ToolCollection:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the tools, in order."""
         return tuple(self._tools)
 
     def get(self, name: str) -> BaseTool | None:

@@ -1,4 +1,4 @@
-"""A tool as its author wrote it, checked once and made ready for the loop."""
+"""The checked definition of a tool, made once from what its author wrote."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AuthoredTool(Protocol):
     requires_confirmation: bool | Callable[[dict[str, Any]], bool]
 
     def needs_confirmation(self, arguments: dict[str, Any]) -> bool:
-        """Whether a person is asked before a call with these arguments."""
+        """Whether the user is asked before a call with these arguments."""
         ...
 
 

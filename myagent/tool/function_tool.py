@@ -1,4 +1,4 @@
-"""`@tool`: a typed function as a tool."""
+"""`@tool`: makes a tool of a typed function."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPTIONS = (
 
 
 class FunctionTool(BaseTool, Generic[P, R]):
-    """A tool made of a function; calling it calls the function."""
+    """A tool that runs a function. Calling the tool calls the function."""
 
     def __init__(self, function: Callable[P, R], **options: Any) -> None:
         update_wrapper(self, function)
@@ -55,8 +55,10 @@ def tool(**options: Any) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     """Make a tool of a typed function: `@tool`, or `@tool(timeout=5, requires_confirmation=True)`.
 
-    Name, description and parameters come from the function's name, docstring and signature; `options` are the
-    attributes of `BaseTool`. Raises `AgentDefinitionError` for an unknown option or something that is no function.
+    Name, description and parameters are taken from the function's name, docstring and signature; `options` are the
+    attributes of `BaseTool`. The tool can still be called as the function.
+
+    Raises `AgentDefinitionError` for an unknown option or something that is no function.
     """
     if unknown := sorted(options.keys() - set(OPTIONS)):
         words = _("@tool has no option %(unknown)s. It knows: %(known)s.")

@@ -25,7 +25,7 @@ class SchemaArguments:
     """Arguments described by `parameters`: checked, never converted.
 
     What `execute` cannot take is refused, too; with `additionalProperties: true` in the schema it is left out.
-    Raises `AgentDefinitionError` when the schema is none, or does not fit the signature of `execute`.
+    Raises `AgentDefinitionError` when it is no valid schema, or does not fit the signature of `execute`.
     """
 
     def __init__(self, tool: str, parameters: Mapping[str, Any], signature: Signature) -> None:
@@ -58,7 +58,7 @@ class SchemaArguments:
         return name in signature.names or (signature.takes_any and name not in signature.contexts)
 
     def _compare_with_signature(self) -> None:
-        """Find what could never work before a model meets it."""
+        """Raise for what could never work, before a model tries it."""
         properties = self.schema["properties"]
         if unknown := [name for name in properties if not self._takes(name)]:
             words = _(

@@ -1,4 +1,4 @@
-"""What a tool hands back, and how any object becomes that."""
+"""`ToolResult`, and how any object that a tool returns becomes one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ logger = logging.getLogger("myagent.tools")
 class ToolResult:
     """The result of a tool call: `ToolResult("text")`, or `ToolResult(error="why")` for one that failed.
 
-    `output` may be anything `to_result` takes. `data` is for programs: it goes to the client beside the text, and the
-    model does not see it.
+    A tool may return any other object as well, which becomes the `output`.
     """
 
     output: Any = None
+    """The output, for the model and for people. What is not a string becomes text: JSON where it can."""
     error: str | None = None
+    """Why the call failed, for the model and for people; None when it did not."""
     data: Any = None
+    """JSON for programs: clients receive it beside the text, the model does not see it. By default the output's."""
 
     @property
     def failed(self) -> bool:
@@ -44,7 +46,7 @@ class ToolResult:
 
 
 def to_result(value: Any) -> ToolResult:
-    """What a tool returned as a result whose `output` is clean text and whose `data` is JSON. Never raises.
+    """The result for what a tool returned: `output` is clean text and `data` is JSON. Never raises.
 
     It may run code of the value's class (`__str__`, a serializer), so call it where the tool's code runs.
     """
@@ -57,7 +59,7 @@ def to_result(value: Any) -> ToolResult:
 
 
 def collected(items: list[Any]) -> Any:
-    """What a tool written as a generator returned: its pieces of text as one, anything else as a list."""
+    """The result of a tool written as a generator: pieces of text joined, anything else as a list."""
     return "".join(items) if all(isinstance(item, str) for item in items) else items
 
 
@@ -67,7 +69,7 @@ def _from_result(result: ToolResult) -> ToolResult:
     if result.error:
         error = clean(str(result.error))
     elif result.error is not None and result.output is None:
-        # ToolResult(error=str(e)) of an exception without words is a failure all the same.
+        # ToolResult(error=str(e)) of an exception without a text is a failure all the same.
         error = "The tool failed and did not say why."
     return ToolResult(text, error, data if result.data is None else _json(result.data))
 

@@ -1,4 +1,4 @@
-"""What a tool's `execute` takes: the parameters of its signature."""
+"""The parameters of a tool's `execute`, read from its signature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MISSING = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter the model may fill; `default` is `MISSING` when it has to.
+    """A parameter that the model may fill; `default` is `MISSING` when it is required.
 
     `unknown_name` is set when the annotation names something that cannot be found.
     """
@@ -47,7 +47,7 @@ class Signature:
 
 
 def read_signature(function: Callable[..., Any], *, tool: str) -> Signature:
-    """Look at what `function` takes. Raises `AgentDefinitionError` when it cannot be called with names."""
+    """Read the parameters of `function`. Raises `AgentDefinitionError` when it cannot be called by names."""
     try:
         declared = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:

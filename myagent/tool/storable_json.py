@@ -1,4 +1,4 @@
-"""JSON that every encoder and every database of ours takes."""
+"""JSON that every encoder and database in use accepts."""
 
 from __future__ import annotations
 

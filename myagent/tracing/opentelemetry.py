@@ -1,7 +1,7 @@
-"""Spans as OpenTelemetry has them, by its conventions for generative AI, where its package is installed (extra `otel`).
+"""Spans for OpenTelemetry, by its conventions for generative AI, where its package is installed (extra `otel`).
 
-Where they go, whoever runs the program says: by OpenTelemetry's own variables, or in code. What was said is left out
-unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it.
+The program configures where they are exported to, by OpenTelemetry's own variables or in code. Messages, arguments and
+results are left out unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` is set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from myagent.agent_definition import AgentDefinition
 from myagent.llm import LLM
 from myagent.messages import Message
 from myagent.run_context import RunContext
-from myagent.tracing.spans import Span, SpanKind, Watcher
+from myagent.tracing.spans import SpanKind, TracedSpan, Watcher
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as OtelSpan
@@ -34,7 +34,7 @@ _OPERATIONS: dict[SpanKind, str] = {
 
 
 def telemetry(agent: AgentDefinition, context: RunContext, llm: LLM) -> list[Watcher]:
-    """Who makes OpenTelemetry's spans of this run; nobody where that is not installed or nobody has set it up."""
+    """The watcher that makes OpenTelemetry's spans of this run; none where that is not installed or not set up."""
     try:
         # Imported here because it need not be there.
         from opentelemetry import trace
@@ -65,7 +65,7 @@ class Telemetry(Watcher):
         self._of_model = _model_attributes(llm)
         self._llm = llm
 
-    def begun(self, span: Span) -> None:
+    def begun(self, span: TracedSpan) -> None:
         from opentelemetry.trace import SpanKind as OtelKind
         from opentelemetry.trace import set_span_in_context
 
@@ -81,16 +81,16 @@ class Telemetry(Watcher):
             self._run = otel
         self._open[span.id] = otel
 
-    def inside(self, span: Span) -> AbstractContextManager[Any]:
+    def inside(self, span: TracedSpan) -> AbstractContextManager[Any]:
         from opentelemetry.trace import use_span
 
         otel = self._open.get(span.id)
         if otel is None:
             return nullcontext()
-        # An error is told at the end, without the words and the traceback of the author's code.
+        # An error is recorded at the end, without the text and the traceback of the author's code.
         return use_span(otel, end_on_exit=False, record_exception=False, set_status_on_exception=False)
 
-    def ended(self, span: Span) -> None:
+    def ended(self, span: TracedSpan) -> None:
         from opentelemetry.trace import StatusCode
 
         otel = self._open.pop(span.id, None)
@@ -108,7 +108,7 @@ class Telemetry(Watcher):
                 otel.set_status(StatusCode.ERROR, span.error or None)
         otel.end()
 
-    def _known_before(self, span: Span) -> dict[str, Any]:
+    def _known_before(self, span: TracedSpan) -> dict[str, Any]:
         match span.kind:
             case "run":
                 known = {**self._of_model, "myagent.max_steps": self._agent.max_steps}
@@ -141,9 +141,11 @@ def _server_attributes(llm: LLM) -> dict[str, Any]:
     return {} if server is None else {"server.address": server[0], "server.port": server[1]}
 
 
-def _known_after(span: Span) -> dict[str, Any]:
+def _known_after(span: TracedSpan) -> dict[str, Any]:
     known: dict[str, Any] = {}
-    if span.usage is not None and (span.usage.input_tokens or span.usage.output_tokens):  # else nobody counted
+    if span.usage is not None and (
+        span.usage.input_tokens or span.usage.output_tokens
+    ):  # else the endpoint did not count
         known |= {
             "gen_ai.usage.input_tokens": span.usage.input_tokens,
             "gen_ai.usage.output_tokens": span.usage.output_tokens,
@@ -165,7 +167,7 @@ def _known_after(span: Span) -> dict[str, Any]:
 # --- content ----------------------------------------------------------------------------------------------------------
 
 
-def _content(span: Span) -> dict[str, str]:
+def _content(span: TracedSpan) -> dict[str, str]:
     """What was said, as JSON by the schemas of the conventions."""
     if span.kind == "tool":
         kept: dict[str, Any] = {"gen_ai.tool.call.arguments": span.arguments}

@@ -1,4 +1,4 @@
-"""What a run's calls of the model and of tools took: spans, told to whoever watches. Nobody watching costs nothing."""
+"""Spans of a run's calls of the model and of tools, reported to watchers. Without watchers they cost nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST_ERROR = 2_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Span:
+class TracedSpan:
     """One call of the model (`reply`, `summary`) or of a tool, or the whole run; filled in when it ends.
 
     `attempt` counts from 1 within a step. `finish` is the model's own word for why it stopped, or the code of what went
@@ -61,7 +61,7 @@ class Span:
         return round((time.monotonic() - self._clock) * 1000)
 
     def take_chunk(self, chunk: Chunk) -> None:
-        """The model said something."""
+        """Record a chunk of the model's stream."""
         if isinstance(chunk, Reply):
             self.reply, self.usage = chunk, chunk.usage
             self.outcome, self.finish, self.retries = "ok", chunk.finish, chunk.retries
@@ -69,7 +69,7 @@ class Span:
             self.first_token_ms = self._elapsed_ms()
 
     def take_result(self, result: ToolResult) -> None:
-        """The tool returned something."""
+        """Record what the tool returned."""
         self.result = result
         if result.error is None:
             self.outcome = "ok"
@@ -77,14 +77,14 @@ class Span:
             self._failed(ToolFailed.code, result.error)
 
     def take_answer(self, answer: RunFinished, spent: Usage) -> None:
-        """The run has its answer, for which the model took `spent`."""
+        """Record the final answer of the run, for which the model took `spent`."""
         self.outcome, self.finish, self.usage = "ok", answer.finish, spent
         self.reply = Reply(Message.assistant(answer.text), spent)
 
     def take_error(self, error: BaseException) -> None:
-        """It was left by `error`; what a bug of a tool says may hold secrets, so of that only the class is kept."""
+        """Record how it was left by `error`. The text of a tool's bug may hold secrets, so only its class is kept."""
         if self.outcome is not None:
-            return  # the end was known already, and somebody only did not look at the rest
+            return  # it had ended already, and only the rest of the stream was not read
         match error:
             case asyncio.CancelledError() | GeneratorExit() | RunCancelled():
                 self.outcome = "interrupted"
@@ -105,31 +105,31 @@ class Span:
 
 
 class Watcher:
-    """Is told of the spans of one run as they begin and end; must not block."""
+    """Receives the spans of one run as they begin and end; must not block."""
 
-    def begun(self, span: Span) -> None:
+    def begun(self, span: TracedSpan) -> None:
         """`span` begins."""
 
-    def ended(self, span: Span) -> None:
+    def ended(self, span: TracedSpan) -> None:
         """`span` is over."""
 
-    def inside(self, span: Span) -> AbstractContextManager[Any]:
-        """What surrounds the code that `span` is about, for those who go by context variables."""
+    def inside(self, span: TracedSpan) -> AbstractContextManager[Any]:
+        """A context manager entered around the traced code, for instrumentation that uses context variables."""
         return nullcontext()
 
 
 class Trace:
-    """The spans of one run. `spent` is what the model took in it."""
+    """The spans of one run. `spent` is what its model calls took."""
 
     def __init__(self, watchers: Sequence[Watcher] = ()) -> None:
         self._watchers = watchers
         self.spent = Usage()
 
     @contextmanager
-    def span(self, kind: SpanKind, name: str, **facts: Any) -> Iterator[Span]:
+    def span(self, kind: SpanKind, name: str, **facts: Any) -> Iterator[TracedSpan]:
         """A span around the block, which tells it what came out. May be left open over a `yield`."""
-        span = Span(kind=kind, name=name, **facts)
-        self._tell("begun", span)
+        span = TracedSpan(kind=kind, name=name, **facts)
+        self._report("begun", span)
         try:
             yield span
         except BaseException as error:
@@ -137,10 +137,10 @@ class Trace:
             raise
         finally:
             span.end()
-            self._tell("ended", span)
+            self._report("ended", span)
 
     @contextmanager
-    def inside(self, span: Span) -> Iterator[None]:
+    def inside(self, span: TracedSpan) -> Iterator[None]:
         """The code that `span` is about; never left open over a `yield`, which would leak context variables."""
         with ExitStack() as stack:
             for watcher in self._watchers:
@@ -150,7 +150,7 @@ class Trace:
     def ask(
         self, llm: LLM, messages: Sequence[Message], kind: SpanKind, tools: Sequence[ToolSchema] = (), **facts: Any
     ) -> AsyncGenerator[Chunk]:
-        """`llm.stream`, in a span."""
+        """Call `llm.stream` in a span."""
         stream = llm.stream(messages, tools=tools)
         if not self._watchers:
             return stream
@@ -172,13 +172,13 @@ class Trace:
             else:
                 self.spent += span.reply.usage
 
-    def _tell(self, what: Literal["begun", "ended"], span: Span) -> None:
+    def _report(self, what: Literal["begun", "ended"], span: TracedSpan) -> None:
         for watcher in self._watchers:
             try:
                 getattr(watcher, what)(span)
-            except Exception:  # whoever watches must not decide over the run
+            except Exception:  # a watcher must not break the run
                 logger.exception("A watcher of spans failed.")
 
 
 UNTRACED = Trace()
-"""Nobody watches."""
+"""A trace without watchers."""

@@ -218,7 +218,7 @@ def test_every_variable_is_documented(name):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_the_command_is_in_both_readmes(command, tmp_path):
     told = run([sys.executable, "-m", "myagent.cli.main", command, "--help"], tmp_path).stdout
-    options = set(re.findall(r"^  (--[a-z-]+)", told, re.MULTILINE)) - {"--skip-checks"}
+    options = set(re.findall(r"^  (--[a-z-]+)", told, re.MULTILINE))
     assert "--language" in options
     for readme in ("README.md", "README.zh.md"):
         assert {option for option in options if f"| `{option}" not in page(readme)} == set(), readme
@@ -227,7 +227,7 @@ def test_every_option_of_the_command_is_in_both_readmes(command, tmp_path):
 def test_every_finding_of_the_check_is_documented():
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "myagent" / "inspection").glob("*.py"))
     codes = set(re.findall(r'_(?:finding|warning)\(\s*"(\w+)"', sources))
-    assert {"no_description", "blocking_call", "parameter_unfillable"} <= codes
+    assert {"no_description", "dangerous_tool", "parameter_unfillable"} <= codes
     assert {code for code in codes if f"`{code}`" not in section("docs/agents.md", "Checking")} == set()
 
 
@@ -519,7 +519,9 @@ def test_loggers_are_documented_and_named_for_operators():
         for path in (ROOT / package).rglob("*.py")
         for name in re.findall(r"getLogger\(([^)]*)\)", path.read_text(encoding="utf-8"))
     }
-    documented = set(re.findall(r"`(myagent\.\w+)`", page("docs/operations.md").partition("## Logs and health")[2]))
+    table = page("docs/operations.md").partition("| logger |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`myagent\..*?) \|", table, re.MULTILINE)
+    documented = set(re.findall(r"`(myagent\.\w+)`", "".join(rows)))
     ours = {name.strip('"') for name in named if name.startswith('"myagent')}
     assert ours == documented, ours ^ documented
     assert "__name__" not in named

@@ -16,6 +16,7 @@ import pytest
 from tests.agents.access.test_sso import RSA, pem
 from tests.docs.test_docs import PAGES, TRANSLATED, folder, kind_of, page, section, shell_environment, used_data  # noqa: F401 - fixtures
 from tests.myagent.cli.test_main import serving
+from tests.support import forked
 from tests.support.markdown import Block, blocks
 from tests.support.model_replies import text
 from tests.support.model_server import ModelServer
@@ -134,7 +135,7 @@ def test_settings_of_ones_own(folder, name, block):  # noqa: F811
     environ = shell_environment(folder, DJANGO_SETTINGS_MODULE="own_settings")
     environ["PYTHONPATH"] = os.pathsep.join([str(folder), environ["PYTHONPATH"]])
     command = [sys.executable, "manage.py", "check", "--fail-level", "ERROR"]
-    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    result = forked.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
 
 

@@ -66,6 +66,28 @@ def test_the_public_names_are_sorted_and_can_be_imported():
 
 def test_the_public_names_are_these():
     assert set(myagent.__all__) == {
-        "LLM", "Agent", "AgentDefinitionError", "BaseTool", "Message", "MyAgentError", "RetryTool", "RunContext",
-        "RunError", "ToolFailed", "ToolResult", "create_react_agent", "create_toolcall_agent", "current_run", "tool",
+        "LLM", "Agent", "AgentDefinitionError", "BaseTool", "DemoLLM", "Message", "MyAgentError", "OpenAILLM",
+        "RetryTool", "RunContext", "RunError", "ToolFailed", "ToolResult", "create_react_agent",
+        "create_toolcall_agent", "current_run", "tool",
     }  # fmt: skip
+
+
+def test_the_models_are_loaded_at_their_first_use():
+    done = run(
+        """
+        import sys
+        import myagent
+        from myagent import DemoLLM
+        assert DemoLLM.__module__ in sys.modules and "openai" not in sys.modules
+        from myagent import OpenAILLM
+        assert "openai" in sys.modules
+        assert OpenAILLM is myagent.OpenAILLM
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_there_is_no_other_name():
+    with pytest.raises(AttributeError, match="'myagent' has no attribute 'OpenAILLMs'"):
+        _ = myagent.OpenAILLMs
+    assert not hasattr(myagent, "ClaudeLLM")

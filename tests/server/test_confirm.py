@@ -203,6 +203,19 @@ async def test_a_tool_asks_while_it_runs(server, client, tool, answer):
     await whole_log(server, session_id)
 
 
+@pytest.mark.parametrize("tool", ["ask_carelessly", "ask_plain_carelessly"])
+async def test_a_forgotten_await_fails_the_call_and_names_the_tool(server, client, tool):
+    session_id = await client.create_session()
+    await client.say(session_id, f'call:{tool} {{"question": "Really?"}}')
+    frames = await client.until(ended())
+    result = only(frames, "agent.tool_result")
+    assert result.metadata["status"] == "failed" and "ConfirmNotAwaited" in result.content
+    assert "agent.user_confirm" not in [frame.event for frame in frames]
+    log = server.wait_log("nobody was asked")
+    assert f"The tool '{tool}' of agent 'tools' failed." in log and "`await run.confirm(…)`" in log
+    await whole_log(server, session_id)
+
+
 async def test_messages_wait_while_a_person_is_asked(client, path):
     session_id, question = await asked(client, path)
     second = await client.say(session_id, "are you there?")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 
 import pytest
 
 from tests.conftest import connected
+from tests.support import forked
 from tests.support.agent_server import AgentServer
 from tests.support.conversation import PARTIAL, check_log, ended, kinds, refusal, text_of, turn, whole_log
 from tests.support.model_replies import text
@@ -31,7 +31,7 @@ for session in Session.objects.filter(pk__in=IDS):
 def manage(server, *words, stdin=None):
     """Run a command beside the server, on its data; returns what it said."""
     command = [sys.executable, str(ROOT / "manage.py"), *words]
-    done = subprocess.run(
+    done = forked.run(
         command,
         cwd=server.folder,
         env=server._environment,

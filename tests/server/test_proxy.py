@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from myagent.client import Client
+from tests.support import forked
 from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage
 from tests.support.conversation import turn
@@ -200,7 +201,7 @@ def test_pages_are_for_tls_only(proxied):
 def test_the_deploy_check_has_nothing_to_say(proxied):
     server, _, _ = proxied
     command = [sys.executable, str(ROOT / "manage.py"), "check", "--deploy", "--fail-level", "INFO"]
-    done = subprocess.run(
+    done = forked.run(
         command, cwd=server.folder, env=server.environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from myagent.testing.server_process import ServerProcess
+from tests.support import forked
 from tests.support.model_server import ModelServer
 from tests.support.paths import AGENT_FILES, ROOT
 from tests.support.services import give_sqlite_tables, is_postgres, postgres_database
@@ -30,6 +31,9 @@ LEASE_SECONDS = 2
 
 class AgentServer(ServerProcess):
     """`manage.py runagent` on a folder of its own; `files` are names in `tests/support/agent_files`.
+
+    It is forked from a process that has the libraries in memory (`tests.support.zygote`), unless `exec` is set: for
+    tests of what the interpreter does at its start and its end.
 
     `settings` are keys of the MYAGENT dict, `environment` further variables; a variable that is None is not set.
     When the tests run with the DATABASE_URL of a PostgreSQL, and `environment` names none, the server's data is there,
@@ -44,7 +48,9 @@ class AgentServer(ServerProcess):
         options: Iterable[str] = (),
         settings: dict[str, Any] | None = None,
         environment: dict[str, str | None] | None = None,
+        exec: bool = False,
     ) -> None:
+        self._popen = subprocess.Popen if exec else forked.Popen
         self._files = [str(AGENT_FILES / name) for name in files]
         self._options = list(options)
         if is_postgres(os.environ.get("DATABASE_URL", "")):
@@ -82,7 +88,7 @@ class AgentServer(ServerProcess):
         It has to end with `code`; returns what it prints, on standard error unless that is 0.
         """
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        done = subprocess.run(
+        done = forked.run(
             command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == code, done.stdout + done.stderr

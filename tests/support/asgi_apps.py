@@ -79,6 +79,13 @@ async def echo(scope, receive, send):
     events["disconnected"].set()
 
 
+async def decide_late(scope, receive, send):
+    """An echo that accepts when it is told to."""
+    report("deciding")
+    await events["accept"].wait()
+    await echo(scope, receive, send)
+
+
 async def show_scope(scope, receive, send):
     await send({"type": "websocket.accept", "subprotocol": "two", "headers": [(b"x-one", b"1"), (b"x-one", b"2")]})
     shown = {key: scope.get(key) for key in ("client", "root_path", "scheme", "state", "path", "subprotocols")}
@@ -111,7 +118,7 @@ async def listen_while_flooding(scope, receive, send):
     pouring = asyncio.ensure_future(pour())
     while (await receive()).get("text") != "end":
         pass
-    report("end", unsent=sum(client.outbox.unsent for client in server.connections))
+    report("end", unsent=sum(client.send_buffer.unsent for client in server.connections))
     pouring.cancel()
 
 
@@ -220,12 +227,18 @@ async def stop_from_thread(scope, receive, send):
 
 async def held(scope, receive, send):
     """How many connections are not read at the moment."""
-    count = sum(getattr(client, "_reading_held", False) for client in server.connections)
+    count = sum(getattr(client, "is_held", False) for client in server.connections)
     await respond(send, str(count).encode())
+
+
+async def connections(scope, receive, send):
+    """How many WebSockets the server knows."""
+    await respond(send, str(sum(hasattr(client, "is_held") for client in server.connections)).encode())
 
 
 WEBSOCKETS = {
     "/echo": echo,
+    "/late": decide_late,
     "/scope": show_scope,
     "/flood": flood,
     "/listen-while-flooding": listen_while_flooding,
@@ -248,6 +261,7 @@ PAGES = {
     "/nothing": leave_early,
     "/stop": stop_from_thread,
     "/held": held,
+    "/connections": connections,
 }
 
 
@@ -272,16 +286,14 @@ def main() -> None:
     """Serve with the options given as JSON; tell how it ended."""
     global server
     options.update(json.loads(sys.argv[1]))
-    from agents.hosting import daphne_server as hosting
-    from agents.hosting import websocket as websocket_protocol
-    from agents.hosting import websocket_factory
+    from agents.hosting import daphne_server, websocket
 
     logging.basicConfig(level="INFO", stream=sys.stderr)
     if close_seconds := options.get("close_seconds"):
-        websocket_factory.CLOSE_SECONDS = websocket_protocol.CLOSE_SECONDS = close_seconds
-    hosting.GRACE_SECONDS = options.get("grace_seconds", hosting.GRACE_SECONDS)
+        websocket.CLOSE_SECONDS = close_seconds
+    daphne_server.GRACE_SECONDS = options.get("grace_seconds", daphne_server.GRACE_SECONDS)
     with Path(options.get("access_log", "/dev/null")).open("a", buffering=1) as access_log:
-        server = hosting.AgentServer(
+        server = daphne_server.DaphneServer(
             application,
             host=options.get("host", "127.0.0.1"),
             port=options.get("port", 0),

@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.agent_server import AgentServer
+from tests.support import forked
 from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from tests.support.agent_server import AgentServer  # the process itself needs none of what the tests need
 
 PRELUDE = """
 from datetime import timedelta
@@ -43,8 +46,8 @@ class Backstage:
         return answer["result"]
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.backstage"],
+        self._process = forked.Popen(
+            [sys.executable, "-m", "tests.support.backstage"],
             cwd=ROOT,
             env={"DJANGO_SETTINGS_MODULE": "myagent_site.settings"} | self._server.environment,
             stdin=subprocess.PIPE,

@@ -17,8 +17,13 @@ from tests.support.paths import ROOT
 PO_FILE = ROOT / "myagent/locale/zh_Hans/LC_MESSAGES/django.po"
 MO_FILE = PO_FILE.with_suffix(".mo")
 SOURCES = ("myagent", "agents", "sessions_app", "myagent_site")
-KEYWORDS: dict[str, object] = {"_": None, "gettext": None, "gettext_lazy": None, "ngettext": (1, 2)}
-KEYWORDS |= {"gettext_noop": None, "ngettext_noop": (1, 2)}
+KEYWORDS: dict[str, object] = {
+    "_": None,
+    "gettext": None,
+    "gettext_lazy": None,
+    "gettext_noop": None,
+    "ngettext": (1, 2),
+}
 WITH_CONTEXT: dict[str, object] = {"pgettext": None, "pgettext_lazy": None}
 """The same English word with several meanings: their first argument tells which."""
 

@@ -13,18 +13,25 @@ thread of its own, so that tests may use any loop or process; whatever they wait
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from myagent.testing.chat_completions import (
+    DONE,
+    ChatCompletionsServer,
+    begin_stream,
+    chunk_event,
+    cut,
+    delta_event,
+    error_response,
+)
 from tests.support.model_replies import (
     Behaviour,
     Choose,
@@ -78,22 +85,16 @@ class Request:
         return [tool["function"]["name"] for tool in self.body.get("tools", ())]
 
 
-class ModelServer:
-    """The server; a context manager. `url` is what OPENAI_BASE_URL should be."""
+class ModelServer(ChatCompletionsServer):
+    """The server; a context manager."""
 
     def __init__(self, port: int = 0, *, default: Choose = smart) -> None:
+        super().__init__(port)
         self.default = default
         self.requests: list[Request] = []
         self._script: deque[Behaviour | Choose] = deque()
         self._changed = threading.Condition()
-        self._port = port
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-
-    @property
-    def url(self) -> str:
-        """The base URL of the API."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        self._resources = ExitStack()
 
     def script(self, *behaviours: Behaviour | Choose) -> None:
         """Add behaviours for the next requests, in their order."""
@@ -114,34 +115,13 @@ class ModelServer:
             return self.requests[number - 1]
 
     def __enter__(self) -> ModelServer:
-        self._loop = asyncio.new_event_loop()
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=1024)
-        self._port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
-        self._thread.start()
-        assert self._ready.wait(WAIT_SECONDS), "the model server did not start"
+        self._resources.enter_context(self.serving_in_thread())
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(WAIT_SECONDS)
-        assert not self._thread.is_alive(), "the model server did not stop"
+        self._resources.close()
 
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_post("/v1/chat/completions", self._answer)
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.SockSite(runner, self._listener).start()
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
-
-    async def _answer(self, http: web.Request) -> web.StreamResponse:
+    async def answer(self, http: web.Request) -> web.StreamResponse:
         assert http.transport is not None
         peer = http.transport.get_extra_info("peername")[:2]
         request = Request(http.path, http.headers.copy(), await http.json(), peer)
@@ -154,7 +134,7 @@ class ModelServer:
         try:
             response = await self._behave(behaviour, http, request)
         except (asyncio.CancelledError, ConnectionResetError):
-            if not self._stop.is_set():
+            if not self.is_stopping:
                 request.disconnected.set()
             raise
         request.finished.set()
@@ -183,22 +163,20 @@ class ModelServer:
         if not (reply.streams and body.get("stream")):
             choice = {"index": 0, "message": reply.message(), "finish_reason": reply.finish_reason}
             return web.json_response({"object": "chat.completion", "choices": [choice], "usage": usage})
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-        await response.prepare(http)
+        response = await begin_stream(http)
         for number, delta in enumerate(reply.deltas()):
             await self._pause(reply, number)
             if number == reply.cut:
-                assert http.transport is not None
-                http.transport.close()
+                cut(http)
                 return response
-            await response.write(_chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}]))
+            await response.write(delta_event(body, delta))
         await self._pause(reply, sum(1 for _delta in reply.deltas()), last=True)
         ending = b""
         if reply.finish_reason is not None:
-            ending += _chunk(body, [{"index": 0, "delta": {}, "finish_reason": reply.finish_reason}])
+            ending += delta_event(body, {}, reply.finish_reason)
             if usage and body.get("stream_options", {}).get("include_usage"):
-                ending += _chunk(body, [], usage=usage)
-            ending += b"data: [DONE]\n\n"
+                ending += chunk_event(body, [], usage=usage)
+            ending += DONE
         await response.write(ending)
         await response.write_eof()
         return response
@@ -210,16 +188,11 @@ class ModelServer:
             await asyncio.sleep(reply.delay)
 
 
-def _chunk(body: dict[str, Any], choices: list[dict[str, Any]], **more: Any) -> bytes:
-    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": body.get("model", "")}
-    return f"data: {json.dumps(chunk | {'choices': choices} | more, ensure_ascii=False)}\n\n".encode()
-
-
 def _error(status: Status) -> web.Response:
-    error = {"message": status.message, "type": "error", "param": None, "code": status.code}
-    body = status.body if status.body is not None else json.dumps({"error": error})
-    kind = "application/json" if body.startswith("{") else "text/html"
-    return web.Response(status=status.status, text=body, content_type=kind, headers=dict(status.headers))
+    if status.body is None:
+        return error_response(status.status, status.message, code=status.code, headers=status.headers)
+    kind = "application/json" if status.body.startswith("{") else "text/html"
+    return web.Response(status=status.status, text=status.body, content_type=kind, headers=dict(status.headers))
 
 
 def main() -> None:

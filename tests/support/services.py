@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -26,6 +25,7 @@ import redis
 from psycopg import sql
 
 from agents.database.data_folder import DATABASE_FILE, make_data_folder
+from tests.support import forked
 from tests.support.paths import ROOT
 
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/postgres"
@@ -114,7 +114,7 @@ def _template() -> str:
 def _migrate(data_folder: str, url: str) -> None:
     command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"]
     told = {"DATABASE_URL": url, "MYAGENT_DATA_DIR": data_folder, "MYAGENT_SECRET_KEY": "of-no-use"}
-    subprocess.run(command, env=os.environ | told, check=True, timeout=MIGRATE_SECONDS)
+    forked.run(command, env=os.environ | told, check=True, timeout=MIGRATE_SECONDS)
 
 
 def _url_of(database: str) -> str:

@@ -12,7 +12,6 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
 import sys
 import termios
 import threading
@@ -22,10 +21,12 @@ from typing import Self
 
 import pyte
 
+from tests.support import forked
+
 WAIT_SECONDS = 30.0
 CTRL_C, CTRL_D, ENTER, ALT_ENTER, LEFT, UP, BACKSPACE = "\x03", "\x04", "\r", "\x1b\r", "\x1b[D", "\x1b[A", "\x7f"
 
-# A session leader that takes the pseudo-terminal as its own, so that Ctrl-C on it is a signal.
+# A session leader that takes the pseudo-terminal as its own, so that Ctrl-C on it is a signal. A fork does so itself.
 _LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
@@ -53,10 +54,11 @@ class Terminal:
         self._changed = threading.Condition()
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self._process = subprocess.Popen(
-            [sys.executable, "-ISc", _LAUNCH, *command],
+        environment = {**environment, "TERM": "xterm-256color"}
+        self._process = forked.Popen(
+            command if forked.can_fork(command, environment) else [sys.executable, "-ISc", _LAUNCH, *command],
             cwd=folder,
-            env={**environment, "TERM": "xterm-256color"},
+            env=environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.agent_server import AgentServer
 from tests.support.model_server import ModelServer
-from tests.support.services import answering_redis, postgres_database
+from tests.support.services import answering_redis, give_sqlite_tables, postgres_database
 
 SQLITE = "one SQLite folder"
 POSTGRES = "PostgreSQL"
@@ -33,6 +33,8 @@ def two_servers(
     """Two servers of `files`; `environments` are what each of them is told beside where the data is."""
     with ExitStack() as stack:
         shared = _shared(kind, stack)
+        if kind == SQLITE:
+            give_sqlite_tables(folder / "data")
         servers = tuple(
             AgentServer(
                 # Machines that share a database share no folder.

@@ -9,7 +9,7 @@ from django.http.request import validate_host
 
 from agents.conf import Config, ConfigError, configure, get_config
 from agents.console.banner import ANY_ADDRESS
-from agents.hosting.process import log_everything, prepare_database, serve
+from agents.hosting.process import enable_debug_logging, prepare_database, serve
 from agents.loading.agent_file_errors import AgentFileError
 from agents.loading.file_watcher import SourceWatcher, restart
 from agents.loading.registry import Registry, set_registry
@@ -66,7 +66,7 @@ class Command(PlainCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         config = _configured(options)
         if config.debug:
-            log_everything()
+            enable_debug_logging()
         if not config.agents:
             words = _("Name at least one agent file, for example: %(command)s")
             words %= {"command": f"{self.called_as} my_agent.py"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.access import decision as access
-from agents.access.decision import ConnectionRefused, Grant, HandshakeRefused, authorize, require_agent
+from agents.access.decision import ConnectionRefused, Grant, HandshakeForbidden, authorize, require_agent
 from agents.access.handshake import Handshake
 from agents.access.local_user import ensure_local_user
 from agents.addresses import is_loopback, split_host, split_origin
@@ -187,7 +187,7 @@ def test_hosts(options, host, good):
     if good:
         access.check_host(handshake(config, host=host), config)
     else:
-        with pytest.raises(HandshakeRefused, match="ALLOWED_HOSTS"):
+        with pytest.raises(HandshakeForbidden, match="ALLOWED_HOSTS"):
             access.check_host(handshake(config, host=host), config)
 
 
@@ -212,7 +212,7 @@ def test_origins(host, origin, good):
     if good:
         access.check_origin(handshake(host=host, origin=origin), Config())
     else:
-        with pytest.raises(HandshakeRefused, match=f"--allow-origin {origin}"):
+        with pytest.raises(HandshakeForbidden, match=f"--allow-origin {origin}"):
             access.check_origin(handshake(host=host, origin=origin), Config())
 
 
@@ -340,14 +340,14 @@ async def test_anonymous_pages_need_an_origin_that_is_ours(local):
     config = Config(allow_anonymous=True)
     facts = {"peer": "192.168.1.9", "host": "192.168.1.5:8080"}
     assert (await authorize(scope(origin="http://192.168.1.5:8080", **facts), config)).kind == "anonymous"
-    await refused(HandshakeRefused, config, origin="https://evil.example", **facts)
+    await refused(HandshakeForbidden, config, origin="https://evil.example", **facts)
 
 
 async def test_a_name_that_points_at_this_machine_gets_nothing(local, ann):
     """DNS rebinding: the page's own name, as Host and as Origin, leads to the loopback address."""
     rebound = {"host": "evil.example:8080", "origin": "http://evil.example:8080"}
     for config in (Config(), Config(allow_anonymous=True), Config(require_auth=True)):
-        assert (await refused(HandshakeRefused, config, **rebound)).code == "bad_host"
+        assert (await refused(HandshakeForbidden, config, **rebound)).code == "bad_host"
 
 
 async def test_a_token_lets_in_from_anywhere(ann):
@@ -367,7 +367,7 @@ async def test_a_token_lets_in_from_anywhere(ann):
 async def test_a_token_does_not_help_where_the_host_is_not_allowed(ann):
     _, plaintext = await in_thread(AccessToken.objects.issue, ann, "laptop")
     config = Config(allowed_hosts=("a.example",))
-    await refused(HandshakeRefused, config, query=f"token={plaintext}", host="b.example")
+    await refused(HandshakeForbidden, config, query=f"token={plaintext}", host="b.example")
     assert (await authorize(scope(query=f"token={plaintext}", host="a.example"), config)).kind == "token"
 
 
@@ -388,7 +388,7 @@ async def test_the_login_cookie_counts_from_our_own_page_only(ann):
     assert (grant.kind, grant.user_id, grant.username, grant.token_id) == ("cookie", ann.pk, "ann", None)
     assert client.cookies["sessionid"].value not in repr(grant)
     assert (await refused(ConnectionRefused, **far)).code == "credentials_required"
-    await refused(HandshakeRefused, origin="http://192.168.1.5:3000", **far)
+    await refused(HandshakeForbidden, origin="http://192.168.1.5:3000", **far)
     allowed = Config(allow_origins=("https://app.example",))
     assert (await refused(ConnectionRefused, allowed, origin="https://app.example", **far)).close_code == 4401
 
@@ -416,8 +416,8 @@ def test_the_admin_takes_a_nonsense_cookie_for_none(database, key):
 
 async def test_every_refusal_is_logged_with_its_cure(local, caplog):
     with caplog.at_level(logging.WARNING, "myagent.access"):
-        await refused(HandshakeRefused, origin="https://app.example")
-        await refused(HandshakeRefused, host="box.lan")
+        await refused(HandshakeForbidden, origin="https://app.example")
+        await refused(HandshakeForbidden, host="box.lan")
     assert "--allow-origin https://app.example" in caplog.text
     assert "'box.lan'" in caplog.text
     assert "ALLOWED_HOSTS" in caplog.text

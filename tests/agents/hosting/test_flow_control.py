@@ -5,25 +5,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from agents.hosting.flow_control import CORK_BYTES, Gate, Inbox, Outbox
+from agents.hosting.flow_control import CORK_BYTES, Gate, Inbox, SendBuffer
 
 
 class TestGate:
     async def test_everybody_passes_when_it_opens(self):
         gate = Gate(is_open=False)
-        waiting = [asyncio.create_task(gate.passed()) for _ in range(3)]
+        waiting = [asyncio.create_task(gate.wait()) for _ in range(3)]
         await asyncio.sleep(0)
         assert not any(task.done() for task in waiting)
         gate.open()
         await asyncio.gather(*waiting)
-        await gate.passed()
+        await gate.wait()
 
     async def test_whoever_gives_up_leaves_nothing_behind(self):
         gate = Gate(is_open=False)
         for _ in range(3):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(gate.passed(), 0)
-            waiting = asyncio.create_task(gate.passed())
+                await asyncio.wait_for(gate.wait(), 0)
+            waiting = asyncio.create_task(gate.wait())
             await asyncio.sleep(0)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -126,67 +126,67 @@ class FakeTransport:
             self.producer.resumeProducing()
 
 
-class TestOutbox:
+class TestSendBuffer:
     async def test_one_turn_of_the_loop_is_one_system_call(self):
         transport = FakeTransport(takes=1000)
-        outbox = Outbox(transport, asyncio.get_running_loop())
-        outbox.write(b"one ")
-        outbox.write(b"two")
-        assert outbox.unsent == 7
+        buffer = SendBuffer(transport, asyncio.get_running_loop())
+        buffer.write(b"one ")
+        buffer.write(b"two")
+        assert buffer.unsent == 7
         await asyncio.sleep(0)
         assert transport.taken == b"one two"
         assert transport.calls == 1
-        assert outbox.unsent == 0
+        assert buffer.unsent == 0
 
     async def test_much_is_written_at_once(self):
         transport = FakeTransport(takes=10**9)
-        outbox = Outbox(transport, asyncio.get_running_loop())
-        outbox.write(bytes(CORK_BYTES))
+        buffer = SendBuffer(transport, asyncio.get_running_loop())
+        buffer.write(bytes(CORK_BYTES))
         assert not transport.calls
-        outbox.write(b"x")
+        buffer.write(b"x")
         assert len(transport.taken) == CORK_BYTES + 1
 
     async def test_what_the_socket_does_not_take_closes_the_room_and_keeps_its_order(self):
         transport = FakeTransport(takes=3)
-        outbox = Outbox(transport, asyncio.get_running_loop())
-        outbox.write(b"abcde")
-        outbox.flush()
-        assert outbox.unsent == 2
-        assert not outbox.room.is_open
+        buffer = SendBuffer(transport, asyncio.get_running_loop())
+        buffer.write(b"abcde")
+        buffer.flush()
+        assert buffer.unsent == 2
+        assert not buffer.room.is_open
         transport.takes = 100
-        outbox.write(b"fgh")
-        outbox.flush()
+        buffer.write(b"fgh")
+        buffer.flush()
         assert transport.taken == b"abc"
         transport.drain(100)
         assert transport.taken == b"abcdefgh"
-        assert outbox.room.is_open
+        assert buffer.room.is_open
 
     async def test_a_lost_connection_is_left_to_twisted(self):
         transport = FakeTransport(takes=None)
-        outbox = Outbox(transport, asyncio.get_running_loop())
-        outbox.write(b"abc")
-        outbox.flush()
+        buffer = SendBuffer(transport, asyncio.get_running_loop())
+        buffer.write(b"abc")
+        buffer.flush()
         assert transport._tempDataBuffer == [b"abc"]
-        outbox.stopProducing()
-        assert outbox.room.is_open
+        buffer.stopProducing()
+        assert buffer.room.is_open
 
     async def test_stalled_means_that_nothing_is_taken(self):
         transport = FakeTransport(takes=3)
-        outbox = Outbox(transport, asyncio.get_running_loop())
-        assert outbox.stalled_for(100) == 0
-        assert outbox.stalled_for(150) == 0  # nothing waits
-        outbox.write(b"abcdefgh")
-        outbox.flush()
-        assert outbox.stalled_for(200) == 0
-        assert outbox.stalled_for(210) == 10
-        outbox.write(b"more")
-        outbox.flush()
-        assert outbox.stalled_for(220) == 20
+        buffer = SendBuffer(transport, asyncio.get_running_loop())
+        assert buffer.stalled_for(100) == 0
+        assert buffer.stalled_for(150) == 0  # nothing waits
+        buffer.write(b"abcdefgh")
+        buffer.flush()
+        assert buffer.stalled_for(200) == 0
+        assert buffer.stalled_for(210) == 10
+        buffer.write(b"more")
+        buffer.flush()
+        assert buffer.stalled_for(220) == 20
         transport.drain(1)
-        assert outbox.stalled_for(230) == 0
-        assert outbox.stalled_for(231) == 1
+        assert buffer.stalled_for(230) == 0
+        assert buffer.stalled_for(231) == 1
         transport.drain(100)
-        assert outbox.stalled_for(300) == 0
+        assert buffer.stalled_for(300) == 0
 
     @pytest.mark.parametrize(
         ("size", "header"),
@@ -200,7 +200,7 @@ class TestOutbox:
     )
     async def test_the_header_of_a_frame(self, size, header):
         transport = FakeTransport(takes=10**9)
-        outbox = Outbox(transport, asyncio.get_running_loop())
-        outbox.write_frame(0x81, b"x" * size)
-        outbox.flush()
+        buffer = SendBuffer(transport, asyncio.get_running_loop())
+        buffer.write_frame(0x81, b"x" * size)
+        buffer.flush()
         assert transport.taken == header + b"x" * size

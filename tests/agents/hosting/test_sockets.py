@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from agents.hosting import sockets as listening
-from agents.hosting.sockets import bind, trouble
+from agents.hosting.sockets import bind, describe_start_error
 from myagent import i18n
 
 
@@ -104,13 +104,13 @@ def test_a_bound_socket_does_not_listen_yet(bound):
 )
 def test_what_can_go_wrong_has_its_cure(error, words, monkeypatch):
     monkeypatch.setattr(i18n, "_language", "en")
-    said, cure = trouble(error, "10.9.8.7", 8080).splitlines()
+    said, cure = describe_start_error(error, "10.9.8.7", 8080).splitlines()
     assert said == str(error)
     assert words in cure
 
 
 def test_what_nobody_foresaw_is_told_as_it_is():
-    assert trouble(OSError(errno.ENOMEM, "no memory"), "h", 1) == "[Errno 12] no memory"
+    assert describe_start_error(OSError(errno.ENOMEM, "no memory"), "h", 1) == "[Errno 12] no memory"
 
 
 def test_what_can_be_no_name_is_an_unknown_name():

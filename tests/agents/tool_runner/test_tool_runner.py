@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from agents.tool_runner.tool_runner import ToolLoops
+from agents.tool_runner.tool_runner import ToolRunner
 from myagent import BaseTool, RunContext, ToolFailed, ToolResult, current_run, tool
 
 PATIENCE = 20.0
@@ -33,8 +33,8 @@ def reported() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-async def loops(reported: list[tuple[str, str]]) -> AsyncIterator[ToolLoops]:
-    loops = ToolLoops(stall_seconds=0.1, on_blocking=lambda agent, tool: reported.append((agent, tool)))
+async def loops(reported: list[tuple[str, str]]) -> AsyncIterator[ToolRunner]:
+    loops = ToolRunner(stall_seconds=0.1, on_blocking=lambda agent, tool: reported.append((agent, tool)))
     yield loops
     await loops.close(PATIENCE)
     gc.collect()  # what a loop left behind must show up in the test that left it
@@ -65,12 +65,12 @@ def gate() -> Iterator[Gate]:
     gate.opened.set()
 
 
-def run(loops: ToolLoops, tool: BaseTool, agent: str = "weather", *, version: int = 1, **arguments: Any) -> Any:
+def run(loops: ToolRunner, tool: BaseTool, agent: str = "weather", *, version: int = 1, **arguments: Any) -> Any:
     context = RunContext(session_id="s", run_id="r", agent=agent)
     return loops.execute(agent, tool, tool.bind(arguments, context), version=version)
 
 
-async def output(loops: ToolLoops, tool: BaseTool, agent: str = "weather", **arguments: Any) -> Any:
+async def output(loops: ToolRunner, tool: BaseTool, agent: str = "weather", **arguments: Any) -> Any:
     async with asyncio.timeout(PATIENCE):
         return (await run(loops, tool, agent, **arguments)).output
 
@@ -359,14 +359,14 @@ async def test_eight_blocked_calls_do_not_keep_a_ninth_of_another_tool(loops, ga
     assert loops.blocking_tools("weather") == {"block"}
     (record,) = [record for record in caplog.records if record.name == "myagent.tools"]
     assert "'block' of agent 'weather' blocks" in record.getMessage()
-    assert "test_tool_loops.py" in record.getMessage()
+    assert "test_tool_runner.py" in record.getMessage()
     gate.opened.set()
     results = await asyncio.gather(*blocked)
     assert {result.output for result in results} == {"passed"}
 
 
 async def test_other_agents_do_not_notice(gate):
-    loops = ToolLoops(stall_seconds=PATIENCE)  # long, so that nothing is moved
+    loops = ToolRunner(stall_seconds=PATIENCE)  # long, so that nothing is moved
     blocked = asyncio.create_task(run(loops, blocking(gate), "weather"))
     await gate.reached()
     assert await output(loops, greet, "news", name="Ann") == "Hello, Ann!"
@@ -528,7 +528,7 @@ async def test_an_observer_that_fails_is_logged_and_does_no_harm(gate, caplog):
     def fail(agent: str, name: str) -> None:
         raise ValueError("no observer")
 
-    loops = ToolLoops(stall_seconds=0.1, on_blocking=fail)
+    loops = ToolRunner(stall_seconds=0.1, on_blocking=fail)
     blocked = asyncio.create_task(run(loops, blocking(gate)))
     await gate.reached()
     assert await output(loops, greet, name="Ann") == "Hello, Ann!"
@@ -559,7 +559,7 @@ async def test_blocked_threads_of_asyncio_to_thread_are_daemons_and_need_no_repo
 
 
 async def test_close_cancels_what_runs_and_refuses_more():
-    loops = ToolLoops()
+    loops = ToolRunner()
     begun, cancelled = threading.Event(), threading.Event()
 
     @tool
@@ -582,7 +582,7 @@ async def test_close_cancels_what_runs_and_refuses_more():
 
 
 async def test_close_does_not_wait_for_code_that_does_not_stop(gate, caplog):
-    loops = ToolLoops()
+    loops = ToolRunner()
     task = asyncio.create_task(run(loops, blocking(gate)))
     await gate.reached()
     with caplog.at_level(logging.WARNING):
@@ -610,7 +610,7 @@ def test_code_that_never_returns_does_not_hold_up_exit(code):
     program = textwrap.dedent(
         """
         import asyncio, threading
-        from agents.tool_runner.tool_runner import ToolLoops
+        from agents.tool_runner.tool_runner import ToolRunner
         from myagent import RunContext, tool
 
         begun = threading.Semaphore(0)
@@ -622,7 +622,7 @@ def test_code_that_never_returns_does_not_hold_up_exit(code):
         {code}
 
         async def main():
-            loops = ToolLoops(stall_seconds=0.05)
+            loops = ToolRunner(stall_seconds=0.05)
             never = tool(stuck)
             call = never.bind({{}}, RunContext(session_id="s", run_id="r", agent="a"))
             calls = [asyncio.create_task(loops.execute("a", never, call)) for _ in range(3)]

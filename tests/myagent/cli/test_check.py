@@ -43,15 +43,14 @@ async def send(to: Literal["Ada"], run: RunContext) -> str:
 agent = create_react_agent(name="good", description="Knows places", tools=[capital, send])
 '''
 BAD = """
-import time
 from myagent import create_react_agent, tool
 
+
 @tool
-async def wait(seconds: int) -> str:
-    time.sleep(seconds)  # line 7
+async def wait(seconds: int) -> str:  # line 6
     return "done"
 
-agent = create_react_agent(name="bad", tools=[wait])
+agent = create_react_agent(name="bad", tools=[wait], system_prompt=" ")
 """
 
 
@@ -87,8 +86,8 @@ def test_what_looks_wrong(folder):
     files = ["bad.py", "broken.py", "empty.py", "good.py", "twin.py"]
     done = run([*SCRIPT, "check", *files], folder)
     assert done.returncode == 1
-    assert "⚠️  bad.py:7: The async tool 'wait' calls time.sleep(), which blocks" in done.stdout
-    assert "   Use await asyncio.sleep(…)" in done.stdout
+    assert "⚠️  bad.py:6: The tool 'wait' has no description: the model has only its name" in done.stdout
+    assert "   Say what it does in its docstring" in done.stdout
     assert "❌ Syntax error in broken.py, line 1" in done.stdout
     assert "❌ No 'agent' variable was found in empty.py" in done.stdout
     assert "❌ Two agents are named 'good': good.py and twin.py" in done.stdout
@@ -98,10 +97,10 @@ def test_what_looks_wrong(folder):
 
 
 def test_warnings_fail_where_that_is_asked_for(folder):
-    codes = "blocking_call,no_description"
+    codes = "no_system_prompt,no_description"
     done = run([*SCRIPT, "check", "bad.py", "--strict", "--ignore", codes], folder)
     assert done.returncode == 1
-    assert "[parameter_no_description]" in done.stdout and "[blocking_call]" not in done.stdout
+    assert "[parameter_no_description]" in done.stdout and "[no_description]" not in done.stdout
     ignored = ["--ignore", codes, "--ignore", "parameter_no_description"]
     assert run([*SCRIPT, "check", "bad.py", "--strict", *ignored], folder).returncode == 0
 
@@ -128,9 +127,9 @@ def test_a_report_for_programs(folder):
     assert (send["async"], send["timeout"], send["asks"]) == (True, None, True)
     assert bad["name"] == "bad"
     found = {finding["code"]: finding for finding in told["findings"]}
-    blocking = found["blocking_call"]
-    assert (blocking["severity"], blocking["agent"], blocking["tool"]) == ("warning", "bad", "wait")
-    assert (blocking["file"], blocking["line"]) == ("bad.py", 7)
+    mute = found["no_description"]
+    assert (mute["severity"], mute["agent"], mute["tool"]) == ("warning", "bad", "wait")
+    assert (mute["file"], mute["line"]) == ("bad.py", 6)
     assert (found["agent_file_missing"]["severity"], found["agent_file_missing"]["file"]) == ("error", "nowhere.py")
 
 

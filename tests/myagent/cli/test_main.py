@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support import forked
 from tests.support.paths import ROOT
 
 MODULE = [sys.executable, "-m", "myagent.cli.server"]
@@ -57,7 +58,7 @@ def python_path():
 
 
 def run(command, folder, *, stdin="", **extra):
-    return subprocess.run(
+    return forked.run(
         command,
         cwd=folder,
         env=environment(folder, **extra),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from myagent import BaseTool, create_react_agent, i18n, tool
-from myagent.inspection.agents import inspect_agent
-from myagent.inspection.finding import Severity
+from myagent.inspection.agent_checks import inspect_agent
+from myagent.inspection.finding import Severity, SourceLocation, place_of
 from myagent.tool.terminate import Terminate
 
 NUMBERS = itertools.count()
@@ -59,260 +59,6 @@ def codes(*tools, **options):
 def line_of(module, words: str) -> int:
     lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
     return next(number for number, line in enumerate(lines, 1) if words in line)
-
-
-# --- code that waits --------------------------------------------------------------------------------------------------
-
-BLOCKING = {
-    "time": ("import time", "time.sleep(1)", "time.sleep", "asyncio.sleep"),
-    "alias": ("from time import sleep as nap", "nap(1)", "time.sleep", "asyncio.sleep"),
-    "inside": ("", "import time as t; t.sleep(1)", "time.sleep", "asyncio.sleep"),
-    "urllib": ("import urllib.request", "urllib.request.urlopen('x')", "urllib.request.urlopen", "httpx.AsyncClient"),
-    "urllib from": ("from urllib import request", "request.urlopen('x')", "urllib.request.urlopen", "httpx"),
-    "process": ("import subprocess", "subprocess.run(['ls'], check=True)", "subprocess.run", "create_subprocess_exec"),
-    "system": ("import os", "os.system('ls')", "os.system", "create_subprocess_exec"),
-    "database": ("import sqlite3", "sqlite3.connect('x')", "sqlite3.connect", "plain `def`"),
-    "chain": ("import sqlite3", "sqlite3.connect('x').execute('y')", "sqlite3.connect", "plain `def`"),
-    "annotated": ("", "connection.execute('y')", "sqlite3.Connection().execute", "plain `def`"),
-    "socket": ("import socket", "s = socket.socket(); s.connect(('h', 1))", "socket.socket().connect", "plain `def`"),
-    "with": ("import smtplib", "\n    with smtplib.SMTP('h') as s: s.noop()", "smtplib.SMTP().noop", "plain `def`"),
-    "global": ("import socket\nS = socket.socket()\nS.close()", "S.recv(1)", "socket.socket().recv", "plain `def`"),
-    "branch": ("import time", "x = 1 if time.sleep(1) else [time.sleep(2) for _ in 'ab']", "time.sleep", "asyncio"),
-    "sync confirm": ("", "run.confirm_sync('?')", "run.confirm_sync()", "await run.confirm"),
-}
-
-
-@pytest.mark.parametrize("case", BLOCKING)
-def test_a_blocking_call_in_an_async_tool(written, case):
-    imports, code, call, cure = BLOCKING[case]
-    module = written(
-        f"""
-import sqlite3
-{imports}
-@tool
-async def wait(run: RunContext) -> str:
-    '''Waits.'''
-    await work(run, None)
-    return ""
-
-async def work(run: RunContext, connection: "sqlite3.Connection | None"):
-    {code}  # here
-"""
-    )
-    found = findings(module.wait)
-    assert {finding.code for finding in found} == {"blocking_call"}
-    assert call in found[0].problem
-    assert cure in found[0].cure
-    assert found[0].severity is Severity.WARNING
-    assert (found[0].place.file, found[0].place.line) == (module.__file__, line_of(module, "# here"))
-
-
-WAIT = "@tool\nasync def wait():\n    '''Waits.'''\n    "
-HARMLESS = {
-    "in a plain def": f"import time\n{WAIT}time.sleep(1)\n".replace("async ", ""),
-    "handed over": f"import asyncio, time\n{WAIT}await asyncio.to_thread(time.sleep, 1)\n",
-    "in a lambda": f"import time\n{WAIT}return [lambda: time.sleep(1)] and ''\n",
-    "never called": f"import time\ndef other():\n    time.sleep(1)\n{WAIT}return other and ''\n",
-    "in a thread": f"import asyncio, time\ndef f():\n    time.sleep(1)\n{WAIT}await asyncio.to_thread(f)\n",
-    "another sleep": f"import asyncio as time\n{WAIT}await time.sleep(1)\n",
-    "a variable of that name": f"import time\n{WAIT}time = current_run()\n    time.sleep(1)\n",
-    "only closed": f"import socket\nS = socket.socket()\nS.close()\n{WAIT}S.close()\n",
-    "a file": f"{WAIT}return open(__file__).close()\n",
-    "recursion": f"{WAIT}return again()\ndef again():\n    return again()\n",
-    "a parameter of that name": (
-        "import time\n@tool\nasync def wait(time: str):\n    '''W.\n\n    Args:\n        time: when\n    '''\n"
-        "    time.sleep(1)\n"
-    ),
-}
-
-
-@pytest.mark.parametrize("case", HARMLESS)
-def test_what_does_not_block_is_not_told(written, case):
-    assert codes(written(HARMLESS[case]).wait) == []
-
-
-def test_helpers_are_looked_into_wherever_they_are(written):
-    module = written(
-        """
-        import remote_helpers
-        from remote_helpers import fetch
-
-        class Wait(BaseTool):
-            name = "wait"
-            description = "Waits"
-
-            async def execute(self) -> str:
-                def local(other):
-                    return remote_helpers.slow() or self.step() or other.step()
-                local(None)
-                await later()
-                return fetch()
-
-            def step(self):
-                import os
-                os.system("ls")  # in step
-
-        async def later():
-            from subprocess import check_output
-            check_output(["ls"])  # in later
-        """,
-        remote_helpers="""
-        import time, urllib.request
-        def slow():
-            time.sleep(1)
-        def fetch():
-            return urllib.request.urlopen("x")
-        """,
-    )
-    found = {finding.problem.split(" calls ")[1].split(",")[0]: finding for finding in findings(module.Wait())}
-    assert list(found) == [
-        "local() → slow() → time.sleep()",
-        "local() → step() → os.system()",
-        "later() → subprocess.check_output()",
-        "fetch() → urllib.request.urlopen()",
-    ]
-    assert found["local() → step() → os.system()"].place.line == line_of(module, "# in step")
-    assert found["later() → subprocess.check_output()"].place.line == line_of(module, "# in later")
-    assert found["fetch() → urllib.request.urlopen()"].place.file.endswith("remote_helpers.py")
-
-
-def test_what_stands_behind_a_decorator(written):
-    module = written(
-        """
-        import asyncio, functools, time
-
-        def logged(function):
-            @functools.wraps(function)
-            async def inner(*args, **keywords):
-                return await function(*args, **keywords)
-            return inner
-
-        def threaded(function):
-            @functools.wraps(function)
-            async def inner(*args, **keywords):
-                return await asyncio.to_thread(function, *args, **keywords)
-            return inner
-
-        @tool
-        @logged
-        async def wait():
-            '''Waits.'''
-            time.sleep(1)  # here
-
-        @tool
-        @threaded
-        def hand_over():
-            '''Waits in a thread.'''
-            time.sleep(1)
-        """
-    )
-    (finding,) = findings(module.wait, module.hand_over)
-    assert (finding.tool, finding.place.line) == ("wait", line_of(module, "# here"))
-
-
-def test_a_file_in_another_encoding(written, tmp_path):
-    module = written("")
-    text = f"# -*- coding: latin-1 -*-{HEAD}import time\n# é\n{WAIT}time.sleep(1)\n"
-    Path(module.__file__).write_bytes(text.encode("latin-1"))
-    scope = {"__name__": module.__name__}
-    exec(compile(text.encode("latin-1"), module.__file__, "exec"), scope)
-    assert codes(scope["wait"]) == ["blocking_call"]
-
-
-def test_a_client_that_the_tool_keeps(written):
-    module = written(
-        """
-        import sqlite3
-
-        class Look(BaseTool):
-            name = "look"
-            description = "Looks"
-
-            def __init__(self):
-                self.database = sqlite3.connect(":memory:")
-
-            @property
-            def other(self):
-                raise AssertionError("properties are not run")
-
-            async def execute(self) -> str:
-                self.other.execute("x")
-                rows = self.database.cursor().execute("SELECT 1")  # here
-                return str(rows.fetchall())
-        """
-    )
-    look = module.Look()
-    (finding,) = findings(look)
-    look.database.close()
-    assert "sqlite3.Connection().cursor().execute()" in finding.problem
-    assert finding.place.line == line_of(module, "# here")
-
-
-def test_one_kind_of_call_is_told_once_at_its_first_place(written):
-    module = written(f"import time\n{WAIT}time.sleep(1)  # first\n    time.sleep(2)\n")
-    (finding,) = findings(module.wait)
-    assert finding.place.line == line_of(module, "# first")
-
-
-@pytest.mark.parametrize(
-    ("code", "code_word"),
-    [
-        ("import asyncio\n    asyncio.run(None)", "nested_loop"),
-        ("import asyncio\n    asyncio.get_event_loop().run_until_complete(None)", "nested_loop"),
-        ("input('name? ')", "reads_keyboard"),
-        ("if run.confirm('?'): pass", "confirm_not_awaited"),
-        ("if not run.confirm('?'): pass", "confirm_not_awaited"),
-        ("run.confirm('?')", "confirm_not_awaited"),
-        ("if True and current_run().confirm('?'): pass", "confirm_not_awaited"),
-    ],
-)
-def test_what_cannot_be_meant_is_an_error(written, code, code_word):
-    module = written(f"@tool\nasync def ask(run: RunContext):\n    '''Asks.'''\n    {code}\n    return ''\n")
-    (finding,) = findings(module.ask)
-    assert (finding.code, finding.severity) == (code_word, Severity.ERROR)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "if await run.confirm('?'): pass",
-        "if not (await run.confirm('?')) or False: pass",
-        "answer = await asyncio.wait_for(run.confirm('?'), 5)",
-        "question = run.confirm('?')\n    await question",
-    ],
-)
-def test_questions_that_are_waited_for(written, code):
-    module = written(
-        f"import asyncio\n@tool\nasync def ask(run: RunContext):\n    '''Asks.'''\n    {code}\n    return ''\n"
-    )
-    assert codes(module.ask) == []
-
-
-def test_a_question_of_a_plain_def(written):
-    module = written(
-        """
-        @tool
-        def ask(run: "RunContext | None" = None):
-            '''Asks.'''
-            return "yes" if run.confirm("?") else "no"
-
-        @tool
-        def right(run: RunContext):
-            '''Asks.'''
-            return "yes" if run.confirm_sync("?") else "no"
-        """
-    )
-    (finding,) = findings(module.ask, module.right)
-    assert (finding.code, finding.tool) == ("confirm_not_awaited", "ask")
-    assert "confirm_sync" in finding.cure
-
-
-def test_code_that_cannot_be_read_is_no_trouble():
-    scope = {}
-    exec(
-        "async def f(x: int):\n    '''Doc.\n\n    Args:\n        x: it\n    '''\n    import time; time.sleep(1)", scope
-    )
-    assert codes(tool(scope["f"]), Terminate()) == []
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -450,6 +196,72 @@ def test_a_dangerous_tool_that_asks_by_itself(written):
         """
     )
     assert codes(module.delete_user) == []
+
+
+def test_a_dangerous_tool_whose_method_asks(written):
+    module = written(
+        """
+        class Wipe(BaseTool):
+            name = "wipe"
+            description = "Wipes"
+
+            def execute(self, run: RunContext) -> str:
+                return self.ask(run)
+
+            def ask(self, run):
+                return "gone" if run.confirm_sync("Really?") else self.execute(run)
+
+        class Erase(BaseTool):
+            name = "erase"
+            description = "Erases"
+
+            def execute(self) -> str:
+                return self.again()
+
+            def again(self):
+                return self.execute() or again()
+
+        def again():
+            return again()
+        """
+    )
+    assert codes(module.Wipe()) == []
+    assert codes(module.Erase()) == ["dangerous_tool"]
+
+
+def test_where_a_tool_is_written(written):
+    module = written(
+        """
+        import functools
+
+        def logged(function):
+            @functools.wraps(function)
+            async def inner(*args, **keywords):
+                return await function(*args, **keywords)
+            return inner
+
+        @tool
+        @logged
+        async def wait():  # function
+            '''Waits.'''
+
+        class Look(BaseTool):  # class
+            name = "look"
+            description = "Looks"
+
+            def execute(self) -> str:
+                return ""
+        """
+    )
+    for made, words in ((module.wait, "# function"), (module.Look(), "# class")):
+        assert place_of(made) == SourceLocation(module.__file__, line_of(module, words))
+
+
+def test_code_that_cannot_be_read_is_no_trouble():
+    scope = {}
+    exec("async def wipe(x: int):\n    '''Doc.\n\n    Args:\n        x: it\n    '''", scope)
+    (finding,) = findings(tool(scope["wipe"]), Terminate())
+    assert (finding.code, finding.place) == ("dangerous_tool", SourceLocation())
 
 
 def test_a_rule_of_its_own_is_a_confirmation():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myagent.llm.sse import SSEReader
+from myagent.llm.stream import SSEReader
 
 
 def read(*chunks: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from myagent import BaseTool, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, tool
+from myagent import BaseTool, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, current_run, tool
 from myagent.events import ModelReplied, RunFinished, ToolFinished, ToolProgress, ToolStarted
 from myagent.loop import react
 from myagent.loop.calls import MAX_OUTPUT_BYTES
@@ -329,6 +329,119 @@ async def test_a_plain_tool_can_ask_too():
 
     _result, told = await one([asks], call("asks"), host=Answers(Decision(confirmed=True)))
     assert told == "True"
+
+
+MISUSES = {
+    "if": lambda answer: "sent" if answer else "kept",
+    "not": lambda answer: "kept" if not answer else "sent",
+    "and": lambda answer: str(True and (answer or False)),
+    "bool": lambda answer: str(bool(answer)),
+    "is True": lambda answer: "sent" if answer is True else "kept",
+    "never looked at": lambda answer: "sent",
+}
+"""What tools do with an answer that they did not wait for."""
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("misuse", MISUSES)
+async def test_an_answer_that_is_not_awaited_never_means_yes(misuse, is_async, caplog):
+    async def send(run: RunContext) -> str:
+        """Send."""
+        return MISUSES[misuse](run.confirm("Send it?"))
+
+    def send_plain(run: RunContext) -> str:
+        """Send."""
+        return MISUSES[misuse](run.confirm("Send it?"))
+
+    host = Answers(Decision(confirmed=True))
+    result, told = await one([tool(name="send")(send if is_async else send_plain)], call("send"), host=host)
+    assert (result.status, host.requests) == ("failed", [])
+    assert told == "Error: send failed with an internal error (ConfirmNotAwaited)."
+    (record,) = [record for record in caplog.records if record.name == "myagent.tools"]
+    assert "The tool 'send' of agent 'agent' failed." in record.message
+    (words,) = record.exc_info[1].args
+    assert "confirm('Send it?')" in words and "nobody was asked" in words
+    assert "`await run.confirm(…)`" in words and "`run.confirm_sync(…)`" in words
+
+
+async def test_a_tool_that_catches_everything_does_not_hide_a_forgotten_await():
+    @tool
+    async def careless(run: RunContext) -> str:
+        """Ask, and take any exception for a no."""
+        try:
+            return "sent" if run.confirm("Send it?") else "kept"
+        except Exception:  # noqa: BLE001 - what the test is about
+            return "kept"
+
+    result, told = await one([careless], call("careless"))
+    assert (result.status, "ConfirmNotAwaited" in told) == ("failed", True)
+
+
+async def test_one_call_does_not_answer_for_the_forgotten_await_of_another():
+    @tool
+    async def forgetful(run: RunContext) -> str:
+        """Ask, and do not wait."""
+        run.confirm("Send it?")
+        return "sent"
+
+    events, _llm = await play([forgetful, echo], call("forgetful"), call("echo", text="hello"))
+    assert {event.call.name: event.status for event in results(events)} == {"forgetful": "failed", "echo": "success"}
+
+
+WAYS_TO_WAIT = {
+    "a variable": lambda run: run.confirm("Send it?"),
+    "a time limit": lambda run: asyncio.wait_for(run.confirm("Send it?"), 10),
+    "a task": lambda run: asyncio.create_task(run.confirm("Send it?")),
+    "current_run": lambda run: current_run().confirm("Send it?"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_WAIT)
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_an_answer_can_be_awaited_as_a_coroutine(way, confirmed):
+    @tool
+    async def send(run: RunContext) -> str:
+        """Send."""
+        answer = await WAYS_TO_WAIT[way](run)
+        return str(answer is True)
+
+    host = Answers(Decision(confirmed=confirmed))
+    result, told = await one([send], call("send"), host=host)
+    assert (result.status, told) == ("success", str(confirmed))
+    assert [request.question for request in host.requests] == ["Send it?"]
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_a_plain_tool_may_hand_the_awaitable_back(confirmed):
+    @tool
+    def asks(run: RunContext):
+        """Ask."""
+        return run.confirm("really?")
+
+    _result, told = await one([asks], call("asks"), host=Answers(Decision(confirmed=confirmed)))
+    assert told == str(confirmed).lower()
+
+
+async def test_a_question_that_is_cancelled_may_be_caught():
+    @tool
+    async def impatient(run: RunContext) -> str:
+        """Ask, but not for long."""
+        try:
+            await asyncio.wait_for(run.confirm("anybody?"), 0.01)
+        except TimeoutError:
+            return "no time"
+        return "answered"
+
+    host = Answers(asyncio.get_running_loop().create_future())
+    result, told = await one([impatient], call("impatient"), host=host)
+    assert (result.status, told) == ("success", "no time")
+
+
+def test_an_answer_outside_a_call_is_an_error_when_it_is_awaited():
+    with pytest.raises(RuntimeError, match="only inside a tool call"):
+        asyncio.run(session().confirm("anybody?"))
+    unstarted = session().confirm("anybody?")
+    unstarted.close()
 
 
 # --- confirmation before a call ---

@@ -13,14 +13,13 @@ from rich.text import Text
 
 from myagent import i18n
 from myagent.client import SessionInfo
-from myagent.terminal.blocks import Answer, Answered, Called, Failed, Finished, Note, Said, Stopped, Thought
-from myagent.terminal.in_progress import Call, Question, Step
-from myagent.terminal.menu import age, session_lines
+from myagent.terminal.blocks import Answer, Answered, Failed, Finished, Note, Stopped, Thought, ToolOutcome, UserText
+from myagent.terminal.commands import age, session_lines
+from myagent.terminal.in_progress import Question, RunningCall, Step
 from myagent.terminal.render import duration, render, status
 from myagent.terminal.safe_text import one_line, plain, signature
-from myagent.terminal.text_layout import AnswerMarkdown
+from myagent.terminal.text_layout import AnswerMarkdown, Wrapped, break_offsets
 from myagent.terminal.transcript import Transcript
-from myagent.terminal.wrapping import Wrapped, break_offsets
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +40,24 @@ def shown(*things, width: int = 80) -> list[str]:
     return lines
 
 
-CALL = Called(tool="get_weather", args={"city": "北京", "days": 3}, status="success", seconds=0.41, output="晴\n21 °C")
+CALL = ToolOutcome(
+    tool="get_weather", args={"city": "北京", "days": 3}, status="success", seconds=0.41, output="晴\n21 °C"
+)
 
 
 @pytest.mark.parametrize(
     ("block", "lines"),
     [
-        (Said("hello\nthere"), ["❯ hello", "there"]),
+        (UserText("hello\nthere"), ["❯ hello", "there"]),
         (CALL, ['✓ get_weather(city="北京", days=3) 0.4 s → 晴 21 °C']),
-        (Called(tool="f", status="success", seconds=0, output=""), ["✓ f() 0.0 s"]),
+        (ToolOutcome(tool="f", status="success", seconds=0, output=""), ["✓ f() 0.0 s"]),
         (
-            Called(tool="f", status="failed", seconds=75, output="x", error="out of\npaper"),
+            ToolOutcome(tool="f", status="failed", seconds=75, output="x", error="out of\npaper"),
             ["✗ f() 1 min 15 s", "  out of paper"],
         ),
-        (Called(tool="f", status="declined", seconds=0, output="No."), ["✗ f() 0.0 s", "  No."]),
-        (Called(tool="f", status="unknown", seconds=0, output="Lost."), ["? f() 0.0 s", "  Lost."]),
-        (Called(tool="f", status="postponed", seconds=0, output=""), ["✗ f() 0.0 s"]),
+        (ToolOutcome(tool="f", status="declined", seconds=0, output="No."), ["✗ f() 0.0 s", "  No."]),
+        (ToolOutcome(tool="f", status="unknown", seconds=0, output="Lost."), ["? f() 0.0 s", "  Lost."]),
+        (ToolOutcome(tool="f", status="postponed", seconds=0, output=""), ["✗ f() 0.0 s"]),
         (Thought(1.25, "let me\nsee"), ["✻ Thought for 1.2 s: let me see"]),
         (Answered(True), ["  ↳ allowed elsewhere"]),
         (Answered(False, "no"), ["  ↳ declined elsewhere: no"]),
@@ -84,11 +85,12 @@ def test_a_narrow_screen_cuts_lines_and_keeps_the_time():
 def test_nothing_from_outside_controls_the_terminal():
     evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31mred\u202etxt.exe\r\x08\x00"
     blocks = [
-        Said(evil), Answer(evil), Thought(1, evil), Answered(True, evil), Stopped(evil), Failed(evil, evil), Note(evil),
-        Called(tool=evil, args={evil: evil}, status="failed", seconds=1, output=evil, error=evil),
+        UserText(evil), Answer(evil), Thought(1, evil), Answered(True, evil), Stopped(evil), Failed(evil, evil),
+        Note(evil),
+        ToolOutcome(tool=evil, args={evil: evil}, status="failed", seconds=1, output=evil, error=evil),
     ]  # fmt: skip
     transcript = Transcript()
-    transcript.calls["c"] = Call(evil, {evil: evil}, 0.0, progress=evil)
+    transcript.calls["c"] = RunningCall(evil, {evil: evil}, 0.0, progress=evil)
     transcript.step = Step(1, 0.0, "", reasoning=evil)
     session = SessionInfo(session_id="s", agent=evil, title=evil)
     text = "\n".join(shown(*map(render, blocks), *status(transcript, ""), *session_lines([session]), width=500))
@@ -125,7 +127,7 @@ def test_thinking():
 
 def test_tools_that_work():
     transcript = going_on()
-    transcript.calls = {"c": Call("f", {"a": 1}, 10.0, "half", 50.0), "d": Call("g", {}, 11.0)}
+    transcript.calls = {"c": RunningCall("f", {"a": 1}, 10.0, "half", 50.0), "d": RunningCall("g", {}, 11.0)}
     question = {"tool": "g", "description": "", "args": {}, "words": "", "timeout_seconds": 1}
     transcript.questions = {"q": Question(step_id="q", call_step_id="d", **question)}
     lines = [line[2:] for line in shown(*status(transcript))]

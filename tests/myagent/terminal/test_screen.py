@@ -12,8 +12,8 @@ from rich.text import Text
 
 from myagent import i18n
 from myagent.client import ServerFrame
-from myagent.terminal.blocks import Answer, Called, Failed, Finished, Note, Said, Voided
-from myagent.terminal.in_progress import Call, Step
+from myagent.terminal.blocks import Answer, Failed, Finished, Note, ToolOutcome, UserText, Voided
+from myagent.terminal.in_progress import RunningCall, Step
 from myagent.terminal.live_region import rows_taken
 from myagent.terminal.screen import AnswerScreen, FrameScreen, PlainScreen, TerminalScreen
 from myagent.terminal.transcript import Transcript
@@ -67,9 +67,9 @@ def writing(text: str) -> Transcript:
 def test_pieces_have_room_between_them():
     glass = Glass(rows=30)
     screen = TerminalScreen(glass.console)
-    call = Called(tool="f", status="success", seconds=0, output="")
+    call = ToolOutcome(tool="f", status="success", seconds=0, output="")
     screen.ready()
-    screen.show([Said("hello"), call, call, Answer("one\n\ntwo"), FINISHED])
+    screen.show([UserText("hello"), call, call, Answer("one\n\ntwo"), FINISHED])
     screen.ready()
     screen.ready()
     screen.put(Text("own"), Text("words"))
@@ -112,7 +112,7 @@ def test_a_window_that_is_made_narrower():
     """The terminal breaks the lines that are there in two; all of them are taken away."""
     glass = Glass(columns=40)
     screen = TerminalScreen(glass.console)
-    screen.show([Said("hello")])
+    screen.show([UserText("hello")])
     screen.watch(writing("thirty columns of text are here"))
     glass.narrow(20, [*glass.lines[:-1], "thirty columns of te", "xt are here"])
     screen.watch(writing("thirty columns of text are here"))
@@ -123,9 +123,9 @@ def test_a_window_that_is_made_narrower():
 def test_more_goes_on_than_there_is_room_for():
     glass = Glass(rows=10)
     screen = TerminalScreen(glass.console)
-    screen.show([Said("hello")])
+    screen.show([UserText("hello")])
     transcript = writing(LONG)
-    transcript.calls = {str(number): Call(f"f{number}", {}, 9.0) for number in range(20)}
+    transcript.calls = {str(number): RunningCall(f"f{number}", {}, 9.0) for number in range(20)}
     screen.watch(transcript)
     assert glass.lines[-1] == "… and 16 more"
     screen.rest()
@@ -208,7 +208,9 @@ def test_one_answer_alone():
     glass, errors = Glass(), Glass()
     screen = AnswerScreen(glass.console, errors.console)
     screen.watch(writing(LONG))
-    screen.show([Said("x"), Note("By the way."), Answer("aside", is_final=False), Failed("It broke.", "x"), FINISHED])
+    screen.show(
+        [UserText("x"), Note("By the way."), Answer("aside", is_final=False), Failed("It broke.", "x"), FINISHED]
+    )
     screen.watch(writing("now"))
     screen.answer("# now\n\n**this**")
     assert [line for line in glass.lines if line] == ["now", "this"]

@@ -12,13 +12,13 @@ from myagent.client import ServerFrame
 from myagent.terminal.blocks import (
     Answer,
     Answered,
-    Called,
     Failed,
     Finished,
     Note,
-    Said,
     Stopped,
     Thought,
+    ToolOutcome,
+    UserText,
     Voided,
     newest,
 )
@@ -97,7 +97,7 @@ FINISHED = Finished(steps=2, seconds=3.1, input_tokens=7, output_tokens=3, finis
 
 
 def test_a_run_with_a_tool(session):
-    assert session.logged("user.message", "1 + 2?", message_id="m") == [Said("1 + 2?")]
+    assert session.logged("user.message", "1 + 2?", message_id="m") == [UserText("1 + 2?")]
     assert session.think() == []
     assert session.transcript.is_busy
     assert session.write("I shall ") == session.write("add.") == []
@@ -108,7 +108,7 @@ def test_a_run_with_a_tool(session):
     assert session.logged("agent.tool_progress", "half", "c", tool="add", percent=50.0) == []
     assert (call.progress, call.percent) == ("half", 50.0)
     assert session.result(data={"sum": 3}) == [
-        Called(tool="add", args={"a": 1, "b": 2}, status="success", seconds=0.4, output="3")
+        ToolOutcome(tool="add", args={"a": 1, "b": 2}, status="success", seconds=0.4, output="3")
     ]
     assert session.transcript.calls == {}
     assert session.think(2) == session.write("It is", 2) == session.write(" 3.", 2) == []
@@ -161,7 +161,7 @@ def test_calls_side_by_side(session):
     session.call("d", x=2)
     assert list(session.transcript.calls) == ["c", "d"]
     assert session.result("d")[0].args == {"x": 2}
-    assert session.result("c", "failed", "boom", error="RuntimeError")[0] == Called(
+    assert session.result("c", "failed", "boom", error="RuntimeError")[0] == ToolOutcome(
         tool="add", args={"x": 1}, status="failed", seconds=0.4, output="boom", error="RuntimeError"
     )
 
@@ -276,7 +276,7 @@ def test_notices_for_people(session):
 
 def test_pictures(session):
     parts = [{"type": "text", "text": "What is"}, {"type": "image_url", "image_url": {"url": "data:…"}}]
-    assert session.logged("user.message", parts, message_id="m") == [Said("What is [picture]")]
+    assert session.logged("user.message", parts, message_id="m") == [UserText("What is [picture]")]
 
 
 def test_times_that_cannot_be_read(session):
@@ -289,7 +289,7 @@ def test_times_that_cannot_be_read(session):
 
 
 def test_the_end_of_an_older_conversation():
-    blocks = [block for number in range(5) for block in (Said(f"{number}"), Answer(f"a{number}"))]
+    blocks = [block for number in range(5) for block in (UserText(f"{number}"), Answer(f"a{number}"))]
     assert newest(blocks, 5) == blocks
     shown = newest(blocks, 2)
     assert shown[1:] == blocks[-4:]

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from myagent import RetryTool, ToolFailed, ToolResult, create_react_agent, tool
+from myagent.events import TextDelta
 from myagent.exceptions import ContextOverflow, LLMAuthError
 from myagent.llm import Usage
 from myagent.loop import react
@@ -204,7 +205,7 @@ async def test_what_is_broken_off_is_told():
     )
     async with aclosing(run) as events:
         async for event in events:
-            if isinstance(event, react.TextDelta):
+            if isinstance(event, TextDelta):
                 break
     assert facts(watching.spans, "kind", "outcome") == [("run", "interrupted"), ("reply", "interrupted")]
     assert watching.order[-2:] == ["reply ends", "run ends"]

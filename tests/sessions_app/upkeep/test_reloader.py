@@ -50,7 +50,7 @@ class Runner:
         self.waiting.clear()
 
 
-class ToolLoops:
+class ToolRunner:
     def __init__(self):
         self.ended = []
 
@@ -99,12 +99,12 @@ def noted(monkeypatch):
 
 @pytest.fixture
 def reloader():
-    return Reloader(runner=Runner(), tool_loops=ToolLoops(), config=Config())
+    return Reloader(runner=Runner(), tool_runner=ToolRunner(), config=Config())
 
 
 async def look(reloader):
     """Look, and wait for what was begun."""
-    await reloader.look()
+    await reloader.check_reload_requests()
     await asyncio.gather(*reloader._reloads)
 
 
@@ -132,10 +132,10 @@ async def test_the_clock_of_another_machine_may_be_slow(reloader, registry, note
 async def test_the_old_version_goes_with_its_last_run(reloader, registry, noted, model):
     noted["requests"] = {"a.py": LATER}
     await look(reloader)
-    assert (reloader._tool_loops.ended, model.closed) == ([], 0)
+    assert (reloader._tool_runner.ended, model.closed) == ([], 0)
     reloader._runner.end_all()
     await reloader.stop()
-    assert (reloader._tool_loops.ended, model.closed) == ([("a", 1)], 1)
+    assert (reloader._tool_runner.ended, model.closed) == ([("a", 1)], 1)
 
 
 async def test_what_the_new_version_shares_with_the_old_one_stays(reloader, registry, noted, model):
@@ -147,7 +147,7 @@ async def test_what_the_new_version_shares_with_the_old_one_stays(reloader, regi
     reloader._runner.end_all()
     await reloader.stop()
     assert (registry.get("a").agent.description, registry.get("a").version) == ("new", 1)
-    assert (reloader._tool_loops.ended, model.closed) == ([], 0)
+    assert (reloader._tool_runner.ended, model.closed) == ([], 0)
 
 
 async def test_of_three_versions_none_takes_the_model_from_the_others(reloader, registry, noted, model):
@@ -163,7 +163,7 @@ async def test_of_three_versions_none_takes_the_model_from_the_others(reloader, 
     assert model.closed == 0
     second[1]()
     await reloader.stop()
-    assert (reloader._tool_loops.ended, model.closed) == ([("a", 1), ("a", 2)], 1)
+    assert (reloader._tool_runner.ended, model.closed) == ([("a", 1), ("a", 2)], 1)
 
 
 async def test_what_failed_at_the_start_is_tried_again(reloader, registry, noted):
@@ -206,7 +206,7 @@ async def test_a_stop_waits_for_no_agent_file(reloader, registry, noted):
     noted["load"] = lambda source: opened.wait(60)
     noted["requests"] = {"a.py": LATER}
     try:
-        await reloader.look()
+        await reloader.check_reload_requests()
         async with asyncio.timeout(20):
             await reloader.stop()
     finally:

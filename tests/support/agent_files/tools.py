@@ -145,6 +145,19 @@ def ask_plain(run: RunContext, question: str) -> str:
     return "yes" if run.confirm_sync(question) else "no"
 
 
+@tool
+async def ask_carelessly(run: RunContext, question: str) -> str:
+    """Asks, and does not wait for the answer."""
+    return "yes" if run.confirm(question) else "no"
+
+
+@tool
+def ask_plain_carelessly(run: RunContext, question: str) -> str:
+    """Asks from a plain function, and does not look at what it gets."""
+    run.confirm(question)
+    return "yes"
+
+
 agent = create_react_agent(
     name="tools",
     description="Does what tests need",
@@ -167,6 +180,8 @@ agent = create_react_agent(
         hasty,
         ask,
         ask_plain,
+        ask_carelessly,
+        ask_plain_carelessly,
     ],
     system_prompt="You are the agent of the tests.",
     max_steps=5,

@@ -1,0 +1,92 @@
+"""The history of one run, and which part of it the model is sent. Pure: asks nothing and waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from myagent.agent_definition import AgentDefinition
+from myagent.llm import LLM
+from myagent.loop.context_window import estimate_tokens, fit
+from myagent.loop.summary import as_messages
+from myagent.messages import Message
+
+DEFAULT_CONTEXT_WINDOW = 100_000
+"""Tokens, where neither the agent nor the model says how many."""
+
+
+class History:
+    """The messages of a run, which grow step by step, and the summary of what came before them."""
+
+    def __init__(self, agent: AgentDefinition, llm: LLM, messages: Sequence[Message], summary: str) -> None:
+        self._messages = list(messages)
+        self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
+        self._next_step_prompt = agent.next_step_prompt
+        self._summary = as_messages(summary)
+        window = agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW
+        self.budget = window - sum(map(estimate_tokens, self._system))
+        """Tokens that the model can be sent beside the system prompt."""
+
+    def prompt(self, note: str | None = None) -> list[Message]:
+        """What the model is sent: as many messages as fit, and `note` as the last instruction."""
+        notes = [text for text in (self._next_step_prompt, note) if text]
+        return [*self._system, *self._summary, *self._fitting(), *map(Message.system, notes)]
+
+    def add(self, *messages: Message) -> None:
+        """Append messages."""
+        self._messages += messages
+
+    def add_results(self, results: Mapping[int, Message]) -> None:
+        """Append the results of a reply's calls, in the order of the calls; the keys are their indexes."""
+        self._messages += [results[index] for index in sorted(results)]
+
+    # --- a run that is resumed ---
+
+    def open_reply(self) -> Message | None:
+        """The model's reply at the end of the history that asked for tools, whether or not they have answered."""
+        replies = (message for message in reversed(self._messages) if message.role != "tool")
+        newest = next(replies, None)
+        return newest if newest is not None and newest.tool_calls else None
+
+    def take_results(self) -> list[Message]:
+        """Remove the tool results at the end of the history, and return them in their order."""
+        count = len(self._messages)
+        while count and self._messages[count - 1].role == "tool":
+            count -= 1
+        results = self._messages[count:]
+        del self._messages[count:]
+        return results
+
+    # --- a history that is too long ---
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the oldest messages do not fit."""
+        return len(self._fitting()) < len(self._messages)
+
+    @property
+    def summary(self) -> str:
+        """The summary of what came before the messages, empty when there is none."""
+        return self._summary[-1].text if self._summary else ""
+
+    def oldest(self) -> list[Message]:
+        """The messages to replace by a summary, so many that the rest has room to grow."""
+        return self._messages[: len(self._messages) - len(fit(self._messages, self._room // 2))]
+
+    def replace_oldest(self, count: int, summary: str) -> None:
+        """Let `summary` stand for the `count` oldest messages and for the summary before them."""
+        del self._messages[:count]
+        self._summary = as_messages(summary)
+
+    def forget_half(self) -> bool:
+        """Send half as much from now on. Returns False when that would be the same messages again."""
+        sent = self._fitting()
+        self.budget = sum(map(estimate_tokens, [*self._summary, *sent])) // 2
+        return len(self._fitting()) < len(sent)
+
+    @property
+    def _room(self) -> int:
+        """Tokens that the messages may take."""
+        return self.budget - sum(map(estimate_tokens, self._summary))
+
+    def _fitting(self) -> list[Message]:
+        return fit(self._messages, self._room)

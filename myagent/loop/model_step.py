@@ -1,0 +1,153 @@
+"""Asks the model for the reply of one step: streams it, and asks again when it breaks off or is sent too much."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Sequence
+from types import TracebackType
+from typing import Self
+
+from myagent.events import AgentEvent, HistorySummarized, ReasoningDelta, StepReset, StepStarted, TextDelta
+from myagent.exceptions import ContextOverflow, LLMError, LLMUnavailable, StreamCut
+from myagent.i18n import gettext as _
+from myagent.llm import LLM, Chunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.loop.history import History
+from myagent.loop.log_lines import answer_line, question_line
+from myagent.loop.summary import summarize
+from myagent.messages import Message
+from myagent.tracing.spans import Trace
+
+logger = logging.getLogger("myagent.loop")
+
+ATTEMPTS_PER_STEP = 3
+
+
+class ModelSteps:
+    """Asks the model, step by step. `usage` is what the run has spent on it so far."""
+
+    def __init__(
+        self, llm: LLM, history: History, usage: Usage, *, trace: Trace, run_id: str, summarizes: bool
+    ) -> None:
+        self.usage = usage
+        self.reply: Message
+        """The model's message in the step before."""
+        self._llm = llm
+        self._history = history
+        self._trace = trace
+        self._run_id = run_id
+        self._summarizes = summarizes
+
+    async def ask(self, step: int, tools: Sequence[ToolSchema], note: str | None = None) -> AsyncGenerator[AgentEvent]:
+        """Ask until there is a whole reply; it is in `reply` afterwards. `note` is added to the prompt.
+
+        Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts.
+        """
+        yield StepStarted(step=step)
+        for number in range(1, ATTEMPTS_PER_STEP + 1):
+            if self._summarizes and self._history.is_too_long and (summarized := await self._summarize(step)):
+                yield summarized
+            async with self._attempt(step, number, tools, note) as attempt:
+                async for chunk in attempt.stream:
+                    if (event := attempt.take(chunk)) is not None:
+                        yield event
+            if attempt.error is None:
+                self._accept(step, attempt)
+                return
+            if (reset := self._prepare_retry(step, attempt)) is not None:
+                yield reset
+
+    def _attempt(self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None) -> _Attempt:
+        prompt = self._history.prompt(note)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
+        stream = self._trace.ask(self._llm, prompt, "reply", tools, step=step, attempt=number)
+        return _Attempt(stream, step=step, number=number)
+
+    def _accept(self, step: int, attempt: _Attempt) -> None:
+        reply = attempt.reply
+        self.reply = reply.message
+        self.usage += reply.usage
+        if logger.isEnabledFor(logging.DEBUG):
+            line = answer_line(
+                self._run_id, step, self._llm.model, reply, seconds=attempt.seconds, first=attempt.first_seconds
+            )
+            logger.debug(line)
+
+    def _prepare_retry(self, step: int, attempt: _Attempt) -> StepReset | None:
+        """Make another attempt possible, or raise why there is none. Returns what makes the text shown so far void."""
+        is_last = attempt.number == ATTEMPTS_PER_STEP
+        match attempt.error:
+            case StreamCut() as error:
+                self.usage += Usage(llm_calls=1)
+                if is_last:
+                    words = _("The model's answer broke off %(count)d times. Try again, or look at the model's server.")
+                    raise LLMUnavailable(words % {"count": attempt.number}) from error
+                return StepReset(step=step, reason=error.code) if attempt.has_shown else None
+            case ContextOverflow() as error if is_last or not self._history.forget_half():
+                raise error
+        return None
+
+    async def _summarize(self, step: int) -> HistorySummarized | None:
+        """Replace the oldest messages by a summary; if the model writes none, they are left out from now on."""
+        history, oldest = self._history, self._history.oldest()
+        try:
+            reply = await summarize(self._llm, history.summary, oldest, history.budget, trace=self._trace, step=step)
+        except (StreamCut, LLMError) as error:
+            self._summarizes = False
+            self.usage += Usage(llm_calls=int(isinstance(error, StreamCut)))
+            logger.warning("%s wrote no summary (%s); older messages are left out.", self._llm.model, error)
+            return None
+        self.usage += reply.usage
+        history.replace_oldest(len(oldest), reply.message.text)
+        return HistorySummarized(count=len(oldest), text=reply.message.text, usage=self.usage)
+
+
+class _Attempt:
+    """One request to the model and its stream, as a context manager that closes the stream.
+
+    It suppresses the errors after which another attempt may help and keeps them in `error`. Without an error there is
+    a `reply`.
+    """
+
+    def __init__(self, stream: AsyncGenerator[Chunk], *, step: int, number: int) -> None:
+        self.stream = stream
+        self.number = number
+        self.error: StreamCut | ContextOverflow | None = None
+        self.reply: Reply
+        self.first_seconds: float | None = None
+        """Seconds until the first text, None before that."""
+        self.seconds = 0.0
+        """Seconds until the reply was whole."""
+        self._step = step
+        self._has_replied = False
+        self._began = time.monotonic()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        await self.stream.aclose()
+        if isinstance(error, StreamCut | ContextOverflow):
+            self.error = error
+        elif error is None and not self._has_replied:
+            self.error = StreamCut("the stream ended without a reply")
+        return self.error is not None
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether a part of the answer was reported."""
+        return self.first_seconds is not None
+
+    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | None:
+        """The event that reports `chunk`, None for the reply at the end."""
+        if isinstance(chunk, Reply):
+            self.reply, self._has_replied = chunk, True
+            self.seconds = time.monotonic() - self._began
+            return None
+        if self.first_seconds is None:
+            self.first_seconds = time.monotonic() - self._began
+        kind = TextDelta if isinstance(chunk, TextChunk) else ReasoningDelta
+        return kind(step=self._step, text=chunk.text)
