@@ -52,7 +52,7 @@ coverage: $(STAMPS)/bench ## Measure what the tests that need no server leave ou
 	$(BIN)/python -m coverage report
 
 test-lowest: $(LOWEST)/.stamp ## Run the tests that need no server with the lowest releases that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
+	$(LOWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
 
 test-newest: ## Run them with the newest release of everything, ceilings ignored; reports and never fails
 	$(PYTHON) -m venv --clear $(NEWEST) && $(NEWEST)/bin/python -m pip install --quiet '$(UV)'
@@ -60,7 +60,7 @@ test-newest: ## Run them with the newest release of everything, ceilings ignored
 	$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python --requirements $(NEWEST)/requirements.in
 	$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python --no-deps --editable .
 	@echo 'Above the ceilings of pyproject.toml, or of another package:'; $(NEWEST)/bin/python -m pip check || true
-	@$(NEWEST)/bin/python -m pytest $(PARALLEL) $(PYTEST) $(UNIT_TESTS) \
+	@$(NEWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS) \
 		|| echo 'The newest releases break these tests: adapt the code or keep the ceilings of pyproject.toml.'
 
 faults: $(STAMPS)/dev ## Kill, pause and cut a server under load, ten minutes on each of DATABASES (FAULTS holds options)
