@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import forked
 from tests.support.paths import ROOT
+from tests.support.services import give_sqlite_tables
 
 MODULE = [sys.executable, "-m", "myagent.cli.server"]
 SCRIPT = [str(ROOT / "scripts" / "myagent-ws")]
@@ -109,6 +110,9 @@ class Server:
 
 @contextmanager
 def serving(folder, *arguments, command=MODULE, **extra):
+    """A server that is started as a person starts it, by exec; its database has tables already."""
+    if "DATABASE_URL" not in extra:
+        give_sqlite_tables(folder / "data")
     process = subprocess.Popen(
         [*command, *arguments],
         cwd=folder,
