@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +13,8 @@ import orjson
 from myagent.exceptions import LLMRejected, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage
-from myagent.messages import Message, ToolCall
+from myagent.llm.provider_data import Additions, provider_data
+from myagent.messages import Message, ProviderData, ToolCall
 from myagent.text import clean, clean_json
 
 _EMPTY: Mapping[str, Any] = {}
@@ -26,6 +27,7 @@ class _PartialCall:
     id: str
     name: str
     arguments: str
+    additions: Additions = field(default_factory=Additions)
 
 
 _LONGEST_ID = 200
@@ -35,7 +37,7 @@ _LONGEST_ID = 200
 class ReplyBuilder:
     """Takes the decoded chunks of one answer; a body that was not streamed is taken as its only chunk."""
 
-    __slots__ = ("_by_index", "_calls", "_finish", "_model", "_text", "_usage")
+    __slots__ = ("_additions", "_by_index", "_calls", "_finish", "_model", "_text", "_usage")
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -44,6 +46,7 @@ class ReplyBuilder:
         self._finish: str | None = None
         self._model = ""
         self._usage: Mapping[str, Any] = _EMPTY
+        self._additions = Additions()
 
     @property
     def finished(self) -> bool:
@@ -58,6 +61,7 @@ class ReplyBuilder:
             if not isinstance(choice, dict) or choice.get("index"):  # only the first of several answers counts
                 continue
             delta = _mapping(choice.get("delta") or choice.get("message"))
+            self._additions.add_message(delta)
             if reasoning := _plain(delta.get("reasoning_content") or delta.get("reasoning")):
                 yield ReasoningChunk(reasoning)
             if text := _plain(delta.get("content") or delta.get("refusal")):
@@ -89,10 +93,15 @@ class ReplyBuilder:
         usage = Usage(_count(self._usage, "prompt_tokens"), _count(self._usage, "completion_tokens"), 1)
         return Reply(Message.assistant(text, calls), usage, clean(self._finish), self._model, retries)
 
+    def provider_data(self, *, endpoint: str, model: str) -> ProviderData | None:
+        """What was added to the reply and its calls, None when nothing was."""
+        return provider_data(self._additions, [call.additions for call in self._calls], endpoint=endpoint, model=model)
+
     def _add_call(self, part: Mapping[str, Any]) -> None:
         function = _mapping(part.get("function"))
         call_id, name = part.get("id") or "", function.get("name") or ""
         call = self._find_call(part.get("index"), call_id, name)
+        call.additions.add_call(part)
         call.id = call.id or str(call_id)
         if name != call.name:  # some repeat the whole name in every part, others continue it
             call.name += str(name)
