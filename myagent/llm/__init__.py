@@ -43,6 +43,13 @@ class ReasoningChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The endpoint makes us wait before it can be asked once more; may come before everything else of a stream."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The last item of a stream, exactly once: the whole message, and what it cost. The other fields are for traces."""
 
@@ -58,7 +65,7 @@ class Reply:
     """How often the request was repeated before it succeeded."""
 
 
-Chunk = TextChunk | ReasoningChunk | Reply
+Chunk = TextChunk | ReasoningChunk | Waiting | Reply
 ToolSchema = dict[str, Any]
 
 
@@ -76,6 +83,8 @@ class LLM(Protocol):
 
     def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Send the messages and stream the reply: `TextChunk` and `ReasoningChunk` items, and one `Reply` at the end.
+
+        `Waiting` says, before all of them, that nothing is to be expected for a while.
 
         `tools` are Chat Completions tool objects (`{"type": "function", "function": {…}}`). Closing the generator
         closes the connection to the model at once.

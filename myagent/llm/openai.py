@@ -1,6 +1,6 @@
 """The model behind any OpenAI-compatible Chat Completions endpoint. The only module that imports `openai`.
 
-The package keeps authentication, retries and timeouts; the stream itself is taken raw and decoded here into plain
+The package keeps authentication and timeouts; the stream itself is taken raw and decoded here into plain
 dicts, because its typed chunks cost several times as much as everything else a server does per token.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -19,10 +18,14 @@ import httpx2
 import orjson
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 
-from myagent.exceptions import StreamCut
-from myagent.llm import Chunk, ToolSchema
-from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting
+from myagent.exceptions import LLMNotConfigured, StreamCut
+from myagent.llm import Chunk, ToolSchema, Waiting
+from myagent.llm.connection_error import is_permanent
+from myagent.llm.dialect import Dialect, DialectMemory
+from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
+from myagent.llm.error_body import read_body
 from myagent.llm.reply import ReplyBuilder, joined
+from myagent.llm.retries import Retries, is_told
 from myagent.llm.stream import BROKEN, bursts
 from myagent.messages import Message
 from myagent.text import clean_json
@@ -32,8 +35,8 @@ logger = logging.getLogger("myagent.model")
 _CONNECT_SECONDS = 10.0
 # One connection per answer being streamed. Idle ones live longer than httpx's 5 s, so that a chat finds its own again.
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
-_ABOUT_USAGE = re.compile(r"\bstream_options|\binclude_usage")
-_ABOUT_STREAM = re.compile(r"\bstream")
+_learnt = DialectMemory()
+"""What the endpoints of this process refuse, found out by requests that succeeded without it."""
 
 
 class OpenAILLM:
@@ -41,10 +44,13 @@ class OpenAILLM:
 
     `model`, `api_key` and `base_url` are read from the environment where they are not given, when they are first
     needed: `LLM_MODEL`, `OPENAI_API_KEY`, `OPENAI_BASE_URL` or `OPENAI_API_BASE`. `timeout` is the longest silence of
-    the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection.
-    `context_window` are the tokens that the model can be sent. `extra` is added to every request as it is.
+    the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection;
+    while the model is being loaded it is repeated for `timeout` seconds. `context_window` are the tokens that the model
+    can be sent. `extra` is added to every request as it is. `plain_schemas` sends the tools' schemas without references
+    and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks for
+    answers in one piece.
 
-    `stream` raises `LLMNotConfigured` when there is no key or no usable URL.
+    Raises `LLMNotConfigured` for a `base_url` that cannot be one; `stream` does when there is no key or no usable URL.
     """
 
     provider = "openai"
@@ -62,7 +68,11 @@ class OpenAILLM:
         max_retries: int = 2,
         context_window: int | None = None,
         extra: Mapping[str, Any] | None = None,
+        plain_schemas: bool = False,
+        streams: bool = True,
     ) -> None:
+        if base_url is not None and (problem := unusable_url(base_url, "base_url")) is not None:
+            raise LLMNotConfigured(problem)
         self.context_window = context_window
         self._model = model
         self._api_key = api_key
@@ -73,9 +83,7 @@ class OpenAILLM:
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
         self._clients = _Clients()
-        # What the endpoint refuses, found out by requests that succeeded without it.
-        self._streams = True
-        self._reports_usage = True
+        self._dialect = Dialect(streams=streams, plain_schemas=plain_schemas)
 
     @property
     def model(self) -> str:
@@ -94,7 +102,12 @@ class OpenAILLM:
         request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
         if tools:
             request["tools"] = list(tools)
-        response = await self._open(endpoint, request | self._options)
+        async with aclosing(self._open(endpoint, request | self._options)) as opening:
+            async for item in opening:
+                if isinstance(item, Waiting):
+                    yield item
+                else:
+                    response, retries = item
         builder = ReplyBuilder()
         try:
             async with aclosing(bursts(response, endpoint)) as arriving:
@@ -106,7 +119,14 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        yield builder.reply(retries=_retries_of(response))
+        yield builder.reply(retries=retries)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What is known of how the endpoint wants its requests."""
+        if self._endpoint is None:
+            return self._dialect
+        return _learnt.recall((self._endpoint.completions, self._endpoint.model), self._dialect)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
@@ -118,40 +138,53 @@ class OpenAILLM:
             base_url=endpoint.address,
             default_headers=endpoint.headers,
             timeout=httpx2.Timeout(self._timeout, connect=_CONNECT_SECONDS),
-            max_retries=self._max_retries,
-            http_client=DefaultAioHttpClient(limits=_LIMITS),
+            max_retries=0,  # repeated here, because only the words of an error tell whether that helps
+            # A header of our own would go along to another host.
+            http_client=DefaultAioHttpClient(limits=_LIMITS, follow_redirects="api-key" not in endpoint.headers),
         )
 
-    async def _open(self, endpoint: Endpoint, request: dict[str, Any]) -> httpx2.Response:
-        """The response with its body unread. Asks without streaming, or without usage, where these are refused."""
+    async def _open(
+        self, endpoint: Endpoint, request: dict[str, Any]
+    ) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
+        """Waits, and in the end the response with its body unread and the number of repetitions.
+
+        Asks in another form where something is refused that can be left out, and once more where waiting helps.
+        """
         client = await self._clients.get(lambda: self._connect(endpoint))
-        streams, reports_usage = self._streams, self._reports_usage
+        dialect, retries = self.dialect, Retries(self._max_retries, self._timeout)
         while True:
-            asked = dict(request)
-            if streams:
-                asked["stream"] = True
-                if reports_usage:
-                    asked.setdefault("stream_options", {"include_usage": True})
+            logger.debug("POST to %s for %s", endpoint.shown, endpoint.model)
             try:
-                logger.debug("POST %s/chat/completions for %s", endpoint.shown.rstrip("/"), endpoint.model)
-                response = await _post(client, asked)
+                response = await _post(client, endpoint.completions, dialect.write(request))
             except APIStatusError as error:
-                words = _refusal_words(error)
-                if streams and reports_usage and _ABOUT_USAGE.search(words):
-                    reports_usage = False
-                elif streams and _ABOUT_STREAM.search(words):
-                    streams = False
-                else:
+                content = error.response.content
+                other = dialect.after_refusal(content.decode(errors="replace").lower(), request) if _blames(error) else None
+                if other is not None:
+                    dialect = other
+                    continue
+                said = read_body(content)
+                seconds = retries.after_refusal(error.status_code, error.response.headers, said)
+                if seconds is None:
                     # Not chained: the package's text may hold the key, and ours says the rest.
-                    raise endpoint.refused(error.status_code, error.body) from None
+                    raise endpoint.refused(error.status_code, said) from None
             except (APIConnectionError, *BROKEN) as error:
-                raise endpoint.unreachable(error) from error
+                seconds = None if is_permanent(error) else retries.after_break()
+                if seconds is None:
+                    raise endpoint.unreachable(error) from error
             else:
-                self._streams, self._reports_usage = streams, reports_usage
-                return response
+                self._remember(endpoint, dialect)
+                yield response, retries.count
+                return
+            if is_told(seconds):
+                yield Waiting(seconds)
+            await asyncio.sleep(seconds)
+
+    def _remember(self, endpoint: Endpoint, dialect: Dialect) -> None:
+        self._dialect = dialect
+        _learnt.keep((endpoint.completions, endpoint.model), dialect)
 
 
-async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response:
+async def _post(client: AsyncOpenAI, url: str, request: dict[str, Any]) -> httpx2.Response:
     try:
         content = orjson.dumps(request)
     except TypeError:  # lone surrogates, or integers of more than 64 bits
@@ -159,7 +192,7 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
     # With `httpx2.Response` to cast to, `stream=True` hands the response over untouched.
     # The whole URL, because the package takes its time to put one together from parts.
     return await client.post(
-        f"{client.base_url}chat/completions",
+        url,
         cast_to=httpx2.Response,
         content=content,
         options={"headers": {"Content-Type": "application/json"}},
@@ -167,15 +200,9 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
     )
 
 
-def _retries_of(response: httpx2.Response) -> int:
-    """How often the package repeated the request; it says so in a header of its own."""
-    count = response.request.headers.get("x-stainless-retry-count", "")
-    return int(count) if count.isdigit() else 0
-
-
-def _refusal_words(error: APIStatusError) -> str:
-    """What a refusal says, when it is one that another request may get around."""
-    return f"{error.message} {error.body}".lower() if error.status_code in (400, 422) else ""
+def _blames(error: APIStatusError) -> bool:
+    """Whether a refusal blames the request, so that another one may get around it."""
+    return error.status_code in (400, 422)
 
 
 class _Clients:

@@ -75,7 +75,7 @@ async def test_never_there(model, tmp_path, redis_url):
     with pair_with(f"redis://127.0.0.1:{port}/0", tmp_path, model) as (first, second):
         await converse(first, second, model, lambda: None)
         for server in (first, second):
-            assert server.log.count("cannot be heard") == 1, "once a minute is enough"
+            assert server.log.count("cannot be received") == 1, "once a minute is enough"
         assert_only_warned(first, second)
 
 

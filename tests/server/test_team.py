@@ -254,7 +254,7 @@ async def test_what_a_revoked_client_has_sent_is_not_carried_out(server, backsta
         for event in requests:
             await deaf.send(json.dumps(event))
         backstage.do("AccessToken.objects.filter(user__username='ann').update(revoked_at=timezone.now())")
-        await asyncio.to_thread(server.wait_log, "what let it in holds no longer")
+        await asyncio.to_thread(server.wait_log, "its credentials are no longer valid")
         deaf.transport.resume_reading()
         with pytest.raises(ConnectionClosed):
             while True:
