@@ -64,6 +64,7 @@ class _Memo:
     """Room for what `myagent.llm.request_messages` has found out about a message; no part of its value."""
 
     __slots__ = ("normal_form",)
+    normal_form: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from myagent.messages import Message
 
@@ -93,3 +93,25 @@ class LLM(Protocol):
         the messages are too long (the loop sends fewer), and another `LLMError` when the model cannot be asked.
         """
         ...
+
+
+class ToolChoiceLLM(LLM, Protocol):
+    """A model that can be told not to use the tools it knows; one whose `takes_tool_choice` is true."""
+
+    takes_tool_choice: bool
+
+    def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """See `LLM.stream`. With `tool_choice="none"` the model may not call the `tools`."""
+        ...
+
+
+def ask_for_words(llm: LLM, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Chunk]:
+    """`llm.stream` for a reply without calls.
+
+    The `tools` stay declared where that is possible: some endpoints refuse messages with calls of undeclared tools.
+    """
+    if getattr(llm, "takes_tool_choice", False):
+        return cast(ToolChoiceLLM, llm).stream(messages, tools=tools, tool_choice="none")
+    return llm.stream(messages)

@@ -12,19 +12,21 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import orjson
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 
-from myagent.exceptions import LLMNotConfigured, StreamCut
+from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
 from myagent.llm import Chunk, ToolSchema, Waiting
 from myagent.llm.connection_error import is_permanent
 from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
 from myagent.llm.error_body import read_body
 from myagent.llm.reply import ReplyBuilder, joined
+from myagent.llm.request_forms import Request, RequestForms
 from myagent.llm.retries import Retries, is_told
 from myagent.llm.stream import BROKEN, bursts
 from myagent.messages import Message
@@ -83,6 +85,7 @@ class OpenAILLM:
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
         self._clients = _Clients()
+        self._forms = RequestForms()
         self._dialect = Dialect(streams=streams, plain_schemas=plain_schemas)
 
     @property
@@ -95,19 +98,28 @@ class OpenAILLM:
         """The host and port of the endpoint, None before the first request."""
         return self._endpoint.server if self._endpoint is not None else None
 
-    async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
-        """Ask the model; see `myagent.llm.LLM.stream`."""
+    takes_tool_choice = True
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """Ask the model; see `myagent.llm.LLM.stream`. With `tool_choice="none"` it may not call the `tools`."""
         endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
         endpoint.check_allowed()
-        request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
-        if tools:
-            request["tools"] = list(tools)
-        async with aclosing(self._open(endpoint, request | self._options)) as opening:
-            async for item in opening:
-                if isinstance(item, Waiting):
-                    yield item
+        request = Request(
+            messages=messages,
+            tools=tools,
+            may_call=tool_choice != "none",
+            endpoint=endpoint.shown,
+            model=endpoint.model,
+            extra=self._options,
+        )
+        async with aclosing(self._ask(endpoint, request)) as opening:
+            async for opened in opening:
+                if isinstance(opened, Waiting):
+                    yield opened
                 else:
-                    response, retries = item
+                    response, retries = opened
         builder = ReplyBuilder()
         try:
             async with aclosing(bursts(response, endpoint)) as arriving:
@@ -119,7 +131,9 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        yield builder.reply(retries=retries)
+        reply = builder.reply(retries=retries)
+        data = builder.provider_data(endpoint=endpoint.shown, model=endpoint.model)
+        yield reply if data is None else replace(reply, message=replace(reply.message, provider_data=data))
 
     @property
     def dialect(self) -> Dialect:
@@ -143,6 +157,25 @@ class OpenAILLM:
             http_client=DefaultAioHttpClient(limits=_LIMITS, follow_redirects="api-key" not in endpoint.headers),
         )
 
+    async def _ask(self, endpoint: Endpoint, request: Request) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
+        """The same as `_open`, for the first form of the request that the endpoint takes."""
+        refusal: LLMRejected | None = None
+        for form in self._forms.to_try(request):
+            if refusal is not None and not self._forms.may_help(form, refusal):
+                continue
+            try:
+                async with aclosing(self._open(endpoint, request.body(form))) as opening:
+                    async for item in opening:
+                        yield item
+            except LLMRejected as error:
+                refusal = refusal or error
+            else:
+                if refusal is not None:
+                    self._forms.learn(form)
+                return
+        assert refusal is not None
+        raise refusal
+
     async def _open(
         self, endpoint: Endpoint, request: dict[str, Any]
     ) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
@@ -158,7 +191,9 @@ class OpenAILLM:
                 response = await _post(client, endpoint.completions, dialect.write(request))
             except APIStatusError as error:
                 content = error.response.content
-                other = dialect.after_refusal(content.decode(errors="replace").lower(), request) if _blames(error) else None
+                other = (
+                    dialect.after_refusal(content.decode(errors="replace").lower(), request) if _blames(error) else None
+                )
                 if other is not None:
                     dialect = other
                     continue

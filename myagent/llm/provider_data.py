@@ -72,9 +72,7 @@ class Additions:
         return None if self._is_too_deep else {name: _whole(name, value) for name, value in self._tree.items()}
 
 
-def provider_data(
-    message: Additions, calls: Sequence[Additions], *, endpoint: str, model: str
-) -> ProviderData | None:
+def provider_data(message: Additions, calls: Sequence[Additions], *, endpoint: str, model: str) -> ProviderData | None:
     """The additions to a reply of `model` at `endpoint`; None when there are none, or more than can be kept."""
     of_message, of_calls = message.collected(), [call.collected() for call in calls]
     if of_message is not None and not calls:
@@ -98,17 +96,18 @@ def provider_data(
     return ProviderData(endpoint=endpoint, model=model, message=kept[0], calls=tuple(kept[1:]), size=size)
 
 
-def with_provider_data(wire: dict[str, Any], message: Message, *, endpoint: str, model: str) -> dict[str, Any]:
-    """`wire`, the form of `message` in a request, with what the same endpoint and model had added to it."""
+def with_provider_data(wire: dict[str, Any], message: Message) -> dict[str, Any]:
+    """`wire`, the form of `message` in a request, with what was added to the message and its calls."""
     data = message.provider_data
-    if data is None or data.endpoint != endpoint or data.model != model:
+    if data is None:
         return wire
     wire = {**data.message, **wire}
     if any(data.calls):
-        calls = wire["tool_calls"] = [dict(call) for call in wire.get("tool_calls", ())]
+        calls = [dict(call) for call in wire.get("tool_calls", ())]
         for call, added in zip(calls, data.calls, strict=False):
             function = {**added.get("function", {}), **call["function"]}
-            call |= {name: added[name] for name in added if name not in call} | {"function": function}
+            call |= {name: value for name, value in added.items() if name not in call} | {"function": function}
+        wire["tool_calls"] = calls
     return wire
 
 

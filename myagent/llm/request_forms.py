@@ -1,15 +1,16 @@
 """The forms in which a request can be written, for endpoints that refuse one of them.
 
-The first is the one that serves the model best; those behind it do without what some endpoint refuses.
+The first is the one that serves the model best; those behind it do without something that some endpoint refuses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from myagent.exceptions import LLMRejected
 from myagent.llm import ToolSchema
 from myagent.llm.provider_data import with_provider_data
 from myagent.llm.request_messages import calls_in_words, normalise
@@ -17,82 +18,89 @@ from myagent.messages import Message
 
 _ABOUT_REASONING = re.compile(r"reason|think|thought|signature", re.IGNORECASE)
 
-Additions = Literal["sent", "left_out", "required"]
-"""`provider_data` goes back, or does not; or it does, and calls without any are told in words, since the endpoint takes
-none without (those that another model made, or whose additions were not kept)."""
+AdditionsUse = Literal["sent", "left_out", "required"]
+"""Whether `provider_data` goes back. `required`: it does, and calls without any, such as those of another model, are
+told in words, since the endpoint takes no call without."""
 ToolUse = Literal["free", "forbidden", "undeclared", "declared"]
-"""The model may use the tools. Or it may not: by `tool_choice`, or because it is told of none; or it is only asked not to."""
+"""Whether the model may use the tools. If not: `tool_choice` forbids it, or none are declared, or it is only told so in
+the messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """One form of a request."""
 
-    additions: Additions
+    additions: AdditionsUse
     tool_use: ToolUse
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be asked, of a model at an endpoint. `extra` are further fields, as they are."""
+
+    messages: Sequence[Message]
+    tools: Sequence[ToolSchema]
+    may_call: bool
+    endpoint: str
+    model: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def is_answered(self, message: Message) -> bool:
+        """Whether `message` bears what this endpoint and model added to it."""
+        data = message.provider_data
+        return data is not None and data.endpoint == self.endpoint and data.model == self.model
+
+    def body(self, form: Form) -> dict[str, Any]:
+        """The request in this form."""
+        messages = self.messages
+        if form.additions == "required":
+            messages = calls_in_words(messages, keep=self.is_answered)
+        body: dict[str, Any] = {"model": self.model, "messages": list(self._wires(messages, form))}
+        if self.tools and form.tool_use != "undeclared":
+            body["tools"] = list(self.tools)
+        body |= self.extra
+        if form.tool_use == "forbidden":
+            body["tool_choice"] = "none"
+        elif form.tool_use != "free":
+            body.pop("tool_choice", None)
+        return body
+
+    def _wires(self, messages: Sequence[Message], form: Form) -> Iterator[dict[str, Any]]:
+        for message in normalise(messages):
+            wire = message.to_openai()
+            if form.additions != "left_out" and self.is_answered(message):
+                wire = with_provider_data(wire, message)
+            yield wire
+
+
 class RequestForms:
-    """Writes the requests to one endpoint and remembers which forms it takes."""
+    """Which forms one endpoint takes, learnt from its refusals."""
 
     def __init__(self) -> None:
-        self._additions: Additions = "sent"
-        self._forbidding: ToolUse = "forbidden"
+        self._additions: AdditionsUse = "sent"
+        self._tool_use: ToolUse = "forbidden"
 
-    def candidates(
-        self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None, *, endpoint: str, model: str
-    ) -> Iterator[Form]:
-        """The forms to try for a request, the one that was taken last time first."""
-        options = self._ways_with_additions(messages, endpoint, model)
-        uses: list[ToolUse] = ["free"]
-        if tools and tool_choice == "none":
-            uses = sorted(("forbidden", "undeclared", "declared"), key=lambda use: use != self._forbidding)
-        yield from (Form(way, uses[0]) for way in options)
-        yield from (Form(options[0], use) for use in uses[1:])
-
-    def _ways_with_additions(self, messages: Sequence[Message], endpoint: str, model: str) -> list[Additions]:
-        own = [message for message in messages if is_of(message, endpoint, model)]
-        ways: list[Additions] = ["sent", "left_out"] if own else ["sent"]
-        if any(message.tool_calls and not is_of(message, endpoint, model) for message in messages):
+    def to_try(self, request: Request) -> list[Form]:
+        """The forms to try for `request`, that which was taken last time first; each changes one thing only."""
+        ways: list[AdditionsUse] = ["sent"]
+        if any(map(request.is_answered, request.messages)):
+            ways.append("left_out")
+        if any(message.tool_calls and not request.is_answered(message) for message in request.messages):
             ways.append("required")
-        return sorted(ways, key=lambda way: way != self._additions)
+        ways.sort(key=lambda way: way != self._additions)
+        uses: list[ToolUse] = ["free"]
+        if request.tools and not request.may_call:
+            uses = ["forbidden", "undeclared", "declared"]
+            uses.sort(key=lambda use: use != self._tool_use)
+        return [Form(way, uses[0]) for way in ways] + [Form(ways[0], use) for use in uses[1:]]
+
+    @staticmethod
+    def may_help(form: Form, refusal: LLMRejected) -> bool:
+        """Whether `form` may get around what the endpoint said of another one."""
+        return form.additions != "required" or _ABOUT_REASONING.search(str(refusal)) is not None
 
     def learn(self, form: Form) -> None:
         """The endpoint took `form`, having refused those before it."""
         self._additions = form.additions
         if form.tool_use != "free":
-            self._forbidding = form.tool_use
-
-    @staticmethod
-    def may_help(form: Form, refusal: Exception) -> bool:
-        """Whether `form` may get around what the endpoint said when it refused the one before."""
-        return form.additions != "required" or _ABOUT_REASONING.search(str(refusal)) is not None
-
-    @staticmethod
-    def write(
-        form: Form, messages: Sequence[Message], tools: Sequence[ToolSchema], *, endpoint: str, model: str
-    ) -> dict[str, Any]:
-        """The messages and tools of a request in this form."""
-        if form.additions == "required":
-            messages = calls_in_words(messages, lambda message: not is_of(message, endpoint, model))
-        wires = []
-        for message in normalise(messages):
-            wire = message.to_openai()
-            if message.provider_data is not None and form.additions != "left_out":
-                wire = with_provider_data(wire, message, endpoint=endpoint, model=model)
-            wires.append(wire)
-        body: dict[str, Any] = {"model": model, "messages": wires}
-        if tools and form.tool_use != "undeclared":
-            body["tools"] = list(tools)
-        return body
-
-
-def last_words(form: Form) -> Mapping[str, Any]:
-    """What goes into the request whatever else its author adds."""
-    return {"tool_choice": "none"} if form.tool_use == "forbidden" else {}
-
-
-def is_of(message: Message, endpoint: str, model: str) -> bool:
-    """Whether `message` bears additions of this endpoint and model."""
-    data = message.provider_data
-    return data is not None and data.endpoint == endpoint and data.model == model
+            self._tool_use = form.tool_use

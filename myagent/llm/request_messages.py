@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -60,6 +60,24 @@ def normalise(messages: Iterable[Message]) -> list[Message]:
         else:
             out.add_user(_orphan(message))
     return out.finished()
+
+
+def calls_in_words(messages: Iterable[Message], *, keep: Callable[[Message], bool]) -> list[Message]:
+    """`messages` with calls and results told in words, but for those of the messages to `keep`."""
+    told: list[Message] = []
+    names: dict[str, str] = {}
+    for message in messages:
+        if message.tool_calls and not keep(message):
+            names = {call.id: call.name for call in message.tool_calls}
+            lines = [f"[I called {call.name} with {call.arguments}]" for call in message.tool_calls]
+            told.append(Message.assistant("\n".join(filter(None, (message.text, *lines)))))
+        elif message.role == "tool" and message.tool_call_id in names:
+            name = names[message.tool_call_id]
+            told.append(Message.user(f"[The result of {name}] {message.text.strip() or NO_OUTPUT}"))
+        else:
+            names = {}
+            told.append(message)
+    return told
 
 
 class _NormalForm:
@@ -207,15 +225,14 @@ def _saying(message: Message, content: Content) -> Message:
 def _plain_call(call: ToolCall) -> tuple[ToolCall, str]:
     """The call as endpoints take it, and what to tell the model of the difference."""
     notes = []
-    name, arguments = call.name, call.arguments
+    name = call.name
     if not _PLAIN_NAME.fullmatch(name):
         name = _NOT_PLAIN.sub("_", name)[:_LONGEST_NAME] or "unnamed"
         notes.append(f"[The call named the tool {call.name!r}, which is no name that a tool can have.]")
-    if not _is_object(arguments):
-        arguments = _mended(arguments)
-        if arguments is None:
-            arguments = "{}"
-            notes.append(f"[The arguments of the call were not the JSON of an object: {call.arguments}]")
+    arguments = _object_text(call.arguments)
+    if arguments is None:
+        arguments = "{}"
+        notes.append(f"[The arguments of the call were not the JSON of an object: {call.arguments}]")
     if name == call.name and arguments == call.arguments:
         return call, ""
     return replace(call, name=name, arguments=arguments), "\n".join(notes)
@@ -228,19 +245,18 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _mended(text: str) -> str | None:
-    """The JSON text of the object that was meant, None when there is none."""
+def _object_text(text: str) -> str | None:
+    """The JSON text of the object that was meant, None where that is not clear."""
+    if _is_object(text):
+        return text
+    if text.strip() in ("", "null"):
+        return "{}"
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
     # Encoded twice.
     return value if isinstance(value, str) and _is_object(value) else None
-
-
-def _is_nothing(text: str) -> bool:
-    """Whether a call with these arguments has none."""
-    return text.strip() in ("", "null")
 
 
 def _made_id(asked: str, number: int) -> str:

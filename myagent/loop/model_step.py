@@ -38,8 +38,12 @@ class ModelSteps:
         self._run_id = run_id
         self._summarizes = summarizes
 
-    async def ask(self, step: int, tools: Sequence[ToolSchema], note: str | None = None) -> AsyncGenerator[AgentEvent]:
+    async def ask(
+        self, step: int, tools: Sequence[ToolSchema], note: str | None = None, *, may_call: bool = True
+    ) -> AsyncGenerator[AgentEvent]:
         """Ask until there is a whole reply; it is in `reply` afterwards. `note` is added to the prompt.
+
+        Without `may_call` the model is asked for a reply in words.
 
         Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts.
         """
@@ -47,7 +51,7 @@ class ModelSteps:
         for number in range(1, ATTEMPTS_PER_STEP + 1):
             if self._summarizes and self._history.is_too_long and (summarized := await self._summarize(step)):
                 yield summarized
-            async with self._attempt(step, number, tools, note) as attempt:
+            async with self._attempt(step, number, tools, note, may_call=may_call) as attempt:
                 async for chunk in attempt.stream:
                     if (event := attempt.take(chunk)) is not None:
                         yield event
@@ -57,11 +61,13 @@ class ModelSteps:
             if (reset := self._prepare_retry(step, attempt)) is not None:
                 yield reset
 
-    def _attempt(self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None) -> _Attempt:
+    def _attempt(
+        self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None, *, may_call: bool
+    ) -> _Attempt:
         prompt = self._history.prompt(note)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
-        stream = self._trace.ask(self._llm, prompt, "reply", tools, step=step, attempt=number)
+        stream = self._trace.ask(self._llm, prompt, "reply", tools, may_call=may_call, step=step, attempt=number)
         return _Attempt(stream, step=step, number=number)
 
     def _accept(self, step: int, attempt: _Attempt) -> None:
