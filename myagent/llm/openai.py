@@ -174,7 +174,10 @@ class OpenAILLM:
                     self._forms.learn(form)
                 return
         assert refusal is not None
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # its traceback holds this frame, and with it the connection
 
     async def _open(
         self, endpoint: Endpoint, request: dict[str, Any]
