@@ -54,6 +54,7 @@ class Engine:
             allowances=self.allowances,
             config=config,
             owner=self.owner,
+            hub=self.hub,
         )
         self.reloader = Reloader(runner=self.runner, tool_runner=self.tool_runner, config=config)
         self.housekeeper = Housekeeper(self.journal, config)

@@ -50,6 +50,11 @@ def events_after(session_id: uuid.UUID, seq: int, limit: int = REPLAY_PAGE) -> l
     return list(Event.objects.after(session_id, seq).values_list("seq", "frame")[:limit])
 
 
+def error_detail(run_id: str) -> str:
+    """What those who run the server may read of a run's error; empty where the event says everything."""
+    return Run.objects.filter(pk=run_id).values_list("error_detail", flat=True).first() or ""
+
+
 def last_seqs(session_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
     """How far these logs go. A session that is missing in the answer is deleted."""
     found: dict[uuid.UUID, int] = {}

@@ -47,8 +47,8 @@ class OpenAILLM:
     the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection;
     while the model is being loaded it is repeated for `timeout` seconds. `context_window` are the tokens that the model
     can be sent. `extra` is added to every request as it is. `plain_schemas` sends the tools' schemas without references
-    and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks for
-    answers in one piece.
+    and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks
+    for answers in one piece.
 
     Raises `LLMNotConfigured` for a `base_url` that cannot be one; `stream` does when there is no key or no usable URL.
     """
@@ -103,11 +103,11 @@ class OpenAILLM:
         if tools:
             request["tools"] = list(tools)
         async with aclosing(self._open(endpoint, request | self._options)) as opening:
-            async for item in opening:
-                if isinstance(item, Waiting):
-                    yield item
+            async for opened in opening:
+                if isinstance(opened, Waiting):
+                    yield opened
                 else:
-                    response, retries = item
+                    response, retries = opened
         builder = ReplyBuilder()
         try:
             async with aclosing(bursts(response, endpoint)) as arriving:
@@ -158,7 +158,9 @@ class OpenAILLM:
                 response = await _post(client, endpoint.completions, dialect.write(request))
             except APIStatusError as error:
                 content = error.response.content
-                other = dialect.after_refusal(content.decode(errors="replace").lower(), request) if _blames(error) else None
+                other = (
+                    dialect.after_refusal(content.decode(errors="replace").lower(), request) if _blames(error) else None
+                )
                 if other is not None:
                     dialect = other
                     continue

@@ -42,10 +42,10 @@ class RunAdmin(CancellableAdmin):
     list_select_related = ("session",)
     ordering = ("-queued_at", "-pk")
     in_order = ("queued_at", "pk")
-    search_fields = ("error_code",)
+    search_fields = ("error_code", "error_detail")
     search_help_text = _("The id of a run or a session, or an error code.")
     fieldsets = (
-        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE)}),
+        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, "error_detail")}),
         (
             _("Details"),
             {
@@ -120,4 +120,4 @@ class RunAdmin(CancellableAdmin):
 def _found(word: str) -> Q:
     if (pk := uuid_of(word)) is not None:
         return Q(pk=pk) | Q(session=pk)
-    return Q(error_code__icontains=word)
+    return Q(error_code__icontains=word) | Q(error_detail__icontains=word)

@@ -120,6 +120,8 @@ class Run(models.Model):
     output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
     llm_calls = models.PositiveIntegerField(_("model calls"), default=0)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    error_detail = models.TextField(_("error in detail"), blank=True, default="")
+    """What those who run the server may read of the error, where that is more than the event says."""
     queued_at = models.DateTimeField(pgettext_lazy("moment", "queued"))
     started_at = models.DateTimeField(pgettext_lazy("moment", "started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

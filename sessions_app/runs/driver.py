@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from myagent.events import (
     AgentEvent,
     HistorySummarized,
     ModelReplied,
+    ModelWaiting,
     ReasoningDelta,
     RunFinished,
     StepReset,
@@ -36,6 +38,7 @@ from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.run_context import RunContext
+from myagent.text import clean
 from myagent.tool.base_tool import BaseTool
 from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.recovery import Recovered
@@ -73,6 +76,8 @@ class Equipment:
     recent: RecentConversations
     delta_interval: float
     max_output_bytes: int
+    tell: Callable[[uuid.UUID, ServerEvent], None] = lambda _session_id, _event: None
+    """Sends an event that is not logged to the connections that follow a session."""
 
 
 class RunDriver:
@@ -105,6 +110,7 @@ class RunDriver:
         self._tool_runner = equipment.tool_runner
         self._recent = equipment.recent
         self._max_output_bytes = equipment.max_output_bytes
+        self._tell = equipment.tell
         self._message = message
         self._conversation = Conversation([], {}, None)
         self._results: dict[int, Message] = {}
@@ -138,7 +144,7 @@ class RunDriver:
         except (Refused, JournalClosed, RunCancelled, SessionGone) as error:
             logger.info("Run %s is not ours any more (%s).", self.ref.run_id, error)
         except RunError as error:
-            await self._fail(error.code, str(error), **error.details)
+            await self._fail(error.code, error.public, detail=clean(str(error)), **error.details)
         except Exception:
             logger.exception("Run %s of agent %r failed.", self.ref.run_id, self.agent.name)
             await self._fail(ErrorCode.INTERNAL_ERROR, _("The server made a mistake; its log has the details."))
@@ -183,6 +189,8 @@ class RunDriver:
                 self._step = step
                 self._deltas.begin(step)
                 await self._log(self._translate.step_started(event))
+            case ModelWaiting():
+                self._tell(self.ref.session_id, self._translate.waiting(event))
             case StepReset(step=step):
                 self._deltas.begin(step)
                 await self._log(self._translate.step_reset(event))
@@ -268,15 +276,20 @@ class RunDriver:
         if not self._checkpoint.step:  # else results stand here in another order than in the database
             self._recent.remember(self.ref.session_id, ended.history_end, self._conversation)
 
-    async def _fail(self, code: str, message: str, **details: Any) -> None:
+    async def _fail(self, code: str, message: str, *, detail: str = "", **more: Any) -> None:
+        """End the run with an error: `message` for everybody on the session, `detail` for those who run the server."""
         self._unconfirmed.clear()
-        error = self._translate.error(code, message, **details)
+        error = self._translate.error(code, message, **more)
+        detail = "" if detail == message else detail
+        if detail:
+            logger.warning("Run %s of agent %r failed (%s): %s", self.ref.run_id, self.agent.name, code, detail)
         entry = EndRun(
             **self._mine,
             status=Run.Status.FAILED,
             steps=self._step,
             usage=self._usage,
             error_code=code,
+            error_detail=detail,
             # What is held back of the text belongs before the error, so that the log holds all that was said.
             events=(*self._deltas.rest(), error),
         )

@@ -7,20 +7,22 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from agents.budgets.allowances import Allowances
 from agents.budgets.metered_llm import MeteredLLM
 from agents.conf import Config
-from agents.database.threads import in_thread
-from agents.loading.model_choice import llm_of
+from agents.database.threads import in_thread, is_away
+from agents.loading.model_choice import UnusableLLM, llm_of
 from agents.loading.registry import get_registry
 from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
+from myagent.llm import LLM
 from myagent.messages import Message
 from sessions_app import queries
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
@@ -55,7 +57,14 @@ class Runner:
     """Lives on the event loop."""
 
     def __init__(
-        self, *, journal: Journal, tool_runner: ToolRunner, allowances: Allowances, config: Config, owner: Owner
+        self,
+        *,
+        journal: Journal,
+        tool_runner: ToolRunner,
+        allowances: Allowances,
+        config: Config,
+        owner: Owner,
+        hub: Hub | None = None,
     ) -> None:
         self._journal = journal
         self._allowances = allowances
@@ -67,6 +76,7 @@ class Runner:
             recent=RecentConversations(),
             delta_interval=config.delta_interval_ms / 1000,
             max_output_bytes=config.max_output_bytes,
+            tell=(hub or Hub()).tell,
         )
         self._drivers: dict[uuid.UUID, RunDriver] = {}
         self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
@@ -109,7 +119,7 @@ class Runner:
         if loaded is None:
             logger.error("Run %s is of the agent %r, which is not loaded here.", ref.run_id, agent)
             return
-        llm = MeteredLLM(llm_of(loaded.agent, self._config), self._allowances, ref.user_id, agent)
+        llm = self._model_of(loaded.agent, ref.user_id)
         driver = RunDriver(
             ref,
             loaded,
@@ -122,6 +132,14 @@ class Runner:
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
         task.add_done_callback(lambda _: self._ended(driver))
+
+    def _model_of(self, agent: Agent, user_id: int | None) -> LLM:
+        """The model of a run. One that cannot be made fails the run that asks it, and nothing else."""
+        try:
+            return MeteredLLM(llm_of(agent, self._config), self._allowances, user_id, agent.name)
+        except Exception as error:
+            logger.exception("The model of agent %r cannot be used.", agent.name)
+            return UnusableLLM(f"{type(error).__name__}: {error}")
 
     def _ended(self, driver: RunDriver) -> None:
         self._drivers.pop(driver.ref.run_id, None)
@@ -215,10 +233,19 @@ class Runner:
         if not self._leases.tell():
             lapsed = [run for run in lapsed if run.owner in dead]
         for run in lapsed:
-            await self._take_over(run, dead)
+            await self._begin(self._take_over(run, dead), run.session_id)
         places, names = await self._places(), get_registry().names
         for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names, places):
-            await self.start_next(session_id, agent)
+            await self._begin(self.start_next(session_id, agent), session_id)
+
+    async def _begin(self, beginning: Coroutine[Any, Any, None], session_id: uuid.UUID) -> None:
+        """Begin one run; what is wrong with it keeps no other one waiting."""
+        try:
+            await beginning
+        except Exception as error:
+            if is_away(error) or isinstance(error, JournalClosed):
+                raise
+            logger.exception("A run of session %s cannot be begun.", session_id)
 
     async def _places(self) -> dict[str, int]:
         """How many more runs of each agent that is limited may begin here."""

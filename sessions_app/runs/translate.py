@@ -5,9 +5,19 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from myagent.events import ModelReplied, RequestedCall, RunFinished, StepReset, StepStarted, ToolFinished, ToolProgress
+from myagent.events import (
+    ModelReplied,
+    ModelWaiting,
+    RequestedCall,
+    RunFinished,
+    StepReset,
+    StepStarted,
+    ToolFinished,
+    ToolProgress,
+)
 from myagent.i18n import gettext as _
 from myagent.loop.host import ConfirmationRequest
+from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from myagent.protocol.server_events import (
     ConfirmMetadata,
     FinalAnswer,
@@ -38,6 +48,13 @@ class Translator:
     def step_started(self, event: StepStarted) -> Thinking:
         metadata = ThinkingMetadata(run_id=self.run_id, step=event.step)
         return Thinking(content=_("Analysing your question..."), metadata=metadata)
+
+    def waiting(self, event: ModelWaiting) -> SystemNotice:
+        words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {
+            "seconds": round(event.seconds)
+        }
+        metadata = NoticeMetadata(action="waiting_for_model", run_id=self.run_id, seconds=event.seconds)
+        return SystemNotice(content=words, metadata=metadata)
 
     def step_reset(self, event: StepReset) -> StepVoided:
         return StepVoided(metadata=StepResetMetadata(run_id=self.run_id, step=event.step, reason=event.reason))
