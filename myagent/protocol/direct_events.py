@@ -57,7 +57,7 @@ class SystemError(ServerEvent):
     metadata: RefusalMetadata
 
 
-class RequestRefused(ServerEvent):
+class RequestError(ServerEvent):
     """`agent.error` in answer to one request: it has no `run_id`."""
 
     event: Literal["agent.error"] = "agent.error"

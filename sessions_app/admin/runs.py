@@ -1,4 +1,4 @@
-"""Runs: what each took, and what happened in it."""
+"""Runs: the cost of each, and what happened in it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import Target, may_view
 from sessions_app.admin.cancel_runs import CancellableAdmin
-from sessions_app.admin.conversation import Conversation
+from sessions_app.admin.conversation import ConversationReader
 from sessions_app.admin.filters import AgentFilter, SessionFilter
 from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of
 from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary, ToolCall
 
 USAGE = ("steps", "llm_calls", "input_tokens", "output_tokens")
-# Of a timeline; what is beyond is counted and found in the list of spans.
+# Of a timeline; further spans are counted, and found in the list of spans.
 BARS = 300
 
 
@@ -107,10 +107,10 @@ class RunAdmin(CancellableAdmin):
         if not may_view(request, Message, ToolCall, Confirmation):
             return context
         bars = BARS if may_view(request, Span) else 0
-        conversation = Conversation(row.session, bars=bars, may_see_summaries=may_view(request, Summary))
+        reader = ConversationReader(row.session, bars=bars, may_see_summaries=may_view(request, Summary))
         return {
             **context,
-            "turns": conversation.turns([row]),
+            "turns": reader.read([row]),
             "may_read": True,
             "may_see_events": may_view(request, Event),
             "whole_timeline": True,
