@@ -20,9 +20,12 @@ from myagent.messages import Message
 
 def llm_of(agent: Agent, config: Config) -> LLM:
     """The model that answers for `agent`: the demo model for all when chosen, else its own or the environment's."""
-    if config.llm == "demo":
-        return _demo()
-    return agent.llm if agent.llm is not None else _default()
+    return agent.llm if agent.llm is not None and config.llm != "demo" else default_model(config)
+
+
+def default_model(config: Config) -> LLM:
+    """The model for agents without one of their own."""
+    return _demo() if config.llm == "demo" else _default()
 
 
 async def close_models(agents: Iterable[Agent], config: Config) -> None:

@@ -7,11 +7,13 @@ dicts, because its typed chunks cost several times as much as everything else a 
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -91,13 +93,18 @@ class OpenAILLM:
         return self._model or setting("LLM_MODEL") or DEFAULT_MODEL
 
     @property
+    def address(self) -> str:
+        """Where it is asked, for people. Raises `LLMNotConfigured`."""
+        return self._resolved().shown
+
+    @property
     def server(self) -> tuple[str, int] | None:
         """The host and port of the endpoint, None before the first request."""
         return self._endpoint.server if self._endpoint is not None else None
 
     async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Ask the model; see `myagent.llm.LLM.stream`."""
-        endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+        endpoint = self._resolved()
         endpoint.check_allowed()
         request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
         if tools:
@@ -121,6 +128,12 @@ class OpenAILLM:
             await response.aclose()
         yield builder.reply(retries=retries)
 
+    def in_one_piece(self) -> OpenAILLM:
+        """This model, with the same connections, asked without streaming."""
+        other = copy.copy(self)
+        other._dialect = replace(self._dialect, streams=False)
+        return other
+
     @property
     def dialect(self) -> Dialect:
         """What is known of how the endpoint wants its requests."""
@@ -131,6 +144,10 @@ class OpenAILLM:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
         await self._clients.close()
+
+    def _resolved(self) -> Endpoint:
+        self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+        return self._endpoint
 
     def _connect(self, endpoint: Endpoint) -> AsyncOpenAI:
         return AsyncOpenAI(
