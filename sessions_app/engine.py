@@ -17,10 +17,11 @@ from agents.tool_runner.tool_runner import ToolRunner
 from sessions_app import queries
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.wakeups import Wakeups
-from sessions_app.journal.batch import Refused
+from sessions_app.journal.commit import Committed
 from sessions_app.journal.entries.sessions import Acknowledge
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import log_end
-from sessions_app.journal.writer import Committed, Journal, JournalClosed
+from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.runs.process_locks import OwnerLock
 from sessions_app.runs.runner import Runner
 from sessions_app.upkeep.access_watch import AccessWatch, Connection
@@ -54,6 +55,7 @@ class Engine:
             allowances=self.allowances,
             config=config,
             owner=self.owner_lock,
+            hub=self.hub,
         )
         self.reloader = Reloader(runner=self.runner, tool_runner=self.tool_runner, config=config)
         self.housekeeper = Housekeeper(self.journal, config)

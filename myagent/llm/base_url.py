@@ -33,7 +33,7 @@ class BaseURL:
         except ValueError:  # a port that is no number, a broken IPv6 address
             return None
         place = parts.netloc.rpartition("@")[2]
-        if parts.scheme not in _DEFAULT_PORTS or port == 0 or place.endswith(":") or parts.path.startswith("//"):
+        if parts.scheme not in _DEFAULT_PORTS or port == 0 or place.endswith(":"):
             return None
         return cls(parts) if _is_host(parts.hostname or "") else None
 

@@ -13,9 +13,9 @@ def reason_of(error: BaseException) -> str:
     """What kept the endpoint from answering, as a part of a sentence."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _("its certificate is not trusted ({reason}); SSL_CERT_FILE can name a file with one that is").format(
-                reason=cause.verify_message
-            )
+            return _(
+                "its certificate is not trusted ({reason}); SSL_CERT_FILE can name a file with one that is"
+            ).format(reason=cause.verify_message)
         if isinstance(cause, ssl.SSLError):
             return _("it does not speak TLS as expected ({reason}); is it https:// at this port?").format(
                 reason=(cause.reason or "TLS").replace("_", " ").lower()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Self
+from typing import Self
 
 from dotenv import find_dotenv, load_dotenv
 
@@ -103,10 +102,7 @@ class Endpoint:
     @property
     def base(self) -> BaseURL:
         """The base URL."""
-        base = BaseURL.parse(self.url or DEFAULT_URL)
-        if base is None:  # `resolve` makes none of that kind
-            raise _not_configured(_missing_key(None))
-        return base
+        return _base(self.url or DEFAULT_URL)
 
     @property
     def shown(self) -> str:
@@ -214,6 +210,14 @@ class Endpoint:
         if len(said) > _LONGEST_QUOTE:
             said = said[:_LONGEST_QUOTE] + "…"
         return " " + _("It says: {words}").format(words=said)
+
+
+@cache
+def _base(url: str) -> BaseURL:
+    base = BaseURL.parse(url)
+    if base is None:
+        raise _not_configured(unusable_url(url) or "")
+    return base
 
 
 def _not_configured(words: str) -> LLMNotConfigured:

@@ -7,6 +7,7 @@ dicts, because its typed chunks cost several times as much as everything else a 
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
 import threading
@@ -49,8 +50,8 @@ class OpenAILLM:
     the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection;
     while the model is being loaded it is repeated for `timeout` seconds. `context_window` are the tokens that the model
     can be sent. `extra` is added to every request as it is. `plain_schemas` sends the tools' schemas without references
-    and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks for
-    answers in one piece.
+    and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks
+    for answers in one piece.
 
     Raises `LLMNotConfigured` for a `base_url` that cannot be one; `stream` does when there is no key or no usable URL.
     """
@@ -94,6 +95,11 @@ class OpenAILLM:
         return self._model or setting("LLM_MODEL") or DEFAULT_MODEL
 
     @property
+    def address(self) -> str:
+        """Where it is asked, for people. Raises `LLMNotConfigured`."""
+        return self._resolved().shown
+
+    @property
     def server(self) -> tuple[str, int] | None:
         """The host and port of the endpoint, None before the first request."""
         return self._endpoint.server if self._endpoint is not None else None
@@ -104,7 +110,7 @@ class OpenAILLM:
         self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
     ) -> AsyncGenerator[Chunk]:
         """Ask the model; see `myagent.llm.LLM.stream`. With `tool_choice="none"` it may not call the `tools`."""
-        endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+        endpoint = self._resolved()
         endpoint.check_allowed()
         request = Request(
             messages=messages,
@@ -135,6 +141,12 @@ class OpenAILLM:
         data = builder.provider_data(endpoint=endpoint.shown, model=endpoint.model)
         yield reply if data is None else replace(reply, message=replace(reply.message, provider_data=data))
 
+    def in_one_piece(self) -> OpenAILLM:
+        """This model, with the same connections, asked without streaming."""
+        other = copy.copy(self)
+        other._dialect = replace(self._dialect, streams=False)
+        return other
+
     @property
     def dialect(self) -> Dialect:
         """What is known of how the endpoint wants its requests."""
@@ -145,6 +157,10 @@ class OpenAILLM:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
         await self._clients.close()
+
+    def _resolved(self) -> Endpoint:
+        self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+        return self._endpoint
 
     def _connect(self, endpoint: Endpoint) -> AsyncOpenAI:
         return AsyncOpenAI(

@@ -54,7 +54,11 @@ class _Writer:
                 return {"type": "object"} | _description(schema)
             return self.write({**target, **_without(schema, "$ref")}, depth - 1, (*inside, reference))
         for part in schema.get("allOf") or ():
-            schema = {**_without(schema, "allOf"), **(part if isinstance(part, Mapping) else {}), **_description(schema)}
+            schema = {
+                **_without(schema, "allOf"),
+                **(part if isinstance(part, Mapping) else {}),
+                **_description(schema),
+            }
             if "$ref" in schema or "allOf" in schema:
                 return self.write(schema, depth - 1, inside) if depth else _description(schema)
         return self._keywords(_unified(schema), depth, inside)

@@ -20,7 +20,7 @@ _TOLD_FROM_SECONDS = 1.0
 
 
 class Retries:
-    """The repetitions of one request: at most `most`, beside those while the model is loaded, for `patience` seconds."""
+    """The repetitions of one request: at most `most`, and for `patience` seconds those while the model is loaded."""
 
     def __init__(self, most: int, patience: float) -> None:
         self.count = 0
@@ -60,7 +60,7 @@ class Retries:
 
     def _backoff(self) -> float:
         seconds: float = min(_FIRST_SECONDS * 2 ** min(self.count, 10), _LONGEST_SECONDS)
-        return seconds * (1 - _JITTER * random.random())  # noqa: S311 - only spreads the load
+        return seconds * (1 - _JITTER * random.random())
 
 
 def is_told(seconds: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -15,25 +16,31 @@ import orjson
 from myagent.exceptions import MyAgentError, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm.endpoint import Endpoint
+from myagent.llm.error_body import is_error
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 """The exceptions of a connection that breaks off."""
 
 _DRAIN_SECONDS = 0.2
 _DONE = b"[DONE]"
+_FIELD = re.compile(rb"[a-z]*:")
+_MOST_STRAY = 4_096
 
 
 class SSEReader:
     """A parser of server-sent events: takes the body in pieces of any size and returns the data of each event.
 
-    Lines end with LF or CRLF (no model server uses a lone CR). Comments and all fields but `data` are skipped.
+    Lines end with LF or CRLF (no model server uses a lone CR). Comments and all fields but `data` are skipped, and a
+    field `error` is an event of its own. A body without any event is an error, in words that nobody put into a field.
     """
 
-    __slots__ = ("_data", "_rest")
+    __slots__ = ("_data", "_is_stream", "_rest", "_stray")
 
     def __init__(self) -> None:
         self._rest = bytearray()  # a line whose end has not come yet
         self._data: list[bytes] = []  # the data lines of an event whose end has not come yet
+        self._is_stream = False
+        self._stray = b""  # what is no field, as long as there is no event
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of the events that `piece` completes; several data lines are joined by LF."""
@@ -57,6 +64,8 @@ class SSEReader:
         self._take(bytes(self._rest), complete)
         self._take(b"", complete)
         self._rest.clear()
+        if not self._is_stream and (stray := self._stray.strip()):
+            complete.append(stray if isinstance(_loads(stray), dict) else _as_error(stray))
         return complete
 
     def _take(self, line: bytes, complete: list[bytes]) -> None:
@@ -66,9 +75,19 @@ class SSEReader:
             self._data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
         elif line == b"data":
             self._data.append(b"")
+        elif line[:6].lower() == b"error:":  # no field of the standard; llama.cpp and others have it
+            self._data.append(_as_error(line[len(b"error:") :].strip()))
+        elif line and not self._is_stream and not _FIELD.match(line) and len(self._stray) < _MOST_STRAY:
+            self._stray += line + b"\n"
         elif not line and self._data:
+            self._is_stream = True
             complete.append(b"\n".join(self._data))
             self._data.clear()
+
+
+def _as_error(said: bytes) -> bytes:
+    """The event that reports what a field `error` says, which is JSON or text."""
+    return orjson.dumps({"error": _loads(said) or said.decode(errors="replace") or "error"})
 
 
 async def bursts(response: httpx2.Response, endpoint: Endpoint) -> AsyncGenerator[list[dict[str, Any]]]:
@@ -122,8 +141,8 @@ def _decode(payloads: list[bytes], chunks: list[dict[str, Any]], endpoint: Endpo
         chunk = _loads(payload)
         if not isinstance(chunk, dict):
             return StreamCut(_("The model's endpoint sent something that is not JSON."))
-        if error := chunk.get("error") or (chunk if chunk.get("object") == "error" else None):
-            return endpoint.refused(None, error)
+        if is_error(chunk):
+            return endpoint.refused(None, chunk)
         chunks.append(chunk)
     return None
 

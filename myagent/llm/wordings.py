@@ -22,14 +22,15 @@ _TOO_LONG = _words(
     # phrases
     r"(?:maximum|max\.?) (?:context|model|prompt|input|sequence)[ _-]?(?:length|size|tokens)",
     r"max_?(?:model_?len|seq_?len|input_?(?:length|tokens)|prompt_?tokens|context_?length)\b",
-    r"(?:prompt|input|request|messages?|conversation|history|context)\W{0,3} (?:is|are|was) (?:\w+ ){0,2}too (?:long|large)",
+    r"(?:prompt|input|request|messages?|conversation|history|context)\W{0,3} (?:is|are|was) (?:\w+ ){0,2}too long",
     r"too many (?:input |prompt )?tokens|range of input length|request too large|reduce the length of the messages",
     r"model token limit|token limit of (?:the|this) model|context (?:length|window|size|limit|overflow)",
     r"上下文.{0,12}(?:超|过长|限制)|(?:输入|提示词?|请求|对话|prompt).{0,12}(?:超长|过长|超出|超过)|超长",
 )
 _INPUT = _words(r"prompt|inputs?\b|request|messages?\b|context|conversation|history|token count|tokens? in")
 _EXCESS = _words(
-    r"exceed|(?:longer|greater|larger|more) than|too (?:long|large|many)|(?:must|should|can|has to) (?:have|be) (?:less|fewer)",
+    r"exceed|(?:longer|greater|larger|more) than|too (?:long|large|many)",
+    r"(?:must|should|can|has to) (?:have|be) (?:less|fewer)",
     r"(?:must|should) be (?:<|at most|under|below|in the range)|over the (?:limit|maximum)|above the|not fit",
 )
 _MEASURE = _words(r"tokens?\b|context|seq_?len|sequence length|window")
@@ -42,7 +43,7 @@ _ABOUT_RATE = _words(
     r"per (?:second|minute|min\b|hour|day)|\b[rt]p[smd]\b|rate.?limit|quota|concurren|too many requests|\btokens? used"
 )
 _ABOUT_KEY = _words(r"\b(?:api|access|auth\w*|bearer|id|security|jwt)[ _-]?(?:key|token)|token (?:has )?expired")
-_LARGER_THAN_A_RATE = _words(r"request_?(?: is )?too[ _]large")
+_LARGER_THAN_A_RATE = _words(r"request[ _](?:is )?too[ _]large")
 
 
 def says_too_long(words: str) -> bool:
@@ -59,14 +60,25 @@ def says_too_long(words: str) -> bool:
     return all(about.search(words) is not None for about in (_INPUT, _EXCESS, _MEASURE))
 
 
+_NUMBER = r"\d{1,3}(?:[,_]\d{3})+|\d+"
+_LIMIT = re.compile(
+    r"(?:maximum|limit|max_?\w+|context (?:length|size|window)|allowed|(?:less|more|longer|greater|larger) than|<=?|>)"
+    rf"[^\d.]{{0,30}}({_NUMBER})\b|\b({_NUMBER})\W{{0,3}}(?:tokens? )?(?:maximum|limit)",
+    re.IGNORECASE,
+)
 _FEWEST_TOKENS = 256
 
 
 def token_limit(words: str) -> int | None:
-    """The tokens that a model can read, where an error that it was too many names them: the smaller of the numbers."""
-    numbers = [int(re.sub(r"[,_]", "", number)) for number in re.findall(r"\b\d{1,3}(?:[,_]\d{3})+\b|\b\d+\b", words)]
-    large = [number for number in numbers if number >= _FEWEST_TOKENS]
-    return min(large) if len(large) > 1 else None
+    """The tokens that a model can read, where an error that it was too many names them."""
+    numbers = {_number(found) for found in re.findall(rf"\b(?:{_NUMBER})\b", words)}
+    limits = {_number(found[1] or found[2]) for found in _LIMIT.finditer(words)}
+    possible = [limit for limit in limits if limit >= _FEWEST_TOKENS and (limit < max(numbers) or len(numbers) == 1)]
+    return max(possible, default=None)
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", "").replace("_", ""))
 
 
 # --- an endpoint that does not answer now, or does not answer this account ---
@@ -103,6 +115,7 @@ ABOUT_USAGE = _words(r"\bstream_options|\binclude_usage")
 ABOUT_STREAM = _words(r"\bstream")
 ABOUT_TOKEN_LIMIT = _words(r"max_completion_tokens")
 ABOUT_SCHEMAS = _words(
-    r"\$ref|\$defs|additional_?properties|unknown name|function_?declarations?|tools?\W+\d+|(?:json|tool|parameters?) schema",
+    r"\$ref|\$defs|additional_?properties|unknown name|function_?declarations?|tools?\W+\d+",
+    r"(?:json|tool|parameters?) schema",
     r"schema (?:is|of|for|must|error|valid)|unsupported (?:keyword|schema)",
 )

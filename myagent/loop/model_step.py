@@ -8,10 +8,18 @@ from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Self
 
-from myagent.events import AgentEvent, HistorySummarized, ReasoningDelta, StepReset, StepStarted, TextDelta
+from myagent.events import (
+    AgentEvent,
+    HistorySummarized,
+    ModelWaiting,
+    ReasoningDelta,
+    StepReset,
+    StepStarted,
+    TextDelta,
+)
 from myagent.exceptions import ContextOverflow, LLMError, LLMUnavailable, StreamCut
 from myagent.i18n import gettext as _
-from myagent.llm import LLM, Chunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.llm import LLM, Chunk, Reply, TextChunk, ToolSchema, Usage, Waiting
 from myagent.loop.history import History
 from myagent.loop.log_lines import answer_line, question_line
 from myagent.loop.summary import summarize
@@ -90,7 +98,7 @@ class ModelSteps:
                     words = _("The model's answer broke off %(count)d times. Try again, or look at the model's server.")
                     raise LLMUnavailable(words % {"count": attempt.number}) from error
                 return StepReset(step=step, reason=error.code) if attempt.has_shown else None
-            case ContextOverflow() as error if is_last or not self._history.forget_half():
+            case ContextOverflow() as error if is_last or not self._history.send_less(error.limit):
                 raise error
         return None
 
@@ -147,8 +155,10 @@ class _Attempt:
         """Whether a part of the answer was reported."""
         return self.first_seconds is not None
 
-    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | None:
+    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | ModelWaiting | None:
         """The event that reports `chunk`, None for the reply at the end."""
+        if isinstance(chunk, Waiting):
+            return ModelWaiting(step=self._step, seconds=chunk.seconds)
         if isinstance(chunk, Reply):
             self.reply, self._has_replied = chunk, True
             self.seconds = time.monotonic() - self._began

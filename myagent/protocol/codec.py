@@ -15,7 +15,7 @@ from myagent.i18n import gettext_noop
 from myagent.protocol.client_events import AnyClientEvent
 from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.cursor import event_id
-from myagent.protocol.direct_events import RefusalMetadata, RequestRefused, SystemError
+from myagent.protocol.direct_events import RefusalMetadata, RequestError, SystemError
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 from myagent.text import clean_value
@@ -169,5 +169,5 @@ def encode(
 def refusal_event(error: ProtocolError) -> ServerEvent:
     """The server event that tells a client of `error`."""
     metadata = RefusalMetadata(code=error.code, request=error.request, **error.data)
-    kind = SystemError if error.event == "system.error" else RequestRefused
+    kind = SystemError if error.event == "system.error" else RequestError
     return kind(content=str(error), metadata=metadata)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from myagent.events import RequestedCall, RunFinished
 from myagent.exceptions import MyAgentError, RunCancelled, StreamCut, ToolFailed
-from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, ask_for_words
+from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, Waiting, ask_for_words
 from myagent.messages import Message
 from myagent.text import clean, shorten
 from myagent.tool.result import ToolResult
@@ -65,7 +65,7 @@ class TracedSpan:
         if isinstance(chunk, Reply):
             self.reply, self.usage = chunk, chunk.usage
             self.outcome, self.finish, self.retries = "ok", chunk.finish, chunk.retries
-        elif self.first_token_ms is None:
+        elif self.first_token_ms is None and not isinstance(chunk, Waiting):
             self.first_token_ms = self._elapsed_ms()
 
     def take_result(self, result: ToolResult) -> None:

@@ -19,8 +19,8 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import JournalClosed
 
 

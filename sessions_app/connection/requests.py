@@ -167,8 +167,8 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
 
 def _begin(engine: Engine, agent: str, message: Message, posted: Posted) -> None:
     engine.runner.stop_runs(posted.ended)
-    if posted.lease is not None:
-        engine.runner.launch(posted.lease, agent, message=message)
+    if posted.begun is not None:
+        engine.runner.launch(posted.begun, agent, message=message)
 
 
 async def _allowance(engine: Engine, requester: Requester, agent: str) -> Allowance | None:

@@ -19,7 +19,7 @@ from myagent.protocol.server_base import ServerEvent
 from sessions_app import queries
 from sessions_app.delivery.attachment import Attachment, Behind, Following
 from sessions_app.delivery.hub import Hub
-from sessions_app.journal.batch import Growth, Logged
+from sessions_app.journal.log import Growth, Logged
 
 logger = logging.getLogger("myagent.connections")
 

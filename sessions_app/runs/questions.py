@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from myagent.exceptions import RunCancelled
 from myagent.loop.host import ConfirmationRequest, Decision
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ending import SILENCE
 from sessions_app.journal.entries.recovery import OpenQuestion
 from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
+from sessions_app.journal.refusal import Refused
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.translate import confirmation
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from myagent.tracing.spans import TracedSpan, Watcher
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.spans import BeginSpan, EndSpan
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
 
 logger = logging.getLogger("myagent.tracing")

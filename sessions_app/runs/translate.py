@@ -8,6 +8,7 @@ from typing import Any
 from myagent.events import (
     AgentEvent,
     ModelReplied,
+    ModelWaiting,
     RequestedCall,
     RunFinished,
     StepReset,
@@ -17,6 +18,7 @@ from myagent.events import (
 )
 from myagent.i18n import gettext as _
 from myagent.loop.host import ConfirmationRequest
+from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import (
     ConfirmMetadata,
@@ -49,6 +51,13 @@ def to_wire(event: AgentEvent, run_id: str) -> tuple[ServerEvent, ...]:
 def _step_started(event: StepStarted, run_id: str) -> tuple[ServerEvent, ...]:
     metadata = ThinkingMetadata(run_id=run_id, step=event.step)
     return (Thinking(content=_("Analysing your question..."), metadata=metadata),)
+
+
+@to_wire.register
+def _model_waiting(event: ModelWaiting, run_id: str) -> tuple[ServerEvent, ...]:
+    words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {"seconds": round(event.seconds)}
+    metadata = NoticeMetadata(action="waiting_for_model", run_id=run_id, seconds=event.seconds)
+    return (SystemNotice(content=words, metadata=metadata),)
 
 
 @to_wire.register

@@ -20,8 +20,8 @@ from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from sessions_app.delivery.pump import Pump
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.sessions import CancelRuns
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
 from sessions_app.runs.runner import Runner, WorkingRun
 

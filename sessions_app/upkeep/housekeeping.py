@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from agents.conf import Config
 from agents.database.threads import in_thread
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
 from sessions_app.models import Event, Run, Session
 

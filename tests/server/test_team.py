@@ -345,7 +345,7 @@ async def test_staff_cancels_a_run_and_its_user_is_told(server, backstage, token
         run = await ann.say(session_id, "hi")
         await happens(answer.gate.entered)
         backstage.do(
-            "from sessions_app.admin.staff import cancel_runs;"
+            "from sessions_app.admin.cancel_runs import cancel_runs;"
             "result = cancel_runs([Run.objects.get(pk=run)], by=User.objects.create_superuser('boss').pk)",
             run=run.run_id,
         )

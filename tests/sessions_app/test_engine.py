@@ -9,7 +9,7 @@ from agents.database.threads import in_thread
 from agents.loading.registry import Registry, set_registry
 from sessions_app.engine import Engine
 from sessions_app.journal.entries.ownership import Lease
-from tests.support.factories import message, new_session, run_of, threads
+from tests.support.entries import message, new_session, run_of, threads
 
 pytestmark = threads
 

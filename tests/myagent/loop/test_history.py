@@ -97,7 +97,7 @@ def test_the_oldest_messages_give_way_to_a_summary():
 def test_half_is_forgotten_until_a_single_exchange_is_left():
     known = history(*(message for number in range(8) for message in exchange(number)))
     sizes = [len(known.prompt())]
-    while known.forget_half():
+    while known.send_less():
         sizes.append(len(known.prompt()))
     assert sizes[0] == 16 and sizes[-1] == 2
     assert all(after < before for before, after in zip(sizes, sizes[1:], strict=False))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, encode, parse_frame, refusal_event, timestamp
-from myagent.protocol.direct_events import NoticeMetadata, RequestRefused, SystemError, SystemNotice
+from myagent.protocol.direct_events import NoticeMetadata, RequestError, SystemError, SystemNotice
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_events import PartialAnswer, PartialMetadata, ToolCalled, ToolCallMetadata
 
@@ -259,7 +259,7 @@ def test_only_fields_of_our_own_that_are_none_are_left_out():
     assert frame["metadata"]["args"] == {"a": None, "b": [None]}
 
 
-@pytest.mark.parametrize(("name", "kind"), [("system.error", SystemError), ("agent.error", RequestRefused)])
+@pytest.mark.parametrize(("name", "kind"), [("system.error", SystemError), ("agent.error", RequestError)])
 def test_a_refusal_as_an_event(name, kind):
     error = ProtocolError(ErrorCode.CURSOR_AHEAD, "too far", event=name, request="user.reconnect", last_seq=5)
     event = refusal_event(error)

@@ -19,7 +19,7 @@ from sessions_app.connection import requester
 from sessions_app.connection.consumer import AgentConsumer
 from sessions_app.delivery import pump
 from sessions_app.delivery.hub import Hub
-from sessions_app.journal.batch import Growth, Logged
+from sessions_app.journal.log import Growth, Logged
 
 
 class BusyConsumer(AgentConsumer):

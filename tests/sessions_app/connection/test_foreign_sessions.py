@@ -27,7 +27,7 @@ from sessions_app.connection.requester import Requester
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from tests.support.conversation import every_event
-from tests.support.factories import call_of, commit, commit_one, database, new_session, question, reply, running
+from tests.support.entries import call_of, commit, commit_one, database, new_session, question, reply, running
 from tests.support.paths import ROOT
 
 pytestmark = database

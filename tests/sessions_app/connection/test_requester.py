@@ -20,9 +20,9 @@ from sessions_app.connection import requests
 from sessions_app.connection.requester import Requester
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
-from sessions_app.journal import writer as journal_module
+from sessions_app.journal import commit as journal_module
 from sessions_app.journal.writer import Journal
-from tests.support.factories import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
+from tests.support.entries import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
 
 pytestmark = threads
 
@@ -75,10 +75,10 @@ def leaving(engine, monkeypatch):
     begun, gate = threading.Event(), threading.Event()
     write = journal_module._write
 
-    def held(entries, batch):
+    def held(entries):
         begun.set()
         assert gate.wait(10)
-        return write(entries, batch)
+        return write(entries)
 
     async def leave(request, session_id, **fields):
         monkeypatch.setattr(journal_module, "_write", held)

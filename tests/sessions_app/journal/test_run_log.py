@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from myagent.llm import Usage
-from sessions_app.journal import writer as journal
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession, DeleteSession
 from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.models import Run
-from tests.support.factories import LEASE, call_of, commit_one, database, message, new_session, post, reply, running
+from tests.support.entries import LEASE, call_of, commit_one, database, message, new_session, post, reply, running
 
 SESSION = uuid.UUID("0f5a7d7c-98bd-4a8c-9c51-7bb2bb0e8f11")
 RUN = uuid.UUID("6b0ad1f5-0c3d-4c35-8f1a-02a76d7ce5a4")

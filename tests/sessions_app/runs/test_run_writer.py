@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.runs import LogEvents
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.runs.run_writer import RunWriter
 
 

@@ -14,10 +14,11 @@ from agents.loading.registry import AgentLimits, LoadedAgent, Registry, set_regi
 from myagent import create_react_agent, tool
 from myagent.loop.checkpoint import START
 from sessions_app import queries
-from sessions_app.journal.batch import STALE_RUN, Refused
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entries.ownership import ClaimNext, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import STALE_RUN, Refused
 from sessions_app.runs import runner as module
 from sessions_app.runs.last_attempt import LAST_ATTEMPT_SECONDS
 from sessions_app.runs.process_locks import OwnerLock
@@ -60,6 +61,7 @@ def make(journal, tmp_path):
             allowances=Allowances(config),
             config=config,
             owner=OwnerLock(tmp_path),
+            hub=Hub(),
         )
 
     return make

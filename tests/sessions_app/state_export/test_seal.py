@@ -26,7 +26,7 @@ from sessions_app.state_export.seal import (
     size_of,
     unseal,
 )
-from tests.support.factories import assert_model_takes
+from tests.support.entries import assert_model_takes
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 PARTS = ("state", "timestamp", "signature", "version", "checksum")
