@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='message',
             name='provider_data',
-            field=models.JSONField(blank=True, editable=False, null=True, verbose_name='provider data'),
+            field=models.JSONField(blank=True, editable=False, null=True),
         ),
     ]

@@ -37,7 +37,7 @@ class Message(models.Model):
     tool_calls = models.JSONField(_("tool calls"), null=True, blank=True)
     tool_call_id = models.CharField(_("tool call id"), max_length=200, blank=True)
     # For the endpoint that gave it alone: nobody said it, so no page shows it and no export has it.
-    provider_data = models.JSONField(_("provider data"), null=True, blank=True, editable=False)
+    provider_data = models.JSONField(null=True, blank=True, editable=False)
     client_id = models.CharField(_("client's id"), max_length=200, null=True, blank=True)  # noqa: DJ001 - unique when set
     created_at = models.DateTimeField(_("created"))
 

@@ -98,10 +98,8 @@ async def test_broken_arguments(client, model, server, arguments):
     assert arguments in model.requests[-1].messages[-1]["content"], "the model is told what it sent"
     await goes_on(client, session_id)
     with Backstage(server) as backstage:
-        asked = "session_id=session_id, tool_calls__isnull=False"
-        stored = backstage.do(
-            f"result = list(Message.objects.filter({asked}).values_list('tool_calls', flat=True))", session_id=session_id
-        )
+        with_calls = "Message.objects.filter(session_id=session_id, tool_calls__isnull=False)"
+        stored = backstage.do(f"result = [row.tool_calls for row in {with_calls}]", session_id=session_id)
     assert [call["arguments"] for calls in stored for call in calls] == [arguments], "the admin has what was said"
 
 
