@@ -23,7 +23,8 @@ from myagent.exceptions import StreamCut
 from myagent.llm import Chunk, ToolSchema
 from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting
 from myagent.llm.reply import ReplyBuilder, joined
-from myagent.llm.stream import BROKEN, bursts
+from myagent.llm.stream import BROKEN, ResponseBody, unfinished
+from myagent.llm.text_calls import looks_like_a_call
 from myagent.messages import Message
 from myagent.text import clean_json
 
@@ -43,6 +44,7 @@ class OpenAILLM:
     needed: `LLM_MODEL`, `OPENAI_API_KEY`, `OPENAI_BASE_URL` or `OPENAI_API_BASE`. `timeout` is the longest silence of
     the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection.
     `context_window` are the tokens that the model can be sent. `extra` is added to every request as it is.
+    `text_tool_calls` runs the tool calls that a model writes into its text, as `<tool_call>{…}</tool_call>`.
 
     `stream` raises `LLMNotConfigured` when there is no key or no usable URL.
     """
@@ -62,6 +64,7 @@ class OpenAILLM:
         max_retries: int = 2,
         context_window: int | None = None,
         extra: Mapping[str, Any] | None = None,
+        text_tool_calls: bool = False,
     ) -> None:
         self.context_window = context_window
         self._model = model
@@ -73,6 +76,8 @@ class OpenAILLM:
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
         self._clients = _Clients()
+        self._text_tool_calls = text_tool_calls
+        self._has_warned = False
         # What the endpoint refuses, found out by requests that succeeded without it.
         self._streams = True
         self._reports_usage = True
@@ -95,9 +100,11 @@ class OpenAILLM:
         if tools:
             request["tools"] = list(tools)
         response = await self._open(endpoint, request | self._options)
-        builder = ReplyBuilder()
+        body = ResponseBody(response, endpoint)
+        names = {tool["function"]["name"] for tool in tools}
+        builder = ReplyBuilder(names, runs_text_calls=self._text_tool_calls and bool(tools))
         try:
-            async with aclosing(bursts(response, endpoint)) as arriving:
+            async with aclosing(body.bursts()) as arriving:
                 async for chunks in arriving:
                     for item in joined(item for chunk in chunks for item in builder.add(chunk)):
                         yield item
@@ -106,11 +113,27 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        yield builder.reply(retries=_retries_of(response))
+        if builder.error is not None:
+            raise unfinished(endpoint.refused(None, builder.error))
+        for item in joined(builder.close()):
+            yield item
+        reply = builder.reply(is_whole=body.is_whole, retries=_retries_of(response))
+        if tools and not self._text_tool_calls and looks_like_a_call(reply.message.text):
+            self._warn_of_text_calls()
+        yield reply
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
         await self._clients.close()
+
+    def _warn_of_text_calls(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s writes tool calls into its text as <tool_call>{…}</tool_call>, so they do not run. Start its server "
+                "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True).",
+                self.model,
+            )
 
     def _connect(self, endpoint: Endpoint) -> AsyncOpenAI:
         return AsyncOpenAI(
