@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -17,7 +17,8 @@ _LONGEST_ID = 200
 """Characters of a call's id; a longer one is replaced, since it has to be stored."""
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Part:
     """What one chunk says of one call. `index` None and an empty `id` are left out by the endpoint."""
 
     index: int | None
@@ -168,7 +169,10 @@ def _part(item: object) -> _Part:
     if not isinstance(function, dict):
         function = fields  # some leave out that level
     return _Part(
-        _index(fields.get("index")), _word(fields.get("id")), _word(function.get("name")), _json(function.get("arguments"))
+        _index(fields.get("index")),
+        _word(fields.get("id")),
+        _word(function.get("name")),
+        _json(function.get("arguments")),
     )
 
 

@@ -19,6 +19,7 @@ from myagent.loop.history import History
 from myagent.loop.log_lines import answer_line, question_line
 from myagent.loop.summary import summarize
 from myagent.messages import Message
+from myagent.text import short_id
 from myagent.tracing.spans import Trace
 
 logger = logging.getLogger("myagent.loop")
@@ -90,6 +91,9 @@ class ModelSteps:
         self.reply = reply.message
         self.is_cut_short = ending(reply.finish) is Ending.CUT_SHORT
         self.usage += reply.usage
+        if self.is_cut_short:
+            words = "run=%s: %s reached its length limit, so its answer is cut short; max_tokens may be too low."
+            logger.warning(words, short_id(self._run_id), self._llm.model)
         if logger.isEnabledFor(logging.DEBUG):
             line = answer_line(
                 self._run_id, step, self._llm.model, reply, seconds=attempt.seconds, first=attempt.first_seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -78,10 +78,18 @@ class LockedRun:
     input_tokens: int = 0
     output_tokens: int = 0
     llm_calls: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def is_active(self) -> bool:
         return self.status in Run.ACTIVE
+
+
+def usage_of(run: Run | LockedRun) -> Tokens:
+    """What a run has used so far, as its row tells it."""
+    return Tokens(**{item.name: getattr(run, item.name) for item in fields(Tokens)})
 
 
 _SESSION_COLUMNS = tuple(item.name for item in fields(LockedSession))
@@ -240,9 +248,7 @@ class Batch:
             usage.output_tokens - run.output_tokens,
             usage.llm_calls - run.llm_calls,
         )
-        self.change_run(
-            run, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, llm_calls=usage.llm_calls
-        )
+        self.change_run(run, **asdict(usage))
 
     def touch(self, session: LockedSession) -> None:
         """Something happened that people would call activity; it orders their lists, so not every delta counts."""

@@ -10,10 +10,9 @@ from typing import Any
 from django.db.models.functions import Now
 
 from myagent.i18n import gettext as _
-from myagent.llm import Usage
 from myagent.loop.checkpoint import Checkpoint, OpenCall
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
-from sessions_app.journal.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused
+from sessions_app.journal.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused, usage_of
 from sessions_app.journal.entries.ending import (
     close_call,
     close_run,
@@ -94,11 +93,10 @@ class RecoverRun(Entry):
         take_run(batch, run, self.lease, begins=False, attempts=attempts)
         if any(question.answer is None for question in questions.values()):
             batch.change_run(run, status=Run.Status.WAITING)
-        usage = Usage(row.input_tokens, row.output_tokens, row.llm_calls)
         open_calls = {call.index: _as_it_is(call) for call in calls}
         return Recovered(
             ref=RunRef(session.id, run.id, run.epoch, session.user_id),
-            checkpoint=Checkpoint(step=row.steps, usage=usage, open_calls=open_calls),
+            checkpoint=Checkpoint(step=row.steps, usage=usage_of(row), open_calls=open_calls),
             first_result=calls[0].position - calls[0].index if calls else 0,
             questions=questions,
             age=(batch.now - (row.started_at or batch.now)).total_seconds(),
