@@ -61,14 +61,21 @@ class ReplyBuilder:
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict) or choice.get("index"):  # only the first of several answers counts
                 continue
-            delta = self._delta(choice)
+            delta = choice.get("delta")
+            if not delta or not isinstance(delta, dict):
+                delta = self._message(choice)
             if reasoning := _plain(delta.get("reasoning_content") or delta.get("reasoning")):
                 self._splitter.has_reasoned = True
                 yield ReasoningChunk(reasoning)
             if content := delta.get("content") or delta.get("refusal"):
                 if isinstance(content, list) and (thought := _thought(content)):
                     yield ReasoningChunk(thought)
-                yield from self._take(_plain(content))
+                text = _plain(content)
+                if self._splitter.passes and text and "<" not in text:  # nearly always
+                    self._text.append(text)
+                    yield TextChunk(text)
+                elif text:
+                    yield from self._keep(self._splitter.feed(text, self._text[-1] if self._text else ""))
             if parts := delta.get("tool_calls"):
                 self._calls.add(parts)
             elif part := delta.get("function_call"):
@@ -108,23 +115,9 @@ class ReplyBuilder:
             )
         return Reply(Message.assistant(text, calls), read_usage(self._usage), clean(self._finish), self._model, retries)
 
-    def _delta(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a chunk adds, or the whole message of a body that is not streamed."""
-        delta = choice.get("delta")
-        if delta or not (message := choice.get("message")):
-            return _mapping(delta)
-        # Some repeat the whole message at the end of a stream.
-        return _EMPTY if self._text or self._finished_calls() else _mapping(message)
-
-    def _take(self, text: str) -> Iterator[Shown]:
-        """Add a piece of the content; nearly all of them are nothing but text."""
-        if not text:
-            return
-        if self._splitter.passes and "<" not in text:
-            self._text.append(text)
-            yield TextChunk(text)
-        else:
-            yield from self._keep(self._splitter.feed(text))
+    def _message(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The whole message of a body that is not streamed; some repeat it at the end of a stream."""
+        return _EMPTY if self._text or self._finished_calls() else _mapping(choice.get("message"))
 
     def _keep(self, items: Iterable[Shown]) -> Iterator[Shown]:
         for item in items:

@@ -74,7 +74,8 @@ class SSEReader:
         elif line == b"data":
             self._data.append(b"")
         elif not line and self._data:
-            self._complete(complete)
+            complete.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+            self._data.clear()
 
     def _complete(self, complete: list[bytes]) -> None:
         complete.append(b"\n".join(self._data))
@@ -125,12 +126,15 @@ class ResponseBody:
                 return
             reader = SSEReader()
             yield reader.feed(begin)
-            while not self.is_whole and (piece := await anext(pieces, None)) is not None:
-                yield reader.feed(piece)
-            if self.is_whole:
-                await _drain(pieces)
-            else:
-                yield reader.close()
+            if not self.is_whole:
+                async for piece in pieces:
+                    yield reader.feed(piece)
+                    if self.is_whole:
+                        break
+                else:
+                    yield reader.close()
+                    return
+            await _drain(pieces)
 
     def _values(self, body: bytes) -> list[bytes]:
         """The values of a body without events: one, or one in each line."""

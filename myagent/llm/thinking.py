@@ -59,14 +59,16 @@ class ContentSplitter:
         self._runs_calls = runs_calls
         self._state = _State.START
         self._held = ""
+        self._after = ""
         self._opener = ""
         self._has_thought = False
         self._trims = False  # white space behind a block is no part of the text
         self._may_stray = True
 
-    def feed(self, text: str) -> Iterator[Shown]:
-        """What is to be shown of the next piece."""
+    def feed(self, text: str, after: str = "") -> Iterator[Shown]:
+        """What is to be shown of the next piece; `after` is the end of the text that was shown so far."""
         self._held += text
+        self._after = after
         before = None
         while before != (before := (self._state, self._held)):
             match self._state:
@@ -128,7 +130,9 @@ class ContentSplitter:
             return
         if self._may_stray and not self.has_reasoned and (closed := _CLOSER.search(text)):
             self._may_stray = False
-            if not (_OPENER.search(text, 0, closed.start()) or text[: closed.start()].endswith(_QUOTES)):
+            if not (
+                _OPENER.search(text, 0, closed.start()) or (self._after + text[: closed.start()]).endswith(_QUOTES)
+            ):
                 self._state, self._held = _State.STRAY, text[closed.end() :]
                 if text[: closed.start()]:
                     yield TextChunk(text[: closed.start()])
