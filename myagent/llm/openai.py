@@ -130,7 +130,7 @@ class OpenAILLM:
         if not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "%s writes tool calls into its text as <tool_call>{…}</tool_call>, so they do not run. Start its server "
+                "%s writes tool calls into its text as <tool_call>{…}</tool_call>, which do not run. Start its server "
                 "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True).",
                 self.model,
             )

@@ -126,7 +126,8 @@ class ResponseBody:
                 return
             reader = SSEReader()
             yield reader.feed(begin)
-            if not self.is_whole:
+            is_short = self.is_whole
+            if not is_short:
                 async for piece in pieces:
                     yield reader.feed(piece)
                     if self.is_whole:
@@ -179,9 +180,9 @@ async def _beginning(pieces: AsyncGenerator[bytes]) -> bytes:
     begin = b""
     async for piece in pieces:
         begin += piece
-        if not _BOM.startswith(begin[: len(_BOM)]) or len(begin) > len(_BOM):
-            if found := begin.removeprefix(_BOM).lstrip():
-                return found
+        is_known = not _BOM.startswith(begin[: len(_BOM)]) or len(begin) > len(_BOM)
+        if is_known and (found := begin.removeprefix(_BOM).lstrip()):
+            return found
     return begin.removeprefix(_BOM).lstrip()
 
 

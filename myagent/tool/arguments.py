@@ -137,7 +137,7 @@ class SignatureArguments:
         }
 
     def _meant(self, given: Mapping[str, Any], problems: Iterable[ErrorDetails]) -> dict[str, Any]:
-        """`given` without the nulls that stand for a default, and with lists and objects in place of their JSON text."""
+        """`given` without the nulls that stand for a default, and with lists and objects for their JSON text."""
         meant = dict(given)
         for problem in problems:
             name, kind = str(problem["loc"][0]) if problem["loc"] else "", _CONTAINERS.get(problem["type"])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myagent.exceptions import LLMNotFound, LLMUnavailable, StreamCut
+from myagent.exceptions import LLMAuthError, LLMNotFound, LLMUnavailable, StreamCut
 from myagent.llm.stream import SSEReader
 from tests.support.reply_streams import hear
 
@@ -106,8 +106,10 @@ async def test_a_body_that_says_nothing_or_half_is_cut(body):
 
 
 async def test_an_error_in_the_middle_of_an_answer_is_a_cut_with_a_cause():
-    body = b'data: {"choices": [{"delta": {"content": "he"}, "finish_reason": "error"}], "error": {"code": 502, "message": "gone"}}'
-    error = (await hear(body)).error
+    half = b'{"choices": [{"message": {"content": "he"}, "finish_reason": "error"%s}]%s}'
+    error = (await hear(half % (b"", b', "error": {"code": 502, "message": "gone"}'))).error
     assert isinstance(error, StreamCut) and isinstance(error.__cause__, LLMUnavailable)
-    inside = b'{"choices": [{"message": {"content": "he"}, "finish_reason": "error", "error": {"code": 401, "message": "no"}}]}'
-    assert not isinstance((await hear(inside)).error, StreamCut)
+    error = (await hear(half % (b', "error": {"code": 502, "message": "gone"}', b""))).error
+    assert isinstance(error, StreamCut) and isinstance(error.__cause__, LLMUnavailable)
+    refused = (await hear(half % (b', "error": {"code": 401, "message": "no"}', b""))).error
+    assert isinstance(refused, LLMAuthError)
