@@ -170,6 +170,6 @@ def _reset_words(reason: str) -> str:
 
 def _text_call_words() -> str:
     return _(
-        "The model writes tool calls into its text as <tool_call>…</tool_call>, which do not run. Start its server with a "
-        "parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True)."
+        "The model writes tool calls into its text as <tool_call>…</tool_call>, which do not run. Start its server "
+        "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True)."
     )
