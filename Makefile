@@ -14,6 +14,11 @@ POSTGRES ?= 127.0.0.1
 FAULTS ?= --seconds 600 --kills 110 --cuts 1100
 DATABASES ?= sqlite postgres://postgres@127.0.0.1:5432/postgres
 STAMPS := $(VENV)/.stamps
+# Tests of the bounds in pyproject.toml, each in an environment of its own; uv is what can choose the lowest releases.
+LOWEST := .venv-lowest
+NEWEST := .venv-newest
+UV := uv>=0.9,<1
+UNIT_TESTS ?= tests/myagent tests/agents tests/sessions_app
 # The tests start Python hundreds of times: what it compiled once is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,10 +27,10 @@ has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(expor
 LLM = $(if $(has_key),,--llm demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check bench pictures venv format clean
+.PHONY: help run test test-lowest test-newest faults check bench docs pictures venv format clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, OPTIONS)
 	$(BIN)/python manage.py runagent $(AGENT) --host $(HOST) --port $(PORT) $(LLM) $(OPTIONS)
@@ -42,6 +47,18 @@ test: $(STAMPS)/bench ## Run the tests, those that work on tables on PostgreSQL,
 		echo 'PostgreSQL does not answer on $(POSTGRES): these tests ran on SQLite only.'; \
 	fi
 
+test-lowest: $(LOWEST)/.stamp ## Run the tests that need no server with the lowest releases that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
+
+test-newest: ## Run them with the newest release of everything, ceilings ignored; reports and never fails
+	$(PYTHON) -m venv --clear $(NEWEST) && $(NEWEST)/bin/python -m pip install --quiet '$(UV)'
+	$(PYTHON) scripts/newest.py dev >$(NEWEST)/requirements.in
+	$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python --requirements $(NEWEST)/requirements.in
+	$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python --no-deps --editable .
+	@echo 'Above the ceilings of pyproject.toml, or of another package:'; $(NEWEST)/bin/python -m pip check || true
+	@$(NEWEST)/bin/python -m pytest $(PARALLEL) $(PYTEST) $(UNIT_TESTS) \
+		|| echo 'The newest releases break these tests: adapt the code or keep the ceilings of pyproject.toml.'
+
 faults: $(STAMPS)/dev ## Kill, pause and cut a server under load, ten minutes on each of DATABASES (FAULTS holds options)
 	@for database in $(DATABASES); do $(BIN)/python -m tests.faults $(FAULTS) --database $$database || exit 1; done
 
@@ -56,6 +73,9 @@ check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and trans
 bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
 
+docs: $(STAMPS)/docs ## Build the documentation as a site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
 	$(BIN)/python -m tests.docs.pictures
 
@@ -64,7 +84,7 @@ format: $(STAMPS)/dev ## Format and mend what can be mended
 	$(BIN)/ruff format .
 
 clean: ## Remove what was built; the data folder stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) $(NEWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -82,4 +102,16 @@ $(STAMPS)/dev: pyproject.toml | $(BIN)/python
 
 $(STAMPS)/bench: $(STAMPS)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+$(LOWEST)/.stamp: pyproject.toml
+	$(PYTHON) -m venv --clear $(LOWEST) && $(LOWEST)/bin/python -m pip install --quiet '$(UV)'
+	$(LOWEST)/bin/uv pip compile --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --extra dev \
+		--output-file $(LOWEST)/requirements.txt pyproject.toml
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --requirements $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
 	@touch $@

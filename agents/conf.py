@@ -116,7 +116,7 @@ class Config:
     """Whether a user who is not known yet is made."""
 
     user_tokens_per_day: int | None = None
-    """Tokens of the model that one user may use in a day; those without a name are one user."""
+    """Tokens of the model that one user may use in a day; all anonymous users count as one."""
     group_tokens_per_day: int | None = None
     """Tokens of the model that the members of one group may use in a day, all together."""
     agent_tokens_per_day: int | None = None

@@ -1,4 +1,4 @@
-"""Everything that works behind the connections of one process, built, started and stopped together."""
+"""Everything that serves the connections of one process, built, started and stopped together."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from agents.tool_runner.tool_runner import ToolRunner
 from sessions_app import queries
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.wakeups import Wakeups
-from sessions_app.journal.batch import Refused
+from sessions_app.journal.commit import Committed
 from sessions_app.journal.entries.sessions import Acknowledge
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import log_end
-from sessions_app.journal.writer import Committed, Journal, JournalClosed
-from sessions_app.runs.process_locks import Owner
+from sessions_app.journal.writer import Journal, JournalClosed
+from sessions_app.runs.process_locks import OwnerLock
 from sessions_app.runs.runner import Runner
-from sessions_app.upkeep.access_watch import Connection, Watch
+from sessions_app.upkeep.access_watch import AccessWatch, Connection
 from sessions_app.upkeep.housekeeping import Housekeeper
 from sessions_app.upkeep.reloader import Reloader
 
 logger = logging.getLogger("myagent.server")
 
 POLL_SECONDS = 1.0
-POLL_ALONE_SECONDS = 0.2
-"""Between two looks at the logs when other processes share the database and no channel layer tells of their news."""
+POLL_SHARED_SECONDS = 0.2
+"""Between two polls when other processes share the database and no channel layer carries their wake-ups."""
 FLUSH_SECONDS = 2.0
 DELETED = -1
-"""Stands for the `last_seq` of a session that is gone."""
+"""The `last_seq` that wake-ups carry for a deleted session."""
 
 
 class Engine:
@@ -43,7 +44,7 @@ class Engine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.hub = Hub()
-        self.owner = Owner(config.data_dir)
+        self.owner_lock = OwnerLock(config.data_dir)
         self.tool_runner = ToolRunner()
         self.journal = Journal(asyncio.get_running_loop(), self._committed)
         self.wakeups = Wakeups(self._grown_elsewhere)
@@ -53,35 +54,36 @@ class Engine:
             tool_runner=self.tool_runner,
             allowances=self.allowances,
             config=config,
-            owner=self.owner,
+            owner=self.owner_lock,
+            hub=self.hub,
         )
         self.reloader = Reloader(runner=self.runner, tool_runner=self.tool_runner, config=config)
         self.housekeeper = Housekeeper(self.journal, config)
         self.connections: set[Connection] = set()
-        self.watch = Watch(
+        self.access_watch = AccessWatch(
             allowances=self.allowances, runner=self.runner, journal=self.journal, connections=self.connections
         )
         self._acknowledged: dict[uuid.UUID, int] = {}
-        self._look = asyncio.Event()
+        self._poll_early = asyncio.Event()
         self._woken = False
         self._poll_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to work; runs that a dead process of this folder left behind are ended first."""
-        self.owner.acquire()
+        """Start to work; runs that a dead process of this data folder left behind are resumed first."""
+        self.owner_lock.acquire()
         self.journal.start()
         self.wakeups.start()
-        await self.watch.look()
-        await self.runner.sweep()
+        await self.access_watch.check_permissions()
+        await self.runner.resume_and_start()
         config, never = self.config, asyncio.Event()
         for seconds, work, early in (
-            (config.lease_seconds / 3, self.runner.renew, never),
-            (POLL_SECONDS, self.runner.sweep, self.runner.room),
-            (POLL_ALONE_SECONDS, self._poll, self._look),
+            (config.lease_seconds / 3, self.runner.renew_leases, never),
+            (POLL_SECONDS, self.runner.resume_and_start, self.runner.place_freed),
+            (POLL_SHARED_SECONDS, self._poll, self._poll_early),
             (1.0, self._heartbeats, never),
-            (config.grants_seconds, self.reloader.look, never),
-            (config.grants_seconds, self.watch.look, never),
+            (config.grants_seconds, self.reloader.check_reload_requests, never),
+            (config.grants_seconds, self.access_watch.check_permissions, never),
             (FLUSH_SECONDS, self._flush_acknowledged, never),
             (self.housekeeper.interval, self.housekeeper.tidy, never),
         ):
@@ -96,18 +98,18 @@ class Engine:
         await self._flush_acknowledged()
         await self.reloader.stop()
         await self.tool_runner.close(timeout=1.0)
-        # The last entry of all, for messages that were under way when the runs were let go of.
+        # The last entry of all, for messages that were being stored when the runs were released.
         self.runner.release()
         await self.journal.stop()
         await self.wakeups.stop()
         await close_models((loaded.agent for loaded in get_registry()), self.config)
-        self.owner.release()
+        self.owner_lock.release()
 
     def acknowledge(self, session_id: uuid.UUID, seq: int) -> None:
-        """A client has everything up to `seq`; written every few seconds, as clients say it five times a second."""
+        """A client has everything up to `seq`. Written every few seconds, as clients say so five times a second."""
         self._acknowledged[session_id] = max(seq, self._acknowledged.get(session_id, 0))
 
-    # --- news ---
+    # --- commits, here and by other processes ---
 
     def _committed(self, committed: Committed) -> None:
         self.hub.grown(committed.growths)
@@ -124,28 +126,28 @@ class Engine:
         self.hub.deleted([session_id for session_id, last_seq in last_seqs.items() if last_seq == DELETED])
         self.hub.grown_elsewhere({key: value for key, value in last_seqs.items() if value != DELETED})
         self._woken = True
-        self._look.set()
+        self._poll_early.set()
 
     async def _poll(self) -> None:
-        """Find out by ourselves what other processes did: wake-ups are only hints."""
+        """Read what other processes did, since wake-ups are only hints and may be lost."""
         woken, self._woken = self._woken, False
         now = asyncio.get_running_loop().time()
         if not woken and now < self._poll_at:
             return
-        lonely = self.wakeups.is_available or not await in_thread(self._may_have_company)
-        self._poll_at = now + (POLL_SECONDS if lonely else POLL_ALONE_SECONDS)
-        await self.runner.look()
+        is_urgent = not self.wakeups.is_available and await in_thread(self._may_share_database)
+        self._poll_at = now + (POLL_SHARED_SECONDS if is_urgent else POLL_SECONDS)
+        await self.runner.check_for_changes_by_others()
         if attached := list(self.hub.attached):
-            # Known before the question: a session created while it is answered is missing in the answer.
+            # Read before the query: a session that is created meanwhile is missing in its result.
             known = self.hub.known
             last_seqs = await in_thread(queries.last_seqs, attached)
             self.hub.grown_elsewhere(last_seqs)
             self.hub.deleted([session_id for session_id in known if session_id not in last_seqs])
 
-    def _may_have_company(self) -> bool:
-        return not self.config.embedded_database or self.owner.others_alive()
+    def _may_share_database(self) -> bool:
+        return not self.config.embedded_database or self.owner_lock.others_alive()
 
-    # --- from time to time ---
+    # --- periodic work ---
 
     async def _heartbeats(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""Starts the engine with the server and stops it with the server, whatever ASGI server that is."""
+"""The ASGI lifespan: starts and stops the engine with any ASGI server."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ async def lifespan(
 async def _start(config: Config) -> Engine:
     use_language(config.language)
     if len(get_registry()) == 0:
-        # Another server than the command's: the settings name the agents.
-        # In a thread, as agent files are loaded outside an event loop.
+        # Not started by `runagent`, which loads the agents: the settings name them.
+        # In a thread, as agent files must be loaded outside an event loop.
         registry = await asyncio.to_thread(Registry.from_sources, config.agents)
         for failed in registry.failures:
             logger.error("%s is not served: %s", failed.source, failed.error)

@@ -1,4 +1,4 @@
-"""What is read of conversations. Plain and synchronous; called in a database thread."""
+"""All reading of conversations, except by entries and the admin. Blocking: called in a database thread."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Startable = tuple[uuid.UUID, str]
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What must be known of a session to let somebody use it."""
+    """What must be known of a session to decide whether it may be used."""
 
     id: uuid.UUID
     agent: str
@@ -36,9 +36,9 @@ class SessionFacts:
 
 
 def session_facts(session_id: uuid.UUID, user_id: int | None) -> SessionFacts | None:
-    """A session of this user or of nobody; None for one that is not there or somebody else's.
+    """A session of this user or an anonymous one; None for one that does not exist or belongs to another user.
 
-    The database tells the two apart and nothing here does, so that not even the time it takes tells them.
+    One query for both cases, so that not even the time it takes tells them apart.
     """
     rows = Session.objects.filter(Q(user=None) | Q(user=user_id), pk=session_id)
     row = rows.values_list("id", "agent", "last_seq").first()
@@ -50,8 +50,13 @@ def events_after(session_id: uuid.UUID, seq: int, limit: int = REPLAY_PAGE) -> l
     return list(Event.objects.after(session_id, seq).values_list("seq", "frame")[:limit])
 
 
+def error_detail(run_id: str) -> str:
+    """What those who run the server may read of a run's error; empty where the event says everything."""
+    return Run.objects.filter(pk=run_id).values_list("error_detail", flat=True).first() or ""
+
+
 def last_seqs(session_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """How far these logs go. A session that is missing in the answer is deleted."""
+    """The last number of each of these logs. A session that is missing in the answer is deleted."""
     found: dict[uuid.UUID, int] = {}
     ids = list(session_ids)
     for start in range(0, len(ids), _IDS_PER_QUERY):
@@ -68,7 +73,7 @@ class SessionGone(Exception):
 
 
 def end_of_log(session_id: uuid.UUID) -> tuple[int, str]:
-    """`last_seq` of a session and the status of what goes on in it, `idle` for nothing. Raises `SessionGone`."""
+    """`last_seq` of a session and the status of its unfinished run, `idle` for none. Raises `SessionGone`."""
     last_seq = Session.objects.filter(pk=session_id).values_list("last_seq", flat=True).first()
     if last_seq is None:
         raise SessionGone
@@ -80,24 +85,24 @@ def end_of_log(session_id: uuid.UUID) -> tuple[int, str]:
 
 @dataclass(slots=True)
 class Conversation:
-    """What a run needs of its session: the messages in order, the state for tools, the name of the user."""
+    """What a run reads of its session: the messages in order, the state for tools, the name of the user."""
 
     messages: list[LibraryMessage]
     state: dict[str, Any]
     username: str | None
     summary: str = ""
-    """Stands for the messages before these."""
+    """Replaces the messages before these."""
     starts_after: int = 0
     """The position before that of the first message here."""
 
     def take_summary(self, text: str, count: int, upto: int) -> None:
-        """Let a summary stand for the first `count` messages, of which the last has the position `upto`."""
+        """Replace the first `count` messages, of which the last has the position `upto`, by a summary."""
         del self.messages[:count]
         self.summary, self.starts_after = text, upto
 
 
 def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversation:
-    """The stored conversation; with `summarized`, its newest summary stands for what that covers.
+    """The stored conversation; with `summarized`, its newest summary replaces the messages that it covers.
 
     Raises `SessionGone`.
     """
@@ -107,7 +112,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
         summary = Summary.objects.filter(session_id=session_id).order_by("-upto_position").first()
     if summary is not None:
         placed = placed.filter(position__gt=summary.upto_position)
-    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "position")
+    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "provider_data", "position")
     rows = list(placed.only(*columns)[:_HISTORY_LIMIT])[::-1]
     while rows and rows[0].role == "tool":
         rows.pop(0)  # the limit may have parted results from their call
@@ -115,7 +120,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
     if session is None:
         raise SessionGone
     return Conversation(
-        [row.to_library() for row in rows],
+        [row.to_library(with_provider_data=True) for row in rows],
         dict(session["state"] or {}),
         session["user__username"],
         summary=summary.content if summary is not None else "",
@@ -125,7 +130,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
 
 @dataclass(frozen=True, slots=True)
 class RunNews:
-    """What somebody else may have done to a run: the epoch that it has now, and answers to its questions."""
+    """What other processes may have done to a run: its epoch, and the answers to its questions."""
 
     epoch: int
     answers: dict[str, dict[str, Any]]
@@ -142,14 +147,14 @@ def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
 
 
 def going_of(agents: Collection[str]) -> Counter[str]:
-    """How many runs of these agents go on in all processes, without those that wait for a person."""
+    """How many runs of these agents are running in all processes; those that wait for a person do not count."""
     return Run.objects.going_of(agents)
 
 
 def startable_sessions(limit: int, agents: Iterable[str], places: Mapping[str, int] = _NO_PLACES) -> list[Startable]:
-    """`(session_id, agent)` of these agents' sessions whose next run waits for a place, the longest waiting first.
+    """`(session_id, agent)` of these agents' sessions whose next run is queued, the longest waiting first.
 
-    Of agents in `places` so many at most, so that they keep nobody else waiting.
+    Of each agent in `places` at most so many, so that others are not kept waiting.
     """
     found = _waiting(limit, [agent for agent in agents if agent not in places])
     for agent in agents:
@@ -173,7 +178,7 @@ def _waiting(limit: int, agents: Collection[str]) -> list[tuple[datetime, uuid.U
 
 @dataclass(frozen=True, slots=True)
 class LapsedRun:
-    """An active run that nobody works on. `owner` is empty when its last one has let go of it in order."""
+    """An active run without a living owner. `owner` is empty if the last one released it."""
 
     session_id: uuid.UUID
     id: uuid.UUID
@@ -184,15 +189,15 @@ class LapsedRun:
 
 
 def lapsed_runs(mine: Sequence[uuid.UUID], dead_owners: Sequence[str], agents: Iterable[str]) -> list[LapsedRun]:
-    """The runs of these agents whose lease has run out or whose owner is known to be dead, without `mine`."""
-    nobodys = Run.objects.active().filter(Q(lease_until__lte=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
-    rows = nobodys.filter(session__agent__in=list(agents)).order_by("queued_at")
+    """The runs of these agents whose lease has expired or whose owner is known to be dead, without `mine`."""
+    lapsed = Run.objects.active().filter(Q(lease_until__lte=Now()) | Q(owner__in=dead_owners)).exclude(pk__in=mine)
+    rows = lapsed.filter(session__agent__in=list(agents)).order_by("queued_at")
     columns = ("session_id", "id", "epoch", "attempts", "session__agent", "owner")
     return [LapsedRun(*row) for row in rows.values_list(*columns)]
 
 
 def active_owners() -> list[str]:
-    """Who says to work on something."""
+    """The owners of active runs."""
     return list(Run.objects.active().exclude(owner="").values_list("owner", flat=True).distinct())
 
 
@@ -209,7 +214,7 @@ def sessions_of(
     if before:
         moment, pk = _parse_page_mark(before)
         rows = rows.filter(Q(active_at__lt=moment) | Q(active_at=moment, pk__lt=pk))
-    # The oldest one: it is the one that is going, if any is.
+    # The oldest one: it is the active one, if there is one.
     next_run = Run.objects.filter(session_id=OuterRef("pk")).unfinished().order_by("queued_at").values("status")[:1]
     page = list(rows.annotate(run_status=Subquery(next_run)).order_by("-active_at", "-pk")[: limit + 1])
     mark = _page_mark(page[limit - 1]) if len(page) > limit else None

@@ -49,7 +49,7 @@ def keep_limited(
 
 
 def denied_to(user_id: int | None) -> frozenset[str]:
-    """The agents that this user may not use; None is somebody without a name. One query, two if any is limited."""
+    """The agents that this user may not use; None is an anonymous one. One query, two if any is limited."""
     limited = limited_agents()
     if not limited or user_id is None:
         return frozenset(limited)

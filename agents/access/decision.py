@@ -23,7 +23,7 @@ from agents.access.sso import JWTRefused
 from agents.addresses import is_loopback, parse_address, split_host, split_origin
 from agents.conf import Config
 from agents.database.threads import in_thread
-from agents.models import TOKEN_PREFIX
+from agents.models.access_token import TOKEN_PREFIX
 
 logger = logging.getLogger("myagent.access")
 

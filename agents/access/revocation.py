@@ -15,7 +15,7 @@ from django.utils import timezone
 from agents.access.agent_permissions import RIGHTS, denied, limited_agents, with_rights
 from agents.access.credentials import limited_to, password_mark, session_store
 from agents.access.decision import Grant
-from agents.models import usable_at
+from agents.models.access_token import usable_at
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""People, tokens, and who did what, in the admin."""
+"""The admin pages of users and groups, of access tokens, and of the audit log."""
 
 from agents.admin import audit_log, people, tokens
 

@@ -1,4 +1,4 @@
-"""Django's own log of who did what, to be looked at."""
+"""The audit log: Django's own log of who did what."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from agents.admin.read_only import ReadingAdmin
+from agents.admin.read_only import ReadOnlyAdmin
 
 
 @admin.register(LogEntry)
-class AuditAdmin(ReadingAdmin):
-    """Nobody changes it, and a user with entries is deactivated rather than deleted."""
+class AuditAdmin(ReadOnlyAdmin):
+    """Read-only. A user with entries cannot be deleted, but deactivated."""
 
     list_display = ("action_time", "user", "content_type", "subject", "what")
     list_display_links = None

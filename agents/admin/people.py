@@ -13,12 +13,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agents.admin.read_only import ReadingAdmin
+from agents.admin.read_only import ReadOnlyAdmin
 from agents.models import GroupBudget, Usage, UserBudget
 
 
 def with_use_of_today(rows: QuerySet[Any], **match: Any) -> QuerySet[Any]:
-    """`rows` with the tokens that were used today, as `used`; `match` says whose use is a row's."""
+    """`rows` annotated with the tokens used today, as `used`; `match` says whose use belongs to a row."""
     used = Usage.objects.on(timezone.localdate()).filter(**match).order_by().values(*match)
     summed = used.annotate(tokens=Sum(F("input_tokens") + F("output_tokens"))).values("tokens")
     annotated: QuerySet[Any] = rows.annotate(used=Coalesce(Subquery(summed), 0))
@@ -26,7 +26,7 @@ def with_use_of_today(rows: QuerySet[Any], **match: Any) -> QuerySet[Any]:
 
 
 class UsedToday(admin.ModelAdmin):
-    """A list with what was used today."""
+    """A list with a column of the tokens used today."""
 
     used_by: dict[str, Any]
 
@@ -55,7 +55,7 @@ admin.site.unregister((User, Group))
 
 @admin.register(User)
 class PeopleAdmin(UsedToday, UserAdmin):
-    """Django's own, with budgets."""
+    """Django's own page, with budgets."""
 
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "used_today")
     fieldsets = (*UserAdmin.fieldsets, (_("Use"), {"fields": ("used_today",)}))  # type: ignore[misc]
@@ -69,7 +69,7 @@ class PeopleAdmin(UsedToday, UserAdmin):
 
 @admin.register(Group)
 class TeamAdmin(UsedToday, GroupAdmin):
-    """Django's own, with budgets."""
+    """Django's own page, with budgets."""
 
     list_display = ("name", "used_today")
     readonly_fields = ("used_today",)
@@ -79,7 +79,7 @@ class TeamAdmin(UsedToday, GroupAdmin):
 
 @admin.register(UserBudget)
 class UserBudgetAdmin(UsedToday):
-    """For those who may change budgets and not users."""
+    """For staff who may change budgets but not users."""
 
     list_display = ("user", "tokens_per_day", "used_today", "max_runs", "messages_per_minute")
     list_select_related = ("user",)
@@ -90,7 +90,7 @@ class UserBudgetAdmin(UsedToday):
 
 @admin.register(GroupBudget)
 class GroupBudgetAdmin(UsedToday):
-    """For those who may change budgets and not groups."""
+    """For staff who may change budgets but not groups."""
 
     list_display = (
         "group",
@@ -107,8 +107,8 @@ class GroupBudgetAdmin(UsedToday):
 
 
 @admin.register(Usage)
-class UsageAdmin(ReadingAdmin):
-    """What was used, day by day; only the journal writes it. A row that is deleted gives its user the day anew."""
+class UsageAdmin(ReadOnlyAdmin):
+    """What was used, day by day; only the journal writes it. Deleting a row resets that day's use of its user."""
 
     list_display = ("day", "who", "agent", "tokens", "input_tokens", "output_tokens", "llm_calls")
     list_select_related = ("user",)
@@ -123,7 +123,7 @@ class UsageAdmin(ReadingAdmin):
 
     @admin.display(description=_("user"), ordering="user")
     def who(self, row: Usage) -> Any:
-        return row.user or _("without a name")
+        return row.user or _("anonymous")
 
     @admin.display(description=_("tokens"), ordering="tokens")
     def tokens(self, row: Any) -> str:

@@ -1,4 +1,4 @@
-"""Rows in the admin that are there to be read."""
+"""Admin pages that only show rows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 
-class ReadingAdmin(admin.ModelAdmin):
-    """What something else writes: nobody adds or changes it here."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that other code writes: they cannot be added or changed here."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Access tokens in the admin: made there, shown once, and revoked."""
+"""Access tokens in the admin: created, shown once, revoked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEFAULT_LIFE = 90
 
 
 class TokenForm(forms.ModelForm):
-    """What is said of a new token."""
+    """The form for a new token."""
 
     life = forms.TypedChoiceField(label=capfirst(_("good for")), choices=LIVES, coerce=int, initial=DEFAULT_LIFE)
 
@@ -44,8 +44,8 @@ class TokenForm(forms.ModelForm):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(admin.ModelAdmin):
-    """Whoever may add tokens makes them for themselves; for others only who may change these users, and so their
-    passwords; for superusers only superusers. Nobody else sees, or revokes, the tokens of others.
+    """Users who may add tokens create them for themselves; for others only those who may change these users, and so
+    their passwords; for superusers only superusers. The same holds for seeing and revoking the tokens of others.
     """
 
     list_display = ("name", "prefix", "user", "state", "created_at", "expires_at", "last_used_at")
@@ -65,7 +65,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
     def state(self, token: AccessToken) -> Any:
         return token.state(timezone.now())
 
-    # --- making one ---
+    # --- creating one ---
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, **({} if change else {"form": TokenForm}) | kwargs)
@@ -99,7 +99,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
         if not change:
             life: int = form.cleaned_data["life"]
             obj.expires_at = timezone.now() + timedelta(days=life) if life else None
-            # Only in this object, which ends with the request: a message would be stored with the login.
+            # Only in this object, which ends with the request: Django stores messages in the browser session.
             obj.shown_once = obj.draw()  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
 
@@ -108,7 +108,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
         return super().add_view(request, form_url, buttons | (extra_context or {}))
 
     def response_add(self, request: HttpRequest, obj: AccessToken, post_url_continue: Any = None) -> HttpResponse:
-        """The one page that shows the token; it is no redirect, because nothing keeps the text."""
+        """The only page that shows the token. No redirect, because the text is stored nowhere."""
         context = {
             **self.admin_site.each_context(request),
             "title": _("The new access token"),
@@ -124,7 +124,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
     # --- revoking ---
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Nothing of a token is changed by a form: the page is for reading, whatever may be done to it.
+        # No form changes a token: its page is read-only, whatever the permissions.
         return obj is None and super().has_change_permission(request, obj)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -150,7 +150,7 @@ def _may_make_for_others(request: HttpRequest) -> bool:
 
 
 def _agents(request: HttpRequest) -> Iterable[str]:
-    """The agents that may be chosen for a new token; whoever makes it for themselves sees no others."""
+    """The agents that may be chosen for a new token: for one of their own, users see those that they may use."""
     rows = HostedAgent.objects.all()
     if not _may_make_for_others(request):
         rows = rows.exclude(name__in=denied_to(request.user.pk))
@@ -158,7 +158,7 @@ def _agents(request: HttpRequest) -> Iterable[str]:
 
 
 def _users(request: HttpRequest) -> QuerySet[Any]:
-    """Those for whom this visitor may make tokens."""
+    """The users for whom this visitor may create tokens."""
     users: QuerySet[Any] = get_user_model()._default_manager.filter(is_active=True)
     if not _may_make_for_others(request):
         return users.filter(pk=request.user.pk or 0)

@@ -11,7 +11,7 @@ from agents.loading.agent_file_errors import AgentFileError, NoAgentLoaded
 from agents.loading.model_choice import model_name
 from agents.loading.registry import LoadedAgent, Registry
 from myagent.inspection.agent_checks import inspect_agent
-from myagent.inspection.finding import Finding, Place, Severity, place_of
+from myagent.inspection.finding import Finding, Severity, SourceLocation, place_of
 from myagent.tool.base_tool import BaseTool
 
 
@@ -38,6 +38,10 @@ class Report:
         }
 
 
+NOTHING = Report(agents=(), findings=())
+"""The report on no files."""
+
+
 def check_sources(sources: Iterable[str], *, ignore: Collection[str] = ()) -> Report:
     """Load files, folders and modules, and look at what they define; warnings with the codes in `ignore` are left out.
 
@@ -61,7 +65,7 @@ def check_sources(sources: Iterable[str], *, ignore: Collection[str] = ()) -> Re
 
 
 def _failure(error: AgentFileError) -> Finding:
-    place = Place(error.file, error.line)
+    place = SourceLocation(error.file, error.line)
     return Finding(code=error.code, severity=Severity.ERROR, problem=error.problem, cure=error.cure, place=place)
 
 

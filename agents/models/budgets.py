@@ -1,4 +1,4 @@
-"""What users and groups may spend, and what was spent: the rows behind `agents.budgets.allowances`."""
+"""The tables of budgets and of what was used of them; `agents.budgets.allowances` decides with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ADDED = ("input_tokens", "output_tokens", "llm_calls")
 
 
 class UserBudget(models.Model):
-    """What one user may; what is left empty is as for the user's groups, else as the settings say."""
+    """The limits of one user; an empty one is that of the user's groups, else that of the settings."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="budget", verbose_name=_("user")
@@ -38,7 +38,7 @@ class UserBudget(models.Model):
 
 
 class GroupBudget(models.Model):
-    """What the members of a group may, all together and each of them."""
+    """The limits of the members of a group, all together and each."""
 
     group = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="budget", verbose_name=_("group"))
     tokens_per_day = models.PositiveBigIntegerField(
@@ -64,34 +64,32 @@ class GroupBudget(models.Model):
 
 
 Spender = tuple[int | None, str]
-"""A user, None for those without a name, and an agent."""
+"""A user, None for anonymous ones, and an agent."""
 
 
 class UsageQuerySet(models.QuerySet["Usage"]):
-    """Use by day, and what it comes to."""
-
     def on(self, day: date) -> Self:
         """What was used on that day."""
         return self.filter(day=day)
 
     def add(self, day: date, spent: Mapping[Spender, Tokens]) -> None:
-        """Add to what was used on that day, also beside other processes that do. Within the caller's transaction.
+        """Add to what was used on that day, atomically also beside other processes. Within the caller's transaction.
 
-        The rows stay locked until that ends, on databases that lock rows: they are taken in one order everywhere.
+        The rows stay locked until it ends, so that all processes update them in one order.
         """
-        named = [[day, user_id, agent, *_values(spent[user_id, agent])] for user_id, agent in _in_order(spent)]
-        for condition, is_meant in (("IS NULL", True), ("IS NOT NULL", False)):
-            rows = [row for row in named if (row[1] is None) is is_meant]
+        rows_of_all = [[day, user_id, agent, *_values(spent[user_id, agent])] for user_id, agent in _in_order(spent)]
+        for condition, is_anonymous in (("IS NULL", True), ("IS NOT NULL", False)):
+            rows = [row for row in rows_of_all if (row[1] is None) is is_anonymous]
             if rows:
                 with connection.cursor() as cursor:
                     cursor.executemany(_upsert(self.model, condition), rows)
 
 
 def used_by(kind: Literal["user", "group", "agent"], keys: Collection[int | str], day: date) -> dict[Any, int]:
-    """The tokens that were used on that day by these users, by the members of these groups, with these agents; those
-    who used nothing are left out.
+    """The tokens used on that day by these users, by the members of these groups, or with these agents; without those
+    who used nothing.
 
-    It is asked for each message and each call of a model, and the ORM takes several times what the database does.
+    Plain SQL: called for each message and each call of a model, and the ORM would take several times as long.
     """
     if not keys:
         return {}
@@ -107,7 +105,7 @@ def used_by(kind: Literal["user", "group", "agent"], keys: Collection[int | str]
 
 @cache
 def _place(kind: str) -> tuple[str, str]:
-    """The column that is asked for, and the tables that have it."""
+    """The column to group by, and the tables that have it."""
     used = f"{Usage._meta.db_table} used"
     if kind != "group":
         return ("used.user_id" if kind == "user" else "used.agent"), used
@@ -117,7 +115,7 @@ def _place(kind: str) -> tuple[str, str]:
 
 
 def used_by_anonymous(day: date) -> int:
-    """The tokens that were used on that day by those without a name."""
+    """The tokens that anonymous users used on that day."""
     rows = Usage.objects.on(day).filter(user=None)
     return sum(sum(tokens) for tokens in rows.values_list("input_tokens", "output_tokens"))
 
@@ -186,13 +184,13 @@ class Usage(models.Model):
 
 
 class Pace(models.Model):
-    """How fast one user sends messages. Its row is locked while one of them is let in, in whichever process."""
+    """The rate of one user's messages. The row is locked while a message is admitted, in whichever process."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="pace"
     )
     due_at = models.DateTimeField()
-    """When the messages so far would all have come, had they come evenly."""
+    """When the last message so far would have come, had they come evenly (a leaky bucket)."""
 
     class Meta:
         default_permissions = ()

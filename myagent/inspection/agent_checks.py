@@ -12,7 +12,7 @@ from typing import Any
 
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
-from myagent.inspection.finding import NOWHERE, Finding, Place, Severity, place_of
+from myagent.inspection.finding import NOWHERE, Finding, Severity, SourceLocation, place_of
 from myagent.inspection.schema_checks import inspect_parameters
 from myagent.tool.base_tool import BaseTool
 
@@ -30,7 +30,7 @@ def inspect_agent(agent: Agent, file: str = "") -> list[Finding]:
     for tool in agent.tools:
         found += _inspect_tool(tool)
     return [
-        replace(item, agent=agent.name, place=_shortened(item.place) if item.place.file else Place(file))
+        replace(item, agent=agent.name, place=_shortened(item.place) if item.place.file else SourceLocation(file))
         for item in found
     ]
 
@@ -55,7 +55,7 @@ def _inspect_tool(tool: BaseTool) -> Iterator[Finding]:
         yield _warning("dangerous_tool", problem, cure, tool.name, place)
 
 
-def _warning(code: str, problem: str, cure: str, tool: str = "", place: Place = NOWHERE) -> Finding:
+def _warning(code: str, problem: str, cure: str, tool: str = "", place: SourceLocation = NOWHERE) -> Finding:
     return Finding(
         code=code, severity=Severity.WARNING, problem=problem % {"tool": tool}, cure=cure, place=place, tool=tool
     )
@@ -82,7 +82,7 @@ def _mentions_confirm(tool: BaseTool, function: Any, seen: set[CodeType]) -> boo
     return any(_mentions_confirm(tool, other, seen) for other in named if inspect.isfunction(other))
 
 
-def _shortened(place: Place) -> Place:
+def _shortened(place: SourceLocation) -> SourceLocation:
     """The place with its path from the current folder, where it lies in there."""
     path = Path(place.file)
     cwd = Path.cwd()

@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """A line of a file; `file` is empty and `line` None where nobody knows them."""
 
     file: str = ""
@@ -32,10 +32,10 @@ class Place:
         return f"{self.file}:{self.line}" if self.line is not None else self.file
 
 
-NOWHERE = Place()
+NOWHERE = SourceLocation()
 
 
-def place_of(tool: BaseTool) -> Place:
+def place_of(tool: BaseTool) -> SourceLocation:
     """Where a tool is written: its function, or its class."""
     written = inspect.unwrap(tool.execute) if isinstance(tool, FunctionTool) else type(tool)
     try:
@@ -44,7 +44,7 @@ def place_of(tool: BaseTool) -> Place:
     except (OSError, TypeError, SyntaxError):  # made without a file, or the file changed meanwhile
         return NOWHERE
     below_decorators = (number for number, line in enumerate(lines, first) if re.match(r"\s*(async|def|class)\b", line))
-    return Place(file or "", next(below_decorators, first))
+    return SourceLocation(file or "", next(below_decorators, first))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Finding:
     severity: Severity
     problem: str
     cure: str = ""
-    place: Place = NOWHERE
+    place: SourceLocation = NOWHERE
     agent: str = ""
     tool: str = ""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from myagent.messages import Message
 
@@ -59,6 +59,13 @@ class TextWasReasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The endpoint makes us wait before it can be asked once more; may come before everything else of a stream."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The last item of a stream, exactly once: the whole message, and what it cost. The other fields are for traces."""
 
@@ -74,7 +81,7 @@ class Reply:
     """How often the request was repeated before it succeeded."""
 
 
-Chunk = TextChunk | ReasoningChunk | TextWasReasoning | Reply
+Chunk = TextChunk | ReasoningChunk | TextWasReasoning | Waiting | Reply
 ToolSchema = dict[str, Any]
 
 
@@ -93,7 +100,8 @@ class LLM(Protocol):
     def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Send the messages and stream the reply: `TextChunk` and `ReasoningChunk` items, and one `Reply` at the end.
 
-        A model that learns too late that its text was reasoning yields `TextWasReasoning` between them.
+        A model that learns too late that its text was reasoning yields `TextWasReasoning` between them. `Waiting` says,
+        before all of them, that nothing is to be expected for a while.
 
         `tools` are Chat Completions tool objects (`{"type": "function", "function": {…}}`). Closing the generator
         closes the connection to the model at once.
@@ -102,3 +110,25 @@ class LLM(Protocol):
         the messages are too long (the loop sends fewer), and another `LLMError` when the model cannot be asked.
         """
         ...
+
+
+class ToolChoiceLLM(LLM, Protocol):
+    """A model that can be told not to use the tools it knows; one whose `takes_tool_choice` is true."""
+
+    takes_tool_choice: bool
+
+    def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """See `LLM.stream`. With `tool_choice="none"` the model may not call the `tools`."""
+        ...
+
+
+def ask_for_words(llm: LLM, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Chunk]:
+    """`llm.stream` for a reply without calls.
+
+    The `tools` stay declared where that is possible: some endpoints refuse messages with calls of undeclared tools.
+    """
+    if getattr(llm, "takes_tool_choice", False):
+        return cast(ToolChoiceLLM, llm).stream(messages, tools=tools, tool_choice="none")
+    return llm.stream(messages)

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from myagent.llm.provider_data import Additions
 from myagent.messages import ToolCall
 from myagent.text import clean, clean_json
 
@@ -40,6 +41,7 @@ class _PartialCall:
     index: int | None
     is_echo: bool = False
     """It may be the call before, named once more: a call only if arguments come."""
+    additions: Additions = field(default_factory=Additions)
     _arguments: list[str] = field(default_factory=list)
 
     @property
@@ -79,12 +81,19 @@ class CallAssembler:
             part = _part(item)
             if part.id or part.name or part.arguments:
                 call = self._add(part, named)
+                if isinstance(item, dict):
+                    call.additions.add_call(item)
                 if part.name:
                     named.append(call)
 
     @property
     def _kept(self) -> list[_PartialCall]:
         return [call for call in self._calls if call.arguments.strip() or (call.name.strip() and not call.is_echo)]
+
+    @property
+    def additions(self) -> list[Additions]:
+        """What the endpoint added to each of the calls, in their order."""
+        return [call.additions for call in self._kept]
 
     def finished(self) -> list[ToolCall]:
         """The calls, with ids that are unique among them."""

@@ -11,9 +11,10 @@ from myagent.i18n import gettext as _
 from myagent.llm import ReasoningChunk, Reply, TextChunk, TextWasReasoning
 from myagent.llm.call_assembly import CallAssembler
 from myagent.llm.finish import Ending, ending
+from myagent.llm.provider_data import Additions, provider_data
 from myagent.llm.thinking import ContentSplitter, Shown
 from myagent.llm.token_counts import read_usage
-from myagent.messages import Message, ToolCall
+from myagent.messages import Message, ProviderData, ToolCall
 from myagent.text import clean
 
 _EMPTY: Mapping[str, Any] = {}
@@ -27,6 +28,7 @@ class ReplyBuilder:
     """
 
     __slots__ = (
+        "_additions",
         "_calls",
         "_finish",
         "_model",
@@ -40,6 +42,7 @@ class ReplyBuilder:
     def __init__(self, tools: Collection[str] = (), *, runs_text_calls: bool = False) -> None:
         self.error: object = None
         """What the endpoint says went wrong within the answer, if it does."""
+        self._additions = Additions()
         self._text: list[str] = []
         self._splitter = ContentSplitter(runs_calls=runs_text_calls)
         self._calls = CallAssembler(tools)
@@ -64,6 +67,7 @@ class ReplyBuilder:
             delta = choice.get("delta")
             if not delta or not isinstance(delta, dict):
                 delta = self._message(choice)
+            self._additions.add_message(delta)
             if reasoning := _plain(delta.get("reasoning_content") or delta.get("reasoning")):
                 self._splitter.has_reasoned = True
                 yield ReasoningChunk(reasoning)
@@ -114,6 +118,11 @@ class ReplyBuilder:
                 _("The model reached its length limit before it had finished. Raise max_tokens or ask for less.")
             )
         return Reply(Message.assistant(text, calls), read_usage(self._usage), clean(self._finish), self._model, retries)
+
+    def provider_data(self, *, endpoint: str, model: str) -> ProviderData | None:
+        """What was added to the reply and its calls, None when nothing was."""
+        calls = self._calls.additions or self._old_calls.additions
+        return provider_data(self._additions, calls, endpoint=endpoint, model=model)
 
     def _message(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
         """The whole message of a body that is not streamed; some repeat it at the end of a stream."""

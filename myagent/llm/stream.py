@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -15,27 +16,33 @@ import orjson
 from myagent.exceptions import LLMUnavailable, MyAgentError, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm.endpoint import Endpoint
+from myagent.llm.error_body import is_error
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 """The exceptions of a connection that breaks off."""
 
 _DRAIN_SECONDS = 0.2
 _DONE = b"[DONE]"
+_FIELD = re.compile(rb"[a-z]*:")
+_MOST_STRAY = 4_096
 _BOM = b"\xef\xbb\xbf"
 
 
 class SSEReader:
     """A parser of server-sent events: takes the body in pieces of any size and returns the data of each event.
 
-    Lines end with LF or CRLF (no model server uses a lone CR). Comments and all fields but `data` are skipped. An event
-    ends at a blank line; where a server leaves those out, at the next `data` behind a whole JSON object.
+    Lines end with LF or CRLF (no model server uses a lone CR). Comments and all fields but `data` are skipped, and a
+    field `error` is an event of its own. An event ends at a blank line; where a server leaves those out, at the next
+    `data` behind a whole JSON object. A body without any event is an error, in words that nobody put into a field.
     """
 
-    __slots__ = ("_data", "_rest")
+    __slots__ = ("_data", "_is_stream", "_rest", "_stray")
 
     def __init__(self) -> None:
         self._rest = bytearray()  # a line whose end has not come yet
         self._data: list[bytes] = []  # the data lines of an event whose end has not come yet
+        self._is_stream = False
+        self._stray = b""  # what is no field, as long as there is no event
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of the events that `piece` completes; several data lines are joined by LF."""
@@ -59,6 +66,8 @@ class SSEReader:
         self._take(bytes(self._rest), complete)
         self._take(b"", complete)
         self._rest.clear()
+        if not self._is_stream and (stray := self._stray.strip()):
+            complete.append(stray if isinstance(_loads(stray), dict) else _as_error(stray))
         return complete
 
     def _take(self, line: bytes, complete: list[bytes]) -> None:
@@ -73,13 +82,24 @@ class SSEReader:
                 self._complete(complete)
         elif line == b"data":
             self._data.append(b"")
+        elif line[:6].lower() == b"error:":  # no field of the standard; llama.cpp and others have it
+            self._data.append(_as_error(line[len(b"error:") :].strip()))
+        elif line and not self._is_stream and not _FIELD.match(line) and len(self._stray) < _MOST_STRAY:
+            self._stray += line + b"\n"
         elif not line and self._data:
+            self._is_stream = True
             complete.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
             self._data.clear()
 
     def _complete(self, complete: list[bytes]) -> None:
+        self._is_stream = True
         complete.append(b"\n".join(self._data))
         self._data.clear()
+
+
+def _as_error(said: bytes) -> bytes:
+    """The event that reports what a field `error` says, which is JSON or text."""
+    return _dumps({"error": _loads(said) or said.decode(errors="replace") or "error"})
 
 
 def _is_whole(data: bytes) -> bool:
@@ -159,8 +179,8 @@ class ResponseBody:
                     if data.startswith(b"{"):
                         return StreamCut(_("The model's endpoint sent something that is not JSON."))
                     continue  # nothing, or the sign of life of a proxy
-            if error := chunk.get("error") or (chunk if chunk.get("object") == "error" else None):
-                refused = self._endpoint.refused(None, error)
+            if (chunk.get("error") or not chunk.get("choices")) and is_error(chunk):
+                refused = self._endpoint.refused(None, chunk)
                 return unfinished(refused) if chunk.get("choices") else refused
             chunks.append(chunk)
         return None

@@ -10,10 +10,18 @@ from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Self
 
-from myagent.events import AgentEvent, HistorySummarized, ReasoningDelta, StepReset, StepStarted, TextDelta
+from myagent.events import (
+    AgentEvent,
+    HistorySummarized,
+    ModelWaiting,
+    ReasoningDelta,
+    StepReset,
+    StepStarted,
+    TextDelta,
+)
 from myagent.exceptions import ContextOverflow, EmptyReply, LLMError, LLMUnavailable, StreamCut
 from myagent.i18n import gettext as _
-from myagent.llm import LLM, Chunk, Reply, TextChunk, TextWasReasoning, ToolSchema, Usage
+from myagent.llm import LLM, Chunk, Reply, TextChunk, TextWasReasoning, ToolSchema, Usage, Waiting
 from myagent.llm.finish import Ending, ending
 from myagent.loop.history import History
 from myagent.loop.log_lines import answer_line, question_line
@@ -46,9 +54,12 @@ class ModelSteps:
         self._run_id = run_id
         self._summarizes = summarizes
 
-    async def ask(self, step: int, tools: Sequence[ToolSchema], note: str | None = None) -> AsyncGenerator[AgentEvent]:
-        """Ask until there is a whole reply; it is in `reply` afterwards. `note` is added to the prompt, and asks for
-        words: a reply to it that has only tool calls is empty.
+    async def ask(
+        self, step: int, tools: Sequence[ToolSchema], note: str | None = None, *, may_call: bool = True
+    ) -> AsyncGenerator[AgentEvent]:
+        """Ask until there is a whole reply; it is in `reply` afterwards. `note` is added to the prompt.
+
+        Without `may_call` the model is asked for a reply in words: one that has only tool calls is empty then.
 
         Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts, or a second empty one.
         """
@@ -57,7 +68,8 @@ class ModelSteps:
         for number in range(1, ATTEMPTS_PER_STEP + 1):
             if self._summarizes and self._history.is_too_long and (summarized := await self._summarize(step)):
                 yield summarized
-            async with self._attempt(step, number, tools, note, was_empty=was_empty) as attempt:
+            added = _with_empty_note(note, may_call=may_call) if was_empty else note
+            async with self._attempt(step, number, tools, added, may_call=may_call) as attempt:
                 async for chunk in attempt.stream:
                     if isinstance(chunk, TextWasReasoning):
                         yield StepReset(step=step, reason="reasoning")
@@ -65,7 +77,7 @@ class ModelSteps:
                         yield event
             if attempt.error is None:
                 self._accept(step, attempt)
-                if not _is_empty(self.reply, needs_words=note is not None):
+                if not _is_empty(self.reply, may_call=may_call):
                     return
                 if was_empty or number == ATTEMPTS_PER_STEP:
                     raise EmptyReply(_("The model answered with nothing, also when it was asked once more."))
@@ -76,14 +88,12 @@ class ModelSteps:
                 yield reset
 
     def _attempt(
-        self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None, *, was_empty: bool
+        self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None, *, may_call: bool
     ) -> _Attempt:
-        if was_empty:
-            note = f"{note}\n\n{EMPTY_SUM_UP_NOTE}" if note is not None else EMPTY_REPLY_NOTE
         prompt = self._history.prompt(note)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
-        stream = self._trace.ask(self._llm, prompt, "reply", tools, step=step, attempt=number)
+        stream = self._trace.ask(self._llm, prompt, "reply", tools, may_call=may_call, step=step, attempt=number)
         return _Attempt(stream, step=step, number=number)
 
     def _accept(self, step: int, attempt: _Attempt) -> None:
@@ -112,7 +122,7 @@ class ModelSteps:
                     words = _("The model's answer broke off %(count)d times. Try again, or look at the model's server.")
                     raise LLMUnavailable(words % {"count": attempt.number}) from error
                 return StepReset(step=step, reason=error.code) if attempt.has_shown else None
-            case ContextOverflow() as error if is_last or not self._history.forget_half():
+            case ContextOverflow() as error if is_last or not self._history.send_less(error.limit):
                 raise error
         return None
 
@@ -131,8 +141,12 @@ class ModelSteps:
         return HistorySummarized(count=len(oldest), text=reply.message.text, usage=self.usage)
 
 
-def _is_empty(reply: Message, *, needs_words: bool) -> bool:
-    return not reply.text.strip() and (needs_words or not reply.tool_calls)
+def _is_empty(reply: Message, *, may_call: bool) -> bool:
+    return not reply.text.strip() and not (may_call and reply.tool_calls)
+
+
+def _with_empty_note(note: str | None, *, may_call: bool) -> str:
+    return "\n\n".join(filter(None, (note, EMPTY_REPLY_NOTE if may_call else EMPTY_SUM_UP_NOTE)))
 
 
 class _Attempt:
@@ -173,8 +187,10 @@ class _Attempt:
         """Whether a part of the answer was reported."""
         return self.first_seconds is not None
 
-    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | None:
+    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | ModelWaiting | None:
         """The event that reports `chunk`, None for the reply at the end."""
+        if isinstance(chunk, Waiting):
+            return ModelWaiting(step=self._step, seconds=chunk.seconds)
         if isinstance(chunk, Reply):
             self.reply, self._has_replied = chunk, True
             self.seconds = time.monotonic() - self._began

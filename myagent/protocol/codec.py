@@ -15,12 +15,14 @@ from myagent.i18n import gettext_noop
 from myagent.protocol.client_events import AnyClientEvent
 from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.cursor import event_id
-from myagent.protocol.direct_events import RefusalMetadata, RequestRefused, SystemError
+from myagent.protocol.direct_events import RefusalMetadata, RequestError, SystemError
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
+from myagent.text import clean_value
 
+CLIENT_EVENT_CLASSES: tuple[type[ClientEvent], ...] = get_args(get_args(AnyClientEvent)[0])
 _CLIENT_EVENTS: dict[str, TypeAdapter[Any]] = {
-    kind.model_fields["event"].default: TypeAdapter(kind) for kind in get_args(get_args(AnyClientEvent)[0])
+    kind.model_fields["event"].default: TypeAdapter(kind) for kind in CLIENT_EVENT_CLASSES
 }
 CLIENT_EVENT_NAMES = frozenset(_CLIENT_EVENTS)
 _PROBLEMS = {
@@ -39,7 +41,10 @@ MAX_DEPTH = 100
 
 
 def parse_frame(frame: str | bytes) -> ClientEvent:
-    """The event in `frame`. Raises `ProtocolError` with a code of its own for everything that is none."""
+    """The event in `frame`, with nothing in it that a database refuses to store.
+
+    Raises `ProtocolError` with a code of its own for everything that is no event.
+    """
     if isinstance(frame, bytes):
         raise _refusal(ErrorCode.BAD_FRAME, _("Binary frames are not understood. Send JSON objects as text frames."))
     try:
@@ -50,7 +55,24 @@ def parse_frame(frame: str | bytes) -> ClientEvent:
         raise _refusal(ErrorCode.BAD_JSON, message) from error
     if not isinstance(data, dict):
         raise _refusal(ErrorCode.BAD_FRAME, _("This frame is JSON, but not an object. Send one object per frame."))
-    return _parse_event(data)
+    # Raw control characters and surrogates are no JSON, so only an escape can bring one in.
+    return _parse_event(_storable(data) if "\\u" in frame else data)
+
+
+def _storable(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with every text in it cleaned, except the request id, which a client compares with what it sent.
+
+    The request id is stored only inside encoded frames, where it is escaped.
+    """
+    cleaned: dict[str, Any] = clean_value(data)
+    request_id = _request_id(data)
+    return cleaned if request_id is None else {**cleaned, "metadata": {**cleaned["metadata"], "request_id": request_id}}
+
+
+def _request_id(data: dict[str, Any]) -> str | None:
+    metadata = data.get("metadata")
+    request_id = metadata.get("request_id") if isinstance(metadata, dict) else None
+    return request_id if isinstance(request_id, str) else None
 
 
 def _check_depth(frame: str, data: Any) -> None:
@@ -72,10 +94,7 @@ def _children(item: Any) -> Iterable[Any]:
 
 
 def _parse_event(data: dict[str, Any]) -> ClientEvent:
-    metadata = data.get("metadata")
-    request_id = metadata.get("request_id") if isinstance(metadata, dict) else None
-    request_id = request_id if isinstance(request_id, str) else None
-    name = data.get("event")
+    request_id, name = _request_id(data), data.get("event")
     if name is None:
         raise _refusal(ErrorCode.MISSING_FIELD, _("The field 'event' is missing."), request_id=request_id)
     adapter = _CLIENT_EVENTS.get(name) if isinstance(name, str) else None
@@ -150,5 +169,5 @@ def encode(
 def refusal_event(error: ProtocolError) -> ServerEvent:
     """The server event that tells a client of `error`."""
     metadata = RefusalMetadata(code=error.code, request=error.request, **error.data)
-    kind = SystemError if error.event == "system.error" else RequestRefused
+    kind = SystemError if error.event == "system.error" else RequestError
     return kind(content=str(error), metadata=metadata)

@@ -115,7 +115,7 @@ class Transcript:
                 return [Note(event.content, "warning")]
             case events.SessionUpdated() | events.SessionEnd() | direct.SessionDeleted():
                 return self._session(event)
-            case direct.RequestRefused() | direct.SystemError() if event.metadata.request not in AWAITED:
+            case direct.RequestError() | direct.SystemError() if event.metadata.request not in AWAITED:
                 return [Failed(event.content, event.metadata.code)]
             case _ if frame.ends_run:
                 # Of a later version; whatever its fields are, it is the end.

@@ -1,13 +1,15 @@
 """For tests of agents: a model that follows a script, and the real server with an agent file.
 
-llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
+A test without a server, and one with it:
 
-agent = create_react_agent(tools=[Weather()], llm=llm)              # without a server
-assert await agent.arun("How is the weather?") == "It is sunny."
+    llm = ScriptedLLM([call("weather", city="北京"), "It is sunny."])
 
-async with serve("my_agent.py", llm=llm) as client:                 # with one
-    turn = await ask(client, "How is the weather?")
-    assert turn.answer == "It is sunny."
+    agent = create_react_agent(tools=[Weather()], llm=llm)              # without a server
+    assert await agent.arun("How is the weather?") == "It is sunny."
+
+    async with serve("my_agent.py", llm=llm) as client:                 # with one
+        turn = await ask(client, "How is the weather?")
+        assert turn.answer == "It is sunny."
 """
 
 from __future__ import annotations

@@ -42,9 +42,11 @@ class LLMEndpoint(ChatCompletionsServer):
         # When the client leaves, the stream of the model is closed.
         body = orjson.loads(await request.read())
         messages = [_message(wire) for wire in body["messages"]]
+        # Declared as in the history's calls, but not to be used.
+        tools = body.get("tools") or () if body.get("tool_choice") != "none" else ()
         response: web.StreamResponse | None = None
         try:
-            async with aclosing(self._llm.stream(messages, tools=body.get("tools") or ())) as stream:
+            async with aclosing(self._llm.stream(messages, tools=tools)) as stream:
                 async for chunk in stream:
                     response = response or await _begun(request)
                     await response.write(b"".join(_events(chunk, body)))

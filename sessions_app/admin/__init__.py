@@ -1,4 +1,4 @@
-"""Agents in the admin, and conversations: these to be looked at, never changed. The journal alone writes them."""
+"""The admin pages of agents, and of conversations. The latter are read-only: only the journal writes them."""
 
 from sessions_app.admin import agents, event_log, messages, runs, sessions, spans, tool_calls
 

@@ -1,6 +1,6 @@
-"""Agents: what servers have loaded, what goes on with them, and what operators decide.
+"""Agents: what servers have loaded, their active runs, and what operators decide.
 
-Here and not in `agents`, which knows nothing of runs.
+Not in `agents`, which knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHOWN_STATUSES = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED)
 
 @admin.register(HostedAgent)
 class HostedAgentAdmin(UsedToday):
-    """What servers have loaded is shown; what an operator decides can be changed."""
+    """Shows what servers have loaded; only what operators decide can be changed."""
 
     list_display = ("name", "badge", "tool_count", "runs", "used_today", "loaded", "last_error")
     list_filter = ("enabled", "limited")
@@ -63,7 +63,7 @@ class HostedAgentAdmin(UsedToday):
         return False  # a server adds what it loads
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Rows of agents that this server has loaded are protected; what others have loaded nobody knows here."""
+        """Protects agents that this server has loaded; what other servers have loaded is not known here."""
         deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
         loaded = [row.name for row in objs if get_registry().get(row.name) is not None]
         words = _("%(name)s: this server has loaded it. To keep people from it, switch it off.")
@@ -87,7 +87,7 @@ class HostedAgentAdmin(UsedToday):
         return rows.defer("description")
 
     def complete(self, rows: list[Any]) -> None:
-        """Count what goes on with these agents in one query, and learn to which groups they are limited in another."""
+        """Count the unfinished runs of these agents in one query, and read which of them are limited in another."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for agent, status in Run.objects.unfinished().values_list("session__agent", "status"):
             counts[agent][status] += 1
@@ -95,7 +95,7 @@ class HostedAgentAdmin(UsedToday):
         for row in rows:
             row.run_counts = counts[row.name]
             row.for_everybody = row.name not in limited
-            row.for_nobody = not row.for_everybody and not limited[row.name]
+            row.has_no_group_left = not row.for_everybody and not limited[row.name]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
@@ -113,7 +113,7 @@ class HostedAgentAdmin(UsedToday):
         return [(Session, {"agent": row.name}), (Run, {"session__agent": row.name})]
 
     def _page_actions(self, request: HttpRequest, row: Any) -> list[tuple[str, Any]]:
-        """The buttons of an agent's page: the list's own actions, with this row selected."""
+        """The buttons of an agent's page: the actions of the list, with this row selected."""
         if not self.has_change_permission(request, row):
             return []
         switch = ("disable", _("Switch off")) if row.enabled else ("enable", _("Switch on"))
@@ -125,13 +125,13 @@ class HostedAgentAdmin(UsedToday):
         badges = [(agent.state, agent.state.label)]
         if agent.is_default:
             badges.append(("default", _("default")))
-        if agent.for_nobody:
+        if agent.has_no_group_left:
             badges.append(("failed", _("no group left")))
         return format_html_join(" ", '<span class="badge badge-{}">{}</span>', badges)
 
     @admin.display(description=_("open to"))
     def open_to(self, agent: Any) -> Any:
-        if agent.for_nobody:
+        if agent.has_no_group_left:
             return _(
                 "Nobody but those who may use every agent: its groups were deleted. Choose others, or open it to "
                 "everybody with the button above."
@@ -204,7 +204,7 @@ class HostedAgentAdmin(UsedToday):
 
     @admin.action(description=_("Open the selected agents to everybody"), permissions=["change"])
     def open_up(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
-        """Take their groups away. For agents whose groups are gone it is the only way, so that no save does it."""
+        """Remove their groups. Saving a form never does that: if the groups were deleted, the form has none, too."""
         limited = list(queryset.filter(name__in=limited_agents()))
         for row in limited:
             row.groups.clear()

@@ -1,4 +1,4 @@
-"""What the admin pages of conversations have in common."""
+"""The base of the admin pages of conversations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from agents.admin.read_only import ReadingAdmin
+from agents.admin.read_only import ReadOnlyAdmin
 from sessions_app.admin.show import list_url, page_url
 
 # Where a button leads: to the page of a row, or to a list and its filter.
@@ -17,12 +17,12 @@ Target = Model | tuple[type[Model], Mapping[str, object]]
 
 
 def may_view(request: HttpRequest, *kinds: type[Model]) -> bool:
-    """Whether this visitor may look at all of these."""
+    """Whether this visitor may view all of these kinds of rows."""
     return request.user.has_perms([f"{kind._meta.app_label}.view_{kind._meta.model_name}" for kind in kinds])
 
 
 def buttons_to(request: HttpRequest, targets: Iterable[Target]) -> list[dict[str, Any]]:
-    """What the template shows as buttons to these, as far as the visitor may follow them."""
+    """Buttons to those of `targets` that the visitor may view, for the template."""
     buttons = []
     for target in targets:
         kind, url = (
@@ -38,7 +38,7 @@ def buttons_to(request: HttpRequest, targets: Iterable[Target]) -> list[dict[str
 
 
 def may_view_all(request: HttpRequest) -> bool:
-    """Whether this visitor may look at the conversations of other users."""
+    """Whether this visitor may view the conversations of other users."""
     return request.user.has_perm("sessions_app.view_any_session")
 
 
@@ -47,7 +47,7 @@ class PageList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows = super().get_queryset(request, exclude_parameters)
-        return self.model_admin.for_list(rows)  # type: ignore[no-any-return, attr-defined]  # ReadOnlyAdmin
+        return self.model_admin.for_list(rows)  # type: ignore[no-any-return, attr-defined]  # ConversationAdmin
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -55,17 +55,17 @@ class PageList(ChangeList):
         self.model_admin.complete(self.result_list)  # type: ignore[attr-defined]
 
 
-class ReadOnlyAdmin(ReadingAdmin):
-    """Rows can be looked at by whoever has the view permission, and changed by nobody.
+class ConversationAdmin(ReadOnlyAdmin):
+    """Rows of conversations: never changed, and viewed by users with the view permission.
 
-    Those of other users' conversations only with `view_any_session`: for all others they do not exist.
+    Rows of other users' conversations need `view_any_session`, too; without it they do not exist.
     """
 
     actions: Any = None
-    show_full_result_count = False  # the count of what was found is enough, and half the work
+    show_full_result_count = False  # counting the rows that were found is enough, and half the work
     list_per_page = 50
     owned_by = "session__user"
-    """The way from a row to the user whose conversation it is of."""
+    """The path from a row to the user who owns its conversation."""
     in_order: tuple[Any, ...] = ()
     """The order of a list that is narrowed to one session or run; without it, `ordering`."""
 
@@ -91,14 +91,14 @@ class ReadOnlyAdmin(ReadingAdmin):
         return rows
 
     def complete(self, rows: list[Any]) -> None:
-        """Give the rows of one page what takes another query."""
+        """Add to the rows of one page what needs a query of its own."""
 
     def related(self, row: Any) -> Iterable[Target]:
-        """What the buttons of a row's page lead to."""
+        """The targets of the buttons on a row's page."""
         return ()
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """What the template of a row's page needs beside the fields."""
+        """What the template of a row's page needs in addition to the fields."""
         return {}
 
     def render_change_form(

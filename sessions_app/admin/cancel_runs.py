@@ -1,4 +1,4 @@
-"""Cancelling runs from their pages and from their list, for whoever has the permission `cancel_any_run`."""
+"""Cancelling runs from their pages and from their list, for users with the permission `cancel_any_run`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,33 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from sessions_app.admin.base import ReadOnlyAdmin
+from sessions_app.admin.base import ConversationAdmin
 from sessions_app.admin.show import page_url
-from sessions_app.admin.staff import cancel_runs
+from sessions_app.journal.commit import commit
+from sessions_app.journal.entries.sessions import CancelRuns
+from sessions_app.journal.refusal import Refused
+from sessions_app.journal.run_log import log_end
 from sessions_app.models import Run
 
+BY_STAFF = "staff"
+"""The `reason` with which such a run ends."""
 
-class CancellableAdmin(ReadOnlyAdmin):
-    """Runs that can be looked at, and be ended."""
+
+def cancel_runs(runs: Iterable[Run], *, by: int) -> int:
+    """Cancel these runs in the name of the user `by`; returns how many had not ended yet.
+
+    Blocking, for the threads of Django's pages. The owners of the runs find out by themselves within a second, as of
+    everything that other processes do.
+    """
+    entries = [CancelRuns(session_id=run.session_id, only=run.pk, by=by, reason=BY_STAFF) for run in runs]
+    committed = commit(entries)
+    for end in committed.ended:
+        log_end(end, model="")
+    return sum(len(outcome) for outcome in committed.results if not isinstance(outcome, Refused))
+
+
+class CancellableAdmin(ConversationAdmin):
+    """Runs that can be viewed and cancelled."""
 
     actions = ("cancel",)
 
@@ -37,7 +56,7 @@ class CancellableAdmin(ReadOnlyAdmin):
         return [path("<path:object_id>/cancel/", view, name="sessions_app_run_cancel"), *super().get_urls()]
 
     def cancel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """What the button of a run's page does."""
+        """The target of the button on a run's page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         run = self.get_object(request, unquote(object_id))

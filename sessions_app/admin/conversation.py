@@ -39,10 +39,10 @@ SPANS_READ = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ShownMessage:
     """A message of the user or the model; of a tool only if no call of that run asked for it.
 
-    `html` is the text as its model meant it to look, where that is known to be harmless.
+    `html` is the rendered Markdown of a model's answer.
     """
 
     kind: str = "said"
@@ -60,7 +60,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ShownQuestion:
     """A question to the user and its answer in a word."""
 
     confirmation: Confirmation
@@ -69,8 +69,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """A tool call with all that became of it.
+class ShownCall:
+    """A tool call with its outcome.
 
     `gist` has the arguments that ran, or those asked for where it did not; `arguments_run` is empty where both are the
     same.
@@ -87,24 +87,24 @@ class Called:
     is_cut: bool
     duration: str
     url: str
-    questions: list[Asked]
+    questions: list[ShownQuestion]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summarized:
-    """Here begins what the model is still sent; a summary stands for everything before."""
+class ShownSummary:
+    """A summary, in the place from which on the model is still sent the messages themselves."""
 
     kind: str = "summarized"
     text: str
     at: datetime
 
 
-Entry = Said | Called | Summarized
+ShownEntry = ShownMessage | ShownCall | ShownSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One run: its entries in order, its questions that belong to no call, its timeline, and what went wrong."""
+class ShownRun:
+    """One run: its entries in order, its questions that belong to no call, its timeline, its error."""
 
     run: Run
     url: str
@@ -112,14 +112,14 @@ class Turn:
     spans_url: str
     duration: str
     error: str
-    entries: list[Entry]
-    questions: list[Asked]
+    entries: list[ShownEntry]
+    questions: list[ShownQuestion]
     timeline: Timeline | None
 
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows of some runs, by run; summaries by the run in which the part that they stand for ends."""
+    """The rows of some runs, by run; summaries by the run in which the part that they replace ends."""
 
     messages: dict[UUID, list[Any]] = field(default_factory=lambda: defaultdict(list))
     calls: dict[UUID, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -129,10 +129,10 @@ class _Rows:
     parts: dict[int, list[Part]] = field(default_factory=dict)
 
 
-class Conversation:
-    """Reads runs of one session as turns, in a number of queries that does not depend on how many there are.
+class ConversationReader:
+    """Reads runs of one session for a page, in a number of queries that does not depend on how many there are.
 
-    `bars` limits each timeline; 0 for visitors who may not see any, or for summaries `may_see_summaries` False.
+    `bars` limits each timeline: 0 for visitors who may not see any.
     """
 
     def __init__(self, session: Session, *, bars: int, may_see_summaries: bool) -> None:
@@ -141,12 +141,12 @@ class Conversation:
         self._may_see_summaries = may_see_summaries
         self._markdown = Markdown()
 
-    def turns(self, runs: Sequence[Run]) -> list[Turn]:
-        """The conversation of `runs`, in their order."""
-        rows = self._read([run.pk for run in runs])
+    def read(self, runs: Sequence[Run]) -> list[ShownRun]:
+        """These runs as they are shown, in their order."""
+        rows = self._rows([run.pk for run in runs])
         errors = _errors([run for run in runs if run.status == Run.Status.FAILED])
         return [
-            Turn(
+            ShownRun(
                 run=run,
                 url=page_url(run),
                 events_url=list_url(Event, session=run.session_id, q=run.pk),
@@ -160,14 +160,14 @@ class Conversation:
             for run in runs
         ]
 
-    def _read(self, run_ids: list[UUID]) -> _Rows:
+    def _rows(self, run_ids: list[UUID]) -> _Rows:
         rows = _Rows()
         messages = Message.objects.filter(run__in=run_ids).annotate(
             shown=Substr("content", 1, SHOWN + 1),
             has_parts=Q(parts__isnull=False),
             size=Length(Cast("parts", TextField())),
         )
-        read = list(messages.defer("content", "parts").order_by("pk"))
+        read = list(messages.defer("content", "parts", "provider_data").order_by("pk"))
         for message in read:
             rows.messages[message.run_id].append(message)
         rows.parts = parts_of(read)
@@ -191,9 +191,9 @@ class Conversation:
         for summary in summaries.annotate(shown=Substr("content", 1, SHOWN + 1)).defer("content"):
             rows.summaries[runs.get(summary.upto_position)].append(summary)
 
-    def _entries(self, rows: _Rows, run: Run) -> list[Entry]:
+    def _entries(self, rows: _Rows, run: Run) -> list[ShownEntry]:
         """Messages and calls by their places in the history; a call stands where its result belongs."""
-        placed: list[tuple[float, Entry]] = []
+        placed: list[tuple[float, ShownEntry]] = []
         asked = defaultdict(list)
         for confirmation in rows.confirmations[run.pk]:
             asked[confirmation.tool_call_id].append(_asked(confirmation))
@@ -206,14 +206,14 @@ class Conversation:
             place = math.inf if message.position is None else message.position
             placed.append((place, self._said(message, rows.parts.get(message.pk))))
         for summary in rows.summaries[run.pk]:
-            words = Summarized(text=cut(summary.shown, SHOWN), at=summary.created_at)
+            words = ShownSummary(text=cut(summary.shown, SHOWN), at=summary.created_at)
             placed.append((summary.upto_position + 0.5, words))
         return [entry for _, entry in sorted(placed, key=lambda pair: pair[0])]
 
-    def _said(self, message: Any, parts: list[Part] | None) -> Said:
+    def _said(self, message: Any, parts: list[Part] | None) -> ShownMessage:
         text = cut(message.shown, SHOWN)
         by_model, by_user = message.role == Message.Role.ASSISTANT, message.role == Message.Role.USER
-        return Said(
+        return ShownMessage(
             role=message.role,
             who=message.get_role_display(),
             name=self._session.agent if by_model else str(self._session.user or "") if by_user else "",
@@ -229,7 +229,7 @@ class Conversation:
 
 
 def _errors(failed: Sequence[Run]) -> dict[str, str]:
-    """What users were told of these runs; the words are in the log alone."""
+    """The error messages that users were sent, by run; they are stored in the log alone."""
     if not failed:
         return {}
     frames = Event.objects.filter(session__in={run.session_id for run in failed}, name="agent.error")
@@ -237,13 +237,13 @@ def _errors(failed: Sequence[Run]) -> dict[str, str]:
     return {frame["metadata"].get("run_id"): frame["content"] for frame in told}
 
 
-def _called(call: Any, questions: list[Asked]) -> Called:
+def _called(call: Any, questions: list[ShownQuestion]) -> ShownCall:
     ran = call.arguments if call.arguments_run is None else call.arguments_run
     differs = ran != call.arguments
-    # A tool's types make other values of what was asked for, too ("5" is 5), and those nobody changed.
+    # A tool's types convert what was asked for, too ("5" becomes 5); that is no edit.
     is_edited = any((question.confirmation.answer or {}).get("args") is not None for question in questions)
     arguments = pretty(call.arguments)
-    return Called(
+    return ShownCall(
         call=call,
         badge=outcome_badge(call.outcome) if call.outcome else badge(call),
         gist=excerpt(", ".join(f"{name}: {_short(value)}" for name, value in ran.items()), 80),
@@ -259,8 +259,8 @@ def _called(call: Any, questions: list[Asked]) -> Called:
     )
 
 
-def _asked(confirmation: Confirmation) -> Asked:
-    return Asked(confirmation=confirmation, verdict=verdict(confirmation.answer), url=page_url(confirmation))
+def _asked(confirmation: Confirmation) -> ShownQuestion:
+    return ShownQuestion(confirmation=confirmation, verdict=verdict(confirmation.answer), url=page_url(confirmation))
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The log: what went over the wire, event by event."""
+"""The event log: what was sent over the wire, event by event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from pydantic_core import from_json
 
-from sessions_app.admin.base import ReadOnlyAdmin, Target
+from sessions_app.admin.base import ConversationAdmin, Target
 from sessions_app.admin.filters import EventNameFilter, SessionFilter
 from sessions_app.admin.show import block, excerpt, link, moment, page_url, pretty
 from sessions_app.models import Event, Session
@@ -24,15 +24,15 @@ BEGINNING = 600
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
-    """Every event of every session, as clients got it."""
+class EventAdmin(ConversationAdmin):
+    """Every event of every session, as it was sent to clients."""
 
     list_display = ("seq", "name", "text", "conversation", "created")
     list_display_links = ("seq", "name")
     list_filter = (SessionFilter, EventNameFilter)
     list_select_related = ("session",)
     list_per_page = 100
-    show_facets = admin.ShowFacets.NEVER  # the log is the one table that is really long
+    show_facets = admin.ShowFacets.NEVER  # the log is by far the longest table
     ordering = ("-pk",)
     in_order = ("seq",)
     search_fields = ("frame",)

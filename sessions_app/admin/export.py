@@ -1,4 +1,4 @@
-"""A whole conversation as one JSON document, for whoever has to find out what happened in it."""
+"""A whole conversation as one JSON document, for those who investigate it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sessions_app.models import Confirmation, Message, Run, Session, Span, Summa
 FORMAT = "myagent.conversation"
 VERSION = 1
 EXPORTED = (Session, Run, Message, ToolCall, Confirmation, Summary, Span)
-"""What a document holds; the log of events is not among it."""
+"""The tables that a document contains; the event log is not among them."""
 
 
 def exported(session: Session) -> dict[str, Any]:
-    """The document: plain values, UUIDs and times."""
+    """The document, of plain values, UUIDs and times."""
     columns = Session.objects.filter(pk=session.pk).values().get()
     user = session.user.get_username() if session.user else None
     of_runs = {
@@ -40,5 +40,6 @@ def exported(session: Session) -> dict[str, Any]:
 def _by_run(rows: QuerySet[Any]) -> dict[Any, list[dict[str, Any]]]:
     grouped: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.values():
+        row.pop("provider_data", None)  # for the model's endpoint alone
         grouped[row.pop("run_id")].append(row)
     return grouped

@@ -1,4 +1,4 @@
-"""Filters of the lists beside Django's own."""
+"""Filters of the lists, in addition to Django's own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ParentFilter(admin.SimpleListFilter):
         return [(value, excerpt(str(row or value), 40))]
 
     def _visible(self, request: HttpRequest, model_admin: Any) -> QuerySet[Any]:
-        """The rows whose names this visitor may learn."""
+        """The rows whose names this visitor may see."""
         rows: QuerySet[Any] = model_admin.admin_site.get_model_admin(self.parent).get_queryset(request)
         return rows
 
@@ -83,21 +83,21 @@ class UserFilter(ParentFilter):
 
 
 class OwnerFilter(UserFilter):
-    """By whose sessions they are; of many people the first are offered, and the search finds all."""
+    """By the owner of the session. Offers the first users only; the search finds all."""
 
     OFFERED = 20
-    NOBODY = "nobody"
+    ANONYMOUS = "nobody"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
-        if self.value() not in (None, "", self.NOBODY):
+        if self.value() not in (None, "", self.ANONYMOUS):
             return super().lookups(request, model_admin)
         users, visible = get_user_model(), model_admin.get_queryset(request)
         owners = users._default_manager.filter(Exists(visible.filter(user=OuterRef("pk"))))
         offered = [(user.pk, user.get_username()) for user in owners.order_by(users.USERNAME_FIELD)[: self.OFFERED]]
-        return [*offered, (self.NOBODY, _("anonymous"))]
+        return [*offered, (self.ANONYMOUS, _("anonymous"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == self.NOBODY:
+        if self.value() == self.ANONYMOUS:
             return queryset.filter(user=None)
         return super().queryset(request, queryset)
 
@@ -117,7 +117,7 @@ class AgentFilter(admin.SimpleListFilter):
 
 
 class RunStatusFilter(admin.SimpleListFilter):
-    """Sessions by what goes on in them, or went wrong."""
+    """Sessions that have a run with this status."""
 
     title = _("runs")
     parameter_name = "runs"
@@ -132,7 +132,7 @@ class RunStatusFilter(admin.SimpleListFilter):
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """By what became of tool calls, in words."""
+    """By the outcome of tool calls, in words."""
 
     title = _("outcome")
     parameter_name = "outcome"
@@ -145,7 +145,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 
 class EventNameFilter(admin.SimpleListFilter):
-    """By the names that the log may hold; asking the log itself would mean reading all of it."""
+    """By all names that a logged event may have; asking the log itself would mean reading all of it."""
 
     title = _("event")
     parameter_name = "name"

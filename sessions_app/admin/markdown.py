@@ -1,4 +1,4 @@
-"""Answers as their model meant them to look. Nothing in them is obeyed: no HTML, no pictures, no scripts in links."""
+"""Answers as rendered Markdown, without what could harm a reader: no HTML, no pictures, no scripts in links."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from django.utils.safestring import SafeString
 from markdown_it import MarkdownIt
 
-# A page has several answers; what is beyond this many characters in all is shown as it stands, since hostile text of
-# ten thousand characters takes a fifth of a second.
+# Characters of one page that are rendered; the rest is shown as plain text, because a hostile text of ten thousand
+# characters takes a fifth of a second.
 AT_MOST = 60_000
 _SCHEMES = ("http", "https", "mailto")
 
@@ -23,10 +23,10 @@ def is_harmless(url: str) -> bool:
 
 
 def _parser() -> MarkdownIt:
-    # Pictures would tell their servers who reads what, and carry away whatever a model was made to put into the URL.
+    # A picture would tell its server who reads it, and exfiltrate whatever a model was made to put into its URL.
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
     parser.enable(["table", "strikethrough"]).disable("image")
-    parser.validateLink = is_harmless  # type: ignore[method-assign]  # this is how the package lets it be replaced
+    parser.validateLink = is_harmless  # type: ignore[method-assign]  # the package's way to replace it
     return parser
 
 
@@ -40,7 +40,7 @@ class Markdown:
         self._left = AT_MOST
 
     def render(self, text: str) -> SafeString | None:
-        """`text` as HTML; None where it is to be shown as it stands."""
+        """`text` as HTML; None if it must be shown as plain text."""
         self._left -= len(text)
         if self._left < 0:
             return None

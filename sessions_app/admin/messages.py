@@ -15,7 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.admin.base import ReadOnlyAdmin, Target
+from sessions_app.admin.base import ConversationAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionFilter
 from sessions_app.admin.pictures import picture, shown, without_pictures
 from sessions_app.admin.search import contains, narrow
@@ -24,7 +24,7 @@ from sessions_app.models import Message, Run, Session
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
+class MessageAdmin(ConversationAdmin):
     """The history of conversations, message by message."""
 
     list_display = ("position", "role", "text", "conversation", "created")
@@ -40,7 +40,7 @@ class MessageAdmin(ReadOnlyAdmin):
     )
 
     def for_list(self, rows: QuerySet[Message]) -> QuerySet[Message]:
-        long = ("content", "parts", "session__state", "session__metadata")
+        long = ("content", "parts", "provider_data", "session__state", "session__metadata")
         return rows.annotate(beginning=Substr("content", 1, EXCERPT * 4)).defer(*long)
 
     def get_search_results(

@@ -1,4 +1,4 @@
-"""What messages hold beside text. Pictures that came with them are shown, those elsewhere are named and not fetched."""
+"""Parts of messages that are not text. Embedded pictures are shown; linked ones are named and not fetched."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sessions_app.admin.show import excerpt
 from sessions_app.models import Message
 
 READ_AT_MOST = 8_000_000
-"""Characters of parts that are read for one page; larger ones have a page of their own."""
+"""Characters of parts that are read for one page; a larger message shows them on its own page."""
 _DATA = "data:image/"
-# By their first bytes, whatever the sender calls them. No SVG: that is a document, with scripts.
+# By their first bytes, not by what the sender claims. No SVG: that is a document, with scripts.
 _KINDS = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", "gif"), (b"GIF89a", "gif"))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a message: a picture at `src`, a link to one elsewhere, or only words for what it is."""
+    """One part of a message: a picture at `src`, a link to one elsewhere, or only a description."""
 
     words: str
     src: str = ""
@@ -33,7 +33,7 @@ class Part:
 
 
 def parts_of(messages: Iterable[Any]) -> dict[int, list[Part]]:
-    """What is not text in these messages, by their keys; in one query, and without those that are too large for a page.
+    """The parts of these messages that are not text, by message; one query, without messages too large for a page.
 
     The messages know the `size` of their parts.
     """
@@ -70,7 +70,7 @@ def _url(part: Mapping[str, Any]) -> str:
 
 
 def picture(message: Message, index: int) -> HttpResponse:
-    """The picture in this part of a message, as something that a browser can only look at. Raises `Http404`."""
+    """The picture in this part of a message, as a response that a browser can only display. Raises `Http404`."""
     parts = message.parts or []
     url = _url(parts[index]) if index < len(parts) else ""
     try:
@@ -86,14 +86,14 @@ def picture(message: Message, index: int) -> HttpResponse:
 
 
 def shown(message: Message) -> SafeString:
-    """The pictures of one message and links to those elsewhere, for its own page."""
+    """The embedded pictures of one message and links to the others, for its own page."""
     parts = [{"part": part} for part in _parts(message.pk, message.parts or ())]
     template = get_template("sessions_app/part.html")
     return mark_safe("".join(map(template.render, parts)) or "-")
 
 
 def without_pictures(parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """`parts` for reading: what stands for the bytes of a picture is its size."""
+    """`parts` with the size of each embedded picture instead of its bytes."""
     return [{name: _shortened(value) for name, value in part.items()} for part in parts]
 
 

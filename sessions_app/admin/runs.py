@@ -1,4 +1,4 @@
-"""Runs: what each took, and what happened in it."""
+"""Runs: the cost of each, and what happened in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import Target, may_view
 from sessions_app.admin.cancel_runs import CancellableAdmin
-from sessions_app.admin.conversation import Conversation
+from sessions_app.admin.conversation import ConversationReader
 from sessions_app.admin.filters import AgentFilter, SessionFilter
 from sessions_app.admin.show import (
     PARTS_OF_USAGE,
@@ -31,7 +31,7 @@ from sessions_app.admin.show import (
 from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary, ToolCall
 
 USAGE = ("steps", "llm_calls", "input_tokens", "output_tokens")
-# Of a timeline; what is beyond is counted and found in the list of spans.
+# Of a timeline; further spans are counted, and found in the list of spans.
 BARS = 300
 
 
@@ -52,10 +52,10 @@ class RunAdmin(CancellableAdmin):
     list_select_related = ("session",)
     ordering = ("-queued_at", "-pk")
     in_order = ("queued_at", "pk")
-    search_fields = ("error_code",)
+    search_fields = ("error_code", "error_detail")
     search_help_text = _("The id of a run or a session, or an error code.")
     fieldsets = (
-        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, PARTS_OF_USAGE)}),
+        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, PARTS_OF_USAGE, "error_detail")}),
         (
             _("Details"),
             {
@@ -117,10 +117,10 @@ class RunAdmin(CancellableAdmin):
         if not may_view(request, Message, ToolCall, Confirmation):
             return context
         bars = BARS if may_view(request, Span) else 0
-        conversation = Conversation(row.session, bars=bars, may_see_summaries=may_view(request, Summary))
+        reader = ConversationReader(row.session, bars=bars, may_see_summaries=may_view(request, Summary))
         return {
             **context,
-            "turns": conversation.turns([row]),
+            "turns": reader.read([row]),
             "may_read": True,
             "may_see_events": may_view(request, Event),
             "whole_timeline": True,
@@ -130,4 +130,4 @@ class RunAdmin(CancellableAdmin):
 def _found(word: str) -> Q:
     if (pk := uuid_of(word)) is not None:
         return Q(pk=pk) | Q(session=pk)
-    return Q(error_code__icontains=word)
+    return Q(error_code__icontains=word) | Q(error_detail__icontains=word)

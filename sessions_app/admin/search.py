@@ -1,4 +1,4 @@
-"""Searching what people and models said. There is no index for that: each word is one pass over the messages."""
+"""Search in messages. There is no index for it: each word is one pass over the table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 WORDS_AT_MOST = 6
-"""What comes behind these is looked for as it stands, in one piece: each word costs a pass."""
+"""The rest of a longer term is searched for as one phrase, because each word costs a pass."""
 MANY = 10_000
-"""Rows that are found are told to the database again up to this number; more are looked for anew in each query."""
+"""Up to this number, the keys that were found are sent back in the next query; more are searched for again."""
 
 
 def contains(column: str, word: str) -> Q:
-    """Whether a column holds `word`, whatever the case of its letters."""
+    """Whether a column contains `word`, case-insensitively."""
     if connection.vendor == "postgresql":
         # Half the time of the UPPER(…) LIKE UPPER(…) that `icontains` becomes, and an index of trigrams serves it.
         return Q(**{f"{column}__iregex": re.escape(word)})
@@ -26,7 +26,7 @@ def contains(column: str, word: str) -> Q:
 
 
 def narrow(queryset: QuerySet[Any], term: str, hits: Callable[[str], Sequence[QuerySet[Any]]]) -> QuerySet[Any]:
-    """The rows that are found for every word of `term`; `hits` gives queries for the keys of those with a word.
+    """The rows that match every word of `term`; `hits` returns queries for the keys of those that match one word.
 
     These are asked once, and not with each query of the list: a search that cannot use an index, inside of another
     statement, is not even shared out among PostgreSQL's workers.

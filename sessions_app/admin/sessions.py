@@ -23,8 +23,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from agents.audit import log_columns
-from sessions_app.admin.base import ReadOnlyAdmin, Target, may_view
-from sessions_app.admin.conversation import Conversation
+from sessions_app.admin.base import ConversationAdmin, Target, may_view
+from sessions_app.admin.conversation import ConversationReader
 from sessions_app.admin.export import EXPORTED, exported
 from sessions_app.admin.filters import OwnerFilter, RunStatusFilter
 from sessions_app.admin.search import contains, narrow
@@ -32,13 +32,13 @@ from sessions_app.admin.show import badge, block, count_badges, excerpt, link, l
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
 RUNS_PER_PAGE = 20
-# Of each timeline here; a run's own page has more.
+# Of each timeline on this page; a run's own page has more.
 BARS = 40
 
 
 @admin.register(Session)
-class SessionAdmin(ReadOnlyAdmin):
-    """Who talked with which agent, when, and what was said."""
+class SessionAdmin(ConversationAdmin):
+    """Which user talked with which agent, when, and what was said."""
 
     list_display = ("name", "agent", "owner", "badge", "runs", "tokens", "active")
     list_filter = (OwnerFilter, "agent", RunStatusFilter, "status", "active_at")
@@ -62,7 +62,7 @@ class SessionAdmin(ReadOnlyAdmin):
         return rows.defer("state", "metadata")
 
     def complete(self, rows: list[Any]) -> None:
-        """Count the runs of a page's sessions, and what they took, in one query."""
+        """Count the runs of a page's sessions, and their tokens, in one query."""
         runs = Run.objects.filter(session__in=[row.pk for row in rows]).values_list("session", "status")
         counts: dict[uuid.UUID, Counter[str]] = defaultdict(Counter)
         tokens: Counter[uuid.UUID] = Counter()
@@ -76,7 +76,7 @@ class SessionAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Sessions for which every word is found somewhere. Without joins, so that counting what was found is cheap."""
+        """Sessions that match every word somewhere. Without joins, so that counting the matches is cheap."""
         user = get_user_model()
 
         def hits(word: str) -> list[QuerySet[Any]]:
@@ -107,7 +107,7 @@ class SessionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("runs"))
     def runs(self, session: Any) -> SafeString:
-        """How many, linked to them; beside it what goes on or went wrong."""
+        """How many, linked to them, and badges for those that are unfinished or failed."""
         counts: Counter[str] = session.run_counts
         shown = link(list_url(Run, session=session.pk), counts.total())
         statuses = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED, Run.Status.FAILED)
@@ -133,14 +133,14 @@ class SessionAdmin(ReadOnlyAdmin):
         return [path("<path:object_id>/export/", view, name="sessions_app_session_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The whole conversation as a file, for whoever may see and export it."""
+        """The whole conversation as a file, for users who may view and export it."""
         session = self.get_object(request, unquote(object_id))
         if not (self.has_view_permission(request, session) and _may_export(request)):
             raise PermissionDenied
         if session is None:
             raise Http404
         content = orjson.dumps(exported(session), option=orjson.OPT_INDENT_2)
-        # By its id: the title is of the conversation, too.
+        # By its id, because the title is part of the conversation.
         by, exported_it = request.user.pk or 0, str(_("Exported."))
         LogEntry.objects.create(**log_columns(Session, session.pk, str(session.pk), user_id=by, message=exported_it))
         headers = {"Content-Disposition": f'attachment; filename="session-{session.pk}.json"'}
@@ -152,9 +152,9 @@ class SessionAdmin(ReadOnlyAdmin):
         pages = Paginator(Run.objects.filter(session=row).order_by("queued_at", "pk"), RUNS_PER_PAGE)
         page = pages.get_page(request.GET.get("page", pages.num_pages))  # opens at the end of the conversation
         bars = BARS if may_view(request, Span) else 0
-        conversation = Conversation(row, bars=bars, may_see_summaries=may_view(request, Summary))
+        reader = ConversationReader(row, bars=bars, may_see_summaries=may_view(request, Summary))
         return {
-            "turns": conversation.turns(list(page)),
+            "turns": reader.read(list(page)),
             "page": page,
             "may_read": True,
             "may_see_events": may_view(request, Event),

@@ -1,4 +1,4 @@
-"""Values as people read them. What comes from users and tools is text, never markup."""
+"""Values formatted for people. What comes from users and tools is text, never markup."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def cut(text: str, length: int) -> str:
 
 
 def block(text: str) -> SafeString:
-    """Text as it stands, line by line."""
+    """Preformatted text."""
     return format_html('<pre class="block">{}</pre>', text) if text else SafeString("-")
 
 
@@ -92,12 +92,12 @@ def count_badges(counts: Mapping[str, int], statuses: Iterable[Any]) -> SafeStri
 
 
 def outcome_badge(outcome: str) -> SafeString:
-    """What became of a tool call, marked with its colour."""
+    """The outcome of a tool call, marked with its colour."""
     return format_html('<span class="badge badge-{}">{}</span>', outcome, OUTCOMES.get(outcome, outcome))
 
 
 def span_badge(span: Span) -> SafeString:
-    """How a traced call went, marked with its colour; why, where that is known."""
+    """The outcome of a traced call, marked with its colour, and the reason of a failure."""
     words = span.get_outcome_display()
     if span.finish and span.outcome == span.Outcome.FAILED:
         words = f"{words}: {span.finish}"
@@ -105,7 +105,7 @@ def span_badge(span: Span) -> SafeString:
 
 
 def verdict(answer: dict[str, Any] | None) -> Any:
-    """What the answer to a confirmation means; None while nobody answered and time is left."""
+    """The answer to a confirmation in a word; `answer` is None while it is open."""
     if answer is None:
         return _("not answered yet")
     if answer.get("confirmed") is True:

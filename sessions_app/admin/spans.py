@@ -1,4 +1,4 @@
-"""What tracing keeps, over all runs: what takes long, what fails, what is asked again."""
+"""Spans of all runs: what takes long, what fails, what is retried."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from sessions_app.admin.base import ReadOnlyAdmin, Target
+from sessions_app.admin.base import ConversationAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionOfRunFilter
 from sessions_app.admin.show import PARTS_OF_USAGE, block, excerpt, link, moment, page_url, span_badge, took
 from sessions_app.models import Span, ToolCall
 
 
 @admin.register(Span)
-class SpanAdmin(ReadOnlyAdmin):
+class SpanAdmin(ConversationAdmin):
     """The calls of traced agents."""
 
     list_display = ("name", "kind", "badge", "took", "first_token", "tokens", "conversation", "started")

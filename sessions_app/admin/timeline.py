@@ -1,4 +1,4 @@
-"""The timeline of a run: bars for what the model, tools and people took, as tracing saw it."""
+"""The timeline of a run: a bar for each call of the model or a tool and each question to a person, from its spans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sessions_app.models import Confirmation, Run, Span, ToolCall
 
 TICKS_AT_MOST = 5
 SPEED_FROM_MS = 100
-"""What was written in less says nothing about how fast a model writes."""
+"""A reply that was written in less time says nothing about the speed of its model."""
 _SHORTEST = timedelta(milliseconds=1)
 _NICE = (1, 2, 5)
 
@@ -26,7 +26,7 @@ _NICE = (1, 2, 5)
 class Bar:
     """One line of the timeline. Places are percentages as CSS takes them, whatever the language.
 
-    `first` is where the first token came, within the bar; `resumed` says that another process went on with this bar.
+    `first` is where the first token came, within the bar; with `resumed` another process took the run over here.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The bars of a run in the order in which they began; `left_out` says how many there are beside these."""
+    """The bars of a run in the order in which they began; `left_out` says how many more there are."""
 
     bars: list[Bar]
     ticks: list[tuple[str, str]]
@@ -113,7 +113,7 @@ def _axis(milliseconds: int) -> str:
 
 
 def _end(span: Span, spans: Sequence[Span], over: datetime) -> datetime:
-    """When `span` ended, or at the latest: when another process went on, or the run was over."""
+    """When `span` ended, or the latest time it can have: when another process took the run over, or the run ended."""
     if span.duration_ms is not None:
         return span.started_at + timedelta(milliseconds=span.duration_ms)
     later = (other.started_at for other in spans if other.epoch > span.epoch)

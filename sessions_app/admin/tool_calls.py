@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from sessions_app.admin.base import ReadOnlyAdmin, Target
+from sessions_app.admin.base import ConversationAdmin, Target
 from sessions_app.admin.filters import OutcomeFilter, RunFilter, SessionOfRunFilter
 from sessions_app.admin.show import (
     WHOLE,
@@ -30,8 +30,8 @@ from sessions_app.admin.show import (
 from sessions_app.models import Confirmation, ToolCall
 
 
-class OfRunAdmin(ReadOnlyAdmin):
-    """What hangs on a run."""
+class OfRunAdmin(ConversationAdmin):
+    """Rows that belong to a run."""
 
     owned_by = "run__session__user"
     list_select_related = ("run__session",)
@@ -50,7 +50,7 @@ class OfRunAdmin(ReadOnlyAdmin):
 
 @admin.register(ToolCall)
 class ToolCallAdmin(OfRunAdmin):
-    """What tools were asked for, what they returned, and how long they took."""
+    """The calls of tools, their results, and how long they took."""
 
     list_display = ("tool", "gist", "badge", "took", "conversation", "asked_on")
     list_filter = (SessionOfRunFilter, RunFilter, "status", OutcomeFilter, "tool", "asked_at")
@@ -72,7 +72,7 @@ class ToolCallAdmin(OfRunAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, call: ToolCall) -> SafeString:
-        """What became of it, or how far it is."""
+        """Its outcome, or its status until it has one."""
         if not call.outcome:
             return badge(call)
         return outcome_badge(call.outcome)
@@ -103,7 +103,7 @@ class ToolCallAdmin(OfRunAdmin):
 
 @admin.register(Confirmation)
 class ConfirmationAdmin(OfRunAdmin):
-    """What users were asked before something was done, and what they said."""
+    """What users were asked before a tool ran, and their answers."""
 
     list_display = ("asked", "verdict", "answered_by", "conversation", "asked_on", "answered_on")
     list_filter = (SessionOfRunFilter, RunFilter, "asked_at")

@@ -1,4 +1,4 @@
-"""Frames in, frames out. What is allowed and what happens is decided in `services`."""
+"""The WebSocket consumer: it parses frames, calls the handler of each request, and sends what the pump hands it."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ from agents.database.threads import is_away
 from agents.loading.registry import get_registry
 from myagent import __version__
 from myagent.i18n import gettext as _
-from myagent.protocol import client_events as events
 from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
 from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
 from myagent.protocol.error_codes import CloseCode, ErrorCode, ProtocolError
 from myagent.protocol.server_base import PROTOCOL_VERSION
 from myagent.text import short_id
-from sessions_app.connection import requests, state_requests
+from sessions_app.connection import handlers, requests, state_requests
 from sessions_app.connection.frame_log import frame_line
-from sessions_app.connection.requester import Client, try_again
+from sessions_app.connection.requester import Requester, try_again
+from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
 from sessions_app.upkeep.access_watch import Budget
 
 logger = logging.getLogger("myagent.connections")
 
+HANDLERS = handlers.table(requests, state_requests)
+
 
 class AgentConsumer(AsyncConsumer):
     """One WebSocket connection."""
 
     engine: Engine
-    client: Client
+    requester: Requester
     grant: Grant
     pump: Pump
-    told_until: Mapping[Budget, datetime] = MappingProxyType({})
+    notified_until: Mapping[Budget, datetime] = MappingProxyType({})
     _pumping: asyncio.Task[None] | None = None
     _revoked = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        # Channels' own waits for the socket and a channel layer together, with a task per message. There is no layer
-        # here (wake-ups reach the process, not the connection), so a loop does: less to do, 2 KiB less to keep.
+        # Channels' own waits for the socket and a channel layer together, with a task for each message. There is no
+        # layer here (wake-ups reach the process, not the connection), so a loop is enough, and saves 2 KiB.
         self.scope, self.base_send = scope, send
         try:
             while True:
@@ -58,13 +60,13 @@ class AgentConsumer(AsyncConsumer):
         except StopConsumer:
             return
         finally:
-            # Here and not in `websocket_disconnect`: a handler that is still busy long after its client has left is
-            # cancelled by the server, and the message never comes.
-            self._let_go()
+            # Not in `websocket_disconnect`: a handler that is still busy long after its client has left is cancelled
+            # by the server, and that message never comes.
+            self._release()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Channels' own dispatch cleans up database connections in the process's one shared thread at every message
-        # (django/channels#2118); handlers here do their database work in `agents.database.threads`, which does its own.
+        # Channels' own dispatch cleans up database connections for every message, in one thread that the whole process
+        # shares (django/channels#2118). Handlers here use the database in `agents.database.threads`, which cleans up.
         await getattr(self, get_handler_name(message))(message)
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
@@ -78,7 +80,7 @@ class AgentConsumer(AsyncConsumer):
         try:
             self.grant = await authorize(self.scope, engine.config)
             agent = self._agent_of_path()
-            # One that is switched off begins nothing new, but its sessions are there.
+            # Also a disabled agent: it begins no run, but its sessions can be read.
             require_agent(self.grant, agent, get_registry().all_names)
         except HandshakeForbidden:
             await self.send({"type": "websocket.close"})
@@ -88,13 +90,13 @@ class AgentConsumer(AsyncConsumer):
         except Error as error:
             if not is_away(error):
                 raise
-            logger.warning("Nobody can be let in while the database does not answer (%s).", error)
+            logger.warning("Refused a connection: the database does not answer (%s).", error)
             return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
-        # Again, for those who came at the same moment: all of them found room before the first was let in.
+        # Again: of several that arrived at the same moment, each found room before the first was accepted.
         if self._is_full():
             return await self._refuse(CloseCode.OVER_LIMIT, "too many connections")
         await self.send({"type": "websocket.accept"})
-        self._begin(agent)
+        self._start(agent)
         return None
 
     def _is_full(self) -> bool:
@@ -107,7 +109,7 @@ class AgentConsumer(AsyncConsumer):
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
         if named is not None:
             return named
-        # A token that is limited to some agents has its first one as the default, of those that are on if any is.
+        # The default of a token that is limited to some agents is its first enabled one, else its first.
         registry = get_registry()
         usable = [name for name in (*registry.names, *registry.all_names) if self.grant.allows(name)]
         default = registry.default
@@ -118,10 +120,11 @@ class AgentConsumer(AsyncConsumer):
         await self.send({"type": "websocket.accept"})
         await self.send({"type": "websocket.close", "code": code, "reason": reason})
 
-    def _begin(self, agent: str) -> None:
+    def _start(self, agent: str) -> None:
         connection_id = str(uuid.uuid4())
-        self.pump = Pump(connection_id, self.engine.hub, self._send_frame, self.engine.config)
-        self.client = Client(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
+        send = with_details(self._send_frame) if may_read_details(self.grant, self.engine.config) else self._send_frame
+        self.pump = Pump(connection_id, self.engine.hub, send, self.engine.config)
+        self.requester = Requester(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]
         metadata = ConnectedMetadata(
@@ -141,31 +144,33 @@ class AgentConsumer(AsyncConsumer):
 
     def _log_frame(self, arrow: str, frame: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s %s", short_id(self.client.connection_id), arrow, frame_line(frame))
+            logger.debug("%s %s %s", short_id(self.requester.connection_id), arrow, frame_line(frame))
 
     async def _pump_frames(self) -> None:
         try:
             await self.pump.run()
         except Exception:
-            logger.exception("Sending to connection %s failed; it may come back.", self.client.connection_id)
+            logger.exception(
+                "Sending to connection %s failed; closing it. The client may reconnect.", self.requester.connection_id
+            )
             await self.send({"type": "websocket.close", "code": CloseCode.SERVER_FAULT})
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """The client is gone; its sessions and runs go on without it."""
+        """The client has left; its sessions and runs continue without it."""
         raise StopConsumer
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._pumping is not None:
             self._pumping.cancel()
             self.engine.connections.discard(self)
             self.pump.close()
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        if not self._may_ask():
+        if not self._is_open():
             return
         await self.pump.room()
-        # Again: what waits here for a client that does not read has room as soon as its connection is closed.
-        if not self._may_ask():
+        # Again: a request that waited for a client which does not read gets room when the connection is closed.
+        if not self._is_open():
             return
         text = message.get("text")
         self._log_frame("<-", text)
@@ -177,16 +182,19 @@ class AgentConsumer(AsyncConsumer):
             self._refuse_request(error, event)
         except Exception as error:
             if is_away(error):
-                client = self.client.connection_id
-                logger.warning("A request on connection %s cannot ask the database (%s).", client, error)
+                connection_id = self.requester.connection_id
+                logger.warning("A request on connection %s cannot reach the database (%s).", connection_id, error)
                 self._refuse_request(try_again(), event)
                 return
-            logger.exception("A request on connection %s failed.", self.client.connection_id)
+            logger.exception("A request on connection %s failed.", self.requester.connection_id)
             words = _("The server made a mistake with this request; its log has the details.")
             self._refuse_request(ProtocolError(ErrorCode.INTERNAL_ERROR, words), event)
 
-    def _may_ask(self) -> bool:
+    def _is_open(self) -> bool:
         return self._pumping is not None and not self._revoked
+
+    async def _handle(self, event: ClientEvent) -> None:
+        await HANDLERS[type(event)](self.engine, self.requester, event)
 
     def _refuse_request(self, error: ProtocolError, event: ClientEvent | None) -> None:
         if event is not None:
@@ -194,46 +202,15 @@ class AgentConsumer(AsyncConsumer):
             error.session_id = getattr(event, "session_id", None)
         self.pump.direct(refusal_event(error), session_id=error.session_id, request_id=error.request_id)
 
-    async def _handle(self, event: ClientEvent) -> None:
-        engine, client = self.engine, self.client
-        match event:
-            case events.UserMessage():
-                await requests.post_message(engine, client, event)
-            case events.UserAck():
-                await requests.acknowledge(engine, client, event)
-            case events.UserCreateSession():
-                await requests.create_session(engine, client, event)
-            case events.UserResponse():
-                await requests.respond(engine, client, event)
-            case events.UserCancel():
-                await requests.cancel(engine, client, event)
-            case events.UserReconnect():
-                await requests.reconnect(engine, client, event)
-            case events.UserReconnectWithState():
-                await state_requests.reconnect_with_state(engine, client, event)
-            case events.UserRequestState():
-                await state_requests.request_state(engine, client, event)
-            case events.UserListSessions():
-                await requests.list_sessions(engine, client, event)
-            case events.UserUpdateSession():
-                await requests.update_session(engine, client, event)
-            case events.UserCloseSession():
-                await requests.close_session(engine, client, event)
-            case events.UserDeleteSession():
-                await requests.delete_session(engine, client, event)
-            case _:
-                words = _("%(event)s is not supported here.") % {"event": event.event}
-                raise ProtocolError(ErrorCode.NOT_SUPPORTED, words)
-
     # --- Connection, for the engine ---
 
     @property
     def agents_in_use(self) -> set[str]:
-        return {self.client.agent, *self.pump.followed.values()}
+        return {self.requester.agent, *self.pump.followed.values()}
 
     def regrant(self, grant: Grant) -> None:
         self.grant = grant
-        self.client = replace(self.client, grant=grant)
+        self.requester = replace(self.requester, grant=grant)
 
     def heartbeat_is_due(self, now: float) -> bool:
         return now >= self._heartbeat_at
@@ -245,8 +222,8 @@ class AgentConsumer(AsyncConsumer):
         self.pump.heartbeat(encode(SystemHeartbeat(metadata=metadata)), last_seqs)
 
     async def revoke(self) -> None:
-        # Before anything else: the requests that have come and were not begun are not carried out any more.
+        # First of all: requests that have arrived and are not being handled yet are dropped.
         self._revoked = True
         self.engine.connections.discard(self)
-        logger.warning("Closed the connection of %s: what let it in holds no longer.", self.grant.username)
+        logger.warning("Closed the connection of %s: its credentials are no longer valid.", self.grant.username)
         await self.send({"type": "websocket.close", "code": CloseCode.UNAUTHENTICATED, "reason": "revoked"})

@@ -1,4 +1,4 @@
-"""Frames as the log shows them when everything is logged: what matters first, in one line."""
+"""A frame as one line of the debug log, with what matters most first."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _ENVELOPE = ("event", "timestamp", "session_id", "step_id", "content", "metadata
 
 
 def frame_line(frame: str | bytes | None) -> str:
-    """A frame of either side: its event, session, number and run, what it says, what it says to programs, the rest.
+    """A frame of client or server: its event, session, number and run, then `content`, `metadata` and the rest.
 
-    What is no event is shown as it came.
+    A frame that is no event is shown as it came.
     """
     try:
         event = orjson.loads(frame or b"")
         if isinstance(event, dict) and isinstance(event.get("event"), str):
             return _event_line(event)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deep to be written again
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # no JSON, or nested too deeply to be encoded again
         return repr(frame)
     return repr(frame)
 

@@ -1,4 +1,4 @@
-"""What every request of a client needs: who asks, which session it may use, and words for what is refused."""
+"""What every request handler needs: who asks, which session it may use, and the errors for what is refused."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import JournalClosed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Client:
-    """Who asks: an open connection, what it may do, and which agent its path names."""
+class Requester:
+    """The connection that a request came by, what it may do, and the agent that its path names."""
 
     connection_id: str
     grant: Grant
@@ -34,44 +34,44 @@ class Client:
     pump: Pump
 
 
-async def open_session(client: Client, session_id: str) -> uuid.UUID:
-    """The id of a session that the client may use; its connection is attached from here on."""
+async def open_session(requester: Requester, session_id: str) -> uuid.UUID:
+    """The id of a session that the client may use; its connection is attached from now on."""
     parsed = parse_session_id(session_id)
-    attachment = client.pump.attachment(parsed)
+    attachment = requester.pump.attachment(parsed)
     if attachment is None or not attachment.agent:
-        facts = await attach(client, parsed)
-        client.pump.follow(parsed, facts.agent, facts.last_seq)
+        facts = await attach(requester, parsed)
+        requester.pump.follow(parsed, facts.agent, facts.last_seq)
     return parsed
 
 
-async def attach(client: Client, session_id: uuid.UUID) -> queries.SessionFacts:
+async def attach(requester: Requester, session_id: uuid.UUID) -> queries.SessionFacts:
     """Attach the connection to a session. Raises `ProtocolError` when there is none that the client may use."""
-    facts = await attach_if_usable(client, session_id)
+    facts = await attach_if_usable(requester, session_id)
     if facts is None:
         raise not_found()
     return facts
 
 
-async def attach_if_usable(client: Client, session_id: uuid.UUID) -> queries.SessionFacts | None:
-    """Attach first, then read: what is committed meanwhile is offered to the pump, which then looks it up."""
-    is_new = client.pump.attachment(session_id) is None
-    client.pump.attach(session_id)
+async def attach_if_usable(requester: Requester, session_id: uuid.UUID) -> queries.SessionFacts | None:
+    """Attach first, then read: what is committed meanwhile is offered to the pump, which reads it later."""
+    is_new = requester.pump.attachment(session_id) is None
+    requester.pump.attach(session_id)
     usable = None
     try:
-        facts = await in_thread(queries.session_facts, session_id, client.grant.user_id)
-        if facts is not None and client.grant.allows(facts.agent):
+        facts = await in_thread(queries.session_facts, session_id, requester.grant.user_id)
+        if facts is not None and requester.grant.allows(facts.agent):
             usable = facts
     finally:
-        # Also when the database does not answer: nobody stays attached to what they were not let into.
+        # Also when the database does not answer: without permission no connection stays attached.
         if usable is None and is_new:
-            client.pump.detach(session_id)
+            requester.pump.detach(session_id)
     return usable
 
 
-def check_cursor(client: Client, facts: queries.SessionFacts, after: int) -> None:
-    """Raise `ProtocolError` for a cursor beyond the log's end, from where the connection then follows it."""
+def check_cursor(requester: Requester, facts: queries.SessionFacts, after: int) -> None:
+    """Raise `ProtocolError` for a cursor beyond the end of the log, from where the connection then follows it."""
     if after > facts.last_seq:
-        client.pump.follow(facts.id, facts.agent, facts.last_seq)
+        requester.pump.follow(facts.id, facts.agent, facts.last_seq)
         raise ProtocolError(
             ErrorCode.CURSOR_AHEAD,
             _("The log of this session ends at %(last)d, before your cursor. Reconnect without one.")
@@ -81,28 +81,28 @@ def check_cursor(client: Client, facts: queries.SessionFacts, after: int) -> Non
 
 
 def parse_session_id(text: str) -> uuid.UUID:
-    """The id that `text` spells. Raises `ProtocolError` when there can be no such session."""
+    """`text` as a session id. Raises `ProtocolError` when no session can have it."""
     try:
         parsed = uuid.UUID(text)
     except ValueError:
         raise not_found() from None
-    # Only the spelling that the server gave out: replies name the session as the client does.
+    # Only as the server spells it: replies name the session as the client did.
     if str(parsed) != text:
         raise not_found()
     return parsed
 
 
 def not_found() -> ProtocolError:
-    """What a request is told that names a session which the client may not use."""
-    # The same words whether it is somebody else's or nobody's, so that ids cannot be probed.
+    """The error for a session that does not exist or that the client may not use."""
+    # The same in both cases, so that ids cannot be probed.
     return ProtocolError(
         ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Create one with user.create_session.")
     )
 
 
-def usable_agent(client: Client, name: str) -> LoadedAgent:
-    """The agent of that name. Raises `ProtocolError` when there is none that the client may use, or it is off."""
-    agent, allowed = get_registry().get(name), client.grant.allows(name)
+def usable_agent(requester: Requester, name: str) -> LoadedAgent:
+    """The agent of that name. Raises `ProtocolError` when the client may not use it, or it is unknown or disabled."""
+    agent, allowed = get_registry().get(name), requester.grant.allows(name)
     if agent is None or not allowed:
         message = _("There is no agent %(name)r here.") % {"name": name[:100]}
         raise ProtocolError(ErrorCode.AGENT_NOT_FOUND, message)
@@ -112,7 +112,7 @@ def usable_agent(client: Client, name: str) -> LoadedAgent:
 
 
 def agent_unavailable(name: str) -> ProtocolError:
-    """What is told to whoever wants something new of an agent that is switched off, or not served here."""
+    """The error for a request that needs an agent which is disabled or not served here."""
     if get_registry().get(name) is None:
         words = _("The agent %(name)s of this session is not served here at the moment.")
     else:
@@ -121,9 +121,9 @@ def agent_unavailable(name: str) -> ProtocolError:
 
 
 async def record(engine: Engine, entry: Entry, *, then: Callable[[Any], None] | None = None) -> Any:
-    """Commit for a client. Raises `ProtocolError` with the words for what was refused.
+    """Commit an entry for a client and return its outcome. Raises `ProtocolError` if it is refused.
 
-    `then` is called with the outcome once it is committed, also when the client has left and nobody waits for it.
+    `then` is called with the outcome once it is committed, also if the client has left and nothing waits for it.
     """
     if not engine.journal.is_healthy:
         raise try_again()
@@ -131,7 +131,7 @@ async def record(engine: Engine, entry: Entry, *, then: Callable[[Any], None] | 
         outcome = await engine.journal.submit(entry)
         if then is not None:
             outcome.add_done_callback(lambda done: done.exception() or then(done.result()))
-        # Whoever leaves does not take the outcome along: what was queued is committed.
+        # Shielded: a client that leaves cancels this handler, not the commit.
         return await asyncio.shield(outcome)
     except Refused as refusal:
         raise _refusal(refusal) from refusal
@@ -140,7 +140,7 @@ async def record(engine: Engine, entry: Entry, *, then: Callable[[Any], None] | 
 
 
 def try_again() -> ProtocolError:
-    """What a request is told while the database does not answer."""
+    """The error for every request while the database does not answer."""
     message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
     return ProtocolError(ErrorCode.TRY_AGAIN, message)
 

@@ -1,4 +1,4 @@
-"""One function per thing that a client can ask. Rules live here and in the entries, not in the consumer."""
+"""The requests of clients, one function each. Rules are here and in the journal's entries, not in the consumer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from agents.loading.registry import get_registry
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol import client_events as events
+from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.direct_events import (
     NothingInterrupted,
     NoticeMetadata,
@@ -20,10 +21,10 @@ from myagent.protocol.direct_events import (
     SystemSessions,
 )
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from myagent.text import clean, clean_value
 from sessions_app import queries
+from sessions_app.connection.handlers import handles
 from sessions_app.connection.requester import (
-    Client,
+    Requester,
     agent_unavailable,
     attach,
     check_cursor,
@@ -46,65 +47,68 @@ from sessions_app.journal.entries.sessions import (
 # --- sessions ---
 
 
-async def create_session(engine: Engine, client: Client, event: events.UserCreateSession) -> None:
-    """Begin a conversation; the connection is attached to it and so gets `agent.session_created`."""
-    agent = usable_agent(client, event.agent or client.agent)
+@handles(events.UserCreateSession)
+async def create_session(engine: Engine, requester: Requester, event: events.UserCreateSession) -> None:
+    """Create a session; the connection is attached to it, and so is sent `agent.session_created`."""
+    agent = usable_agent(requester, event.agent or requester.agent)
     session_id = uuid.uuid4()
-    client.pump.attach(session_id)
-    client.pump.follow(session_id, agent.name, 0)
+    requester.pump.attach(session_id)
+    requester.pump.follow(session_id, agent.name, 0)
     try:
         await record(
             engine,
             CreateSession(
                 session_id=session_id,
                 agent=agent.name,
-                user_id=client.grant.user_id,
-                connection_id=client.connection_id,
-                title=clean(event.title),
-                metadata=clean_value(event.session_metadata),
+                user_id=requester.grant.user_id,
+                connection_id=requester.connection_id,
+                title=event.title,
+                metadata=event.session_metadata,
                 request_id=event.request_id,
             ),
         )
     except BaseException:
-        client.pump.detach(session_id)
+        requester.pump.detach(session_id)
         raise
 
 
-async def update_session(engine: Engine, client: Client, event: events.UserUpdateSession) -> None:
-    session_id = await open_session(client, event.session_id)
-    metadata = None if event.session_metadata is None else clean_value(event.session_metadata)
-    title = None if event.title is None else clean(event.title)
-    await record(engine, UpdateSession(session_id=session_id, title=title, metadata=metadata))
+@handles(events.UserUpdateSession)
+async def update_session(engine: Engine, requester: Requester, event: events.UserUpdateSession) -> None:
+    session_id = await open_session(requester, event.session_id)
+    await record(engine, UpdateSession(session_id=session_id, title=event.title, metadata=event.session_metadata))
 
 
-async def close_session(engine: Engine, client: Client, event: events.UserCloseSession) -> None:
-    session_id = await open_session(client, event.session_id)
-    entry = CloseSession(session_id=session_id, by=client.grant.user_id)
+@handles(events.UserCloseSession)
+async def close_session(engine: Engine, requester: Requester, event: events.UserCloseSession) -> None:
+    session_id = await open_session(requester, event.session_id)
+    entry = CloseSession(session_id=session_id, by=requester.grant.user_id)
     await record(engine, entry, then=engine.runner.stop_runs)
 
 
-async def delete_session(engine: Engine, client: Client, event: events.UserDeleteSession) -> None:
-    """Every connection that is attached is told, this one as well."""
-    session_id = await open_session(client, event.session_id)
-    if (attachment := client.pump.attachment(session_id)) is not None:
+@handles(events.UserDeleteSession)
+async def delete_session(engine: Engine, requester: Requester, event: events.UserDeleteSession) -> None:
+    """Delete a session; every connection that is attached to it is notified, this one too."""
+    session_id = await open_session(requester, event.session_id)
+    if (attachment := requester.pump.attachment(session_id)) is not None:
         attachment.deletion_request = event.request_id
     await record(engine, DeleteSession(session_id=session_id), then=engine.runner.stop_runs)
 
 
-async def list_sessions(engine: Engine, client: Client, event: events.UserListSessions) -> None:
-    usable = [name for name in get_registry().all_names if client.grant.allows(name)]
+@handles(events.UserListSessions)
+async def list_sessions(engine: Engine, requester: Requester, event: events.UserListSessions) -> None:
+    usable = [name for name in get_registry().all_names if requester.grant.allows(name)]
     wanted = [name for name in usable if event.agent in (None, name)]
-    if client.grant.user_id is None:
-        # Sessions of nobody are found by their id only; a list would show one stranger's to another.
+    if requester.grant.user_id is None:
+        # Anonymous sessions are found by id only: a list would show them to every other anonymous client.
         page: list[dict[str, Any]] = []
         mark = None
     else:
         try:
             page, mark = await in_thread(
                 queries.sessions_of,
-                client.grant.user_id,
+                requester.grant.user_id,
                 agents=wanted,
-                query=event.query and clean(event.query),
+                query=event.query,
                 before=event.before,
                 limit=event.limit,
             )
@@ -112,66 +116,69 @@ async def list_sessions(engine: Engine, client: Client, event: events.UserListSe
             message = _("content.before is not the 'next' of an earlier page.")
             raise ProtocolError(ErrorCode.BAD_FIELD, message, event="system.error") from error
     answer = SystemSessions(metadata=SessionsMetadata(sessions=page, next=mark))
-    client.pump.direct(answer, request_id=event.request_id)
+    requester.pump.direct(answer, request_id=event.request_id)
 
 
-async def reconnect(engine: Engine, client: Client, event: events.UserReconnect) -> None:
-    """Attach, send again what lies behind the cursor, then go on live."""
-    facts = await attach(client, parse_session_id(event.session_id))
-    check_cursor(client, facts, event.after)
-    client.pump.replay(facts.id, facts.agent, event.after, event.request_id)
+@handles(events.UserReconnect)
+async def reconnect(engine: Engine, requester: Requester, event: events.UserReconnect) -> None:
+    """Attach, replay what comes after the cursor, then follow live."""
+    facts = await attach(requester, parse_session_id(event.session_id))
+    check_cursor(requester, facts, event.after)
+    requester.pump.replay(facts.id, facts.agent, event.after, event.request_id)
 
 
-async def acknowledge(engine: Engine, client: Client, event: events.UserAck) -> None:
-    session_id = await open_session(client, event.acked_session)
+@handles(events.UserAck)
+async def acknowledge(engine: Engine, requester: Requester, event: events.UserAck) -> None:
+    session_id = await open_session(requester, event.acked_session)
     engine.acknowledge(session_id, event.after)
 
 
 # --- runs ---
 
 
-async def post_message(engine: Engine, client: Client, event: events.UserMessage) -> None:
-    """Store a message and begin or queue its run; never waits for the run."""
-    session_id = await open_session(client, event.session_id)
+@handles(events.UserMessage)
+async def post_message(engine: Engine, requester: Requester, event: events.UserMessage) -> None:
+    """Store a message and start or queue its run; does not wait for the run."""
+    session_id = await open_session(requester, event.session_id)
     if event.is_blank:
         raise ProtocolError(ErrorCode.EMPTY_MESSAGE, _("The message is empty. Write something and send it again."))
-    attachment = client.pump.attachment(session_id)
+    attachment = requester.pump.attachment(session_id)
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
         raise agent_unavailable(attachment.agent if attachment else "")
-    message = Message.user(clean_value(event.content))
+    message = Message.user(event.content)
     posted: Posted = await record(
         engine,
         PostMessage(
             session_id=session_id,
             new_run_id=uuid.uuid4(),
             message=message,
-            message_id=event.message_id and clean(event.message_id),
-            origin=client.connection_id,
+            message_id=event.message_id,
+            origin=requester.connection_id,
             lease=engine.runner.lease_for(agent.name),
             when_busy=agent.agent.when_busy,
             max_queued=engine.config.max_queued,
-            allowance=await _allowance(engine, client, agent.name),
+            allowance=await _allowance(engine, requester, agent.name),
         ),
         then=partial(_begin, engine, agent.name, message),
     )
-    _notify_accepted(client, event, posted)
+    _notify_accepted(requester, event, posted)
 
 
 def _begin(engine: Engine, agent: str, message: Message, posted: Posted) -> None:
     engine.runner.stop_runs(posted.ended)
-    if posted.lease is not None:
-        engine.runner.launch(posted.lease, agent, message=message)
+    if posted.begun is not None:
+        engine.runner.launch(posted.begun, agent, message=message)
 
 
-async def _allowance(engine: Engine, client: Client, agent: str) -> Allowance | None:
-    """What the client may do with the agent, None while nothing is limited."""
+async def _allowance(engine: Engine, requester: Requester, agent: str) -> Allowance | None:
+    """What the client may still use of the agent; None while nothing is limited."""
     if not engine.allowances.may_limit(agent):
         return None
-    return await in_thread(engine.allowances.of, client.grant.user_id, agent)
+    return await in_thread(engine.allowances.of, requester.grant.user_id, agent)
 
 
-def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) -> None:
+def _notify_accepted(requester: Requester, event: events.UserMessage, posted: Posted) -> None:
     facts = NoticeMetadata(
         action="accepted",
         message_id=posted.message_id,
@@ -180,32 +187,41 @@ def _notify_accepted(client: Client, event: events.UserMessage, posted: Posted) 
         duplicate=True if posted.duplicate else None,
     )
     notice = SystemNotice(content=_("The message was accepted."), metadata=facts)
-    client.pump.direct(notice, session_id=event.session_id, request_id=event.request_id)
+    requester.pump.direct(notice, session_id=event.session_id, request_id=event.request_id)
 
 
-async def respond(engine: Engine, client: Client, event: events.UserResponse) -> None:
-    """Answer a confirmation; the answer is on record before the run learns of it."""
-    session_id = await open_session(client, event.session_id)
+@handles(events.UserResponse)
+async def respond(engine: Engine, requester: Requester, event: events.UserResponse) -> None:
+    """Answer a confirmation; the answer is stored before the run gets it."""
+    session_id = await open_session(requester, event.session_id)
     given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
-    answer = clean_value({key: value for key, value in given.items() if value is not None})
+    answer = {key: value for key, value in given.items() if value is not None}
     await record(
         engine,
         AnswerConfirmation(
             session_id=session_id,
-            step_id=clean(event.step_id),
+            step_id=event.step_id,
             answer=answer,
-            by=client.grant.username or "",
-            by_user=client.grant.user_id,
-            origin=client.connection_id,
+            by=requester.grant.username or "",
+            by_user=requester.grant.user_id,
+            origin=requester.connection_id,
         ),
         then=lambda run_id: engine.runner.answered(run_id, event.step_id, answer),
     )
 
 
-async def cancel(engine: Engine, client: Client, event: events.UserCancel) -> None:
-    """End the run that is going and all queued ones, whoever owns them."""
-    session_id = await open_session(client, event.session_id)
-    entry = CancelRuns(session_id=session_id, by=client.grant.user_id)
+@handles(events.UserCancel)
+async def cancel(engine: Engine, requester: Requester, event: events.UserCancel) -> None:
+    """Cancel the active run and all queued ones, whichever process owns them."""
+    session_id = await open_session(requester, event.session_id)
+    entry = CancelRuns(session_id=session_id, by=requester.grant.user_id)
     if not await record(engine, entry, then=engine.runner.stop_runs):
         idle = NothingInterrupted(content=_("Nothing is running in this session."))
-        client.pump.direct(idle, session_id=event.session_id, request_id=event.request_id)
+        requester.pump.direct(idle, session_id=event.session_id, request_id=event.request_id)
+
+
+@handles(events.UserSolveTasks, events.UserCancelTask, events.UserRestartTask, events.UserCancelPlan, events.UserReplan)
+async def refuse_plan_request(engine: Engine, requester: Requester, event: ClientEvent) -> None:
+    """Only agents that plan could do this, and none does yet."""
+    words = _("%(event)s is not supported here.") % {"event": event.event}
+    raise ProtocolError(ErrorCode.NOT_SUPPORTED, words)

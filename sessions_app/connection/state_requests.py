@@ -1,4 +1,4 @@
-"""Exporting sessions and going on with them: what `services` is for everything else that a client can ask."""
+"""The requests of clients that export a session's state, or resume a session from one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from myagent.protocol import client_events as events
 from myagent.protocol.direct_events import StateExported, StateExportedMetadata, StateRestored, StateRestoredMetadata
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
+from sessions_app.connection.handlers import handles
 from sessions_app.connection.requester import (
-    Client,
+    Requester,
     attach_if_usable,
     check_cursor,
     not_found,
@@ -27,11 +28,12 @@ from sessions_app.state_export import reader
 from sessions_app.state_export.seal import SavedState, invalid_state, size_of, unseal
 
 
-async def request_state(engine: Engine, client: Client, event: events.UserRequestState) -> None:
-    """Hand a session out, sealed, for its user to go on with it here or elsewhere."""
-    session_id = await open_session(client, event.session_id)
+@handles(events.UserRequestState)
+async def request_state(engine: Engine, requester: Requester, event: events.UserRequestState) -> None:
+    """Export a session as a sealed state, with which its user can resume it here or elsewhere."""
+    session_id = await open_session(requester, event.session_id)
     try:
-        saved, sealed = await in_thread(reader.export, session_id, client.grant.username)
+        saved, sealed = await in_thread(reader.export, session_id, requester.grant.username)
     except queries.SessionGone:
         raise not_found() from None
     metadata = StateExportedMetadata(
@@ -41,28 +43,31 @@ async def request_state(engine: Engine, client: Client, event: events.UserReques
         current_step=saved.step,
     )
     exported = StateExported(content=_("The state of the session was exported."), metadata=metadata)
-    client.pump.direct(exported, session_id=event.session_id, request_id=event.request_id)
+    requester.pump.direct(exported, session_id=event.session_id, request_id=event.request_id)
 
 
-async def reconnect_with_state(engine: Engine, client: Client, event: events.UserReconnectWithState) -> None:
-    """Reconnect to the session of an exported state if it is here, else go on with a new one that is like it."""
-    saved = unseal(event.signed_state, user=client.grant.username, now=datetime.now(UTC))
-    if get_registry().get(saved.agent) is None or not client.grant.allows(saved.agent):
+@handles(events.UserReconnectWithState)
+async def reconnect_with_state(engine: Engine, requester: Requester, event: events.UserReconnectWithState) -> None:
+    """Reconnect to the session of an exported state if it is here, else continue in a new session made from it."""
+    saved = unseal(event.signed_state, user=requester.grant.username, now=datetime.now(UTC))
+    if get_registry().get(saved.agent) is None or not requester.grant.allows(saved.agent):
         words = _("The state belongs to the agent %(agent)r, which is not available here.") % {"agent": saved.agent}
         raise invalid_state("unknown_agent", words)
     if event.cursor_session not in (None, str(saved.session_id)):
         words = _("last_event_id belongs to another session than the state.")
         raise ProtocolError(ErrorCode.BAD_FIELD, words, event="system.error")
-    # Whatever is not the caller's looks as if it was not here, and so is copied like what is not.
-    facts = await attach_if_usable(client, saved.session_id)
+    # A session of another user is treated as one that does not exist here: it is restored as a new one.
+    facts = await attach_if_usable(requester, saved.session_id)
     if facts is None:
-        await _restore_elsewhere(engine, client, event, saved)
+        await _restore_elsewhere(engine, requester, event, saved)
     else:
-        await _restore_here(client, event, facts)
+        await _restore_here(requester, event, facts)
 
 
-async def _restore_here(client: Client, event: events.UserReconnectWithState, facts: queries.SessionFacts) -> None:
-    check_cursor(client, facts, event.after)
+async def _restore_here(
+    requester: Requester, event: events.UserReconnectWithState, facts: queries.SessionFacts
+) -> None:
+    check_cursor(requester, facts, event.after)
     extent = await in_thread(reader.extent, facts.id)
     warnings = [] if extent.is_open else [_("The session is closed: it can be read and not continued.")]
     metadata = StateRestoredMetadata(
@@ -70,27 +75,27 @@ async def _restore_here(client: Client, event: events.UserReconnectWithState, fa
         restored_step=extent.step,
         message_count=extent.message_count,
         agent_name=facts.agent,
-        connection_id=client.connection_id,
+        connection_id=requester.connection_id,
         warnings=warnings,
     )
     restored = StateRestored(content=_("The session goes on."), metadata=metadata)
-    client.pump.direct(restored, session_id=str(facts.id), request_id=event.request_id)
-    client.pump.replay(facts.id, facts.agent, event.after, event.request_id)
+    requester.pump.direct(restored, session_id=str(facts.id), request_id=event.request_id)
+    requester.pump.replay(facts.id, facts.agent, event.after, event.request_id)
 
 
 async def _restore_elsewhere(
-    engine: Engine, client: Client, event: events.UserReconnectWithState, saved: SavedState
+    engine: Engine, requester: Requester, event: events.UserReconnectWithState, saved: SavedState
 ) -> None:
-    agent, session_id = usable_agent(client, saved.agent), uuid.uuid4()
-    client.pump.attach(session_id)
+    agent, session_id = usable_agent(requester, saved.agent), uuid.uuid4()
+    requester.pump.attach(session_id)
     try:
         await record(
             engine,
             RestoreSession(
                 session_id=session_id,
                 agent=agent.name,
-                user_id=client.grant.user_id,
-                connection_id=client.connection_id,
+                user_id=requester.grant.user_id,
+                connection_id=requester.connection_id,
                 title=saved.title,
                 metadata=saved.metadata,
                 new_run_id=uuid.uuid4(),
@@ -100,7 +105,7 @@ async def _restore_elsewhere(
             ),
         )
     except BaseException:
-        client.pump.detach(session_id)
+        requester.pump.detach(session_id)
         raise
     warnings = []
     if saved.is_cut:
@@ -112,10 +117,10 @@ async def _restore_elsewhere(
         restored_step=saved.step,
         message_count=len(saved.messages),
         agent_name=saved.agent,
-        connection_id=client.connection_id,
+        connection_id=requester.connection_id,
         warnings=warnings,
     )
     restored = StateRestored(content=_("The conversation goes on in a new session."), metadata=metadata)
-    client.pump.direct(restored, session_id=str(session_id), request_id=event.request_id)
+    requester.pump.direct(restored, session_id=str(session_id), request_id=event.request_id)
     # From the beginning: a cursor can only be one of the old session.
-    client.pump.replay(session_id, saved.agent, 0, event.request_id)
+    requester.pump.replay(session_id, saved.agent, 0, event.request_id)

@@ -1,4 +1,4 @@
-"""WebSocket paths that lead nowhere."""
+"""The consumer for WebSocket paths that do not exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from myagent.protocol.error_codes import CloseCode
 
 
 class UnknownPath(AsyncConsumer):
-    """Tells the client why: a refused handshake would reach a browser as a bare 1006."""
+    """Accepts, then closes with the reason: browsers report a refused handshake as 1006 and hide why."""
 
     channel_layer_alias = "myagent-none"
 
@@ -20,7 +20,7 @@ class UnknownPath(AsyncConsumer):
         await self.send({"type": "websocket.close", "code": CloseCode.NO_SUCH_AGENT, "reason": "no such path"})
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        """Nobody listens."""
+        """Ignored: the connection is being closed."""
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         raise StopConsumer

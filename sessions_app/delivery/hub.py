@@ -1,28 +1,38 @@
-"""Who in this process watches which session, and telling them that a log grew."""
+"""Publish and subscribe within one process: which connections follow which session, and that its log grew."""
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from sessions_app.journal.batch import Growth
+from myagent.protocol.server_base import ServerEvent
+from sessions_app.journal.log import Growth
 
 
 class Subscriber(Protocol):
-    """Somebody who follows session logs: the pump of a connection."""
+    """Follows session logs: the pump of a connection."""
 
     def offer(self, growth: Growth) -> None:
-        """Events were committed. Must return at once and must not raise."""
+        """This process committed events. Must return at once and must not raise."""
         ...
 
     def lag_behind(self, session_id: uuid.UUID) -> None:
-        """The log grew by what this process has not seen: read it."""
+        """The log grew by events that this process does not have: they have to be read."""
         ...
 
     def session_deleted(self, session_id: uuid.UUID) -> None:
-        """The session is gone."""
+        """The session was deleted."""
+        ...
+
+    def direct(self, event: ServerEvent, *, session_id: str | None = None) -> None:
+        """Send an event that is not logged."""
+        ...
+
+    @property
+    def followed(self) -> Mapping[uuid.UUID, str]:
+        """The sessions that it may be told of, with their agents."""
         ...
 
 
@@ -34,7 +44,7 @@ class Hub:
         self._seen: dict[uuid.UUID, int] = {}
 
     def attach(self, session_id: uuid.UUID, subscriber: Subscriber) -> None:
-        """From now on tell `subscriber` of this session. It should read the log afterwards, not before."""
+        """Notify `subscriber` of this session from now on. It should read the log after this, not before."""
         self._subscribers[session_id].add(subscriber)
 
     def detach(self, session_id: uuid.UUID, subscriber: Subscriber) -> None:
@@ -47,7 +57,7 @@ class Hub:
 
     @property
     def attached(self) -> Iterable[uuid.UUID]:
-        """The sessions that somebody here watches."""
+        """The sessions that a connection here follows."""
         return list(self._subscribers)
 
     def grown(self, growths: Iterable[Growth]) -> None:
@@ -60,8 +70,14 @@ class Hub:
                 for subscriber in tuple(subscribers):
                     subscriber.offer(growth)
 
+    def tell(self, session_id: uuid.UUID, event: ServerEvent) -> None:
+        """Send an event that is not logged to those who follow the session here."""
+        for subscriber in tuple(self._subscribers.get(session_id, ())):
+            if session_id in subscriber.followed:
+                subscriber.direct(event, session_id=str(session_id))
+
     def grown_elsewhere(self, last_seqs: dict[uuid.UUID, int]) -> None:
-        """Another process says, or the database shows, how far these logs go."""
+        """Another process announced, or a query found, these ends of logs."""
         for session_id, last_seq in last_seqs.items():
             subscribers = self._subscribers.get(session_id)
             if subscribers and last_seq > self._seen.get(session_id, 0):
@@ -71,14 +87,11 @@ class Hub:
 
     @property
     def known(self) -> Iterable[uuid.UUID]:
-        """Those of the watched sessions that are certainly in the database, unless they were deleted since.
-
-        The others may be about to be created.
-        """
+        """Those of the followed sessions that have been in the database; the others may be about to be created."""
         return list(self._seen)
 
     def deleted(self, session_ids: Iterable[uuid.UUID]) -> None:
-        """These sessions are gone."""
+        """These sessions were deleted."""
         for session_id in session_ids:
             for subscriber in tuple(self._subscribers.get(session_id, ())):
                 subscriber.session_deleted(session_id)

@@ -1,7 +1,7 @@
-"""Tells the other processes that logs grew, and hears it from them. The only user of the channel layer.
+"""Wake-ups between processes: a session's log grew. The only user of the channel layer.
 
-A wake-up is a hint without content: the layer may drop it (`channels` promises at most once), so every reader also
-looks by itself from time to time.
+A wake-up is a hint without content. The layer may drop it (`channels` promises at most once), so every process polls
+as well.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ logger = logging.getLogger("myagent.wakeups")
 GROUP = "myagent.wakeups"
 MESSAGE_TYPE = "myagent.grown"
 RETRY_SECONDS = 1.0
-COMPLAINT_SECONDS = 60.0
-"""Between two warnings of one kind while the layer is away; what is lost is little, and each second the same."""
-_NOT_TOLD = "Other processes could not be told of news (%s); they will find out by themselves. Check REDIS_URL."
-_NOT_HEARD = "News of other processes cannot be heard (%s); looking for them instead. Check REDIS_URL."
+WARNING_SECONDS = 60.0
+"""Between two warnings of one kind while the layer is away: little is lost, and every retry fails alike."""
+_SEND_FAILED = "Wake-ups cannot be sent to other processes (%s); they will poll instead. Check REDIS_URL."
+_RECEIVE_FAILED = "Wake-ups of other processes cannot be received (%s); polling instead. Check REDIS_URL."
 
 
 class Wakeups:
@@ -35,8 +35,8 @@ class Wakeups:
         self._name = uuid.uuid4().hex
         self._pending: dict[uuid.UUID, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._something = asyncio.Event()
-        self._complained: dict[str, float] = {}
+        self._has_pending = asyncio.Event()
+        self._warned_at: dict[str, float] = {}
 
     @property
     def is_available(self) -> bool:
@@ -57,21 +57,21 @@ class Wakeups:
             await self._layer.close_pools()
 
     def announce(self, last_seqs: Mapping[uuid.UUID, int]) -> None:
-        """Let the others know; several calls may become one message."""
+        """Notify the other processes; several calls may become one message."""
         if self.is_available:
             self._pending.update(last_seqs)
-            self._something.set()
+            self._has_pending.set()
 
     async def _send(self) -> None:
         while True:
-            await self._something.wait()
-            self._something.clear()
+            await self._has_pending.wait()
+            self._has_pending.clear()
             pending, self._pending = self._pending, {}
             grown = {str(session_id): last_seq for session_id, last_seq in pending.items()}
             try:
-                await self._layer.group_send(GROUP, self._news(grown))
-            except Exception as error:  # noqa: BLE001 - whatever the layer's backend raises, polling makes it good
-                self._complain(_NOT_TOLD, error)
+                await self._layer.group_send(GROUP, self._message(grown))
+            except Exception as error:  # noqa: BLE001 - whatever the layer's backend raises, polling makes up for it
+                self._warn(_SEND_FAILED, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _receive(self) -> None:
@@ -79,26 +79,26 @@ class Wakeups:
         while True:
             try:
                 if not channel:
-                    # A layer that cannot be reached keeps what `new_channel` began, once for each try; so ask it first.
-                    await self._layer.group_send(GROUP, self._news({}))
+                    # `new_channel` of a layer that cannot be reached leaks memory with each try, so try to send first.
+                    await self._layer.group_send(GROUP, self._message({}))
                     channel = await self._layer.new_channel()
                 await self._layer.group_add(GROUP, channel)
                 while True:
-                    self._take(await self._layer.receive(channel))
+                    self._wake(await self._layer.receive(channel))
             except Exception as error:  # noqa: BLE001 - see _send
-                self._complain(_NOT_HEARD, error)
+                self._warn(_RECEIVE_FAILED, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _complain(self, words: str, error: Exception) -> None:
+    def _warn(self, words: str, error: Exception) -> None:
         now = time.monotonic()
-        is_due = now >= self._complained.get(words, -COMPLAINT_SECONDS) + COMPLAINT_SECONDS
+        is_due = now >= self._warned_at.get(words, -WARNING_SECONDS) + WARNING_SECONDS
         if is_due:
-            self._complained[words] = now
+            self._warned_at[words] = now
         logger.log(logging.WARNING if is_due else logging.DEBUG, words, error)
 
-    def _news(self, grown: dict[str, int]) -> dict[str, Any]:
+    def _message(self, grown: dict[str, int]) -> dict[str, Any]:
         return {"type": MESSAGE_TYPE, "from": self._name, "grown": grown}
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _wake(self, message: dict[str, Any]) -> None:
         if message.get("from") != self._name:
             self._on_wake({uuid.UUID(session_id): last_seq for session_id, last_seq in message["grown"].items()})

@@ -1,7 +1,7 @@
 """Locking and writing many rows of one table with one statement, for the journal's hot path.
 
 Django's `bulk_create` and `bulk_update` build a model instance and an SQL expression for every value, and a QuerySet
-compiles its statement anew each time, which costs several times what the database itself takes for rows as small as
+compiles its statement each time, which takes several times as long as the database itself does for rows as small as
 these. Values still go through the model's fields.
 """
 
@@ -17,41 +17,39 @@ from django.db import connection, models
 Columns = dict[str, Any]
 _Convert = Callable[[Any], Any]
 
-# All other fields of these models hold text and numbers, which databases take as they are.
+# All other fields of these models are text and numbers, which need no conversion.
 _CONVERTED = (models.UUIDField, models.DateTimeField, models.JSONField, models.ForeignKey)
 
 
 def insert_rows(model: type[models.Model], rows: Iterable[Columns]) -> None:
-    """Insert `rows`, given by the attribute names of the fields; what is left out has the field's default."""
-    table = _table(model, connection.vendor)
+    """Insert `rows`, given by the attribute names of the fields; the others have their defaults."""
+    table = _statements(model, connection.vendor)
     defaults = table.defaults
     parameters = [
         [convert(row[name] if name in row else defaults[name]()) for name, convert in table.columns] for row in rows
     ]
-    # Rows that know their primary key, or none of them does: a table's entries are all of one kind.
     with connection.cursor() as cursor:
         cursor.executemany(table.insert, parameters)
 
 
 def update_rows(model: type[models.Model], changes: Mapping[Any, Columns]) -> None:
     """Set columns of the rows with these primary keys."""
-    table = _table(model, connection.vendor)
+    table = _statements(model, connection.vendor)
     groups: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
     for pk, columns in changes.items():
         names = tuple(columns)
         converters = table.converters
         groups[names].append([*(converters[name](columns[name]) for name in names), table.convert_key(pk)])
     with connection.cursor() as cursor:
-        # Ends before beginnings: a session has at most one active run at any moment.
-        for names, parameters in sorted(groups.items(), key=lambda group: "finished_at" not in group[0]):
+        for names, parameters in groups.items():
             cursor.executemany(table.update(names), parameters)
 
 
 def lock_rows(model: type[models.Model], names: Sequence[str], where: Mapping[str, Collection[Any]]) -> list[list[Any]]:
-    """Read and lock, in the order of their keys, the rows whose columns in `where` have one of the values there."""
+    """Read and lock, in the order of their keys, the rows whose columns have one of the values in `where`."""
     if not all(where.values()):
         return []
-    table = _table(model, connection.vendor)
+    table = _statements(model, connection.vendor)
     converters = table.converters
     parameters = [converters[name](value) for name, values in where.items() for value in values]
     statement = table.select(tuple(names), tuple((name, len(values)) for name, values in where.items()))
@@ -61,8 +59,8 @@ def lock_rows(model: type[models.Model], names: Sequence[str], where: Mapping[st
         return [[read(value) for read, value in zip(readers, row, strict=True)] for row in cursor.fetchall()]
 
 
-class _Table:
-    """How the rows of one model are written on one kind of database."""
+class _Statements:
+    """The SQL for one model's table on one kind of database, and how its values are converted."""
 
     def __init__(self, model: type[models.Model]) -> None:
         quote: Callable[[str], str] = connection.ops.quote_name
@@ -96,29 +94,29 @@ class _Table:
 
 
 @cache
-def _table(model: type[models.Model], vendor: str) -> _Table:
-    return _Table(model)
+def _statements(model: type[models.Model], vendor: str) -> _Statements:
+    return _Statements(model)
 
 
 def _converter(field: Any) -> _Convert:
     if field.choices:
         return str  # members of an enumeration
     if not isinstance(field, _CONVERTED):
-        return _as_it_is
+        return _unchanged
 
     def convert(value: Any) -> Any:
         return field.get_db_prep_save(value, connection)
 
-    # The same ids and the same moment stand in many rows of a batch. JSON is not hashable, and seldom the same.
+    # Many rows of a batch have the same ids and times. JSON is not hashable, and seldom the same.
     return convert if isinstance(field, models.JSONField) else lru_cache(maxsize=1024)(convert)
 
 
 def _reader(field: Any) -> _Convert:
-    # Not `field.cached_col`: a foreign key is read as the key that it refers to.
+    # Not `field.cached_col`, so that a foreign key is read as the key that it refers to.
     column = field.get_col(field.model._meta.db_table)
     converters = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
     if not converters:
-        return _as_it_is
+        return _unchanged
 
     def read(value: Any) -> Any:
         for convert in converters:
@@ -128,5 +126,5 @@ def _reader(field: Any) -> _Convert:
     return lru_cache(maxsize=1024)(read)
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value

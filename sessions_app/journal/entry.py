@@ -1,25 +1,27 @@
-"""What every entry of the journal has: which rows it needs locked, and what it does under the locks."""
+"""The base of all entries of the journal: the rows that one needs locked, and what it writes under these locks."""
 
 from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.locks import LockedRun, LockedSession, Needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(ABC):
-    """One wish to write. `apply` checks its preconditions first, raising `Refused`, and only then touches the batch."""
+    """One write with its preconditions. `apply` checks these, raising `Refused`, before it changes the batch."""
 
     session_id: uuid.UUID
 
-    only_deltas: ClassVar[bool] = False
-    """Whether this entry may wait a little for others of its kind."""
+    may_wait: ClassVar[bool] = False
+    """Whether this entry may wait a few milliseconds for others, so that one commit serves them all."""
     needs_unfinished: ClassVar[bool] = False
-    """Whether `apply` looks at the session's unfinished runs."""
+    """Whether `apply` reads the session's unfinished runs, which are locked then."""
 
     @property
     def run_id(self) -> uuid.UUID | None:
@@ -27,13 +29,18 @@ class Entry(ABC):
         return None
 
     @property
+    def further_runs(self) -> Collection[uuid.UUID]:
+        """More runs whose rows must be locked."""
+        return ()
+
+    @property
     def client_id(self) -> str | None:
-        """The client's message id that must be looked up."""
+        """The message id, given by a client, that must be looked up."""
         return None
 
     @property
     def paced_user(self) -> int | None:
-        """The user whose requests have to come one after the other, in whichever process."""
+        """The user whose messages are admitted one at a time, in all processes."""
         return None
 
     @property
@@ -43,15 +50,28 @@ class Entry(ABC):
 
     @abstractmethod
     def apply(self, batch: Batch) -> Any:
-        """Decide and write; returns what the caller wants to know. Raises `Refused`."""
+        """Decide and write; returns the entry's result. Raises `Refused`."""
+
+
+def needs_of(entries: Sequence[Entry]) -> Needs:
+    """What must be locked and looked up before any of these entries is applied."""
+    runs = {run_id for entry in entries if (run_id := entry.run_id) is not None}
+    return Needs(
+        sessions={entry.session_id for entry in entries},
+        runs=runs.union(*(further for entry in entries if (further := entry.further_runs))),
+        unfinished_of={entry.session_id for entry in entries if entry.needs_unfinished},
+        paced_users={user_id for entry in entries if (user_id := entry.paced_user) is not None},
+        limited_agents={name for entry in entries if (name := entry.limited_agent) is not None},
+        client_ids={(entry.session_id, name) for entry in entries if (name := entry.client_id) is not None},
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """Which run, and by which right: `epoch` is the owner's, a newer one means that the run is somebody else's now.
+    """A run and the right to write for it: once the run has a newer `epoch`, another process or nobody owns it.
 
-    `user_id` is whose session it is, None for nobody's;
-    `history_end` is the position of the last message before the run's own one, where that is known.
+    `user_id` is the owner of the session, None for an anonymous one; `history_end` is the position of the last message
+    before the run's own one, where that is known.
     """
 
     session_id: uuid.UUID
@@ -63,7 +83,7 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry(Entry):
-    """Something that the owner of a run reports. Refused with `stale_run` when it is the owner no more."""
+    """A write by the owner of a run. Refused with `stale_run` when the writer is not the owner any more."""
 
     epoch: int
     of_run: uuid.UUID
@@ -73,9 +93,9 @@ class RunEntry(Entry):
         return self.of_run
 
     def apply(self, batch: Batch) -> Any:
-        session = batch.session(self.session_id)
-        return self.write(batch, session, batch.owned_run(self.of_run, self.epoch))
+        session = batch.locks.session(self.session_id)
+        return self.write(batch, session, batch.locks.owned_run(self.of_run, self.epoch))
 
     @abstractmethod
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> Any:
-        """What is written once the right to do so is settled."""
+        """Write; the right to do so has been checked."""

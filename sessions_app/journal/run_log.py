@@ -35,8 +35,8 @@ class RunEnd:
     seconds: float
 
     def fields(self, model: str) -> dict[str, object]:
-        """What the line says, in its order. A session is named by the beginning of its id: whoever knows the whole id
-        of an anonymous one may use it.
+        """What the line says, in its order. A session is named by the beginning of its id: with the whole id
+        of an anonymous one, anybody may use it.
         """
         reason = {"reason": self.reason} if self.reason else {}
         return {
@@ -58,12 +58,12 @@ class RunEnd:
 
 
 def log_end(end: RunEnd, *, model: str) -> None:
-    """Write the line; to be called once, when the end is committed. It holds nothing that anybody said."""
+    """Write the line; to be called once, when the end is committed. It contains nothing of the conversation."""
     if logger.isEnabledFor(logging.INFO):
         facts = " ".join(f"{name}={_one_word(str(value))}" for name, value in end.fields(model).items())
         logger.info("Run ended: %s", facts)
 
 
 def _one_word(value: str) -> str:
-    """A value that cannot be taken for two, or for a line of its own."""
+    """`value` so that it cannot be read as two values, or as another line."""
     return value if value.isprintable() and not set(value) & {" ", '"', "="} else repr(value)

@@ -13,8 +13,8 @@ from rich.progress import Progress
 
 from agents.database.threads import is_away
 from myagent.i18n import gettext as _
+from sessions_app.journal.commit import commit
 from sessions_app.journal.entry import Entry
-from sessions_app.journal.writer import commit
 
 PAUSE_SHARE = 0.5
 """Of the time that the last transaction took: for so long others get the database to themselves."""
@@ -32,7 +32,7 @@ def committed(batches: Iterable[Sequence[Entry]], *, total: int, out: Any) -> li
         for batch in batches:
             began = time.monotonic()
             try:
-                outcomes += commit(batch).outcomes
+                outcomes += commit(batch).results
             except Error as error:
                 if not is_away(error):
                     raise

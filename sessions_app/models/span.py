@@ -1,4 +1,4 @@
-"""The table of what tracing saw."""
+"""The table of spans, which tracing records."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from sessions_app.models.run import Run
+
 
 class Span(models.Model):
-    """One call of the model or of a tool in a run whose agent is traced; open until it is known how it went."""
+    """One call of the model or of a tool in a run of a traced agent; open until it ends."""
 
     class Kind(models.TextChoices):
         REPLY = "reply", _("reply of the model")
@@ -22,18 +24,16 @@ class Span(models.Model):
 
     class Outcome(models.TextChoices):
         OPEN = "open", _("going on")
-        """It goes on, or its process died and nobody has noticed yet."""
+        """Not over, or its process died and no other has noticed yet."""
         OK = "ok", _("succeeded")
-        """It brought what it should."""
+        """It ended without an error."""
         FAILED = "failed", _("failed")
         """`finish` and `error` say how."""
         INTERRUPTED = "interrupted", _("broken off")
-        """Its run or its process was stopped meanwhile; without a duration, nobody knows when."""
+        """Its run or its process was stopped meanwhile; without a duration, the moment is unknown."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    run = models.ForeignKey(
-        "sessions_app.Run", models.CASCADE, related_name="spans", db_index=False, verbose_name=_("run")
-    )
+    run = models.ForeignKey(Run, models.CASCADE, related_name="spans", db_index=False, verbose_name=_("run"))
     epoch = models.PositiveIntegerField(_("epoch"))
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     name = models.CharField(_("name"), max_length=200)

@@ -1,4 +1,4 @@
-"""One run in this process: drives the loop, records what it reports, and is its host."""
+"""One run in this process: drives the loop, stores what it reports, and is its host."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from myagent.events import (
     AgentEvent,
     HistorySummarized,
     ModelReplied,
+    ModelWaiting,
     ReasoningDelta,
     RunFinished,
     StepReset,
@@ -36,8 +37,9 @@ from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.run_context import RunContext
+from myagent.text import clean
 from myagent.tool.base_tool import BaseTool
-from sessions_app.journal.batch import Refused
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.runs import (
     Ended,
@@ -49,36 +51,38 @@ from sessions_app.journal.entries.runs import (
     StoreReply,
     StoreSummary,
 )
-from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run
 from sessions_app.queries import Conversation, SessionGone
-from sessions_app.runs.deltas import DeltaSender
+from sessions_app.runs.deltas import DeltaPacer, DeltaSender
 from sessions_app.runs.history_cache import RecentConversations
-from sessions_app.runs.pacer import DeltaPacer
 from sessions_app.runs.questions import Questions
+from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
-from sessions_app.runs.translate import Translator
+from sessions_app.runs.translate import final_answer, run_failed, to_wire
 
 logger = logging.getLogger("myagent.runner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """What every driver of this process works with. `delta_interval` is in seconds."""
+class DriverDependencies:
+    """What all drivers of this process share. `delta_interval` is in seconds."""
 
     journal: Journal
     tool_runner: ToolRunner
     recent: RecentConversations
+    hub: Hub
     delta_interval: float
     max_output_bytes: int
 
 
 class RunDriver:
-    """Works on one run until it ends, is cancelled, or turns out to be somebody else's.
+    """Works on one run until it ends, is cancelled, or is found to have another owner.
 
-    `message` is the one to answer, where it is at hand; `recovered` tells where a run that was taken over stands.
+    `message` is the one to answer, if it need not be read first; `recovered` is where a run that was taken over stands.
     """
 
     def __init__(
@@ -86,7 +90,7 @@ class RunDriver:
         ref: RunRef,
         loaded: LoadedAgent,
         llm: LLM,
-        equipment: Equipment,
+        dependencies: DriverDependencies,
         *,
         message: Message | None = None,
         recovered: Recovered | None = None,
@@ -97,48 +101,44 @@ class RunDriver:
         self.agent = loaded.agent
         self._version = loaded.version
         self._max_steps = max_steps
-        self._mine: dict[str, Any] = {"session_id": ref.session_id, "of_run": ref.run_id, "epoch": ref.epoch}
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
         self._llm = llm
-        self._journal = equipment.journal
-        self._tool_runner = equipment.tool_runner
-        self._recent = equipment.recent
-        self._max_output_bytes = equipment.max_output_bytes
+        self._shared = dependencies
+        self._run_id = str(ref.run_id)
+        self._writer = RunWriter(dependencies.journal, ref)
+        self._fields = self._writer.fields
         self._message = message
         self._conversation = Conversation([], {}, None)
         self._results: dict[int, Message] = {}
-        self._translate = Translator(ref.run_id)
-        self._deltas = DeltaSender(
-            DeltaPacer(ref.run_id, epoch=ref.epoch, interval=equipment.delta_interval), self._offer_deltas
-        )
-        self._unconfirmed: list[asyncio.Future[Any]] = []
-        self._questions = Questions(self._record, self._mine, self._translate)
+        pacer = DeltaPacer(ref.run_id, epoch=ref.epoch, interval=dependencies.delta_interval)
+        self._deltas = DeltaSender(pacer, self._offer_deltas)
+        self._questions = Questions(self._writer)
         self._questions.take_over(recovered.questions)
         self._checkpoint = recovered.checkpoint
         self._first_result = recovered.first_result
         self._step = recovered.checkpoint.step
         self._usage = recovered.checkpoint.usage
         self._tool_calls = recovered.tool_calls
-        self._begun = time.monotonic() - recovered.age
+        self._started_at = time.monotonic() - recovered.age
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the run waits for a person."""
+        """Whether the run waits for a person, and so takes no place."""
         return self._questions.are_open
 
     def answered(self, step_id: str, answer: dict[str, Any]) -> None:
-        """A person answered a confirmation; the answer is on record already."""
+        """A person answered a confirmation; the answer is already stored."""
         self._questions.answered(step_id, answer)
 
     async def drive(self) -> None:
-        """Work on the run to its end. Raises nothing; whoever cancels it has put the run's end on record before."""
+        """Work on the run to its end. Raises nothing; the run's end is stored before this is cancelled."""
         try:
             await self._drive()
         except (Refused, JournalClosed, RunCancelled, SessionGone) as error:
-            logger.info("Run %s is not ours any more (%s).", self.ref.run_id, error)
+            logger.info("Run %s is no longer ours (%s).", self.ref.run_id, error)
         except RunError as error:
-            await self._fail(error.code, str(error), **error.details)
+            await self._fail(error.code, error.public, detail=clean(str(error)), **error.details)
         except Exception:
             logger.exception("Run %s of agent %r failed.", self.ref.run_id, self.agent.name)
             await self._fail(ErrorCode.INTERNAL_ERROR, _("The server made a mistake; its log has the details."))
@@ -146,7 +146,7 @@ class RunDriver:
             self._deltas.stop()
 
     async def _drive(self) -> None:
-        conversation = self._conversation = await self._recent.conversation(
+        conversation = self._conversation = await self._shared.recent.conversation(
             self.ref, self._message, summarized=self.agent.compact == "summarize"
         )
         context = RunContext(
@@ -165,9 +165,9 @@ class RunDriver:
             llm=self._llm,
             summary=conversation.summary,
             checkpoint=self._checkpoint,
-            max_output_bytes=self._max_output_bytes,
+            max_output_bytes=self._shared.max_output_bytes,
             max_steps=self._max_steps,
-            watchers=[SpanRecorder(self._journal, self._mine)],
+            watchers=[SpanRecorder(self._shared.journal, self._fields)],
         )
         async with aclosing(run) as events:
             async for event in events:
@@ -179,69 +179,46 @@ class RunDriver:
                 self._deltas.add_text(text)
             case ReasoningDelta(text=text):
                 self._deltas.add_reasoning(text)
-            case StepStarted(step=step):
+            case StepStarted(step=step) | StepReset(step=step):
                 self._step = step
                 self._deltas.begin(step)
-                await self._log(self._translate.step_started(event))
-            case StepReset(step=step):
-                self._deltas.begin(step)
-                await self._log(self._translate.step_reset(event))
+                await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
+            case ModelWaiting():
+                for told in to_wire(event, self._run_id):
+                    self._shared.hub.tell(self.ref.session_id, told)
             case HistorySummarized():
                 self._usage = event.usage
                 after = self._conversation.starts_after
-                upto = await self._record(StoreSummary(**self._mine, summarized=event, after=after))
+                upto = await self._writer.record(StoreSummary(**self._fields, summarized=event, after=after))
                 self._conversation.take_summary(event.text, event.count, upto)
             case ModelReplied():
                 self._usage = event.usage
                 self._tool_calls += len(event.calls)
                 self._keep_results()
-                entry = StoreReply(
-                    **self._mine, reply=event, events=(*self._deltas.finish(), *self._translate.tool_calls(event))
-                )
-                self._first_result = await self._record(entry)
+                events = (*self._deltas.finish(), *to_wire(event, self._run_id))
+                self._first_result = await self._writer.record(StoreReply(**self._fields, reply=event, events=events))
                 self._conversation.messages.append(event.message)
             case ToolStarted():
-                await self._record(StartCall(**self._mine, step_id=event.call.step_id, arguments=event.arguments))
+                await self._writer.record(
+                    StartCall(**self._fields, step_id=event.call.step_id, arguments=event.arguments)
+                )
             case ToolProgress():
-                await self._record(LogEvents(**self._mine, events=(self._translate.tool_progress(event),)))
+                await self._writer.record(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
             case ToolFinished():
                 self._results[event.call.index] = event.message
                 if event.state is not None:
                     self._conversation.state = event.state
                 position = self._first_result + event.call.index
-                events = (self._translate.tool_finished(event),)
-                await self._submit(FinishCall(**self._mine, finished=event, position=position, events=events))
+                events = to_wire(event, self._run_id)
+                await self._writer.submit(FinishCall(**self._fields, finished=event, position=position, events=events))
             case RunFinished():
                 await self._finish(event)
 
-    async def _log(self, *events: ServerEvent) -> None:
-        await self._submit(LogEvents(**self._mine, events=events))
-
     def _offer_deltas(self, events: tuple[ServerEvent, ...]) -> asyncio.Future[Any]:
-        return self._noted(self._journal.offer(LogDeltas(**self._mine, events=events)))
-
-    async def _submit(self, entry: Entry) -> None:
-        """Queue an entry without waiting for its commit; `_record` raises what became of it."""
-        self._noted(await self._journal.submit(entry))
-
-    def _noted(self, outcome: asyncio.Future[Any]) -> asyncio.Future[Any]:
-        self._unconfirmed = [earlier for earlier in self._unconfirmed if not earlier.done() or earlier.exception()]
-        self._unconfirmed.append(outcome)
-        return outcome
-
-    async def _record(self, entry: Entry) -> Any:
-        """Commit an entry behind all that were submitted. Raises `Refused`, or why one of them was not stored."""
-        outcome = await self._journal.submit(entry)
-        # As they are now: what calls that run side by side submit meanwhile is behind this entry.
-        before = tuple(self._unconfirmed)
-        # Waited for and not awaited: a tool that is cancelled in here must not cancel what others wait for, too.
-        await asyncio.wait([*before, outcome])
-        for earlier in before:
-            earlier.result()
-        return outcome.result()
+        return self._writer.offer(LogDeltas(**self._fields, events=events))
 
     def _keep_results(self) -> None:
-        """Results come as they are ready, and stand in the history in the order of their calls."""
+        """Add the results so far, which came as they were ready, to the history in the order of their calls."""
         self._conversation.messages += [message for _, message in sorted(self._results.items())]
         self._results = {}
 
@@ -249,11 +226,11 @@ class RunDriver:
 
     async def _finish(self, event: RunFinished) -> None:
         self._usage = event.usage
-        duration_ms = round((time.monotonic() - self._begun) * 1000)
-        answer = self._translate.final_answer(event, duration_ms=duration_ms)
+        duration_ms = round((time.monotonic() - self._started_at) * 1000)
+        answer = final_answer(event, self._run_id, duration_ms=duration_ms)
         ended = await self._end(
             EndRun(
-                **self._mine,
+                **self._fields,
                 status=Run.Status.SUCCEEDED,
                 message=event.message,
                 steps=event.step,
@@ -265,28 +242,33 @@ class RunDriver:
         self._keep_results()
         if event.message is not None:
             self._conversation.messages.append(event.message)
-        if not self._checkpoint.step:  # else results stand here in another order than in the database
-            self._recent.remember(self.ref.session_id, ended.history_end, self._conversation)
+        if not self._checkpoint.step:  # a resumed run has its results in another order than the database
+            self._shared.recent.remember(self.ref.session_id, ended.history_end, self._conversation)
 
-    async def _fail(self, code: str, message: str, **details: Any) -> None:
-        self._unconfirmed.clear()
-        error = self._translate.error(code, message, **details)
+    async def _fail(self, code: str, message: str, *, detail: str = "", **more: Any) -> None:
+        """End the run with an error: `message` for everybody on the session, `detail` for those who run the server."""
+        self._writer.forget_unconfirmed()
+        error = run_failed(self._run_id, code, message, **more)
+        detail = "" if detail == message else detail
+        if detail:
+            logger.warning("Run %s of agent %r failed (%s): %s", self._run_id, self.agent.name, code, detail)
         entry = EndRun(
-            **self._mine,
+            **self._fields,
             status=Run.Status.FAILED,
             steps=self._step,
             usage=self._usage,
             error_code=code,
-            # What is held back of the text belongs before the error, so that the log holds all that was said.
+            error_detail=detail,
+            # Held pieces of text come before the error, so that the log has all of it.
             events=(*self._deltas.rest(), error),
         )
         try:
             await self._end(entry, "error", code)
         except (Refused, JournalClosed) as refusal:
-            logger.info("Run %s is not ours any more (%s).", self.ref.run_id, refusal)
+            logger.info("Run %s is no longer ours (%s).", self.ref.run_id, refusal)
 
     async def _end(self, entry: EndRun, outcome: str, reason: str = "") -> Ended:
-        ended: Ended = await self._record(entry)
+        ended: Ended = await self._writer.record(entry)
         self.has_more = ended.has_more
         end = RunEnd(
             session_id=self.ref.session_id,
@@ -298,7 +280,7 @@ class RunDriver:
             steps=entry.steps,
             tool_calls=self._tool_calls,
             usage=entry.usage,
-            seconds=time.monotonic() - self._begun,
+            seconds=time.monotonic() - self._started_at,
         )
         log_end(end, model=self._llm.model)
         return ended
@@ -306,7 +288,7 @@ class RunDriver:
     # --- Host ---
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
-        return await self._tool_runner.execute(self.agent.name, tool, call, version=self._version)
+        return await self._shared.tool_runner.execute(self.agent.name, tool, call, version=self._version)
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
         return await self._questions.ask(request)

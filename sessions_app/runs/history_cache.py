@@ -1,4 +1,4 @@
-"""The histories of the sessions that were talked to last, so that their next turn need not read them again."""
+"""A cache of the histories of recently used sessions, so that their next run need not read them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sessions_app.journal.entry import RunRef
 from sessions_app.queries import Conversation
 
 MAX_CHARACTERS = 16_000_000
-"""Of text, over all conversations; the one that was used longest ago goes first."""
+"""Of text, in all conversations together; the least recently used one is dropped first."""
 
 
 class RecentConversations:
-    """A conversation is remembered with the position of its last message, and recalled only for that position.
+    """A conversation is kept with the position of its last message, and returned only for that position.
 
-    Positions only rise, and the journal tells a run under its lock where the history ended before it: so whatever
-    anybody, here or in another process, has written meanwhile makes the memory useless instead of wrong.
+    Positions only rise, and the journal tells a run, under its lock, where the history ended before it. So a message
+    that any process has written meanwhile makes the cached history unused, never wrong.
     """
 
     def __init__(self, max_characters: int = MAX_CHARACTERS) -> None:
@@ -30,9 +30,9 @@ class RecentConversations:
         self._kept: OrderedDict[uuid.UUID, tuple[int, int, Conversation]] = OrderedDict()
 
     async def conversation(self, ref: RunRef, message: Message | None, *, summarized: bool) -> Conversation:
-        """The conversation of a run with the message to answer at its end: remembered, or else read.
+        """The conversation of a run with the message to answer at its end: from the cache, else read.
 
-        `message` is that message, where it is at hand; `summarized` has summaries stand for what they sum up.
+        `message` is that message, if it need not be read; with `summarized`, summaries replace what they sum up.
         """
         if ref.history_end is not None and message is not None:
             known = self.recall(ref.session_id, ref.history_end)
@@ -53,7 +53,7 @@ class RecentConversations:
             self._forget(next(iter(self._kept)))
 
     def recall(self, session_id: uuid.UUID, history_end: int) -> Conversation | None:
-        """The conversation, if its history still ended at `history_end`. It is handed out once."""
+        """The conversation, if its history still ends at `history_end`. It is returned once."""
         kept = self._kept.get(session_id)
         self._forget(session_id)
         return kept[2] if kept is not None and kept[0] == history_end else None
@@ -64,6 +64,7 @@ class RecentConversations:
 
 
 def _characters(message: Message) -> int:
-    # A picture in a message is text, too: a data URL.
+    # A picture in a message is text as well: a data URL.
     parts = 0 if isinstance(message.content, str) else sum(len(str(part)) for part in message.content)
-    return len(message.text) + parts + sum(len(call.arguments) for call in message.tool_calls) + 200
+    added = message.provider_data.size if message.provider_data is not None else 0
+    return len(message.text) + parts + added + sum(len(call.arguments) for call in message.tool_calls) + 200

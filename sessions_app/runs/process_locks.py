@@ -1,6 +1,6 @@
-"""Which processes that share this data folder are alive, told by file locks, which die with their process.
+"""File locks that show which processes sharing this data folder are alive, since a lock dies with its process.
 
-Process ids would lie: containers have their own, and a number is soon used again.
+Process ids would not do: each container has its own, and the system uses them again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import IO
 logger = logging.getLogger("myagent.runner")
 
 
-class Owner:
-    """This process as an owner of runs; alive for others for as long as it holds its lock."""
+class OwnerLock:
+    """The lock of this process as an owner of runs. `name` is the owner's; others see it alive while it is held."""
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "owners"
@@ -30,10 +30,10 @@ class Owner:
             file = path.open("w")
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, path):
-                # Open for as long as the process lives: closing it would give up the lock.
+                # Kept open as long as the process lives: closing the file would release the lock.
                 self._file = file
             else:
-                file.close()  # somebody saw the file before it was locked, and took it for a dead owner's
+                file.close()  # another process saw the file before it was locked, and removed it as a dead owner's
 
     def release(self) -> None:
         if self._file is not None:
@@ -53,7 +53,7 @@ class Owner:
         except BlockingIOError:
             return True
         self._path(name).unlink(missing_ok=True)
-        logger.info("The process %s ended without saying so.", name)
+        logger.info("The process %s ended without releasing its lock.", name)
         return False
 
     def others_alive(self) -> bool:

@@ -1,10 +1,10 @@
-"""The confirmations that one run waits for."""
+"""The confirmations that one run asks for, and the wait for their answers."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,32 +13,28 @@ from django.utils import timezone
 
 from myagent.exceptions import RunCancelled
 from myagent.loop.host import ConfirmationRequest, Decision
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ending import SILENCE
 from sessions_app.journal.entries.recovery import OpenQuestion
 from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
-from sessions_app.journal.entry import Entry
-from sessions_app.runs.translate import Translator
+from sessions_app.journal.refusal import Refused
+from sessions_app.runs.run_writer import RunWriter
+from sessions_app.runs.translate import confirmation
 
 Answer = dict[str, Any]
-LOOK_SECONDS = 5.0
-"""Between two looks at the clock while a question is open."""
+CLOCK_CHECK_SECONDS = 5.0
+"""Between two checks of the clock while a question is open."""
 
 
 class Questions:
-    """`record` commits an entry and returns its outcome; `mine` are the fields that every entry of the run has."""
+    """The open questions of one run. Lives on the event loop."""
 
-    def __init__(
-        self, record: Callable[[Entry], Awaitable[Any]], mine: Mapping[str, Any], translate: Translator
-    ) -> None:
-        self._record = record
-        self._mine = mine
-        self._translate = translate
+    def __init__(self, writer: RunWriter) -> None:
+        self._writer = writer
         self._open: dict[str, asyncio.Future[Answer]] = {}
         self._asked_before: dict[str, OpenQuestion] = {}
 
     def take_over(self, questions: Mapping[str, OpenQuestion]) -> None:
-        """Questions of the run's earlier owner, by the `step_id` of their call; these are not asked anew."""
+        """Take the open questions of an earlier owner, by the `step_id` of their call; they are not asked again."""
         self._asked_before = dict(questions)
 
     @property
@@ -46,16 +42,16 @@ class Questions:
         return bool(self._open)
 
     def answered(self, step_id: str, answer: Answer) -> None:
-        """A person answered; the answer is on record already."""
+        """A person answered; the answer is already stored."""
         question = self._open.get(step_id)
         if question is not None and not question.done():
             question.set_result(answer)
         for call_step_id, before in self._asked_before.items():
-            if before.step_id == step_id:  # the call that waits for it has not got that far here
+            if before.step_id == step_id:  # the resumed call has not asked for it yet
                 self._asked_before[call_step_id] = replace(before, answer=answer)
 
     async def ask(self, request: ConfirmationRequest) -> Decision:
-        """Put the question on record and wait; silence is a no. Raises `RunCancelled` when the run is over."""
+        """Store the question and wait for the answer; a timeout is a no. Raises `RunCancelled` if the run has ended."""
         before = self._asked_before.pop(request.call_step_id, None) if request.starts_call else None
         step_id = uuid.uuid4().hex if before is None else before.step_id
         question = self._open[step_id] = asyncio.get_running_loop().create_future()
@@ -66,7 +62,7 @@ class Questions:
             else:
                 answer = before.answer or await self._wait(step_id, question, before.seconds_left)
         except Refused as refusal:
-            raise RunCancelled(f"The run is somebody else's or over ({refusal}).") from refusal
+            raise RunCancelled(f"The run has ended or has another owner ({refusal}).") from refusal
         finally:
             del self._open[step_id]
         return Decision(
@@ -77,32 +73,33 @@ class Questions:
         )
 
     async def _put(self, request: ConfirmationRequest, step_id: str) -> None:
-        await self._record(
+        question = confirmation(request, str(self._writer.fields["of_run"]), step_id=step_id)
+        await self._writer.record(
             AskConfirmation(
-                **self._mine,
+                **self._writer.fields,
                 step_id=step_id,
                 call_step_id=request.call_step_id,
                 starts_call=request.starts_call,
                 question=request.question,
                 timeout=request.timeout,
-                events=(self._translate.confirmation(request, step_id),),
+                events=(question,),
             )
         )
 
     async def _is_answered(self, question: asyncio.Future[Answer], patience: float) -> bool:
-        # By both clocks: while the machine sleeps, the loop's stands still, and that which judges answers does not.
+        # By both clocks: the loop's stands still while the machine sleeps, the one that answers are judged by does not.
         loop = asyncio.get_running_loop()
         expires_at, until = timezone.now() + timedelta(seconds=patience), loop.time() + patience
         while not question.done():
             left = min(until - loop.time(), (expires_at - timezone.now()).total_seconds())
             if left <= 0:
                 return False
-            await asyncio.wait([question], timeout=min(left, LOOK_SECONDS))
+            await asyncio.wait([question], timeout=min(left, CLOCK_CHECK_SECONDS))
         return True
 
     async def _wait(self, step_id: str, question: asyncio.Future[Answer], patience: float) -> Answer:
         if await self._is_answered(question, patience):
             return question.result()
-        # Somebody may have been quicker, here or in another process: the database decides.
-        quicker = await self._record(LapseConfirmation(**self._mine, step_id=step_id))
-        return quicker or SILENCE
+        # An answer may have come first, here or through another process: the database decides.
+        answer = await self._writer.record(LapseConfirmation(**self._writer.fields, step_id=step_id))
+        return answer or SILENCE

@@ -1,13 +1,25 @@
-"""What a run reports, as the wire has it."""
+"""What a run reports, as server events."""
 
 from __future__ import annotations
 
-import uuid
+from functools import singledispatch
 from typing import Any
 
-from myagent.events import ModelReplied, RequestedCall, RunFinished, StepReset, StepStarted, ToolFinished, ToolProgress
+from myagent.events import (
+    AgentEvent,
+    ModelReplied,
+    ModelWaiting,
+    RequestedCall,
+    RunFinished,
+    StepReset,
+    StepStarted,
+    ToolFinished,
+    ToolProgress,
+)
 from myagent.i18n import gettext as _
 from myagent.loop.host import ConfirmationRequest
+from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
+from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import (
     ConfirmMetadata,
     FinalAnswer,
@@ -29,69 +41,87 @@ from myagent.protocol.server_events import (
 )
 
 
-class Translator:
-    """Builds the server events of one run."""
+@singledispatch
+def to_wire(event: AgentEvent, run_id: str) -> tuple[ServerEvent, ...]:
+    """The server events that show `event` to clients, in their order; not every event of a run is shown like that."""
+    raise TypeError(f"{type(event).__name__} is not shown by server events of its own.")
 
-    def __init__(self, run_id: uuid.UUID) -> None:
-        self.run_id = str(run_id)
 
-    def step_started(self, event: StepStarted) -> Thinking:
-        metadata = ThinkingMetadata(run_id=self.run_id, step=event.step)
-        return Thinking(content=_("Analysing your question..."), metadata=metadata)
+@to_wire.register
+def _step_started(event: StepStarted, run_id: str) -> tuple[ServerEvent, ...]:
+    metadata = ThinkingMetadata(run_id=run_id, step=event.step)
+    return (Thinking(content=_("Analysing your question..."), metadata=metadata),)
 
-    def step_reset(self, event: StepReset) -> StepVoided:
-        return StepVoided(metadata=StepResetMetadata(run_id=self.run_id, step=event.step, reason=event.reason))
 
-    def tool_calls(self, event: ModelReplied) -> tuple[ToolCalled, ...]:
-        return tuple(self._tool_call(call, event.step) for call in event.calls)
+@to_wire.register
+def _model_waiting(event: ModelWaiting, run_id: str) -> tuple[ServerEvent, ...]:
+    words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {"seconds": round(event.seconds)}
+    metadata = NoticeMetadata(action="waiting_for_model", run_id=run_id, seconds=event.seconds)
+    return (SystemNotice(content=words, metadata=metadata),)
 
-    def _tool_call(self, call: RequestedCall, step: int) -> ToolCalled:
-        metadata = ToolCallMetadata(
-            run_id=self.run_id, tool=call.name, args=dict(call.arguments), step=step, call_id=call.call_id
-        )
-        content = _("Calling tool: %(tool)s") % {"tool": call.name}
-        return ToolCalled(step_id=call.step_id, content=content, metadata=metadata)
 
-    def tool_progress(self, event: ToolProgress) -> ToolProgressed:
-        metadata = ToolProgressMetadata(run_id=self.run_id, tool=event.call.name, percent=event.percent)
-        return ToolProgressed(step_id=event.call.step_id, content=event.text, metadata=metadata)
+@to_wire.register
+def _step_reset(event: StepReset, run_id: str) -> tuple[ServerEvent, ...]:
+    return (StepVoided(metadata=StepResetMetadata(run_id=run_id, step=event.step, reason=event.reason)),)
 
-    def tool_finished(self, event: ToolFinished) -> ToolReturned:
-        metadata = ToolResultMetadata(
-            run_id=self.run_id,
-            tool=event.call.name,
-            status=event.status,
-            error=event.error,
-            duration_ms=event.duration_ms,
-            data=event.data,
-            truncated=True if event.truncated else None,
-        )
-        return ToolReturned(step_id=event.call.step_id, content=event.output, metadata=metadata)
 
-    def confirmation(self, request: ConfirmationRequest, step_id: str) -> UserConfirm:
-        metadata = ConfirmMetadata(
-            run_id=self.run_id,
-            tool_name=request.tool_name,
-            tool_description=request.tool_description,
-            tool_args=dict(request.tool_args),
-            timeout_seconds=request.timeout,
-            call_step_id=request.call_step_id,
-        )
-        return UserConfirm(step_id=step_id, content=request.question, metadata=metadata)
+@to_wire.register
+def _model_replied(event: ModelReplied, run_id: str) -> tuple[ServerEvent, ...]:
+    return tuple(_tool_called(call, event.step, run_id) for call in event.calls)
 
-    def final_answer(self, event: RunFinished, *, duration_ms: int) -> FinalAnswer:
-        usage = UsageMetadata(
-            input_tokens=event.usage.input_tokens,
-            output_tokens=event.usage.output_tokens,
-            llm_calls=event.usage.llm_calls,
-            cached_input_tokens=event.usage.cached_input_tokens or None,
-            cache_write_tokens=event.usage.cache_write_tokens or None,
-            reasoning_tokens=event.usage.reasoning_tokens or None,
-        )
-        metadata = FinalMetadata(
-            run_id=self.run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish
-        )
-        return FinalAnswer(content=event.text, metadata=metadata)
 
-    def error(self, code: str, message: str, **details: Any) -> RunFailed:
-        return RunFailed(content=message, metadata=RunErrorMetadata(run_id=self.run_id, code=code, **details))
+def _tool_called(call: RequestedCall, step: int, run_id: str) -> ToolCalled:
+    metadata = ToolCallMetadata(
+        run_id=run_id, tool=call.name, args=dict(call.arguments), step=step, call_id=call.call_id
+    )
+    content = _("Calling tool: %(tool)s") % {"tool": call.name}
+    return ToolCalled(step_id=call.step_id, content=content, metadata=metadata)
+
+
+@to_wire.register
+def _tool_progress(event: ToolProgress, run_id: str) -> tuple[ServerEvent, ...]:
+    metadata = ToolProgressMetadata(run_id=run_id, tool=event.call.name, percent=event.percent)
+    return (ToolProgressed(step_id=event.call.step_id, content=event.text, metadata=metadata),)
+
+
+@to_wire.register
+def _tool_finished(event: ToolFinished, run_id: str) -> tuple[ServerEvent, ...]:
+    metadata = ToolResultMetadata(
+        run_id=run_id,
+        tool=event.call.name,
+        status=event.status,
+        error=event.error,
+        duration_ms=event.duration_ms,
+        data=event.data,
+        truncated=True if event.truncated else None,
+    )
+    return (ToolReturned(step_id=event.call.step_id, content=event.output, metadata=metadata),)
+
+
+def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalAnswer:
+    usage = UsageMetadata(
+        input_tokens=event.usage.input_tokens,
+        output_tokens=event.usage.output_tokens,
+        llm_calls=event.usage.llm_calls,
+        cached_input_tokens=event.usage.cached_input_tokens or None,
+        cache_write_tokens=event.usage.cache_write_tokens or None,
+        reasoning_tokens=event.usage.reasoning_tokens or None,
+    )
+    metadata = FinalMetadata(run_id=run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish)
+    return FinalAnswer(content=event.text, metadata=metadata)
+
+
+def confirmation(request: ConfirmationRequest, run_id: str, *, step_id: str) -> UserConfirm:
+    metadata = ConfirmMetadata(
+        run_id=run_id,
+        tool_name=request.tool_name,
+        tool_description=request.tool_description,
+        tool_args=dict(request.tool_args),
+        timeout_seconds=request.timeout,
+        call_step_id=request.call_step_id,
+    )
+    return UserConfirm(step_id=step_id, content=request.question, metadata=metadata)
+
+
+def run_failed(run_id: str, code: str, message: str, **details: Any) -> RunFailed:
+    return RunFailed(content=message, metadata=RunErrorMetadata(run_id=run_id, code=code, **details))

@@ -1,4 +1,4 @@
-"""Reading a session as a state that can be exported. Plain and synchronous; called in a database thread."""
+"""Reads a session as a state to export. Synchronous; called in a database thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ATTEMPTS = 5
 def export(session_id: uuid.UUID, username: str | None) -> tuple[SavedState, Sealed]:
     """The state of a session, bound to `username`, and its sealed form.
 
-    A run that goes on is in it up to what it has committed. Raises `SessionGone`, `ProtocolError`.
+    An active run is in it as far as it has committed. Raises `SessionGone`, `ProtocolError`.
     """
     now = datetime.now(UTC)
     messages, is_cut, row = _read(session_id)
@@ -41,11 +41,11 @@ def export(session_id: uuid.UUID, username: str | None) -> tuple[SavedState, Sea
 
 
 def _read(session_id: uuid.UUID) -> tuple[list[LibraryMessage], bool, dict[str, Any]]:
-    """Messages, whether older ones were left out, and the session's row, all of one moment if it can be had.
+    """Messages, whether older ones were left out, and the session's row, all from one moment if possible.
 
-    Not in a transaction: that would lock all writers out on SQLite and bring no snapshot on PostgreSQL. What becomes of
-    a history is logged, so a log that did not grow meanwhile tells that nothing did. In a session that never rests the
-    row is newer than the messages: a tool's effect without the tool's result, which is what `close_calls` says of it.
+    Not in a transaction: on SQLite it would lock out all writers, and on PostgreSQL it would be no snapshot. Every
+    change of a history is logged, so nothing changed if the log did not grow meanwhile. In a session that is never idle
+    the row is newer than the messages: it may have a tool's effect without its result, as `close_calls` says then.
     """
     row = _row(session_id)
     for _ in range(_ATTEMPTS):
@@ -64,7 +64,7 @@ def _row(session_id: uuid.UUID) -> dict[str, Any]:
 
 
 def _newest(session_id: uuid.UUID) -> tuple[list[LibraryMessage], bool]:
-    """The messages from the newest back to where no state has room for more, in order; and whether there are more."""
+    """The newest messages that a state may have room for, in order; and whether there are older ones."""
     waiting = Message.objects.filter(session_id=session_id, position=None).order_by("-run__queued_at", "-pk")
     newest = [row.to_library() for row in waiting.only(*_COLUMNS)]
     size = sum(map(message_size, newest))
@@ -78,14 +78,14 @@ def _newest(session_id: uuid.UUID) -> tuple[list[LibraryMessage], bool]:
 
 
 def _step(session_id: uuid.UUID) -> int:
-    """The last committed step of the run that goes on, else of the last one."""
+    """The last committed step of the active run, else of the last run."""
     begun = Run.objects.filter(session_id=session_id, started_at__isnull=False).order_by("-started_at")
     return begun.values_list("steps", flat=True).first() or 0
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far a session is."""
+    """How much there is of a session."""
 
     message_count: int
     step: int
@@ -93,6 +93,6 @@ class Extent:
 
 
 def extent(session_id: uuid.UUID) -> Extent:
-    """How far a session is by now; nothing at all when it was deleted meanwhile."""
+    """How much there is of a session; all zero when it was deleted meanwhile."""
     is_open = Session.objects.filter(pk=session_id, status=Session.Status.OPEN).exists()
     return Extent(Message.objects.filter(session_id=session_id).count(), _step(session_id), is_open)

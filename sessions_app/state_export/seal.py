@@ -1,14 +1,14 @@
-"""The exported state of a session: what is in it, and the seal that shows that nobody changed it.
+"""The exported state of a session: what is in it, and the signature that proves it unaltered.
 
-A sealed state is an object of five texts, so that it survives every JSON reader and writer unchanged: `state` (JSON),
-its `checksum`, the `timestamp` of the export, the `version` of all that, and the `signature` of these three.
+A sealed state is an object of five strings, so that every JSON reader and writer leaves it unchanged: `state` (JSON),
+its `checksum`, the `timestamp` of the export, the `version` of the format, and the `signature` of these three.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
 from myagent.loop.context_window import exchanges
-from myagent.messages import Message
+from myagent.messages import Message, ToolCall
 from myagent.protocol.codec import timestamp
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 
@@ -32,7 +32,7 @@ LIMIT_BYTES = 256 * 1024
 Sealed = dict[str, str]
 Reason = Literal["malformed", "version", "altered", "expired", "other_user", "unknown_agent"]
 
-# What the model is told of a call that had no result.
+# The result that the model is shown for a call that had none.
 _NO_RESULT = gettext_noop(
     "The conversation was exported before this call had a result; whether it took effect is unknown."
 )
@@ -43,7 +43,7 @@ _SALT = "sessions_app.state"
 
 @dataclass(frozen=True, kw_only=True)
 class SavedState:
-    """A session as it can go on elsewhere. `user` is the name of whom it is bound to, None for anybody."""
+    """A session as it can be resumed elsewhere. `user` is the name of its only user, None in an anonymous session."""
 
     session_id: UUID
     user: str | None
@@ -59,7 +59,7 @@ class SavedState:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the model had the last word."""
+        """Whether the last message is an answer of the model."""
         last = self.messages[-1] if self.messages else None
         return last is None or (last.role == "assistant" and not last.tool_calls)
 
@@ -68,7 +68,7 @@ _SAVED_STATE = TypeAdapter(SavedState)
 
 
 def invalid_state(reason: Reason, words: str) -> ProtocolError:
-    """The refusal of a state; `reason` tells programs why."""
+    """The error for a state that is refused; `reason` is for programs."""
     return ProtocolError(ErrorCode.INVALID_STATE, words, event="system.error", reason=reason)
 
 
@@ -76,9 +76,9 @@ def invalid_state(reason: Reason, words: str) -> ProtocolError:
 
 
 def seal(saved: SavedState, now: datetime) -> Sealed:
-    """`saved` for the client to keep. Raises `ProtocolError` for what cannot be written."""
+    """`saved`, signed, for the client to keep. Raises `ProtocolError` if it is nested too deeply."""
     try:
-        text = orjson.dumps(saved).decode()
+        text = _json(saved).decode()
     except TypeError as error:  # nested more deeply than any reader would take
         raise _too_large() from error
     checksum = hashlib.sha256(text.encode()).hexdigest()
@@ -88,7 +88,7 @@ def seal(saved: SavedState, now: datetime) -> Sealed:
 
 
 def unseal(sealed: Any, *, user: str | None, now: datetime) -> SavedState:
-    """The state that `sealed` holds, for its own user. Raises `ProtocolError` with the reason why it is not taken."""
+    """The state in `sealed`, for its own user. Raises `ProtocolError` with the reason why it is refused."""
     text, stamp, signature, version, checksum = _parts(sealed)
     if version != VERSION:
         words = _("The state has version %(version)r, this server reads version %(known)r. Export it again.")
@@ -116,8 +116,17 @@ def size_of(sealed: Sealed) -> int:
     return len(orjson.dumps(sealed))
 
 
+def _json(value: SavedState | Message) -> bytes:
+    return orjson.dumps(value, _fields, orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+def _fields(value: SavedState | Message | ToolCall) -> dict[str, Any]:
+    """The fields to export: what a model's endpoint added to a message is for that endpoint alone."""
+    return {item.name: getattr(value, item.name) for item in fields(value) if item.name != "provider_data"}
+
+
 def _signed_text(version: str, stamp: str, checksum: str) -> str:
-    # None of the three can hold a line feed where the seal is ours, so no two triples make the same text.
+    # None of the three has a line feed in a state that we signed, so no two triples make the same text.
     return "\n".join((version, stamp, checksum))
 
 
@@ -143,14 +152,14 @@ def _too_large() -> ProtocolError:
 
 
 def message_size(message: Message) -> int:
-    """Bytes that `message` takes in a sealed state: JSON within a JSON text, and a comma."""
-    return len(orjson.dumps(orjson.dumps(message).decode())) - 1
+    """Bytes that `message` takes in a sealed state: JSON within a JSON string, and a comma."""
+    return len(orjson.dumps(_json(message).decode())) - 1
 
 
 def cut(saved: SavedState, now: datetime, limit: int = LIMIT_BYTES) -> SavedState:
-    """`saved` with the newest whole exchanges with which its sealed form takes at most `limit` bytes.
+    """`saved` with as many of its newest whole exchanges as its sealed form has room for in `limit` bytes.
 
-    Raises `ProtocolError` when not even what is no message fits.
+    Raises `ProtocolError` if not even a state without messages fits.
     """
     room = limit - size_of(seal(replace(saved, messages=(), is_cut=False), now))
     if room < 0:
@@ -165,7 +174,7 @@ def cut(saved: SavedState, now: datetime, limit: int = LIMIT_BYTES) -> SavedStat
 
 
 def close_calls(messages: Sequence[Message]) -> list[Message]:
-    """`messages` with a result for every call, since no model takes a history with calls that are open."""
+    """`messages` with a result for every call, since models refuse a history with open calls."""
     return list(_closed(messages))
 
 

@@ -1,4 +1,4 @@
-"""Looks, every few seconds, at whether what goes on in this process is still allowed."""
+"""Every 2 s: closes connections and cancels runs that are no longer permitted, and warns of nearly used budgets."""
 
 from __future__ import annotations
 
@@ -20,28 +20,27 @@ from myagent.i18n import gettext as _
 from myagent.protocol.codec import timestamp
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from sessions_app.delivery.pump import Pump
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.sessions import CancelRuns
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
 from sessions_app.runs.runner import Runner, WorkingRun
 
 logger = logging.getLogger("myagent.access")
 
 ACCESS_REVOKED = "access_revoked"
-"""The `reason` of a run that was ended because its user may not use the agent any more, or nothing at all."""
-
+"""The `reason` of a run that was cancelled because its user may no longer use its agent, or any."""
 
 Budget = tuple[Scope, int | None]
-"""Whose budget it is: the user's own, or that of which group."""
+"""Which budget: the user's own, or that of a group, with its id."""
 
 
 class Connection(Protocol):
-    """An open connection, as the engine sees it."""
+    """What the engine needs of an open connection."""
 
     grant: Grant
     pump: Pump
-    told_until: Mapping[Budget, datetime]
-    """Until when its client need not be told again that a budget is nearly used up, by whose budget it is."""
+    notified_until: Mapping[Budget, datetime]
+    """Until when its client need not be notified again that a budget is nearly used up, by budget."""
 
     @property
     def agents_in_use(self) -> set[str]:
@@ -49,24 +48,24 @@ class Connection(Protocol):
         ...
 
     def regrant(self, grant: Grant) -> None:
-        """Go on with what it may do from now on."""
+        """Replace its permissions."""
         ...
 
     def heartbeat_is_due(self, now: float) -> bool:
-        """Whether it is time for a heartbeat; `now` by the loop's clock."""
+        """Whether its next heartbeat is due; `now` is the loop's time."""
         ...
 
     def heartbeat(self, last_seqs: dict[uuid.UUID, int]) -> None:
-        """Send one."""
+        """Send a heartbeat."""
         ...
 
     async def revoke(self) -> None:
-        """Close it: what let it in holds no longer."""
+        """Close it: its credentials are no longer valid."""
         ...
 
 
-class Watch:
-    """Lives on the event loop. `connections` are those that are open at any moment."""
+class AccessWatch:
+    """Lives on the event loop. `connections` is kept up to date by the engine."""
 
     def __init__(
         self, *, allowances: Allowances, runner: Runner, journal: Journal, connections: Collection[Connection]
@@ -77,9 +76,9 @@ class Watch:
         self._connections = connections
         self._logged_until: dict[str, datetime] = {}
 
-    async def look(self) -> None:
-        """End what is allowed no longer, and tell those who have nearly used up what they may use today."""
-        # As they are now: nothing is known of those that come while the database answers.
+    async def check_permissions(self) -> None:
+        """Close and cancel what is no longer permitted, and notify of budgets that are nearly used up."""
+        # As they are now: those that open while the database answers were not checked.
         connections, working = list(self._connections), self._runner.working
         grants = {connection.grant for connection in connections}
         rechecked = await in_thread(recheck, grants, [run.user_id for run in working])
@@ -88,7 +87,7 @@ class Watch:
             if not rechecked.may_use(run.user_id, run.agent):
                 await self._cancel(run)
         await in_thread(self._allowances.refresh)
-        await self._tell_of_budgets()
+        await self._notify_of_budgets()
         await self._log_budgets()
 
     async def _cancel(self, run: WorkingRun) -> None:
@@ -96,10 +95,10 @@ class Watch:
             ended = await self._journal.record(CancelRuns(session_id=run.session_id, reason=ACCESS_REVOKED))
         except Refused:
             return  # the session was deleted meanwhile
-        logger.warning("Cancelled run %s: its user may not use %s any more.", run.run_id, run.agent)
+        logger.warning("Cancelled run %s: its user may no longer use %s.", run.run_id, run.agent)
         self._runner.stop_runs(ended)
 
-    async def _tell_of_budgets(self) -> None:
+    async def _notify_of_budgets(self) -> None:
         free_at = end_of_day(timezone.now())
         connections = list(self._connections)
         named = {connection.grant.user_id for connection in connections} - {None}
@@ -107,12 +106,12 @@ class Watch:
         for connection in connections:
             for level in levels.get(connection.grant.user_id, ()):
                 budget = level.scope, level.group_id
-                if connection.told_until.get(budget) != free_at:
-                    connection.told_until = {**connection.told_until, budget: free_at}
+                if connection.notified_until.get(budget) != free_at:
+                    connection.notified_until = {**connection.notified_until, budget: free_at}
                     connection.pump.direct(_notice(level, free_at))
 
     async def _log_budgets(self) -> None:
-        """Tell the operator, once a day, of each agent that has nearly used up what all together may use of it."""
+        """Log, once a day, each agent whose budget for all users together is nearly used up."""
         now = timezone.now()
         names = [name for name in get_registry().names if self._logged_until.get(name, now) <= now]
         for name, level in (await in_thread(self._allowances.agents_nearly_used_up, names)).items():
@@ -124,13 +123,13 @@ async def _close_revoked(connections: Collection[Connection], rechecked: Recheck
     revoked = []
     for connection in connections:
         grant = rechecked.of(connection.grant)
-        # Whatever it was allowed before: a request that was under way may have attached it to a session of an agent
-        # that was denied meanwhile.
+        # By the agents in use and not by the old grant: a request that was being handled may have attached it to a
+        # session of an agent that was denied meanwhile.
         if grant is None or not all(map(grant.allows, connection.agents_in_use)):
             revoked.append(connection)
         elif grant != connection.grant:
             connection.regrant(grant)
-    # Side by side: while one is closed, no other goes on.
+    # Concurrently, so that closing a slow one does not leave the others open.
     await asyncio.gather(*(connection.revoke() for connection in revoked))
 
 

@@ -1,7 +1,7 @@
-"""What becomes of old conversations: streamed pieces are compacted, idle sessions closed, and pruned on demand.
+"""Upkeep of old conversations: streamed pieces are compacted, idle sessions are closed, and pruned on demand.
 
-Every process does the same work and none is chosen for it. Each begins at a time of its own and takes what is due in
-random order, in small batches; what two of them take at once is done twice, and the second time changes nothing.
+Every process does the same work, no leader is elected. Each starts at a time of its own and takes what is due in random
+order, in small batches. What two of them take at once is done twice, and the second time changes nothing.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from django.utils import timezone
 
 from agents.conf import Config
 from agents.database.threads import in_thread
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
 from sessions_app.models import Event, Run, Session
 
 logger = logging.getLogger("myagent.housekeeping")
 
 ROWS_PER_COMMIT = 500
-"""Rows that one transaction deletes, so that the writer never waits long behind it."""
+"""Rows that one transaction deletes, so that no other entry waits long for it."""
 ENTRIES_PER_COMMIT = 50
 DUE_PER_ROUND = 10_000
 PAUSE_SECONDS = 0.1
-"""Between two batches of a server, which has other things to write."""
+"""Between two batches of a server, so that other entries come between."""
 ROUND_SECONDS = 60.0
 CLOSING_ROUND_SECONDS = 3600.0
 
@@ -42,7 +42,7 @@ CLOSING_ROUND_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """A run that ended with a final answer, the number of that, and where the pieces of its text may still be."""
+    """A run that ended with a final answer whose streamed pieces may still be in the log; and the answer's number."""
 
     session_id: uuid.UUID
     run_id: uuid.UUID
@@ -50,7 +50,7 @@ class StreamedAnswer:
 
 
 def streamed_answers(before: datetime, limit: int | None = None) -> list[StreamedAnswer]:
-    """Answers that came before this moment and were not compacted, the oldest first."""
+    """Answers from before this moment that were not compacted, the oldest first."""
     due = Run.objects.filter(streamed_until__isnull=False, finished_at__lt=before).order_by("finished_at")
     rows = due.values_list("session_id", "id", "streamed_until")[:limit]
     return [StreamedAnswer(session_id, run_id, final_seq) for session_id, run_id, final_seq in rows if final_seq]
@@ -64,7 +64,7 @@ def compaction(answer: StreamedAnswer) -> list[CompactAnswer]:
     spans: list[tuple[int, int]] = []
     below = answer.final_seq
     while step_id:
-        # By the index of session and number, and no further down than to a page that holds none of them.
+        # Uses the index of session and number, and stops at the first page without a piece.
         page = list(events.filter(seq__lt=below).values_list("seq", "step_id")[:ROWS_PER_COMMIT])
         pieces = [seq for seq, of_step in page if of_step == step_id]
         if not pieces:
@@ -86,7 +86,7 @@ def compaction(answer: StreamedAnswer) -> list[CompactAnswer]:
 
 
 def idle_sessions(before: datetime, limit: int) -> list[uuid.UUID]:
-    """Open sessions that were last active before this moment and in which nothing goes on."""
+    """Open sessions that were last active before this moment and have no unfinished run."""
     idle = _unused(before).filter(status=Session.Status.OPEN)
     return list(idle.order_by("active_at").values_list("id", flat=True)[:limit])
 
@@ -110,7 +110,7 @@ def _unused(before: datetime) -> QuerySet[Session]:
 
 
 def prunes(sessions: Iterable[tuple[uuid.UUID, int]], before: datetime) -> Iterator[list[PruneSession]]:
-    """Batches of entries that delete these sessions, none with many more rows than one transaction should delete."""
+    """Batches of entries that delete these sessions, each of about as many rows as one transaction should delete."""
     batch: list[PruneSession] = []
     rows = 0
     for session_id, length in sessions:
@@ -124,7 +124,7 @@ def prunes(sessions: Iterable[tuple[uuid.UUID, int]], before: datetime) -> Itera
 
 
 def compactions(answers: Iterable[StreamedAnswer]) -> Iterator[list[CompactAnswer]]:
-    """Batches of entries that compact these answers, likewise. Each is planned when it is asked for."""
+    """Batches of entries that compact these answers, likewise. Each batch is planned when it is consumed."""
     batch: list[CompactAnswer] = []
     for answer in answers:
         for entry in compaction(answer):
@@ -144,7 +144,7 @@ def closings(sessions: Sequence[uuid.UUID], before: datetime) -> Iterator[list[C
 
 
 class Housekeeper:
-    """The part of it that a server does by itself, now and then. Lives on the event loop."""
+    """The part of the upkeep that a server does by itself. Lives on the event loop."""
 
     def __init__(self, journal: Journal, config: Config) -> None:
         self._journal = journal
@@ -152,7 +152,7 @@ class Housekeeper:
         self._idle_close_days = config.idle_close_days
         self._close_at = 0.0
         self.interval = min(ROUND_SECONDS, config.compact_seconds or ROUND_SECONDS) * random.uniform(0.5, 1.0)
-        """Seconds between two rounds, in each process others."""
+        """Seconds between two rounds, different in each process."""
 
     async def tidy(self) -> None:
         """Do what is due."""
@@ -166,7 +166,7 @@ class Housekeeper:
             before = timezone.now() - timedelta(days=self._idle_close_days)
             sessions = await in_thread(idle_sessions, before, DUE_PER_ROUND)
             if len(sessions) < DUE_PER_ROUND:
-                self._close_at = now + CLOSING_ROUND_SECONDS  # nothing tells which are idle but to look at all
+                self._close_at = now + CLOSING_ROUND_SECONDS  # finding idle sessions reads all of them
             random.shuffle(sessions)
             await self._commit(closings(sessions, before))
 
@@ -179,7 +179,7 @@ class Housekeeper:
                     await outcome
                     done += 1
                 except Refused as refusal:
-                    logger.debug("Left as it is: %s", refusal)
+                    logger.debug("Left unchanged: %s", refusal)
             await asyncio.sleep(PAUSE_SECONDS)
         if done:
             logger.info("Tidied up: %d entries.", done)

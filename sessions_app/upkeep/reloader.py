@@ -1,4 +1,4 @@
-"""Takes up new code of agents when an operator asks for it, while everything else goes on."""
+"""Reloads agents when an operator asks for it, while the server keeps running."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from sessions_app.runs.runner import Runner
 logger = logging.getLogger("myagent.agents")
 
 LOAD_SECONDS = 60.0
-"""After which loading an agent anew is given up; what it did before goes on."""
+"""After which reloading an agent is given up; its loaded version stays in use."""
 
 
 class Reloader:
-    """Lives on the event loop. A run keeps the version with which it began; the next one has the new version."""
+    """Lives on the event loop. A run keeps the version that it started with; the next run gets the new one."""
 
     def __init__(self, *, runner: Runner, tool_runner: ToolRunner, config: Config) -> None:
         self._runner = runner
@@ -36,14 +36,14 @@ class Reloader:
         self._config = config
         # Agent files are loaded outside an event loop, and may take long.
         self._pool = DaemonPool(1, name="reload")
-        self._turn = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
         self._answered: dict[str, datetime] = {}
         self._reloads: set[asyncio.Task[None]] = set()
         self._closings: set[asyncio.Task[None]] = set()
         self._old: list[LoadedAgent] = []
 
-    async def look(self) -> None:
-        """Learn what operators decided about agents, and begin the reloads they asked for; does not wait for these."""
+    async def check_reload_requests(self) -> None:
+        """Read what operators decided about agents, and start the reloads they asked for, without waiting for them."""
         for source, requested_at in (await in_thread(learn_decisions, get_registry())).items():
             if self._is_new(source, requested_at):
                 self._answered[source] = requested_at
@@ -58,13 +58,13 @@ class Reloader:
         return at is not None and requested_at > at
 
     async def stop(self) -> None:
-        """Leave what is being loaded; wait for connections that are being closed."""
+        """Cancel reloads, and wait for connections of models that are being closed."""
         for task in self._reloads:
             task.cancel()
         await asyncio.gather(*self._reloads, *self._closings, return_exceptions=True)
 
     async def _reload(self, source: str, requested_at: datetime) -> None:
-        async with self._turn:
+        async with self._one_at_a_time:
             before, now = get_registry().of_source(source), datetime.now(UTC)
             try:
                 agent = await self._load(source)
@@ -76,10 +76,10 @@ class Reloader:
             else:
                 loaded = before.renewed(agent, now)
             get_registry().add(loaded)
-        logger.info("Loaded the agent %s anew from %s.", loaded.name, source)
+        logger.info("Reloaded the agent %s from %s.", loaded.name, source)
         if before is not None:
             self._old.append(before)
-            self._runner.when_unused(before.agent, partial(self._let_go, before))
+            self._runner.when_unused(before.agent, partial(self._release, before))
         await in_thread_patiently(note_loaded, loaded, answers=requested_at)
         await in_thread_patiently(note_default, get_registry())
 
@@ -96,12 +96,12 @@ class Reloader:
     async def _failed(self, failed: FailedAgent, before: LoadedAgent | None) -> None:
         if before is None:
             get_registry().add_failure(failed)
-        logger.error("The agent in %s cannot be loaded anew: %s", failed.source, failed.error)
+        logger.error("The agent in %s cannot be reloaded: %s", failed.source, failed.error)
         logger.debug("This is where it failed.", exc_info=failed.error)
         await in_thread_patiently(note_failed, failed, goes_on=before is not None)
 
-    def _let_go(self, old: LoadedAgent) -> None:
-        """Nothing uses the old version any more: its tools' threads and its model's connections can go."""
+    def _release(self, old: LoadedAgent) -> None:
+        """Nothing uses the old version any more: end its tools' threads and close its model's connections."""
         self._old.remove(old)
         in_use = [*get_registry(), *self._old]
         if not any((other.name, other.version) == (old.name, old.version) for other in in_use):
@@ -119,4 +119,4 @@ def _own(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> Non
 def _done(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
     tasks.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("What a reload needs failed.", exc_info=error)
+        logger.error("A task of a reload failed.", exc_info=error)

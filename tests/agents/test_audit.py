@@ -16,7 +16,7 @@ from agents.models import AccessToken, HostedAgent
 from myagent import i18n
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns, CloseSession
 from sessions_app.models import Confirmation, Run
-from tests.support.factories import (
+from tests.support.entries import (
     call_of,
     commit,
     commit_one,

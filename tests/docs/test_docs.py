@@ -475,7 +475,7 @@ def test_the_commands_are_tried():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_targets_of_make_exist(name):
-    targets = set(re.findall(r"\bmake ([a-z]+)\b", " ".join(block.text for block in blocks(name, language="bash"))))
+    targets = set(re.findall(r"\bmake ([a-z-]+)\b", " ".join(block.text for block in blocks(name, language="bash"))))
     missing = [target for target in targets if f"\n{target}:" not in page("Makefile")]
     assert missing == []
 

@@ -23,11 +23,9 @@ LINES = 300
 
 SAME_NOUN = {
     "agents.py": "the command `agents`, and agents in the admin",
-    "budgets.py": "the rows of budgets, and their page in the admin",
+    "apps.py": "Django looks for the configuration of an app in a file of this name",
     "chat.py": "the command `chat` of both programs, and the chat on the terminal",
-    "events.py": "",
-    "housekeeping.py": "what is due, and the entry that writes it",
-    "lifespan.py": "",
+    "housekeeping.py": "what is due, and the entries that write it",
     "messages.py": "messages: what the loop reads, how they are written, and in the admin",
     "runs.py": "runs: how they are written, and in the admin",
     "sessions.py": "sessions: what a client asks of them, how they are written, and in the admin",
@@ -37,6 +35,9 @@ SAME_NOUN = {
 
 SAME_CLASS = {
     "Command": "Django finds the commands of manage.py by this name",
+    "Message": "what the loop reads, and its row",
+    "ToolCall": "what the loop reads, and its row",
+    "Usage": "what a call of the model cost, and the row that adds it up",
 }
 
 

@@ -254,7 +254,7 @@ async def test_what_a_revoked_client_has_sent_is_not_carried_out(server, backsta
         for event in requests:
             await deaf.send(json.dumps(event))
         backstage.do("AccessToken.objects.filter(user__username='ann').update(revoked_at=timezone.now())")
-        await asyncio.to_thread(server.wait_log, "what let it in holds no longer")
+        await asyncio.to_thread(server.wait_log, "its credentials are no longer valid")
         deaf.transport.resume_reading()
         with pytest.raises(ConnectionClosed):
             while True:
@@ -345,7 +345,7 @@ async def test_staff_cancels_a_run_and_its_user_is_told(server, backstage, token
         run = await ann.say(session_id, "hi")
         await happens(answer.gate.entered)
         backstage.do(
-            "from sessions_app.admin.staff import cancel_runs;"
+            "from sessions_app.admin.cancel_runs import cancel_runs;"
             "result = cancel_runs([Run.objects.get(pk=run)], by=User.objects.create_superuser('boss').pk)",
             run=run.run_id,
         )

@@ -9,7 +9,7 @@ from agents.database.threads import in_thread
 from agents.loading.registry import Registry, set_registry
 from sessions_app.engine import Engine
 from sessions_app.journal.entries.ownership import Lease
-from tests.support.factories import message, new_session, run_of, threads
+from tests.support.entries import message, new_session, run_of, threads
 
 pytestmark = threads
 
@@ -19,7 +19,7 @@ async def test_a_message_that_was_under_way_when_runs_were_let_go_of_does_not_wa
     engine = Engine(Config(data_dir=tmp_path))
     await engine.start()
     session_id = await in_thread(new_session)
-    late = message(session_id, lease=Lease(engine.owner.name, seconds=60))
+    late = message(session_id, lease=Lease(engine.owner_lock.name, seconds=60))
     posted = []
 
     async def close(timeout):

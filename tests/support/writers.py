@@ -13,8 +13,9 @@ from typing import Any, Literal, Self, TypeVar
 
 from django.db import OperationalError, connection, connections
 
+from sessions_app.journal.commit import Committed
 from sessions_app.journal.entry import Entry
-from sessions_app.journal.writer import Committed, Journal
+from sessions_app.journal.writer import Journal
 
 T = TypeVar("T")
 

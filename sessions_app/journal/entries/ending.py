@@ -1,4 +1,4 @@
-"""Leaving a run that ends before its answer in a shape from which the conversation goes on."""
+"""Ending a run before its answer, so that the conversation can be continued: every call has a result."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
-from sessions_app.journal.batch import Batch, LockedRun, LockedSession, usage_of
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.partial_cost import charge_broken_off
+from sessions_app.journal.locks import LockedRun, LockedSession
 from sessions_app.journal.run_log import RunEnd
+from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
-# What the model and people are told of a call that has no result.
-_TOLD: dict[str, str] = {
+# For the model and for people: the result of a call that has none.
+_NO_RESULT: dict[str, str] = {
     "cancelled": gettext_noop("This call was cancelled before it had a result."),
     "unknown": gettext_noop("The server stopped while this call was running; whether it took effect is unknown."),
 }
 _BROKEN_OFF = "[broken off]"
-_LOOKED_AT = 20
-"""Events at a time, the newest first: nearly always it is the first one, and a session may have thousands."""
+_EVENTS_AT_A_TIME = 20
+"""Read from the newest: nearly always the first one is what is looked for, and a session may have thousands."""
 
 SILENCE = {"confirmed": False, "answered": False}
-"""The answer of a question that nobody answered: a no."""
+"""The answer to a question that nobody answered: a no."""
 
 
 def close_run(
@@ -39,16 +41,16 @@ def close_run(
     A call that was never started is `cancelled` whatever `call_status` says: it had no effect.
     """
     if run.status == Run.Status.QUEUED:
-        # The user did say it, although nobody answered.
+        # The user did say it, although it was never answered.
         place_messages(batch, session, run.id)
         return
-    batch.flush()
+    batch.writes.flush()
     _close_calls(batch, session, run, call_status)
     close_spans(batch, run, interrupted_at=batch.now if call_status == "cancelled" else None)
     for confirmation in Confirmation.objects.filter(run_id=run.id, answer__isnull=True):
         withdraw(batch, confirmation)
     if text := _shown_text(run):
-        batch.insert(
+        batch.writes.insert(
             Message,
             session_id=run.session_id,
             run_id=run.id,
@@ -69,43 +71,43 @@ def _close_calls(
 def close_call(
     batch: Batch, session: LockedSession, run: LockedRun, call: ToolCall, status: Literal["cancelled", "unknown"]
 ) -> None:
-    """Give a call that has no result, and will have none, one that says so."""
-    told = _(_TOLD[status])
+    """Give a call that will never have a result one that says so."""
+    text = _(_NO_RESULT[status])
     metadata = ToolResultMetadata(
-        run_id=str(run.id), tool=call.tool, status=status, error=told, duration_ms=_age_ms(batch, call)
+        run_id=str(run.id), tool=call.tool, status=status, error=text, duration_ms=_age_ms(batch, call)
     )
-    batch.log(session, ToolReturned(step_id=call.step_id, content=told, metadata=metadata))
-    batch.change(
+    batch.log.append(session, ToolReturned(step_id=call.step_id, content=text, metadata=metadata))
+    batch.writes.change(
         ToolCall,
         call.pk,
         status=ToolCall.Status.DONE,
         outcome=status,
-        result=told,
+        result=text,
         duration_ms=metadata.duration_ms,
         finished_at=batch.now,
     )
-    batch.insert(
+    batch.writes.insert(
         Message,
         session_id=run.session_id,
         run_id=run.id,
         position=call.position,
         role=Message.Role.TOOL,
-        content=told,
+        content=text,
         tool_call_id=call.call_id,
         created_at=batch.now,
     )
 
 
 def close_spans(batch: Batch, run: LockedRun, *, interrupted_at: datetime | None) -> None:
-    """What was going on was broken off, at a moment that is known or not; an agent that is not traced has no spans."""
+    """Mark the open spans of a run as interrupted, at a time that may be unknown; an untraced agent has no spans."""
     for span in Span.objects.filter(run_id=run.id, outcome=Span.Outcome.OPEN):
         lasted = None if interrupted_at is None else _milliseconds(interrupted_at - span.started_at)
-        batch.change(Span, span.pk, outcome=Span.Outcome.INTERRUPTED, duration_ms=lasted)
+        batch.writes.change(Span, span.pk, outcome=Span.Outcome.INTERRUPTED, duration_ms=lasted)
 
 
 def withdraw(batch: Batch, confirmation: Confirmation) -> None:
-    """Nobody waits for this question any more: it counts as not answered."""
-    batch.change(Confirmation, confirmation.pk, answer=SILENCE, answered_at=batch.now)
+    """No tool waits for this question any more: it counts as not answered."""
+    batch.writes.change(Confirmation, confirmation.pk, answer=SILENCE, answered_at=batch.now)
 
 
 def _age_ms(batch: Batch, call: ToolCall) -> int:
@@ -117,7 +119,7 @@ def _milliseconds(lasted: timedelta) -> int:
 
 
 def _shown_text(run: LockedRun) -> str:
-    """What clients saw of the text of a step whose reply never became part of the history."""
+    """The text that clients were sent of a step whose reply never became part of the history."""
     newest = _newest_shown(run, but_reasoning=True)
     if newest is None or newest.name != "agent.partial_answer" or _metadata(newest)["is_final"]:
         return ""
@@ -126,7 +128,7 @@ def _shown_text(run: LockedRun) -> str:
 
 
 def unfinished_step(run: LockedRun, steps: int) -> int:
-    """The step behind the `steps` that are on record, if clients saw any of its text or reasoning; else 0."""
+    """The step after the stored `steps`, if clients were sent any of its text or reasoning; else 0."""
     newest = _newest_shown(run)
     if newest is None or newest.name == "agent.step_reset":
         return 0
@@ -136,10 +138,10 @@ def unfinished_step(run: LockedRun, steps: int) -> int:
 
 
 def _newest_shown(run: LockedRun, *, but_reasoning: bool = False) -> Event | None:
-    """The run's last event that showed something of a step, began one, or made one void."""
+    """The run's last event that showed text of a step, began one, or made one void."""
     names = ("agent.partial_answer", "agent.thinking", "agent.step_reset")
     newest_first = Event.objects.filter(session_id=run.session_id, name__in=names).order_by("-seq")
-    for event in newest_first.iterator(chunk_size=_LOOKED_AT):
+    for event in newest_first.iterator(chunk_size=_EVENTS_AT_A_TIME):
         metadata = _metadata(event)
         if metadata["run_id"] != str(run.id):
             break
@@ -154,14 +156,14 @@ def _metadata(event: Event) -> dict[str, Any]:
 
 
 def place_messages(batch: Batch, session: LockedSession, run_id: uuid.UUID) -> None:
-    """Give the messages of a run that begins (or ends unbegun) their places in the history."""
-    batch.flush()
+    """Give the messages of a run that begins, or ends before it began, their positions in the history."""
+    batch.writes.flush()
     for pk in Message.objects.filter(run_id=run_id, position=None).order_by("pk").values_list("pk", flat=True):
-        batch.change(Message, pk, position=batch.take_positions(session))
+        batch.writes.change(Message, pk, position=batch.take_positions(session))
 
 
 def cancel_run(batch: Batch, session: LockedSession, run: LockedRun, reason: str) -> None:
-    """End a run by a user's wish, whoever owns it."""
+    """End a run at a user's request, whichever process owns it."""
     charge_broken_off(batch, session, run)
     close_run(batch, session, run, call_status="cancelled")
     metadata = InterruptedMetadata(run_id=str(run.id), reason=reason)
@@ -179,18 +181,18 @@ def end_over_its_owner(
     reason: str,
     **columns: Any,
 ) -> None:
-    """End a closed run without asking who works on it: the raised epoch makes that a stale owner."""
+    """End a closed run without its owner, which the raised epoch makes a stale one."""
     outcome = "cancelled" if status is Run.Status.CANCELLED else "error"
     batch.ended.append(end_of(batch, session, run, outcome, reason))
     over = {"status": status, "epoch": run.epoch + 1, "owner": "", "lease_until": None, "finished_at": batch.now}
     batch.change_run(run, **over, **columns)
     batch.touch(session)
-    batch.log(session, terminal)
+    batch.log.append(session, terminal)
 
 
 def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, reason: str = "") -> RunEnd:
-    """The end of a run as its rows tell it, for the log; what is not on record of a step that goes on is left out."""
-    batch.flush()
+    """The end of a run from its rows, for the log line; without what is not stored of an unfinished step."""
+    batch.writes.flush()
     row = Run.objects.select_related("session__user").annotate(calls=Count("tool_calls")).filter(pk=run.id).get()
     return RunEnd(
         session_id=session.id,
@@ -209,7 +211,7 @@ def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, r
 def delete_rows(session_id: uuid.UUID) -> None:
     """Delete a session and all that is stored of it."""
     of_run = Run.objects.filter(session_id=session_id)
-    # In this order and table by table, since Django's own cascade would load every event first.
+    # Table by table, in the order of foreign keys: Django's own cascade would load every event first.
     for rows in (
         Confirmation.objects.filter(run__in=of_run),
         ToolCall.objects.filter(run__in=of_run),

@@ -1,4 +1,4 @@
-"""What is tidied up of conversations that nobody touches any more. Each entry looks again, under the locks."""
+"""Pruning, closing and compacting old conversations. Each entry checks under the locks that it is still due."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from sessions_app.journal.batch import Batch, LockedSession, Refused
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.sessions import CloseSession, DeleteSession
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.locks import LockedSession
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Event, Run, Session
 
 IN_USE = "in_use"
@@ -18,43 +20,43 @@ NOT_DUE = "not_due"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneSession(DeleteSession):
-    """Delete a session that was last active before this moment. Refused with `in_use` when it is not that any more."""
+    """Delete a session that was last active before this time. Refused with `in_use` when it was used since."""
 
     before: datetime
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
-        _check_idle(batch, batch.session(self.session_id), self.before)
+        _check_idle(batch, batch.locks.session(self.session_id), self.before)
         return DeleteSession.apply(self, batch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseIdleSession(CloseSession):
-    """Close a session that was last active before this moment. Refused with `in_use` when it is not that any more."""
+    """Close a session that was last active before this time. Refused with `in_use` when it was used since."""
 
     before: datetime
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
-        _check_idle(batch, batch.session(self.session_id), self.before)
+        _check_idle(batch, batch.locks.session(self.session_id), self.before)
         return CloseSession.apply(self, batch)
 
 
 def _check_idle(batch: Batch, session: LockedSession, before: datetime) -> None:
-    if batch.unfinished(session.id):
+    if batch.locks.unfinished(session.id):
         raise Refused(IN_USE)
-    batch.flush()
+    batch.writes.flush()
     if Session.objects.filter(pk=session.id, active_at__gte=before).exists():
         raise Refused(IN_USE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactAnswer(Entry):
-    """Delete the events from `first` to `last` that bear `step_id`: pieces of the text of the event `final_seq`.
+    """Delete the events from `first` to `last` that have `step_id`: deltas of the text of the event `final_seq`.
 
-    With `is_done` the run has no more of them. Refused with `not_due` when that is so already: whoever found the
-    pieces then may have taken those of another step for them. Returns how many were deleted.
+    With `is_done` the run has no more of them. Refused with `not_due` when that is so already: then the deltas that
+    were found may be those of another step. Returns how many were deleted.
     """
 
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
     of_run: uuid.UUID
     final_seq: int
@@ -68,7 +70,7 @@ class CompactAnswer(Entry):
         return self.of_run
 
     def apply(self, batch: Batch) -> int:
-        session = batch.session(self.session_id)
+        session = batch.locks.session(self.session_id)
         run = Run.objects.filter(pk=self.of_run, session_id=session.id, streamed_until=self.final_seq)
         if not run.exists():
             raise Refused(NOT_DUE)

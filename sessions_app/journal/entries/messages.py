@@ -1,4 +1,4 @@
-"""A user's message, which begins a run or waits for its turn."""
+"""A user's message, which begins a run or queues."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from myagent.agent_definition import WhenBusy
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_events import MessageMetadata, UserSaid
-from sessions_app.journal.batch import Batch, LockedRun, LockedSession, Refused
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.allowance import check_allowance
 from sessions_app.journal.entries.ending import cancel_run
 from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Message, Run, Session
 
 TITLE_LENGTH = 60
@@ -25,22 +27,22 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What became of a message. `lease` is set when the run begins at once, owned by the caller."""
+    """How a message was stored. `begun` is set when its run begins at once, owned by the caller."""
 
     run_id: uuid.UUID
     message_id: str
     position: int
-    lease: RunRef | None = None
+    begun: RunRef | None = None
     duplicate: bool = False
     ended: tuple[uuid.UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostMessage(Entry):
-    """A user's message and its run; begins at once when nothing is going on and the caller's lease is good for it.
+    """A user's message and its run; begins at once when the session has no unfinished run and the caller's lease holds.
 
     Refused with `session_closed`, with `session_busy` when the queue is full or the agent takes no queue, and with
-    `budget_exceeded`, `too_many_runs` or `too_many_messages` when that is more than `allowance` allows.
+    `budget_exceeded`, `too_many_runs` or `too_many_messages` when `allowance` does not permit it.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -67,12 +69,12 @@ class PostMessage(Entry):
         return self.lease.limited_agent if self.lease is not None else None
 
     def apply(self, batch: Batch) -> Posted:
-        session = batch.session(self.session_id)
-        if self.message_id is not None and (first := batch.client_ids.get((session.id, self.message_id))):
+        session = batch.locks.session(self.session_id)
+        if self.message_id is not None and (first := batch.locks.client_ids.get((session.id, self.message_id))):
             return self._duplicate(batch, session, first)
         if session.status != Session.Status.OPEN:
             raise Refused(ErrorCode.SESSION_CLOSED)
-        before = batch.unfinished(session.id)
+        before = batch.locks.unfinished(session.id)
         self._check_room(before)
         if self.allowance is not None:
             check_allowance(batch, self.allowance, session, begins=not before)
@@ -92,15 +94,15 @@ class PostMessage(Entry):
             else list(map(dict, self.message.content)),
             metadata=MessageMetadata(run_id=str(run.id), message_id=message_id),
         )
-        batch.log(session, said, origin=self.origin)
+        batch.log.append(session, said, origin=self.origin)
         batch.touch(session)
-        ref: RunRef | None = None
+        begun: RunRef | None = None
         if lease is not None:
-            ref = RunRef(session.id, run.id, run.epoch, session.user_id, history_end=session.last_position - 1)
-        return Posted(run.id, message_id, _place([*before, run], run.id), ref, ended=ended)
+            begun = RunRef(session.id, run.id, run.epoch, session.user_id, history_end=session.last_position - 1)
+        return Posted(run.id, message_id, _place([*before, run], run.id), begun, ended=ended)
 
     def _duplicate(self, batch: Batch, session: LockedSession, run_id: uuid.UUID) -> Posted:
-        position = _place(batch.unfinished(session.id), run_id)
+        position = _place(batch.locks.unfinished(session.id), run_id)
         return Posted(run_id, self.message_id or "", position, duplicate=True)
 
     def _check_room(self, before: list[LockedRun]) -> None:
@@ -112,16 +114,16 @@ class PostMessage(Entry):
             raise Refused(ErrorCode.SESSION_BUSY, reason="queue_full", limit=self.max_queued)
 
     def _insert(self, batch: Batch, session: LockedSession, before: list[LockedRun], *, begins: bool) -> LockedRun:
-        # Behind the others also when it comes in one batch with them, or from a process whose clock is slow.
+        # Later than the others even in one batch with them, or from a process whose clock is slow.
         queued_at = max([batch.now, *(other.queued_at + _MICROSECOND for other in before)])
         run = LockedRun(
             self.new_run_id, session.id, Run.Status.QUEUED, owner="", epoch=0, attempts=0, queued_at=queued_at
         )
-        batch.runs[run.id] = run
-        batch.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=queued_at)
-        # Behind others a message gets its place when its run begins: not between their calls and results.
+        batch.locks.add_run(run)
+        batch.writes.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=queued_at)
+        # A queued message gets its position when its run begins, so as not to fall between calls and their results.
         position = batch.take_positions(session) if begins else None
-        batch.insert(
+        batch.writes.insert(
             Message,
             session_id=session.id,
             run_id=run.id,
@@ -131,14 +133,14 @@ class PostMessage(Entry):
             **Message.fields_of(self.message),
         )
         if self.message_id is not None:
-            batch.client_ids[session.id, self.message_id] = run.id
+            batch.locks.client_ids[session.id, self.message_id] = run.id
         if not session.title and (title := " ".join(self.message.text.split())[:TITLE_LENGTH]):
             session.title = title
-            batch.change(Session, session.id, title=title)
+            batch.writes.change(Session, session.id, title=title)
         return run
 
 
 def _place(unfinished: list[LockedRun], run_id: uuid.UUID) -> int:
-    """How many answers a message waits for: 0 when its run is going or over, the one that waits first is number 1."""
+    """The position of a message in the queue, from 1; 0 when its run is active or over."""
     waiting = [run.id for run in unfinished if not run.is_active]
     return waiting.index(run_id) + 1 if run_id in waiting else 0

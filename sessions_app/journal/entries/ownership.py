@@ -1,4 +1,4 @@
-"""Who works on a run, and until when. Leases run by the database's clock, which all processes share."""
+"""Which process owns a run, and until when. Leases use the database's clock, which all processes share."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import ClassVar
 
 from django.db.models.functions import Now
 
-from sessions_app.journal.batch import Batch, LockedRun
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import place_messages
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.locks import LockedRun
 from sessions_app.models import Run
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on runs: `owner` names the process, `seconds` is how long without renewal.
+    """The right to own runs: `owner` names the process, `seconds` is how long it lasts without renewal.
 
-    Where `agent` is limited, it holds only while less than `max_runs` of its runs go on, in whichever processes.
+    If `agent` is limited, it holds only while less than `max_runs` of its runs are running, in all processes.
     """
 
     owner: str
@@ -34,12 +35,12 @@ class Lease:
         return None if self.max_runs is None else self.agent
 
     def holds(self, batch: Batch) -> bool:
-        """Whether it is good for one more run."""
-        return batch.has_place(self.agent, self.max_runs)
+        """Whether it holds for one more run."""
+        return batch.locks.has_place(self.agent, self.max_runs)
 
 
 def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True, attempts: int = 1) -> None:
-    """Make the lease's owner the one who may write for `run`, which begins with that or goes on."""
+    """Make the lease's owner the owner of `run`, which begins or is resumed."""
     begun = {"started_at": batch.now} if begins else {}
     batch.change_run(
         run,
@@ -54,9 +55,9 @@ def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimNext(Entry):
-    """Take the run that is next in a session.
+    """Begin the first queued run of a session.
 
-    Returns it, or None when there is none, another one is going, or the agent has no place for it.
+    Returns it, or None when there is none, another one is active, or the agent has no place for it.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -68,8 +69,8 @@ class ClaimNext(Entry):
         return self.lease.limited_agent
 
     def apply(self, batch: Batch) -> RunRef | None:
-        session = batch.session(self.session_id)
-        waiting = batch.unfinished(session.id)
+        session = batch.locks.session(self.session_id)
+        waiting = batch.locks.unfinished(session.id)
         if not waiting or waiting[0].is_active or not self.lease.holds(batch):
             return None
         run = waiting[0]
@@ -80,32 +81,35 @@ class ClaimNext(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewLeases(Entry):
-    """Keep these runs of the lease's owner. `session_id` is not looked at.
+    """Renew the lease of these runs of its owner. `session_id` is not used.
 
-    Not all that bear the owner's name: one that nobody here works on any more has to be found by others.
+    Not of all runs with that owner: one that its process has lost has to be found by others.
     """
 
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
     lease: Lease
     run_ids: Collection[uuid.UUID]
 
+    @property
+    def further_runs(self) -> Collection[uuid.UUID]:
+        """Locked before the time is taken: a lease that began while others held these rows would be shorter."""
+        return self.run_ids
+
     def apply(self, batch: Batch) -> int:
         mine = Run.objects.active().filter(pk__in=self.run_ids, owner=self.lease.owner)
-        # Locked first: a lease that began before others let go of these rows would be shorter.
-        list(mine.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         return mine.update(lease_until=Now() + timedelta(seconds=self.lease.seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRuns(Entry):
-    """Let go of all runs of this owner: others need not wait, and see that nothing went wrong.
+    """Release all runs of this owner, so that others take them over at once and count no failed attempt.
 
-    `session_id` is not looked at.
+    `session_id` is not used.
     """
 
     owner: str
 
     def apply(self, batch: Batch) -> int:
-        batch.flush()
+        batch.writes.flush()
         return Run.objects.active().filter(owner=self.owner).update(lease_until=Now(), owner="")

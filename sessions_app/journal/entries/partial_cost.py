@@ -1,5 +1,5 @@
-"""What the call of a model that is broken off has cost. No model tells, so it is estimated: stopping every answer
-just before its end must not be a way around a budget.
+"""The cost of a call of a model that is broken off. No model reports it, so it is estimated: stopping every answer just
+before its end must not be a way around a budget.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from django.db.models.functions import Length
 from myagent.llm import Usage
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message as LibraryMessage
-from sessions_app.journal.batch import Batch, LockedRun, LockedSession, usage_of
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Event, Message, Run
 
 _CHARACTERS_PER_TOKEN = 2
-"""Between those of English and those of Chinese."""
+"""A mean of English and Chinese."""
 
 
 def charge_broken_off(batch: Batch, session: LockedSession, run: LockedRun) -> None:
-    """Charge for the call that goes on in a run which is about to be ended over its owner, if one does."""
+    """Charge for the unfinished call of the model in a run that is about to be ended, if there is one."""
     if not run.is_active:
         return
-    batch.flush()
+    batch.writes.flush()
     step = _step_under_way(run)
     if step <= run.steps:
-        return  # a tool is at work
+        return  # a tool is running
     streamed = "".join(reversed(list(_streamed(run, step))))
     output = estimate_tokens(LibraryMessage.assistant(streamed)) if streamed else 0
     batch.charge(session, run, usage_of(run) + Usage(_input_of_a_call(session), output, 1))
@@ -56,9 +58,9 @@ def _newest_first(run: LockedRun) -> QuerySet[Event, str]:
 
 
 def _input_of_a_call(session: LockedSession) -> int:
-    """What the calls of this session's newest run were sent on average, else what its history looks like."""
-    told = Run.objects.filter(session_id=session.id, input_tokens__gt=0).order_by("-queued_at")
-    if (newest := told.values_list("input_tokens", "llm_calls").first()) is not None:
+    """The mean input of the calls of this session's newest run that reported one, else an estimate from its history."""
+    reported = Run.objects.filter(session_id=session.id, input_tokens__gt=0).order_by("-queued_at")
+    if (newest := reported.values_list("input_tokens", "llm_calls").first()) is not None:
         return newest[0] // max(1, newest[1])
     characters = Message.objects.filter(session_id=session.id, position__isnull=False).aggregate(
         characters=Sum(Length("content"))

@@ -1,4 +1,4 @@
-"""Taking over a run whose owner is gone, so that it goes on from what is on record."""
+"""Taking over a run whose owner is dead, so that it is resumed from what is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from myagent.i18n import gettext as _
 from myagent.loop.checkpoint import Checkpoint, OpenCall
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
-from sessions_app.journal.batch import STALE_RUN, Batch, LockedRun, LockedSession, Refused, usage_of
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import (
     close_call,
     close_run,
@@ -23,16 +23,19 @@ from sessions_app.journal.entries.ending import (
 )
 from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.refusal import STALE_RUN, Refused
+from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Run, ToolCall
 
 MAX_ATTEMPTS = 3
-"""Processes that may stop while they work on one run."""
+"""Processes that may stop while they own one run."""
 POISONED = "poisoned"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A confirmation that was asked before the takeover; `answer` is there when somebody answered meanwhile."""
+    """A confirmation that was asked before the takeover; `answer` is set if it was answered meanwhile."""
 
     step_id: str
     seconds_left: float
@@ -43,7 +46,7 @@ class OpenQuestion:
 class Recovered:
     """A run that was taken over. `questions` are by the `step_id` of their call.
 
-    `first_result` is the place in the history of the first call's result, `age` how many seconds the run is old,
+    `first_result` is the position in the history of the first call's result, `age` the seconds since the run began,
     `tool_calls` how many it made.
     """
 
@@ -57,10 +60,10 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverRun(Entry):
-    """Take over a run whose owner is gone; returns it, or None when it was given up after too many attempts.
+    """Take over a run whose owner is dead; returns it, or None when it was given up after too many attempts.
 
-    Refused with `stale_run` when somebody works on it after all: `dead_owners` are known to be dead, of the others a
-    lease that has run out tells, unless it was renewed meanwhile. `idempotent` names the tools that may run again.
+    Refused with `stale_run` when it has a living owner after all: `dead_owners` are known to be dead, others count as
+    dead when their lease has expired. `idempotent` names the tools that may run again.
     """
 
     dead_run_id: uuid.UUID
@@ -74,11 +77,11 @@ class RecoverRun(Entry):
         return self.dead_run_id
 
     def apply(self, batch: Batch) -> Recovered | None:
-        session = batch.session(self.session_id)
-        run = batch.owned_run(self.dead_run_id, self.epoch)
+        session = batch.locks.session(self.session_id)
+        run = batch.locks.owned_run(self.dead_run_id, self.epoch)
         if run.owner not in self.dead_owners and Run.objects.filter(pk=run.id, lease_until__gt=Now()).exists():
             raise Refused(STALE_RUN)
-        batch.flush()
+        batch.writes.flush()
         row = Run.objects.get(pk=run.id)
         attempts = run.attempts + _may_have_stopped_its_process(row)
         if attempts > MAX_ATTEMPTS:
@@ -86,14 +89,14 @@ class RecoverRun(Entry):
             return None
         if step := unfinished_step(run, row.steps):
             metadata = StepResetMetadata(run_id=str(run.id), step=step, reason="restart")
-            batch.log(session, StepVoided(metadata=metadata))
+            batch.log.append(session, StepVoided(metadata=metadata))
         close_spans(batch, run, interrupted_at=None)
         calls = self._open_calls(batch, session, run)
         questions = _open_questions(batch, run, calls)
         take_run(batch, run, self.lease, begins=False, attempts=attempts)
         if any(question.answer is None for question in questions.values()):
             batch.change_run(run, status=Run.Status.WAITING)
-        open_calls = {call.index: _as_it_is(call) for call in calls}
+        open_calls = {call.index: _open_call(call) for call in calls}
         return Recovered(
             ref=RunRef(session.id, run.id, run.epoch, session.user_id),
             checkpoint=Checkpoint(step=row.steps, usage=usage_of(row), open_calls=open_calls),
@@ -104,7 +107,7 @@ class RecoverRun(Entry):
         )
 
     def _open_calls(self, batch: Batch, session: LockedSession, run: LockedRun) -> list[ToolCall]:
-        """The calls that have to run; one that may have taken effect already is closed as `unknown` instead."""
+        """The calls that must run; one that may have taken effect already is closed as `unknown` instead."""
         calls = []
         for call in ToolCall.objects.filter(run_id=run.id).exclude(status=ToolCall.Status.DONE).order_by("index"):
             if call.status == ToolCall.Status.STARTED and call.tool not in self.idempotent:
@@ -115,14 +118,14 @@ class RecoverRun(Entry):
 
 
 def _may_have_stopped_its_process(run: Run) -> bool:
-    """Not when its owner let go of it in order, nor when nothing of it was going but a question to a person."""
+    """Not if its owner released it, nor if it did nothing but wait for the answer to a question."""
     if not run.owner:
         return False
     is_idle = run.status == Run.Status.WAITING
     return not is_idle or ToolCall.objects.filter(run_id=run.id, status=ToolCall.Status.STARTED).exists()
 
 
-def _as_it_is(call: ToolCall) -> OpenCall:
+def _open_call(call: ToolCall) -> OpenCall:
     begun = call.status == ToolCall.Status.STARTED
     return OpenCall(
         begun=begun, asked=call.status == ToolCall.Status.CONFIRMING, agreed=call.arguments_run if begun else None
@@ -130,7 +133,7 @@ def _as_it_is(call: ToolCall) -> OpenCall:
 
 
 def _open_questions(batch: Batch, run: LockedRun, calls: Collection[ToolCall]) -> dict[str, OpenQuestion]:
-    """The questions that calls still wait for; those that a call asked while it ran go with that attempt."""
+    """The questions that calls wait for before they start; those of a call that was running are withdrawn."""
     waiting = {call.step_id for call in calls if call.status == ToolCall.Status.CONFIRMING}
     questions = {}
     for asked in Confirmation.objects.filter(run_id=run.id).order_by("asked_at"):

@@ -1,4 +1,4 @@
-"""A session that goes on here, although it is not in this database."""
+"""A session that is restored from an exported state."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sessions_app.models import Message, Run, Session
 class RestoreSession(CreateSession):
     """A new session with the history and the tools' state of an exported one.
 
-    The history belongs to one run that is over, so that it is in its place before all that follows. The log begins
-    anew: what was shown of the old session has numbers of the old one.
+    The history belongs to one run that is over, so that its positions come before all that follows. The log starts
+    empty: the events of the old session have the old session's numbers.
     """
 
     new_run_id: uuid.UUID
@@ -28,10 +28,10 @@ class RestoreSession(CreateSession):
 
     def apply(self, batch: Batch) -> None:
         CreateSession.apply(self, batch)
-        batch.change(Session, self.session_id, state=self.tool_state)
+        batch.writes.change(Session, self.session_id, state=self.tool_state)
         if not self.messages:
             return
-        batch.insert(
+        batch.writes.insert(
             Run,
             id=self.new_run_id,
             session_id=self.session_id,
@@ -41,9 +41,9 @@ class RestoreSession(CreateSession):
             started_at=batch.now,
             finished_at=batch.now,
         )
-        first = batch.take_positions(batch.session(self.session_id), len(self.messages))
+        first = batch.take_positions(batch.locks.session(self.session_id), len(self.messages))
         for position, message in enumerate(self.messages, first):
-            batch.insert(
+            batch.writes.insert(
                 Message,
                 session_id=self.session_id,
                 run_id=self.new_run_id,

@@ -1,4 +1,4 @@
-"""What the owner of a run writes while it goes on, and at its end."""
+"""What the owner of a run writes while it is active, and at its end."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from myagent.llm import Usage
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import PartialAnswer
-from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import SILENCE, close_run
 from sessions_app.journal.entry import RunEntry
+from sessions_app.journal.locks import LockedRun, LockedSession
 from sessions_app.models import Confirmation, Message, Run, Session, Summary, ToolCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvents(RunEntry):
-    """Events that change nothing but the log."""
+    """Events that are logged and change nothing else."""
 
     events: tuple[ServerEvent, ...]
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
         for event in self.events:
-            batch.log(session, event)
+            batch.log.append(session, event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogDeltas(LogEvents):
-    """Pieces of streamed text; these may wait for others of their kind."""
+    """Deltas of streamed text."""
 
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreReply(RunEntry):
-    """A reply that asks for tools: the message, its calls, and places in the history for their results.
+    """A reply that asks for tools: the message, its calls, and positions in the history for their results.
 
-    Returns the first of these places; the result of call `index` belongs `index` places behind it.
+    Returns the first of these positions; the result of call `index` belongs `index` positions after it.
     """
 
     reply: ModelReplied
@@ -51,7 +52,7 @@ class StoreReply(RunEntry):
         position = batch.take_positions(session, 1 + len(reply.calls))
         _insert_message(batch, run, reply.message, position)
         for call in reply.calls:
-            batch.insert(
+            batch.writes.insert(
                 ToolCall,
                 run_id=run.id,
                 step=reply.step,
@@ -67,24 +68,24 @@ class StoreReply(RunEntry):
         batch.change_run(run, steps=reply.step)
         batch.charge(session, run, reply.usage)
         for event in self.events:
-            batch.log(session, event)
+            batch.log.append(session, event)
         return position + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSummary(RunEntry):
-    """A summary of the messages behind the position `after`. Returns the position of the last one that it covers."""
+    """A summary of the messages after the position `after`. Returns the position of the last one that it covers."""
 
     summarized: HistorySummarized
     after: int
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
-        batch.flush()
+        batch.writes.flush()
         behind = Message.objects.filter(session_id=session.id, position__gt=self.after).order_by("position")
         upto = behind.values_list("position", flat=True)[self.summarized.count - 1] or 0
-        # It is there already when a commit took effect that seemed to fail: nothing tells that of this entry.
+        # It is there already after a commit whose answer was lost: no event or claim of this entry tells the outcome.
         if not Summary.objects.filter(session_id=session.id, upto_position=upto).exists():
-            batch.insert(
+            batch.writes.insert(
                 Summary,
                 session_id=session.id,
                 upto_position=upto,
@@ -97,13 +98,13 @@ class StoreSummary(RunEntry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartCall(RunEntry):
-    """A call that waited for a yes begins; committed before its tool runs."""
+    """A confirmed call starts; committed before its tool runs."""
 
     step_id: str
     arguments: Mapping[str, Any]
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
-        batch.change(ToolCall, self.step_id, status=ToolCall.Status.STARTED, arguments_run=dict(self.arguments))
+        batch.writes.change(ToolCall, self.step_id, status=ToolCall.Status.STARTED, arguments_run=dict(self.arguments))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ class FinishCall(RunEntry):
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
         finished = self.finished
-        batch.change(
+        batch.writes.change(
             ToolCall,
             finished.call.step_id,
             status=ToolCall.Status.DONE,
@@ -130,14 +131,14 @@ class FinishCall(RunEntry):
         if run.status == Run.Status.WAITING:
             _withdraw_questions(batch, run, finished.call.step_id)
         if finished.state is not None:
-            batch.change(Session, session.id, state=finished.state)
+            batch.writes.change(Session, session.id, state=finished.state)
         for event in self.events:
-            batch.log(session, event)
+            batch.log.append(session, event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskConfirmation(RunEntry):
-    """A question to the user; the run waits. `starts_call` is true when the call begins only after a yes."""
+    """A question to the user; the run waits. `starts_call` is true when the call starts only after a yes."""
 
     step_id: str
     call_step_id: str
@@ -148,8 +149,8 @@ class AskConfirmation(RunEntry):
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
         if self.starts_call:
-            batch.change(ToolCall, self.call_step_id, status=ToolCall.Status.CONFIRMING)
-        batch.insert(
+            batch.writes.change(ToolCall, self.call_step_id, status=ToolCall.Status.CONFIRMING)
+        batch.writes.insert(
             Confirmation,
             run_id=run.id,
             tool_call_id=self.call_step_id,
@@ -160,17 +161,17 @@ class AskConfirmation(RunEntry):
         )
         batch.change_run(run, status=Run.Status.WAITING)
         for event in self.events:
-            batch.log(session, event)
+            batch.log.append(session, event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LapseConfirmation(RunEntry):
-    """Nobody answered in time: silence is a no. Returns the answer when somebody was quicker, else None."""
+    """A question was not answered in time, which is a no. Returns the answer if there is one after all, else None."""
 
     step_id: str
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> dict[str, Any] | None:
-        batch.flush()
+        batch.writes.flush()
         confirmation = Confirmation.objects.get(step_id=self.step_id)
         if confirmation.answer is not None:
             answer: dict[str, Any] = confirmation.answer
@@ -180,16 +181,16 @@ class LapseConfirmation(RunEntry):
 
 
 def _withdraw_questions(batch: Batch, run: LockedRun, call_step_id: str) -> None:
-    """Close what a call asked and did not wait for to be answered."""
-    batch.flush()
+    """Close the questions that a call asked and did not await."""
+    batch.writes.flush()
     for confirmation in Confirmation.objects.filter(tool_call_id=call_step_id, answer__isnull=True):
         settle(batch, run, confirmation, SILENCE, by="")
-        batch.flush()
+        batch.writes.flush()
 
 
 def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dict[str, Any], *, by: str) -> None:
-    """Record the one answer of a confirmation; the run goes on when it waits for no other."""
-    batch.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now, answered_by=by)
+    """Store the one answer of a confirmation; the run is resumed when it waits for no other."""
+    batch.writes.change(Confirmation, confirmation.pk, answer=answer, answered_at=batch.now, answered_by=by)
     others = Confirmation.objects.filter(run_id=run.id, answer__isnull=True).exclude(pk=confirmation.pk)
     if not others.exists():
         batch.change_run(run, status=Run.Status.RUNNING)
@@ -197,7 +198,7 @@ def settle(batch: Batch, run: LockedRun, confirmation: Confirmation, answer: dic
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What the end of a run leaves: whether further messages wait, and the position of the history's last message."""
+    """The session after the end of a run: whether messages are queued, and the position of its last message."""
 
     has_more: bool
     history_end: int
@@ -215,11 +216,12 @@ class EndRun(RunEntry):
     steps: int
     usage: Usage
     error_code: str = ""
+    error_detail: str = ""
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> Ended:
         *rest, terminal = self.events
         for event in rest:
-            batch.log(session, event)
+            batch.log.append(session, event)
         if self.status is not Run.Status.SUCCEEDED:
             close_run(batch, session, run, call_status="cancelled")
         if self.message is not None:
@@ -232,17 +234,18 @@ class EndRun(RunEntry):
             finished_at=batch.now,
             steps=self.steps,
             error_code=self.error_code,
+            error_detail=self.error_detail,
         )
         batch.charge(session, run, self.usage)
-        batch.log(session, terminal)
+        batch.log.append(session, terminal)
         if self.status is Run.Status.SUCCEEDED and any(isinstance(event, PartialAnswer) for event in rest):
             batch.change_run(run, streamed_until=session.last_seq)
         batch.touch(session)
-        return Ended(bool(batch.unfinished(session.id)), session.last_position)
+        return Ended(bool(batch.locks.unfinished(session.id)), session.last_position)
 
 
 def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, position: int) -> None:
-    batch.insert(
+    batch.writes.insert(
         Message,
         session_id=run.session_id,
         run_id=run.id,

@@ -1,4 +1,4 @@
-"""What people ask for beside messages: sessions, answers, cancels. Each is one entry, so races have one outcome."""
+"""What users cause apart from messages: sessions, answers, cancels. Each is one entry, so races have one winner."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from myagent.protocol.server_events import (
     SessionUpdatedMetadata,
     UserAnswered,
 )
-from sessions_app.journal.batch import Batch, LockedSession, Refused
-from sessions_app.journal.entries.audit_trail import note_answer, note_cancel
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.entries.audit_trail import log_answer, log_cancel
 from sessions_app.journal.entries.ending import cancel_run, delete_rows, end_of
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.entries.runs import settle
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.locks import LockedSession
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Session
 
 
@@ -42,7 +44,7 @@ class CreateSession(Entry):
     request_id: str | None = None
 
     def apply(self, batch: Batch) -> None:
-        batch.insert(
+        batch.writes.insert(
             Session,
             id=self.session_id,
             agent=self.agent,
@@ -55,16 +57,16 @@ class CreateSession(Entry):
         session = LockedSession(
             self.session_id, self.agent, self.user_id, self.title, Session.Status.OPEN, last_seq=0, last_position=0
         )
-        batch.sessions[session.id] = session
+        batch.locks.add_session(session)
         metadata = SessionCreatedMetadata(
             agent_name=self.agent, connection_id=self.connection_id, request_id=self.request_id
         )
-        batch.log(session, SessionCreated(content=_("The session was created."), metadata=metadata))
+        batch.log.append(session, SessionCreated(content=_("The session was created."), metadata=metadata))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerConfirmation(Entry):
-    """A person's answer, once. Refused with `no_pending_confirmation`. Returns the run's id."""
+    """A user's answer to a confirmation, once. Refused with `no_pending_confirmation`. Returns the run's id."""
 
     needs_unfinished: ClassVar[bool] = True
 
@@ -75,28 +77,28 @@ class AnswerConfirmation(Entry):
     by_user: int | None = None
 
     def apply(self, batch: Batch) -> uuid.UUID:
-        session = batch.session(self.session_id)
-        batch.flush()
+        session = batch.locks.session(self.session_id)
+        batch.writes.flush()
         confirmation = Confirmation.objects.filter(step_id=self.step_id, run__session_id=session.id).first()
-        run = batch.runs.get(confirmation.run_id) if confirmation else None
+        run = batch.locks.runs.get(confirmation.run_id) if confirmation else None
         is_open = confirmation is not None and confirmation.answer is None and confirmation.expires_at > batch.now
         if confirmation is None or run is None or not run.is_active or not is_open:
             raise Refused(ErrorCode.NO_PENDING_CONFIRMATION)
         settle(batch, run, confirmation, self.answer, by=self.by)
-        note_answer(batch, confirmation, self.by_user, confirmed=self.answer["confirmed"])
+        log_answer(batch, confirmation, self.by_user, confirmed=self.answer["confirmed"])
         answered = UserAnswered(
             step_id=self.step_id, content=self.answer, metadata=ResponseMetadata(run_id=str(run.id))
         )
-        batch.log(session, answered, origin=self.origin)
+        batch.log.append(session, answered, origin=self.origin)
         batch.touch(session)
         return run.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRuns(Entry):
-    """End everything that goes on in a session, and what waits, or `only` one run of it. Returns the ended runs' ids.
+    """Cancel the unfinished runs of a session, or `only` one of them. Returns the ids of those that it ended.
 
-    `by` is the user who wants it, for the audit.
+    `by` is the user who cancels, for the audit log.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -106,48 +108,48 @@ class CancelRuns(Entry):
     only: uuid.UUID | None = None
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
-        session = batch.session(self.session_id)
-        runs = [run for run in batch.unfinished(session.id) if self.only in (None, run.id)]
+        session = batch.locks.session(self.session_id)
+        runs = [run for run in batch.locks.unfinished(session.id) if self.only in (None, run.id)]
         for run in runs:
             cancel_run(batch, session, run, self.reason)
-            note_cancel(batch, run, self.by, self.reason)
+            log_cancel(batch, run, self.by, self.reason)
         return [run.id for run in runs]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseSession(CancelRuns):
-    """End a conversation. Refused with `session_closed` when it is over already."""
+    """Close a session and cancel its unfinished runs. Refused with `session_closed` when it is closed already."""
 
     reason: str = "session_closed"
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
-        session = batch.session(self.session_id)
+        session = batch.locks.session(self.session_id)
         if session.status != Session.Status.OPEN:
             raise Refused(ErrorCode.SESSION_CLOSED)
         ended = CancelRuns.apply(self, batch)
         session.status = Session.Status.CLOSED
-        batch.change(Session, session.id, status=session.status)
-        batch.log(session, SessionEnd(content=_("The session was closed.")))
+        batch.writes.change(Session, session.id, status=session.status)
+        batch.log.append(session, SessionEnd(content=_("The session was closed.")))
         return ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSession(Entry):
-    """Change title or metadata; None leaves one as it is."""
+    """Change title or metadata; None leaves it unchanged."""
 
     title: str | None
     metadata: dict[str, Any] | None
 
     def apply(self, batch: Batch) -> None:
-        session = batch.session(self.session_id)
-        batch.flush()
+        session = batch.locks.session(self.session_id)
+        batch.writes.flush()
         metadata = self.metadata
         if metadata is None:
             metadata = Session.objects.values_list("metadata", flat=True).get(pk=session.id)
         session.title = session.title if self.title is None else self.title
-        batch.change(Session, session.id, title=session.title, metadata=metadata)
+        batch.writes.change(Session, session.id, title=session.title, metadata=metadata)
         updated = SessionUpdatedMetadata(title=session.title, metadata=metadata)
-        batch.log(session, _updated(updated))
+        batch.log.append(session, _updated(updated))
 
 
 def _updated(metadata: SessionUpdatedMetadata) -> ServerEvent:
@@ -156,17 +158,17 @@ def _updated(metadata: SessionUpdatedMetadata) -> ServerEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteSession(Entry):
-    """Delete a session and all that is stored of it. Returns the ids of the runs that were going."""
+    """Delete a session and all that is stored of it. Returns the ids of the runs that were unfinished."""
 
     needs_unfinished: ClassVar[bool] = True
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
-        session = batch.session(self.session_id)
-        runs = batch.unfinished(session.id)
+        session = batch.locks.session(self.session_id)
+        runs = batch.locks.unfinished(session.id)
         for run in runs:
             charge_broken_off(batch, session, run)
         batch.ended += [end_of(batch, session, run, "deleted") for run in runs]
-        batch.flush()
+        batch.writes.flush()
         delete_rows(session.id)
         batch.forget(session.id)
         return [run.id for run in runs]
@@ -174,13 +176,13 @@ class DeleteSession(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledge(Entry):
-    """A client has everything up to `seq`; only the newest counts."""
+    """A client has every event up to `seq`; the highest `seq` counts."""
 
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
     seq: int
 
     def apply(self, batch: Batch) -> None:
-        session = batch.session(self.session_id)
+        session = batch.locks.session(self.session_id)
         newest = Greatest(F("acked_seq"), min(self.seq, session.last_seq))
         Session.objects.filter(pk=session.id).update(acked_seq=newest)

@@ -1,4 +1,4 @@
-"""What tracing keeps of a run."""
+"""The spans of a traced run."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sessions_app.journal.batch import Batch, LockedRun, LockedSession
+from sessions_app.journal.batch import Batch
 from sessions_app.journal.entry import RunEntry
+from sessions_app.journal.locks import LockedRun, LockedSession
 from sessions_app.models import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginSpan(RunEntry):
-    """A call of the model or of a tool begins; on record before its end, so that what a crash breaks off is seen."""
+    """A call of the model or of a tool begins. Stored before it ends, so that one that a crash breaks off is seen."""
 
-    only_deltas: ClassVar[bool] = True  # nobody waits for it
+    may_wait: ClassVar[bool] = True
 
     span_id: uuid.UUID
     columns: Mapping[str, Any]
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
-        batch.insert(Span, id=self.span_id, run_id=run.id, epoch=run.epoch, **self.columns)
+        batch.writes.insert(Span, id=self.span_id, run_id=run.id, epoch=run.epoch, **self.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSpan(RunEntry):
-    """How it went."""
+    """A call ended."""
 
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
     span_id: uuid.UUID
     columns: Mapping[str, Any]
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
-        batch.change(Span, self.span_id, **self.columns)
+        batch.writes.change(Span, self.span_id, **self.columns)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from agents.management.plain_command import PlainCommand, period, speak_early
 from myagent.i18n import gettext as _
-from sessions_app.journal.batch import Refused
+from sessions_app.journal.refusal import Refused
 from sessions_app.management.progress import committed
 from sessions_app.models import Session
 from sessions_app.upkeep.housekeeping import prunable, prunes

@@ -22,7 +22,7 @@ from agents.access.credentials import Identity, user_of_session
 from agents.access.decision import Grant, credentials
 from agents.access.revocation import recheck
 from agents.models import AccessToken, HostedAgent
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 

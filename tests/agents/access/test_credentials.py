@@ -16,9 +16,10 @@ from django.utils import timezone, translation
 from agents.access import credentials
 from agents.access.local_user import ensure_local_user, first_password, issue_banner_token
 from agents.log_format import RedactingFormatter, redact
-from agents.models import AccessToken, HostedAgent, hash_token
+from agents.models import AccessToken, HostedAgent
+from agents.models.access_token import hash_token
 from myagent import i18n
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 

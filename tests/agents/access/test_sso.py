@@ -22,7 +22,7 @@ from agents.database.threads import in_thread, stop_threads
 from agents.models import AccessToken
 from myagent import i18n
 from tests.agents.access.test_decision import scope
-from tests.support.factories import database
+from tests.support.entries import database
 
 SECRET = "a-secret-of-the-single-sign-on-0123456789"
 NOW = int(datetime.now(UTC).timestamp())

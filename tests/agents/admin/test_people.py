@@ -16,7 +16,7 @@ from django.utils import timezone
 from agents.models import AccessToken, GroupBudget, HostedAgent, UserBudget
 from agents.models.budgets import Usage
 from myagent.llm import Usage as Tokens
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 EVIL = "<script>alert('evil')</script>"

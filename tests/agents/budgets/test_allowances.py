@@ -110,8 +110,8 @@ def test_the_user_is_told_whose_budget_it_is_and_when_there_is_a_new_one():
     stopped = BudgetExceeded(Level(scope="agent", used=5, limit=5), free_at, refused=False)
     assert str(stopped).startswith("The answer was stopped. This agent has used up its model tokens")
     assert "5" not in str(stopped).partition("from")[0], "how much others use is nobody's business"
-    nameless = BudgetExceeded(Level(scope="user", used=5, limit=5, anonymous=True), free_at)
-    assert "Visitors without a login" in str(nameless)
+    anonymous = BudgetExceeded(Level(scope="user", used=5, limit=5, anonymous=True), free_at)
+    assert "Visitors without a login" in str(anonymous)
     assert "Your group" in str(BudgetExceeded(Level(scope="group", used=5, limit=5), free_at))
 
 

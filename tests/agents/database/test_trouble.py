@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 
 from agents.database.trouble import require_answer, unusable
 from myagent import i18n
-from tests.support.factories import database
+from tests.support.entries import database
 
 
 @pytest.fixture(autouse=True)

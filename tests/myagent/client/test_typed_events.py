@@ -46,7 +46,7 @@ def test_a_class_can_be_matched():
     ("keys", "kind"),
     [
         ({"event": "agent.error", "seq": 1, "metadata": {"run_id": "r", "code": "x"}}, server_events.RunFailed),
-        ({"event": "agent.error", "metadata": {"code": "x", "request_id": "q"}}, direct_events.RequestRefused),
+        ({"event": "agent.error", "metadata": {"code": "x", "request_id": "q"}}, direct_events.RequestError),
         (
             {"event": "agent.interrupted", "seq": 1, "metadata": {"run_id": "r", "reason": "u"}},
             server_events.Interrupted,

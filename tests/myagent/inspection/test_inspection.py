@@ -12,7 +12,7 @@ import pytest
 
 from myagent import BaseTool, create_react_agent, i18n, tool
 from myagent.inspection.agent_checks import inspect_agent
-from myagent.inspection.finding import Place, Severity, place_of
+from myagent.inspection.finding import Severity, SourceLocation, place_of
 from myagent.tool.terminate import Terminate
 
 NUMBERS = itertools.count()
@@ -254,14 +254,14 @@ def test_where_a_tool_is_written(written):
         """
     )
     for made, words in ((module.wait, "# function"), (module.Look(), "# class")):
-        assert place_of(made) == Place(module.__file__, line_of(module, words))
+        assert place_of(made) == SourceLocation(module.__file__, line_of(module, words))
 
 
 def test_code_that_cannot_be_read_is_no_trouble():
     scope = {}
     exec("async def wipe(x: int):\n    '''Doc.\n\n    Args:\n        x: it\n    '''", scope)
     (finding,) = findings(tool(scope["wipe"]), Terminate())
-    assert (finding.code, finding.place) == ("dangerous_tool", Place())
+    assert (finding.code, finding.place) == ("dangerous_tool", SourceLocation())
 
 
 def test_a_rule_of_its_own_is_a_confirmation():

@@ -100,12 +100,12 @@ async def test_an_empty_system_prompt_is_left_out():
     assert llm.requests[0].messages == tuple(HI)
 
 
-async def test_the_next_step_prompt_is_the_last_message_of_every_request_and_not_kept():
+async def test_the_next_step_prompt_is_part_of_the_one_system_message_of_every_request():
     llm = ScriptedLLM([call("weather", city="X"), "Sunny."])
-    await collect(agent_with(weather, next_step_prompt="Think."), llm)
+    await collect(agent_with(weather, system_prompt="Help.", next_step_prompt="Think."), llm)
     for request in llm.requests:
-        assert request.messages[-1] == Message.system("Think.")
-        assert request.messages.count(Message.system("Think.")) == 1
+        assert request.messages[0] == Message.system("Help.\n\nThink.")
+        assert [message.role for message in request.messages].count("system") == 1
 
 
 async def test_reasoning_is_shown_and_never_fed_back():

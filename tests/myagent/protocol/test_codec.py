@@ -1,5 +1,6 @@
 """Frames to events and back."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, encode, parse_frame, refusal_event, timestamp
-from myagent.protocol.direct_events import NoticeMetadata, RequestRefused, SystemError, SystemNotice
+from myagent.protocol.direct_events import NoticeMetadata, RequestError, SystemError, SystemNotice
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_events import PartialAnswer, PartialMetadata, ToolCalled, ToolCallMetadata
 
@@ -126,6 +127,72 @@ def test_whatever_request_comes_is_an_event_or_refused(request_fields):
         assert getattr(event, "after", 0) >= 0
 
 
+# What must not be stored, and what looks like it: escapes, escaped backslashes, both halves of a pair.
+TRICKY = st.text(st.sampled_from(["\x00", "\ud83d", "\ude00", "\\", "u", "0", "a", "é", "😀"]), max_size=8)
+TRICKY_JSON = st.recursive(
+    TRICKY | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TRICKY | FIELDS, inner, max_size=3),
+    max_leaves=8,
+)
+TRICKY_FIELDS = st.dictionaries(FIELDS | TRICKY, TRICKY_JSON | TRICKY, max_size=4)
+TRICKY_REQUESTS = st.one_of(
+    st.fixed_dictionaries({"event": st.just("user.message"), "session_id": TRICKY, "content": TRICKY | TRICKY_JSON}),
+    st.fixed_dictionaries(
+        {"event": st.just("user.response"), "session_id": TRICKY, "step_id": TRICKY},
+        optional={"content": TRICKY_FIELDS.map(lambda fields: {**fields, "confirmed": True})},
+    ),
+    st.fixed_dictionaries(
+        {"event": st.sampled_from(sorted(CLIENT_EVENT_NAMES)), "session_id": TRICKY},
+        optional={"content": TRICKY_FIELDS, "metadata": TRICKY_FIELDS, "signed_state": TRICKY_FIELDS},
+    ),
+)
+
+
+def texts_in(value):
+    """Every text in a JSON value, keys as well."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_in(key)
+            yield from texts_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
+
+
+def is_storable(text):
+    """Whether PostgreSQL takes it, as text and within JSON."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@example({"event": "user.message", "session_id": S, "content": "a\x00"}, True)
+@example({"event": "user.message", "session_id": S, "content": "\ud800"}, True)
+@example({"event": "user.message", "session_id": S, "content": "a", "metadata": {"message_id": "\x00"}}, True)
+@example({"event": "user.create_session", "content": {"title": "\x00", "metadata": {"\x00": ["\x00"]}}}, False)
+@example({"event": "user.response", "session_id": S, "step_id": "\x00", "content": {"confirmed": True}}, True)
+@given(TRICKY_REQUESTS, st.booleans())
+def test_nothing_that_a_database_refuses_gets_past_the_codec(request_fields, is_ascii):
+    event = _parse(json.dumps(request_fields, ensure_ascii=is_ascii))
+    if event is not None:
+        fields = event.model_dump()
+        fields["metadata"].pop("request_id", None)  # kept as it came, and stored in no column of its own
+        assert all(map(is_storable, texts_in(fields)))
+
+
+def test_text_that_can_be_stored_comes_through_unchanged():
+    content = "a \\u0000 \\ud83d 😀 é \n"
+    event = _parse(json.dumps({"event": "user.message", "session_id": S, "content": content}))
+    assert event.content == content
+
+
+def test_a_request_id_comes_back_as_it_was_sent():
+    """Clients find the request of an answer by it."""
+    metadata = {"request_id": "r\x00", "message_id": "m\x00"}
+    event = parse_frame(json.dumps({"event": "user.cancel", "session_id": S, "metadata": metadata}))
+    assert (event.request_id, event.metadata["message_id"]) == ("r\x00", "m\ufffd")
+
+
 def _parse(frame):
     try:
         event = parse_frame(frame)
@@ -192,7 +259,7 @@ def test_only_fields_of_our_own_that_are_none_are_left_out():
     assert frame["metadata"]["args"] == {"a": None, "b": [None]}
 
 
-@pytest.mark.parametrize(("name", "kind"), [("system.error", SystemError), ("agent.error", RequestRefused)])
+@pytest.mark.parametrize(("name", "kind"), [("system.error", SystemError), ("agent.error", RequestError)])
 def test_a_refusal_as_an_event(name, kind):
     error = ProtocolError(ErrorCode.CURSOR_AHEAD, "too far", event=name, request="user.reconnect", last_seq=5)
     event = refusal_event(error)

@@ -21,7 +21,7 @@ from agents.models.budgets import Usage
 from myagent import create_react_agent
 from myagent.llm import Usage as Tokens
 from sessions_app.models import Run
-from tests.support.factories import database, new_session, post
+from tests.support.entries import database, new_session, post
 
 pytestmark = database
 EVIL = "<script>alert('evil')</script>"

@@ -16,7 +16,7 @@ from tests.support.admin_pages import (
     say,
     staff,
 )
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 

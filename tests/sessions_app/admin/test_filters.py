@@ -19,7 +19,7 @@ from tests.support.admin_pages import (
     queries,
     say,
 )
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 

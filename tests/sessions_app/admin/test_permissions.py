@@ -14,7 +14,7 @@ from myagent import i18n
 from sessions_app.journal.entries.sessions import CancelRuns
 from sessions_app.models import Confirmation, Run, Session, Span, ToolCall
 from tests.support.admin_pages import KINDS, Visitor, converse, list_path, make_session, page_path
-from tests.support.factories import commit_one, database, events, new_session, post, run_of, running, statuses
+from tests.support.entries import commit_one, database, events, new_session, post, run_of, running, statuses
 
 pytestmark = database
 KIND_NAMES = ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary")

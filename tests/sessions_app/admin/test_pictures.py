@@ -18,7 +18,7 @@ from tests.support.admin_pages import (
     say,
     staff,
 )
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 _PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

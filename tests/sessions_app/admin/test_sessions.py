@@ -34,7 +34,7 @@ from tests.support.admin_pages import (
     span,
     staff,
 )
-from tests.support.factories import database
+from tests.support.entries import database
 
 pytestmark = database
 

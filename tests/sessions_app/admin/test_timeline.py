@@ -22,7 +22,7 @@ from tests.support.admin_pages import (
     span,
     staff,
 )
-from tests.support.factories import database
+from tests.support.entries import database
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -15,11 +15,11 @@ from agents.access.decision import Grant
 from agents.conf import Config
 from myagent.protocol.error_codes import CloseCode, ProtocolError
 from sessions_app import queries
-from sessions_app.connection import requester as clients
+from sessions_app.connection import requester
 from sessions_app.connection.consumer import AgentConsumer
 from sessions_app.delivery import pump
 from sessions_app.delivery.hub import Hub
-from sessions_app.journal.batch import Growth, Logged
+from sessions_app.journal.log import Growth, Logged
 
 
 class BusyConsumer(AgentConsumer):
@@ -86,11 +86,11 @@ class OpenConsumer(AgentConsumer):
 @asynccontextmanager
 async def opened(**limits):
     consumer = OpenConsumer(**limits)
-    consumer._begin("agent")
+    consumer._start("agent")
     try:
         yield consumer
     finally:
-        consumer._let_go()
+        consumer._release()
 
 
 async def rest():
@@ -138,9 +138,9 @@ async def test_what_happens_before_a_session_is_found_usable_tells_nothing_of_it
         async def nothing_more(*args):
             return []
 
-        monkeypatch.setattr(clients, "in_thread", in_thread)
+        monkeypatch.setattr(requester, "in_thread", in_thread)
         monkeypatch.setattr(pump, "in_thread_patiently", nothing_more)
-        facts = await clients.attach_if_usable(consumer.client, session_id)
+        facts = await requester.attach_if_usable(consumer.requester, session_id)
         assert (facts is not None) is is_usable
         if is_usable:
             consumer.pump.follow(session_id, "agent", 16)
@@ -162,15 +162,15 @@ async def test_a_session_that_could_not_be_asked_about_is_asked_about_again(monk
             raise answer
         return answer
 
-    monkeypatch.setattr(clients, "in_thread", in_thread)
+    monkeypatch.setattr(requester, "in_thread", in_thread)
     async with opened() as consumer:
         for error in (OperationalError, ProtocolError, OperationalError):
             with pytest.raises(error):
-                await clients.open_session(consumer.client, str(session_id))
+                await requester.open_session(consumer.requester, str(session_id))
             assert consumer.pump.attached == ()
-        await clients.open_session(consumer.client, str(session_id))
+        await requester.open_session(consumer.requester, str(session_id))
         assert consumer.pump.followed == {session_id: "agent"}
-        await clients.open_session(consumer.client, str(session_id))
+        await requester.open_session(consumer.requester, str(session_id))
     assert answers == []
 
 
@@ -181,9 +181,9 @@ async def test_a_session_that_is_attached_and_not_followed_yet_is_asked_about_ag
     async def in_thread(function, session_id, user_id):
         return queries.SessionFacts(session_id, "agent", 1)
 
-    monkeypatch.setattr(clients, "in_thread", in_thread)
+    monkeypatch.setattr(requester, "in_thread", in_thread)
     async with opened() as consumer:
-        await clients.attach(consumer.client, session_id)
+        await requester.attach(consumer.requester, session_id)
         assert consumer.pump.followed == {}
-        await clients.open_session(consumer.client, str(session_id))
+        await requester.open_session(consumer.requester, str(session_id))
         assert consumer.pump.followed == {session_id: "agent"}

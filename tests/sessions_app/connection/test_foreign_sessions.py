@@ -21,13 +21,13 @@ from agents.loading.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent
 from myagent.protocol.codec import parse_frame
 from myagent.protocol.error_codes import ProtocolError
-from sessions_app.connection import requester as clients
+from sessions_app.connection import requester
 from sessions_app.connection.consumer import AgentConsumer
-from sessions_app.connection.requester import Client
+from sessions_app.connection.requester import Requester
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from tests.support.conversation import every_event
-from tests.support.factories import call_of, commit, commit_one, database, new_session, question, reply, running
+from tests.support.entries import call_of, commit, commit_one, database, new_session, question, reply, running
 from tests.support.paths import ROOT
 
 pytestmark = database
@@ -41,7 +41,7 @@ def at_once(monkeypatch):
     async def call(function, *args, **kwargs):
         return function(*args, **kwargs)
 
-    monkeypatch.setattr(clients, "in_thread", call)
+    monkeypatch.setattr(requester, "in_thread", call)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ IDS = ["", ""]
 def connection_of(user: User, **rights) -> AgentConsumer:
     consumer = AgentConsumer()
     consumer.engine = SimpleNamespace(journal=SimpleNamespace(is_healthy=True))
-    consumer.client = Client(
+    consumer.requester = Requester(
         connection_id="c",
         grant=Grant(kind="token", user_id=user.pk, username=user.username, **rights),
         agent="open",
@@ -111,7 +111,7 @@ def refused(consumer: AgentConsumer, event: dict) -> tuple[Watched, tuple]:
     with Watched() as watched, pytest.raises(ProtocolError) as refusal:
         drive(consumer._handle(parsed))
     error = refusal.value
-    assert consumer.client.pump.attached == ()
+    assert consumer.requester.pump.attached == ()
     return watched, (error.code, without_ids(str(error)), error.event, error.data)
 
 

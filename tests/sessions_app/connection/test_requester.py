@@ -16,13 +16,13 @@ from agents.database.threads import in_thread
 from agents.loading.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent
 from myagent.protocol.codec import parse_frame
-from sessions_app.connection import requests as services
-from sessions_app.connection.requester import Client
+from sessions_app.connection import requests
+from sessions_app.connection.requester import Requester
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
-from sessions_app.journal import writer as journal_module
+from sessions_app.journal import commit as journal_module
 from sessions_app.journal.writer import Journal
-from tests.support.factories import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
+from tests.support.entries import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
 
 pytestmark = threads
 
@@ -75,15 +75,15 @@ def leaving(engine, monkeypatch):
     begun, gate = threading.Event(), threading.Event()
     write = journal_module._write
 
-    def held(entries, batch):
+    def held(entries):
         begun.set()
         assert gate.wait(10)
-        return write(entries, batch)
+        return write(entries)
 
     async def leave(request, session_id, **fields):
         monkeypatch.setattr(journal_module, "_write", held)
         pump = Pump("c", Hub(), None, engine.config)
-        client = Client(connection_id="c", grant=Grant(kind="anonymous"), agent="tester", pump=pump)
+        client = Requester(connection_id="c", grant=Grant(kind="anonymous"), agent="tester", pump=pump)
         event = parse_frame(json.dumps({"session_id": str(session_id), **fields}))
         handler = asyncio.create_task(request(engine, client, event))
         await asyncio.to_thread(begun.wait, 10)
@@ -102,16 +102,16 @@ def leaving(engine, monkeypatch):
 
 async def test_a_message_is_answered(leaving):
     session_id = await in_thread(new_session)
-    told = await leaving(services.post_message, session_id, event="user.message", content="hi")
+    told = await leaving(requests.post_message, session_id, event="user.message", content="hi")
     assert [(what, text) for what, _, text in told] == [("launch", "hi")]
 
 
 @pytest.mark.parametrize(
     ("name", "request_"),
     [
-        ("user.cancel", services.cancel),
-        ("user.close_session", services.close_session),
-        ("user.delete_session", services.delete_session),
+        ("user.cancel", requests.cancel),
+        ("user.close_session", requests.close_session),
+        ("user.delete_session", requests.delete_session),
     ],
 )
 async def test_what_was_ended_costs_nothing_more(leaving, name, request_):
@@ -123,7 +123,7 @@ async def test_what_was_ended_costs_nothing_more(leaving, name, request_):
 async def test_an_answer_reaches_its_run(leaving):
     session_id, ref, asked = await in_thread(_a_question)
     told = await leaving(
-        services.respond, session_id, event="user.response", step_id=asked.step_id, content={"confirmed": True}
+        requests.respond, session_id, event="user.response", step_id=asked.step_id, content={"confirmed": True}
     )
     assert told == [("answered", ref.run_id, True)]
 

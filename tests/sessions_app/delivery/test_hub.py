@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from sessions_app.delivery.hub import Hub
-from sessions_app.journal.batch import Growth, Logged
+from sessions_app.journal.log import Growth, Logged
 
 A, B = uuid.uuid4(), uuid.uuid4()
 

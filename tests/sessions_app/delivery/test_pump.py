@@ -17,7 +17,7 @@ from myagent.protocol.error_codes import ProtocolError
 from sessions_app import queries
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
-from sessions_app.journal.batch import Growth, Logged
+from sessions_app.journal.log import Growth, Logged
 
 MINE = "mine"
 SESSION = uuid.uuid4()

@@ -96,7 +96,7 @@ async def hear(heard, other, last_seq):
 
 async def complaints(caplog, count):
     async with asyncio.timeout(WAIT_SECONDS):
-        while sum("cannot be heard" in record.message for record in caplog.records) < count:
+        while sum("cannot be received" in record.message for record in caplog.records) < count:
             await asyncio.sleep(0.01)
 
 

@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 )
 
 from sessions_app import queries
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Run
-from tests.support.factories import (
+from tests.support.entries import (
     answer,
     call_of,
     commit,
@@ -156,7 +156,7 @@ class ClaimsMachine(RuleBasedStateMachine):
         self.runs.append(run)
         if lease is not None and not before:
             run.take(lease.owner, 1)
-        return self.give(posted.lease)
+        return self.give(posted.begun)
 
     @rule(session=SESSION)
     def cancel(self, session):

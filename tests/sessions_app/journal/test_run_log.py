@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from myagent.llm import Usage
-from sessions_app.journal import writer as journal
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession, DeleteSession
 from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.models import Run
-from tests.support.factories import (
+from tests.support.entries import (
     LEASE,
     USAGE,
     call_of,

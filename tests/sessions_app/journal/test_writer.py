@@ -17,28 +17,18 @@ from hypothesis import strategies as st
 
 from agents.database.threads import in_thread
 from sessions_app import queries
+from sessions_app.journal import commit as committing
+from sessions_app.journal import outage
 from sessions_app.journal import writer as module
-from sessions_app.journal.batch import Refused
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.sessions import CancelRuns, CreateSession, DeleteSession
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run, Session
-from tests.support.factories import (
-    LEASE,
-    answer,
-    deltas,
-    events,
-    message,
-    new_session,
-    partial,
-    post,
-    running,
-    thinking,
-    threads,
-)
+from tests.support import entries as e
 
-pytestmark = threads
+pytestmark = e.threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +53,7 @@ class Touch(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientTouch(Touch):
-    only_deltas: ClassVar[bool] = True
+    may_wait: ClassVar[bool] = True
 
 
 NOWHERE = uuid.UUID(int=0)
@@ -91,13 +81,13 @@ async def journal(commits):
 def batches(monkeypatch):
     """The names in each batch that was written."""
     written: list[list[str]] = []
-    write = module._write
+    write = committing._write
 
-    def noting(entries, batch):
+    def noting(entries):
         written.append([getattr(entry, "name", type(entry).__name__) for entry in entries])
-        return write(entries, batch)
+        return write(entries)
 
-    monkeypatch.setattr(module, "_write", noting)
+    monkeypatch.setattr(committing, "_write", noting)
     return written
 
 
@@ -114,15 +104,15 @@ def held(journal, futures):
 
 
 async def test_an_outcome_comes_after_the_announcement_of_its_commit(journal, commits):
-    session = await in_thread(new_session)
-    posted = await journal.record(message(session))
+    session = await in_thread(e.new_session)
+    posted = await journal.record(e.message(session))
     assert [growth.events[-1].seq for growth in commits[-1].growths] == [2]
     assert await in_thread(lambda: Run.objects.get().pk) == posted.run_id
 
 
 async def test_a_refusal_is_raised_to_its_caller_alone(journal):
-    session = await in_thread(new_session)
-    good, bad = await journal.submit(message(session)), await journal.submit(message(uuid.uuid4()))
+    session = await in_thread(e.new_session)
+    good, bad = await journal.submit(e.message(session)), await journal.submit(e.message(uuid.uuid4()))
     with pytest.raises(Refused, match="session_not_found"):
         await bad
     assert (await good).position == 0
@@ -148,7 +138,7 @@ async def test_a_batch_has_a_limit(journal, batches, monkeypatch):
 
 
 async def test_deltas_wait_for_others_of_their_kind(journal, batches, monkeypatch):
-    monkeypatch.setattr(module, "DELTA_GAP_SECONDS", 60)
+    monkeypatch.setattr(module, "GAP_SECONDS", 60)
     await journal.record(touch("before"))
     waiting = [await journal.submit(touch(str(number), PatientTouch)) for number in range(3)]
     assert await journal.record(touch("now")) == "now"
@@ -157,31 +147,31 @@ async def test_deltas_wait_for_others_of_their_kind(journal, batches, monkeypatc
 
 
 async def test_deltas_alone_go_when_their_time_has_come(journal, monkeypatch):
-    monkeypatch.setattr(module, "DELTA_GAP_SECONDS", 0.01)
+    monkeypatch.setattr(module, "GAP_SECONDS", 0.01)
     await journal.record(touch("before"))
     assert await journal.record(touch("delta", PatientTouch)) == "delta"
 
 
 async def test_one_bad_entry_fails_alone(journal, caplog):
-    session = await in_thread(new_session)
+    session = await in_thread(e.new_session)
     futures: list[Any] = []
     with held(journal, futures):
-        first = await journal.submit(message(session, "one"))
+        first = await journal.submit(e.message(session, "one"))
         bad = await journal.submit(touch("bad", error=ValueError("bad entry")))
-        second = await journal.submit(message(session, "two"))
+        second = await journal.submit(e.message(session, "two"))
     with pytest.raises(ValueError, match="bad entry"):
         await bad
     assert [(await first).position, (await second).position] == [0, 1]
     assert "one by one" in caplog.text
-    assert len(await in_thread(events, session)) == 3
+    assert len(await in_thread(e.events, session)) == 3
 
 
 async def test_a_session_that_exists_already_fails_alone(journal):
-    session = await in_thread(new_session)
+    session = await in_thread(e.new_session)
     twice = CreateSession(session_id=session, agent="tester", user_id=None, connection_id="c")
     with pytest.raises(Exception, match=r"(?i)unique"):
         await journal.record(twice)
-    assert (await journal.record(message(session))).position == 0
+    assert (await journal.record(e.message(session))).position == 0
 
 
 # --- the database does not take a commit ---
@@ -189,9 +179,9 @@ async def test_a_session_that_exists_already_fails_alone(journal):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(module, "FIRST_BACK_OFF_SECONDS", 0.001)
-    monkeypatch.setattr(module, "LONGEST_BACK_OFF_SECONDS", 0.004)
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.002)
+    monkeypatch.setattr(outage, "FIRST_BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(outage, "LONGEST_BACK_OFF_SECONDS", 0.004)
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.002)
     monkeypatch.setattr(module, "GIVE_UP_SECONDS", 0.008)
 
 
@@ -222,54 +212,56 @@ class Troubles:
 @pytest.fixture
 def troubles(monkeypatch, impatient):
     troubles = Troubles()
-    monkeypatch.setattr(module, "transaction", troubles)
+    monkeypatch.setattr(committing, "transaction", troubles)
     return troubles
 
 
 async def test_a_locked_database_is_asked_again(journal, troubles, caplog):
-    session = await in_thread(new_session)
+    session = await in_thread(e.new_session)
     troubles.before = 1
-    assert (await journal.record(message(session))).position == 0
-    assert len(await in_thread(events, session)) == 2
+    assert (await journal.record(e.message(session))).position == 0
+    assert len(await in_thread(e.events, session)) == 2
     assert "database is locked" in caplog.text
     assert journal.is_healthy
 
 
 async def test_a_commit_that_only_seemed_to_fail_is_not_written_twice(journal, troubles, commits):
-    session = await in_thread(new_session)
+    session = await in_thread(e.new_session)
     troubles.after = 1
-    posted = await journal.record(message(session))
-    assert posted.lease is not None
-    assert len(await in_thread(events, session)) == 2
+    posted = await journal.record(e.message(session))
+    assert posted.begun is not None
+    assert len(await in_thread(e.events, session)) == 2
     assert [growth.events[-1].seq for growth in commits[-1].growths] == [2]
 
 
 async def test_a_claim_whose_commit_only_seemed_to_fail_is_still_ours(journal, troubles):
-    session = await in_thread(new_session)
-    await in_thread(lambda: post(session, lease=None))
+    session = await in_thread(e.new_session)
+    await in_thread(lambda: e.post(session, lease=None))
     troubles.after = 1
-    ref = await journal.record(ClaimNext(session_id=session, lease=LEASE))
+    ref = await journal.record(ClaimNext(session_id=session, lease=e.LEASE))
     assert ref is not None
     assert ref.epoch == await in_thread(lambda: Run.objects.get().epoch) == 1
 
 
 async def test_what_others_do_to_it_meanwhile_does_not_hide_a_commit(journal, troubles):
     """Neither that one of its sessions is deleted, nor that the run that it began is ended."""
-    streaming, cancelled, deleted = await in_thread(lambda: [new_session() for _ in range(3)])
-    ref = await in_thread(running, streaming)
+    streaming, cancelled, deleted = await in_thread(lambda: [e.new_session() for _ in range(3)])
+    ref = await in_thread(e.running, streaming)
     troubles.after = 1
-    troubles.meanwhile = lambda: module.commit([CancelRuns(session_id=cancelled), DeleteSession(session_id=deleted)])
-    entries = [deltas(ref, partial(ref, "once")), message(cancelled), message(deleted)]
-    _, posted, gone = (await in_thread(journal._commit_patiently, entries)).outcomes
-    assert [frame["content"] for frame in (await in_thread(events, streaming))[2:]] == ["once"]
-    frames = await in_thread(events, cancelled)
+    troubles.meanwhile = lambda: committing.commit(
+        [CancelRuns(session_id=cancelled), DeleteSession(session_id=deleted)]
+    )
+    entries = [e.deltas(ref, e.partial(ref, "once")), e.message(cancelled), e.message(deleted)]
+    _, posted, gone = (await in_thread(journal._commit_patiently, entries)).results
+    assert [frame["content"] for frame in (await in_thread(e.events, streaming))[2:]] == ["once"]
+    frames = await in_thread(e.events, cancelled)
     assert [frame["event"] for frame in frames[1:]] == ["user.message", "agent.interrupted"]
     assert await in_thread(lambda: set(Run.objects.values_list("pk", flat=True))) == {ref.run_id, posted.run_id}
-    assert gone.lease is not None, "it was stored, and is gone now"
+    assert gone.begun is not None, "it was stored, and is gone now"
 
 
 async def test_a_deletion_that_only_seemed_to_fail_is_no_refusal(journal, troubles):
-    session = await in_thread(new_session)
+    session = await in_thread(e.new_session)
     troubles.after = 1
     assert await journal.record(DeleteSession(session_id=session)) == []
 
@@ -365,18 +357,18 @@ async def test_a_database_that_answers_with_an_error_is_there(journal, troubles,
 
 async def test_what_may_be_stored_already_is_not_written_again(troubles, monkeypatch):
     """A COMMIT broke off, and the database cannot say whether it took effect: its entries are not tried one by one."""
-    session = await in_thread(new_session)
-    ref = await in_thread(running, session)
-    monkeypatch.setattr(module.Batch, "is_stored", lambda batch: 1 / 0)
+    session = await in_thread(e.new_session)
+    ref = await in_thread(e.running, session)
+    monkeypatch.setattr(committing, "read_outcome", lambda committed: 1 / 0)
     troubles.after = 1
     journal = Journal(asyncio.get_running_loop(), lambda committed: None)
-    entries = [deltas(ref, partial(ref, "once")), deltas(ref, partial(ref, "too", step_id="other"))]
+    entries = [e.deltas(ref, e.partial(ref, "once")), e.deltas(ref, e.partial(ref, "too", step_id="other"))]
     futures = [await journal.submit(entry) for entry in entries]
     journal.start()
     outcomes = await asyncio.gather(*futures, return_exceptions=True)
     await journal.stop()
-    assert [type(outcome) for outcome in outcomes] == [module.OutcomeUnknown] * 2
-    assert [frame["content"] for frame in (await in_thread(events, session))[2:]] == ["once", "too"]
+    assert [type(outcome) for outcome in outcomes] == [committing.OutcomeUnknown] * 2
+    assert [frame["content"] for frame in (await in_thread(e.events, session))[2:]] == ["once", "too"]
 
 
 # --- room, and the end ---
@@ -397,12 +389,12 @@ async def test_a_full_queue_makes_those_who_submit_wait(journal, monkeypatch):
 async def test_stopping_writes_all_that_is_queued(commits):
     journal = Journal(asyncio.get_running_loop(), commits.append)
     journal.start()
-    session = await in_thread(new_session)
-    ref = (await journal.record(message(session))).lease
-    futures = [await journal.submit(deltas(ref, partial(ref, str(index), index))) for index in range(50)]
+    session = await in_thread(e.new_session)
+    ref = (await journal.record(e.message(session))).begun
+    futures = [await journal.submit(e.deltas(ref, e.partial(ref, str(index), index))) for index in range(50)]
     await journal.stop()
     await asyncio.gather(*futures)
-    assert len(await in_thread(events, session)) == 52
+    assert len(await in_thread(e.events, session)) == 52
 
 
 async def test_a_stopped_journal_takes_nothing(commits):
@@ -449,14 +441,14 @@ ACTION = st.tuples(st.integers(0, 2), st.sampled_from(["message", "delta", "thin
 @given(actions=st.lists(ACTION, max_size=40))
 def test_whatever_is_recorded_every_number_is_announced_once_and_stored(transactional_db, actions):
     commits: list[Any] = []
-    sessions = [new_session() for _ in range(3)]
+    sessions = [e.new_session() for _ in range(3)]
     asyncio.run(_record(actions, sessions, commits))
     for session in sessions:
         announced = [growth for commit in commits for growth in commit.growths if growth.session_id == session]
         ends = [1, *(growth.events[-1].seq for growth in announced)]
         assert [growth.prev_seq for growth in announced] == ends[:-1]
         frames = [orjson.loads(logged.frame) for growth in announced for logged in growth.events]
-        assert frames == events(session)[1:]
+        assert frames == e.events(session)[1:]
         assert [logged.seq for growth in announced for logged in growth.events] == [frame["seq"] for frame in frames]
         assert Session.objects.get(pk=session).last_seq == len(frames) + 1
         assert Run.objects.filter(session=session).active().count() <= 1
@@ -472,14 +464,16 @@ async def _record(actions, sessions, commits):
         session = sessions[which]
         ref = refs.get(session)
         if action in ("message", "claim"):
-            entry = message(session) if action == "message" else ClaimNext(session_id=session, lease=LEASE)
+            entry = e.message(session) if action == "message" else ClaimNext(session_id=session, lease=e.LEASE)
             with suppress(Refused):
                 begun = await journal.record(entry)
-                refs[session] = getattr(begun, "lease", begun) or ref
+                refs[session] = getattr(begun, "begun", begun) or ref
         elif action == "cancel":
             futures.append(await journal.submit(CancelRuns(session_id=session)))
         elif ref is not None:
-            made = {"delta": lambda r: deltas(r, partial(r, "x")), "think": thinking, "answer": answer}[action](ref)
+            made = {"delta": lambda r: e.deltas(r, e.partial(r, "x")), "think": e.thinking, "answer": e.answer}[action](
+                ref
+            )
             futures.append(await journal.submit(made))
     await journal.stop()
     outcomes = await asyncio.gather(*futures, return_exceptions=True)
@@ -487,9 +481,9 @@ async def _record(actions, sessions, commits):
 
 
 def test_commit_is_plain_and_says_how_the_logs_grew():
-    session = new_session()
-    ref = running(session)
-    committed = module.commit([thinking(ref), answer(ref)])
+    session = e.new_session()
+    ref = e.running(session)
+    committed = committing.commit([e.thinking(ref), e.answer(ref)])
     (growth,) = committed.growths
     assert (growth.session_id, growth.prev_seq) == (session, 2)
     assert [logged.seq for logged in growth.events] == [3, 4]

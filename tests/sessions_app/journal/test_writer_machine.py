@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from myagent.events import RequestedCall
-from sessions_app.journal import writer as module
-from sessions_app.journal.batch import Growth, Refused
+from sessions_app.journal import outage
+from sessions_app.journal.commit import Committed
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entries.runs import StartCall
@@ -30,28 +30,13 @@ from sessions_app.journal.entries.sessions import (
     UpdateSession,
 )
 from sessions_app.journal.entry import Entry, RunRef
-from sessions_app.journal.writer import Committed
+from sessions_app.journal.log import Growth
+from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
-from tests.support.factories import (
-    answer,
-    assert_model_takes,
-    call_of,
-    commit_one,
-    deltas,
-    events,
-    message,
-    metadata,
-    mine,
-    new_session,
-    partial,
-    question,
-    reply,
-    result,
-    threads,
-)
+from tests.support import entries as e
 from tests.support.writers import Died, Trouble, Worker, separate_database
 
-pytestmark = threads
+pytestmark = e.threads
 
 ENDS = {
     "agent.final_answer": Run.Status.SUCCEEDED,
@@ -149,7 +134,7 @@ class JournalMachine(RuleBasedStateMachine):
         return f"#{next(self.numbers)}"
 
     def new_session(self) -> Known:
-        return Known(self.reader.call(new_session))
+        return Known(self.reader.call(e.new_session))
 
     # --- what happens; without preconditions, since what a race left must not decide what may come next ---
 
@@ -178,12 +163,12 @@ class JournalMachine(RuleBasedStateMachine):
         mark = self.name()
         message_id = session.said = session.said if variant == 3 and session.said else mark
         lease = process.lease if variant else None
-        entry = message(session.id, mark, message_id=message_id, lease=lease, max_queued=3)
+        entry = e.message(session.id, mark, message_id=message_id, lease=lease, max_queued=3)
 
         def note(posted):
             assert session.accepted.setdefault(message_id, posted.run_id) == posted.run_id
 
-        process.wish(entry, mark=mark, note=note, hear=lambda posted: process.own(posted.lease))
+        process.wish(entry, mark=mark, note=note, hear=lambda posted: process.own(posted.begun))
 
     def claim(self, process: Process, session: Known, variant: int) -> None:
         process.wish(ClaimNext(session_id=session.id, lease=process.lease), hear=process.own)
@@ -218,19 +203,19 @@ class JournalMachine(RuleBasedStateMachine):
         calls, first = process.calls.get(ref.run_id, ([], 0))
         mark = self.name()
         if variant == 0:
-            process.wish(deltas(ref, partial(ref, mark, step_id=f"{ref.run_id}{ref.epoch}")), mark=mark)
+            process.wish(e.deltas(ref, e.partial(ref, mark, step_id=f"{ref.run_id}{ref.epoch}")), mark=mark)
         elif calls and variant < 3:
             self.prepare(process, session, ref, calls[-1])
         elif calls:
-            process.wish(result(ref, calls.pop(), first, mark), mark=mark)
+            process.wish(e.result(ref, calls.pop(), first, mark), mark=mark)
         elif variant < 3:
             self.call_tools(process, ref)
         else:
             process.busy.add(ref.run_id)
-            process.wish(answer(ref, mark), mark=mark)
+            process.wish(e.answer(ref, mark), mark=mark)
 
     def call_tools(self, process: Process, ref: RunRef) -> None:
-        calls = [call_of(0, waits=True), call_of(1)]
+        calls = [e.call_of(0, waits=True), e.call_of(1)]
         step = 1 + self.reader.call(lambda: ToolCall.objects.filter(run_id=ref.run_id).count())
 
         def note(first):
@@ -241,7 +226,7 @@ class JournalMachine(RuleBasedStateMachine):
             process.busy.discard(ref.run_id)
 
         process.busy.add(ref.run_id)
-        process.wish(reply(ref, *calls, step=step), note=note, hear=hear)
+        process.wish(e.reply(ref, *calls, step=step), note=note, hear=hear)
 
     def prepare(self, process: Process, session: Known, ref: RunRef, call: RequestedCall) -> None:
         """Ask about a call that waits for a yes, and start it when that has come. Calls that run may ask, too."""
@@ -249,9 +234,9 @@ class JournalMachine(RuleBasedStateMachine):
         if waits and call.step_id in self.questions:
             if self.questions[call.step_id] in session.answered:
                 self.started.add(call.step_id)
-                process.wish(StartCall(**mine(ref), step_id=call.step_id, arguments={}))
+                process.wish(StartCall(**e.mine(ref), step_id=call.step_id, arguments={}))
             return
-        asked = question(ref, call, starts_call=waits)
+        asked = e.question(ref, call, starts_call=waits)
         self.questions[call.step_id] = asked.step_id
         session.questions.append(asked.step_id)
         process.wish(asked)
@@ -293,7 +278,7 @@ class JournalMachine(RuleBasedStateMachine):
             except Died:
                 committed = Committed([Refused("died")] * len(wishes))
             growths += committed.growths
-            applied = self.note(wishes, committed.outcomes)
+            applied = self.note(wishes, committed.results)
             if (trouble := troubles[who]) is not None and trouble.kind == "dies":
                 self.dead.append(self.processes[who].owner)
                 self.processes[who] = Process(self.processes[who].worker, self.name())
@@ -329,7 +314,7 @@ class JournalMachine(RuleBasedStateMachine):
     def teardown(self):
         """Whatever was left open can be ended, and then nothing is open."""
         for session in getattr(self, "sessions", ()):
-            self.reader.call(commit_one, CancelRuns(session_id=session.id))
+            self.reader.call(e.commit_one, CancelRuns(session_id=session.id))
             self.reader.call(check_session, session, None)
             unfinished = Run.objects.filter(session=session.id).unfinished()
             assert not self.reader.call(unfinished.exists)
@@ -341,7 +326,7 @@ def check_session(session: Known, grown: Sequence[Growth] | None) -> None:
         for model in (Event, Run, Message):
             assert not model.objects.filter(session=session.id).exists(), "something is left of a deleted session"
         return
-    frames = events(session.id)
+    frames = e.events(session.id)
     before, session.frames = session.frames, frames
     assert frames[: len(before)] == before, "what was committed is another now"
     if grown is not None and before:
@@ -357,11 +342,11 @@ def check_session(session: Known, grown: Sequence[Growth] | None) -> None:
 def check_runs(session: Known, frames: Sequence[dict[str, Any]]) -> None:
     """Each message has one run, each run the end that its status says, in the order of the messages."""
     runs = {str(run.pk): run for run in Run.objects.filter(session=session.id)}
-    asked = [run_id for frame in frames if frame["event"] == "user.message" for run_id in metadata(frame, "run_id")]
+    asked = [run_id for frame in frames if frame["event"] == "user.message" for run_id in e.metadata(frame, "run_id")]
     assert sorted(asked) == sorted(runs), "a message without a run, or with two"
     stored = dict(Message.objects.filter(session=session.id, role="user").values_list("client_id", "run_id"))
     assert session.accepted.items() <= stored.items() and len(stored) == len(runs)
-    ends = [(frame["event"], *metadata(frame, "run_id")) for frame in frames if frame["event"] in ENDS]
+    ends = [(frame["event"], *e.metadata(frame, "run_id")) for frame in frames if frame["event"] in ENDS]
     assert [run_id for _event, run_id in ends] == asked[: len(ends)], "ended in another order, or twice"
     for event, run_id in ends:
         assert runs[run_id].status == ENDS[event]
@@ -370,7 +355,7 @@ def check_runs(session: Known, frames: Sequence[dict[str, Any]]) -> None:
         assert runs[run_id].status in Run.UNFINISHED
     over: set[str] = set()
     for frame in frames:
-        (run_id,) = metadata(frame, "run_id")
+        (run_id,) = e.metadata(frame, "run_id")
         assert run_id not in over, "something of a run after its end"
         over |= {run_id} if frame["event"] in ENDS else set()
     for run in runs.values():
@@ -388,14 +373,14 @@ def check_history(session: Known) -> None:
     """The model would take it, but for the calls that are going; a run's messages stand together."""
     placed = Message.objects.filter(session=session.id, position__isnull=False).order_by("position")
     rows = list(placed.select_related("run"))
-    assert_model_takes([row.to_library() for row in rows if row.run.status not in Run.ACTIVE])
+    e.assert_model_takes([row.to_library() for row in rows if row.run.status not in Run.ACTIVE])
     runs = [run_id for run_id, _ in itertools.groupby(row.run_id for row in rows)]
     assert len(set(runs)) == len(runs), "messages of runs are mixed"
 
 
 @pytest.fixture
 def workers(transactional_db, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "FIRST_BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(outage, "FIRST_BACK_OFF_SECONDS", 0.001)
     with separate_database(tmp_path), ExitStack() as stack:
         yield [stack.enter_context(Worker()) for _ in range(3)]
 

@@ -1,8 +1,7 @@
-"""How a driver waits for the journal, without a database: the rest of it is tested through a server."""
+"""A driver without a database: all else is tested through a server."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from datetime import UTC, datetime
@@ -12,70 +11,48 @@ import pytest
 from agents.loading.registry import LoadedAgent
 from myagent import create_react_agent
 from myagent.testing import ScriptedLLM
-from sessions_app.journal.batch import Refused
-from sessions_app.journal.entries.runs import LogEvents
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entry import RunRef
 from sessions_app.queries import SessionGone
-from sessions_app.runs.driver import Equipment, RunDriver
+from sessions_app.runs.driver import DriverDependencies, RunDriver
 
 
-class SlowJournal:
-    """Keeps the outcomes of what is submitted open until the test settles them."""
+class Journal:
+    """Notes what is submitted; nothing should be."""
 
     def __init__(self):
-        self.outcomes = []
+        self.entries = []
 
     async def submit(self, entry):
-        self.outcomes.append(asyncio.get_running_loop().create_future())
-        return self.outcomes[-1]
+        self.entries.append(entry)
+        raise AssertionError(entry)
+
+
+class Gone:
+    """The histories of sessions that were deleted."""
+
+    async def conversation(self, ref, message, *, summarized):
+        raise SessionGone
 
 
 @pytest.fixture
 def journal():
-    return SlowJournal()
+    return Journal()
 
 
 @pytest.fixture
 async def driver(journal):
-    equipment = Equipment(journal=journal, tool_runner=None, recent=None, delta_interval=0.04, max_output_bytes=1024)
+    dependencies = DriverDependencies(
+        journal=journal, tool_runner=None, recent=Gone(), hub=Hub(), delta_interval=0.04, max_output_bytes=1024
+    )
     agent = create_react_agent(name="a", description="d", tools=[])
     loaded = LoadedAgent(agent=agent, source="a.py", loaded_at=datetime.now(UTC))
-    return RunDriver(RunRef(uuid.uuid4(), uuid.uuid4(), 1), loaded, ScriptedLLM([]), equipment)
+    return RunDriver(RunRef(uuid.uuid4(), uuid.uuid4(), 1), loaded, ScriptedLLM([]), dependencies)
 
 
-@pytest.fixture
-def entry(driver):
-    return LogEvents(**driver._mine, events=())
-
-
-async def test_a_commit_does_not_wait_for_what_others_submit_behind_it(driver, journal, entry):
-    recording = asyncio.create_task(driver._record(entry))
-    await asyncio.sleep(0)
-    # The result of a call that runs beside the one that asks.
-    await driver._submit(entry)
-    journal.outcomes[0].set_result("mine")
-    assert await recording == "mine"
-    assert not journal.outcomes[1].done()
-
-
-async def test_a_commit_says_that_something_before_it_was_refused(driver, journal, entry):
-    await driver._submit(entry)
-    recording = asyncio.create_task(driver._record(entry))
-    await asyncio.sleep(0)
-    journal.outcomes[1].set_result("mine")
-    journal.outcomes[0].set_exception(Refused("stale_run"))
-    with pytest.raises(Refused):
-        await recording
-
-
-async def test_a_run_whose_session_is_gone_before_it_was_read_is_let_go(driver, journal, monkeypatch, caplog):
-    class Gone:
-        async def conversation(self, ref, message, *, summarized):
-            raise SessionGone
-
-    monkeypatch.setattr(driver, "_recent", Gone())
+async def test_a_run_whose_session_is_gone_before_it_was_read_is_let_go(driver, journal, caplog):
     with caplog.at_level(logging.INFO):
         await driver.drive()
-    assert journal.outcomes == []
+    assert journal.entries == []
     (said,) = [record for record in caplog.records if record.name == "myagent.runner"]
-    assert said.levelno == logging.INFO and "is not ours any more" in said.getMessage()
+    assert said.levelno == logging.INFO and "is no longer ours" in said.getMessage()

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from sessions_app.runs.process_locks import Owner
+from sessions_app.runs.process_locks import OwnerLock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from sessions_app.runs.process_locks import Owner
-owner = Owner(Path(sys.argv[1]))
+from sessions_app.runs.process_locks import OwnerLock
+owner = OwnerLock(Path(sys.argv[1]))
 owner.acquire()
 print(owner.name, flush=True)
 sys.stdin.read()
@@ -21,7 +21,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def owner(tmp_path):
-    owner = Owner(tmp_path)
+    owner = OwnerLock(tmp_path)
     owner.acquire()
     yield owner
     owner.release()
@@ -66,7 +66,7 @@ def test_what_a_dead_owner_left_is_cleared_away(owner, other, tmp_path):
 
 
 def test_a_released_owner_is_dead_and_leaves_nothing(owner, tmp_path):
-    leaving = Owner(tmp_path)
+    leaving = OwnerLock(tmp_path)
     leaving.acquire()
     leaving.release()
     leaving.release()
@@ -75,7 +75,7 @@ def test_a_released_owner_is_dead_and_leaves_nothing(owner, tmp_path):
 
 
 def test_an_owner_that_was_taken_for_dead_before_it_had_its_lock_takes_another_file(owner, tmp_path, monkeypatch):
-    late = Owner(tmp_path)
+    late = OwnerLock(tmp_path)
     lock, seen = fcntl.flock, []
 
     def slow(file, operation):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -13,7 +14,6 @@ from myagent.loop.host import ConfirmationRequest
 from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.runs import questions
 from sessions_app.runs.questions import Questions
-from sessions_app.runs.translate import Translator
 
 WAIT_SECONDS = 20
 
@@ -21,15 +21,14 @@ WAIT_SECONDS = 20
 @pytest.fixture
 async def asked(monkeypatch):
     """A question that waits for an hour, the entries that were recorded, and its decision."""
-    monkeypatch.setattr(questions, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(questions, "CLOCK_CHECK_SECONDS", 0.01)
     recorded = []
 
     async def record(entry):
         recorded.append(entry)
 
-    run_id = uuid.uuid4()
-    mine = {"session_id": uuid.uuid4(), "of_run": run_id, "epoch": 1}
-    open_questions = Questions(record, mine, Translator(run_id))
+    fields = {"session_id": uuid.uuid4(), "of_run": uuid.uuid4(), "epoch": 1}
+    open_questions = Questions(SimpleNamespace(record=record, fields=fields))
     called = {"call_id": "c", "call_step_id": "call", "tool_name": "write", "tool_description": "", "tool_args": {}}
     request = ConfirmationRequest(question="Really?", timeout=3600, starts_call=True, **called)
     decision = asyncio.create_task(open_questions.ask(request))

@@ -14,12 +14,14 @@ from agents.loading.registry import AgentLimits, LoadedAgent, Registry, set_regi
 from myagent import create_react_agent, tool
 from myagent.loop.checkpoint import START
 from sessions_app import queries
-from sessions_app.journal.batch import STALE_RUN, Refused
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entries.ownership import ClaimNext, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
+from sessions_app.journal.refusal import STALE_RUN, Refused
 from sessions_app.runs import runner as module
-from sessions_app.runs.process_locks import Owner
+from sessions_app.runs.last_attempt import LAST_ATTEMPT_SECONDS
+from sessions_app.runs.process_locks import OwnerLock
 from sessions_app.runs.runner import Runner
 
 
@@ -58,7 +60,8 @@ def make(journal, tmp_path):
             tool_runner=None,
             allowances=Allowances(config),
             config=config,
-            owner=Owner(tmp_path),
+            owner=OwnerLock(tmp_path),
+            hub=Hub(),
         )
 
     return make
@@ -122,15 +125,15 @@ async def test_agents_at_their_limits_are_left_out_of_the_sweep(make, found, reg
     monkeypatch.setattr(queries, "startable_sessions", lambda limit, names, places: asked.append(places) or [])
     found["going_of"] = Counter(a=2)
     runner = make(max_runs_per_agent=4)
-    await runner.sweep()
+    await runner.resume_and_start()
     registry.set_limits({"a": AgentLimits(max_runs=2)})
     ref = work(runner, "a")
-    await runner.sweep()
+    await runner.resume_and_start()
     registry.set_limits({"a": AgentLimits(max_runs=10)})
-    await runner.sweep()
+    await runner.resume_and_start()
     assert asked == [{"a": 4}, {"a": 0}, {"a": 3}]
     runner._ended(runner._drivers[ref.run_id])
-    assert runner.room.is_set()
+    assert runner.place_freed.is_set()
 
 
 async def test_where_places_are_rare_a_session_waits_behind_the_others_for_its_next_one(make, journal, registry):
@@ -140,7 +143,7 @@ async def test_where_places_are_rare_a_session_waits_behind_the_others_for_its_n
     driver = runner._drivers[ref.run_id]
     driver.has_more = True
     runner._ended(driver)
-    assert (runner._starting, runner.room.is_set()) == (set(), True)
+    assert (runner._starting, runner.place_freed.is_set()) == (set(), True)
 
 
 async def test_a_server_that_stops_begins_nothing_and_lets_go(make, journal):
@@ -163,10 +166,10 @@ async def test_a_lease_that_was_given_out_before_the_stop_begins_nothing_after_i
 
 async def test_leases_are_renewed_only_while_something_runs(make, journal):
     runner = make()
-    await runner.renew()
+    await runner.renew_leases()
     assert journal.entries == []
     work(runner)
-    await runner.renew()
+    await runner.renew_leases()
     assert [type(entry) for entry in journal.entries] == [RenewLeases]
 
 
@@ -203,7 +206,7 @@ async def test_a_sweep_takes_dead_runs_over_and_goes_on_after_one_that_was_taken
     found["active_owners"] = ["dead"]
     found["lapsed_runs"] = runs = [lapsed(), lapsed()]
     journal.outcomes[RecoverRun] = Refused(STALE_RUN)
-    await runner.sweep()
+    await runner.resume_and_start()
     assert [entry.dead_run_id for entry in journal.entries] == [run.id for run in runs]
     assert {(entry.epoch, *entry.dead_owners, *entry.idempotent) for entry in journal.entries} == {(3, "dead", "look")}
 
@@ -214,14 +217,14 @@ async def test_what_was_taken_over_goes_on_here(make, journal, found, registry, 
     found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
     recovered = Recovered(ref=RunRef(uuid.uuid4(), uuid.uuid4(), 4), checkpoint=START)
     journal.outcomes[RecoverRun] = recovered
-    await runner.sweep()
+    await runner.resume_and_start()
     assert launched == [(recovered.ref, "a", {"recovered": recovered})]
 
 
 async def test_after_a_run_that_is_given_up_the_next_one_begins(make, journal, found, registry):
     runner = make()
     found["active_owners"], found["lapsed_runs"] = ["dead"], [run := lapsed()]
-    await runner.sweep()
+    await runner.resume_and_start()
     await asyncio.gather(*runner._starting)
     assert [(type(entry), entry.session_id) for entry in journal.entries] == [
         (RecoverRun, run.session_id),
@@ -257,7 +260,7 @@ class Trials:
             ref=RunRef(entry.session_id, entry.dead_run_id, entry.epoch + 1), checkpoint=START
         )
         self.found["lapsed_runs"] = list(runs)
-        await self.runner.sweep()
+        await self.runner.resume_and_start()
         return [entry.dead_run_id for entry in self.journal.entries if isinstance(entry, RecoverRun)]
 
     def end(self, run):
@@ -276,7 +279,7 @@ async def test_last_attempts_are_made_one_by_one(trials):
     trials.end(second)
     assert await trials.sweep(other) == []
     trials.end(last)
-    assert trials.runner.room.is_set(), "nobody has to wait for the next look"
+    assert trials.runner.place_freed.is_set(), "nobody has to wait for the next look"
     assert await trials.sweep(other) == [other.id]
 
 
@@ -290,7 +293,7 @@ async def test_a_last_attempt_keeps_others_waiting_for_a_while_only(trials, cloc
     assert await trials.sweep(*runs) == [runs[0].id]
     trials.runner._drivers[runs[0].id].is_waiting = True
     assert await trials.sweep(*runs[1:]) == [runs[1].id]
-    clock.now += module.TRIAL_SECONDS - 1
+    clock.now += LAST_ATTEMPT_SECONDS - 1
     assert await trials.sweep(runs[2]) == []
     clock.now += 1
     assert await trials.sweep(runs[2]) == [runs[2].id]
@@ -300,11 +303,11 @@ async def test_dead_runs_wait_for_room(make, journal, found, registry):
     runner = make(max_runs=1)
     found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
     ref = work(runner)
-    await runner.sweep()
+    await runner.resume_and_start()
     assert journal.entries == []
     runner._ended(runner._drivers[ref.run_id])
-    assert runner.room.is_set()
-    await runner.sweep()
+    assert runner.place_freed.is_set()
+    await runner.resume_and_start()
     assert [type(entry) for entry in journal.entries][0] is RecoverRun
 
 
@@ -312,16 +315,16 @@ async def test_only_dead_runs_of_agents_that_are_available_are_looked_for(make, 
     asked = []
     monkeypatch.setattr(queries, "lapsed_runs", lambda mine, dead, agents: asked.append(tuple(agents)) or [])
     runner = make()
-    await runner.sweep()
+    await runner.resume_and_start()
     registry.set_disabled(["a"])
-    await runner.sweep()
+    await runner.resume_and_start()
     assert asked == [("a",), ()]
 
 
 async def test_a_run_whose_agent_was_switched_off_meanwhile_is_left_alone(make, journal, found, registry):
     found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed(), lapsed("not here")]
     registry.set_disabled(["a"])
-    await make().sweep()
+    await make().resume_and_start()
     assert journal.entries == []
 
 
@@ -330,7 +333,7 @@ async def test_a_server_that_stops_takes_nothing_over(make, journal, found, regi
     await runner.drain(0)
     journal.entries.clear()
     found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
-    await runner.sweep()
+    await runner.resume_and_start()
     assert journal.entries == []
 
 
@@ -338,13 +341,13 @@ async def test_a_sweep_begins_what_waits_while_there_is_room(make, journal, foun
     runner = make(max_runs=1)
     sessions = [(uuid.uuid4(), "a"), (uuid.uuid4(), "a")]
     found["startable_sessions"] = sessions
-    await runner.sweep()
+    await runner.resume_and_start()
     assert [(type(entry), entry.session_id) for entry in journal.entries] == [
         (ClaimNext, session) for session, _agent in sessions
     ]
     work(runner)
     journal.entries.clear()
-    await runner.sweep()
+    await runner.resume_and_start()
     assert journal.entries == []
 
 
@@ -361,6 +364,6 @@ async def test_a_run_that_is_somebody_elses_is_stopped(make, found, news, stoppe
     ref = work(runner)
     task = runner._tasks[ref.run_id] = asyncio.create_task(asyncio.Event().wait())
     found["run_news"] = {} if news is None else {ref.run_id: news}
-    await runner.look()
+    await runner.check_for_changes_by_others()
     assert bool(task.cancelling()) is stopped
     task.cancel()

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from agents.access.decision import Grant
-from sessions_app.upkeep import access_watch as watch
-from sessions_app.upkeep.access_watch import Watch
+from sessions_app.upkeep import access_watch
+from sessions_app.upkeep.access_watch import AccessWatch
 
 WAIT_SECONDS = 20
 ALLOWANCES = SimpleNamespace(
@@ -20,7 +20,7 @@ ALLOWANCES = SimpleNamespace(
 class Connection:
     """An open connection that uses `second`."""
 
-    told_until = None
+    notified_until = None
     agents_in_use = frozenset({"second"})
 
     def __init__(self, grant):
@@ -39,17 +39,17 @@ async def test_a_denied_agent_that_is_in_use_closes_the_connection(monkeypatch, 
     """Known already: it began to use the agent by a request that was under way while its rights were taken."""
     allowed = Grant(kind="token", user_id=1)
     denied = Grant(kind="token", user_id=1, denied=frozenset({"second"}))
-    monkeypatch.setattr(watch, "recheck", lambda grants, user_ids: SimpleNamespace(of=lambda grant: denied))
-    monkeypatch.setattr(watch, "in_thread", in_thread)
+    monkeypatch.setattr(access_watch, "recheck", lambda grants, user_ids: SimpleNamespace(of=lambda grant: denied))
+    monkeypatch.setattr(access_watch, "in_thread", in_thread)
     connection = Connection(denied if already_known else allowed)
     runner = SimpleNamespace(working=[])
-    await Watch(allowances=ALLOWANCES, runner=runner, journal=None, connections=[connection]).look()
+    await AccessWatch(allowances=ALLOWANCES, runner=runner, journal=None, connections=[connection]).check_permissions()
     assert connection.is_revoked
 
 
 async def test_while_one_connection_is_closed_no_other_goes_on(monkeypatch):
-    monkeypatch.setattr(watch, "recheck", lambda grants, user_ids: SimpleNamespace(of=lambda grant: None))
-    monkeypatch.setattr(watch, "in_thread", in_thread)
+    monkeypatch.setattr(access_watch, "recheck", lambda grants, user_ids: SimpleNamespace(of=lambda grant: None))
+    monkeypatch.setattr(access_watch, "in_thread", in_thread)
     slow, other = (Connection(Grant(kind="token", user_id=1)) for _ in range(2))
     other_is_revoked = asyncio.Event()
 
@@ -62,7 +62,9 @@ async def test_while_one_connection_is_closed_no_other_goes_on(monkeypatch):
     slow.revoke, other.revoke = wait_for_the_other, tell
     runner = SimpleNamespace(working=[])
     async with asyncio.timeout(WAIT_SECONDS):
-        await Watch(allowances=ALLOWANCES, runner=runner, journal=None, connections=[slow, other]).look()
+        await AccessWatch(
+            allowances=ALLOWANCES, runner=runner, journal=None, connections=[slow, other]
+        ).check_permissions()
 
 
 async def in_thread(function, *args):

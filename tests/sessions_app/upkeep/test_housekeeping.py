@@ -18,7 +18,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from myagent.i18n import use_language
 from sessions_app import queries
-from sessions_app.journal import writer as journal
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.housekeeping import PruneSession
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession
 from sessions_app.journal.writer import Journal
@@ -26,7 +26,7 @@ from sessions_app.management import progress
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
 from sessions_app.upkeep import housekeeping
 from sessions_app.upkeep.housekeeping import Housekeeper, compaction, compactions, prunable, prunes, streamed_answers
-from tests.support.factories import (
+from tests.support.entries import (
     answer,
     call_of,
     commit,
@@ -55,11 +55,6 @@ def english():
     use_language("en")
     yield
     use_language("zh-hans")
-
-
-@pytest.fixture
-def session():
-    return new_session()
 
 
 def seqs(session_id, name=None):

@@ -104,7 +104,7 @@ def reloader():
 
 async def look(reloader):
     """Look, and wait for what was begun."""
-    await reloader.look()
+    await reloader.check_reload_requests()
     await asyncio.gather(*reloader._reloads)
 
 
@@ -206,7 +206,7 @@ async def test_a_stop_waits_for_no_agent_file(reloader, registry, noted):
     noted["load"] = lambda source: opened.wait(60)
     noted["requests"] = {"a.py": LATER}
     try:
-        await reloader.look()
+        await reloader.check_reload_requests()
         async with asyncio.timeout(20):
             await reloader.stop()
     finally:

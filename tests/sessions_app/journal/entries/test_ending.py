@@ -6,134 +6,106 @@ from myagent.protocol.server_events import StepResetMetadata, StepVoided, Thinki
 from sessions_app.journal.entries.runs import LogEvents
 from sessions_app.journal.entries.sessions import CancelRuns
 from sessions_app.models import Confirmation, Message, ToolCall
-from tests.support.factories import (
-    call_of,
-    commit,
-    commit_one,
-    database,
-    deltas,
-    events,
-    history,
-    metadata,
-    mine,
-    names,
-    new_session,
-    partial,
-    post,
-    question,
-    reply,
-    result,
-    running,
-)
+from tests.support import entries as e
 
-pytestmark = database
-
-
-@pytest.fixture
-def session():
-    return new_session()
-
-
-@pytest.fixture
-def ref(session):
-    return running(session)
+pytestmark = e.database
 
 
 def cancel(session):
-    return commit_one(CancelRuns(session_id=session))
+    return e.commit_one(CancelRuns(session_id=session))
 
 
 def results(session):
-    return [frame for frame in events(session) if frame["event"] == "agent.tool_result"]
+    return [frame for frame in e.events(session) if frame["event"] == "agent.tool_result"]
 
 
 @pytest.mark.parametrize(("language", "said"), [("en", "was cancelled"), ("zh-hans", "被取消了")])
 def test_the_result_of_a_closed_call_is_in_the_servers_language(monkeypatch, session, ref, language, said):
     monkeypatch.setattr("myagent.i18n._language", language)
-    commit_one(reply(ref, call_of(0)))
+    e.commit_one(e.reply(ref, e.call_of(0)))
     cancel(session)
     (frame,) = results(session)
     assert said in frame["content"]
-    assert metadata(frame, "error", "status") == (frame["content"], "cancelled")
+    assert e.metadata(frame, "error", "status") == (frame["content"], "cancelled")
 
 
 def test_every_open_call_gets_a_result_after_a_cancel(session, ref):
-    calls = [call_of(0), call_of(1), call_of(2, waits=True)]
-    first = commit_one(reply(ref, *calls))
-    commit_one(result(ref, calls[1], first))
+    calls = [e.call_of(0), e.call_of(1), e.call_of(2, waits=True)]
+    first = e.commit_one(e.reply(ref, *calls))
+    e.commit_one(e.result(ref, calls[1], first))
     cancel(session)
-    assert [metadata(frame, "status") for frame in results(session)] == [("success",), ("cancelled",), ("cancelled",)]
+    assert [e.metadata(frame, "status") for frame in results(session)] == [("success",), ("cancelled",), ("cancelled",)]
     assert [frame["step_id"] for frame in results(session)] == [calls[index].step_id for index in (1, 0, 2)]
-    told = [text for role, text in history(session) if role == "tool"]
+    told = [text for role, text in e.history(session) if role == "tool"]
     assert told[1] == "sunny"
     assert told[0] == told[2] != ""
     assert set(ToolCall.objects.values_list("status", flat=True)) == {"done"}
-    assert names(session)[-1] == "agent.interrupted"
+    assert e.names(session)[-1] == "agent.interrupted"
 
 
 def test_a_cancel_and_the_results_it_overtakes_in_one_batch(session, ref):
-    call = call_of()
-    first = commit_one(reply(ref, call))
-    commit(result(ref, call, first), CancelRuns(session_id=session))
-    assert [metadata(frame, "status") for frame in results(session)] == [("success",)]
-    assert [role for role, _text in history(session)] == ["user", "assistant", "tool"]
+    call = e.call_of()
+    first = e.commit_one(e.reply(ref, call))
+    e.commit(e.result(ref, call, first), CancelRuns(session_id=session))
+    assert [e.metadata(frame, "status") for frame in results(session)] == [("success",)]
+    assert [role for role, _text in e.history(session)] == ["user", "assistant", "tool"]
 
 
 def test_text_that_was_shown_stays_once(session, ref):
-    commit(deltas(ref, partial(ref, "It is ")), deltas(ref, partial(ref, "sun", 1)))
+    e.commit(e.deltas(ref, e.partial(ref, "It is ")), e.deltas(ref, e.partial(ref, "sun", 1)))
     cancel(session)
     cancel(session)
-    assert [text.partition("\n")[0] for role, text in history(session) if role == "assistant"] == ["It is sun"]
+    assert [text.partition("\n")[0] for role, text in e.history(session) if role == "assistant"] == ["It is sun"]
 
 
 def test_text_stays_that_was_shown_before_further_reasoning(session, ref):
     more = ThinkingMetadata(run_id=str(ref.run_id), step=1, reasoning=True, index=0)
-    commit_one(deltas(ref, partial(ref, "It is ")))
-    commit_one(deltas(ref, Thinking(content="Is it?", metadata=more)))
+    e.commit_one(e.deltas(ref, e.partial(ref, "It is ")))
+    e.commit_one(e.deltas(ref, Thinking(content="Is it?", metadata=more)))
     cancel(session)
-    assert [text.partition("\n")[0] for role, text in history(session) if role == "assistant"] == ["It is "]
+    assert [text.partition("\n")[0] for role, text in e.history(session) if role == "assistant"] == ["It is "]
 
 
 def test_text_of_the_same_batch_stays(session, ref):
-    commit(deltas(ref, partial(ref, "It is ")), CancelRuns(session_id=session))
-    assert history(session)[-1][1].startswith("It is \n")
+    e.commit(e.deltas(ref, e.partial(ref, "It is ")), CancelRuns(session_id=session))
+    assert e.history(session)[-1][1].startswith("It is \n")
 
 
 def test_text_of_a_finished_step_is_not_stored_twice(session, ref):
-    call = call_of()
-    commit(deltas(ref, partial(ref, "Let me look.", is_final=True)), reply(ref, call, text="Let me look."))
+    call = e.call_of()
+    e.commit(e.deltas(ref, e.partial(ref, "Let me look.", is_final=True)), e.reply(ref, call, text="Let me look."))
     cancel(session)
-    assert [text for role, text in history(session) if role == "assistant"] == ["Let me look."]
+    assert [text for role, text in e.history(session) if role == "assistant"] == ["Let me look."]
 
 
 def test_text_that_was_taken_back_is_gone(session, ref):
-    commit_one(deltas(ref, partial(ref, "It is ")))
+    e.commit_one(e.deltas(ref, e.partial(ref, "It is ")))
     void = StepVoided(metadata=StepResetMetadata(run_id=str(ref.run_id), step=1, reason="stream_cut"))
-    commit_one(LogEvents(**mine(ref), events=(void,)))
+    e.commit_one(LogEvents(**e.mine(ref), events=(void,)))
     cancel(session)
-    assert history(session) == [("user", "hi")]
+    assert e.history(session) == [("user", "hi")]
 
 
 def test_text_that_came_again_after_it_was_taken_back_stays(session, ref):
-    commit_one(deltas(ref, partial(ref, "It is ")))
+    e.commit_one(e.deltas(ref, e.partial(ref, "It is ")))
     void = StepVoided(metadata=StepResetMetadata(run_id=str(ref.run_id), step=1, reason="stream_cut"))
-    commit_one(LogEvents(**mine(ref), events=(void,)))
-    commit_one(deltas(ref, partial(ref, "Sunny", step_id="another")))
+    e.commit_one(LogEvents(**e.mine(ref), events=(void,)))
+    e.commit_one(e.deltas(ref, e.partial(ref, "Sunny", step_id="another")))
     cancel(session)
-    assert history(session)[-1][1].startswith("Sunny\n")
+    assert e.history(session)[-1][1].startswith("Sunny\n")
 
 
 def test_text_of_an_earlier_run_is_left_alone(session, ref):
-    commit_one(deltas(ref, partial(ref, "Old")))
+    e.commit_one(e.deltas(ref, e.partial(ref, "Old")))
     cancel(session)
-    running(session, "again")
+    e.running(session, "again")
     cancel(session)
-    assert [role for role, _text in history(session)] == ["user", "assistant", "user"]
+    assert [role for role, _text in e.history(session)] == ["user", "assistant", "user"]
 
 
 def test_open_questions_are_settled(session, ref):
-    call = call_of(waits=True)
-    commit(reply(ref, call), question(ref, call))
+    call = e.call_of(waits=True)
+    e.commit(e.reply(ref, call), e.question(ref, call))
     cancel(session)
     row = Confirmation.objects.get()
     assert row.answer == {"confirmed": False, "answered": False}
@@ -141,15 +113,15 @@ def test_open_questions_are_settled(session, ref):
 
 
 def test_what_waited_and_was_cancelled_is_part_of_the_history(session, ref):
-    post(session, "two")
-    post(session, "three")
+    e.post(session, "two")
+    e.post(session, "three")
     cancel(session)
-    assert [text for _role, text in history(session)] == ["hi", "two", "three"]
+    assert [text for _role, text in e.history(session)] == ["hi", "two", "three"]
     assert not Message.objects.filter(position=None).exists()
 
 
 def test_after_a_cancel_the_next_message_works(session, ref):
-    commit(reply(ref, call_of(), call_of(1)), deltas(ref, partial(ref, "x", step=2)))
+    e.commit(e.reply(ref, e.call_of(), e.call_of(1)), e.deltas(ref, e.partial(ref, "x", step=2)))
     cancel(session)
-    running(session, "again")
-    assert history(session)[-1] == ("user", "again")
+    e.running(session, "again")
+    assert e.history(session)[-1] == ("user", "again")

@@ -14,25 +14,9 @@ from sessions_app.journal.entries.restore import RestoreSession
 from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
 from sessions_app.state_export import reader as exports
 from sessions_app.state_export.seal import LIMIT_BYTES, size_of, unseal
-from tests.support.factories import (
-    answer,
-    assert_model_takes,
-    call_of,
-    commit,
-    commit_one,
-    database,
-    events,
-    history,
-    names,
-    new_session,
-    post,
-    question,
-    reply,
-    result,
-    running,
-)
+from tests.support import entries as e
 
-pytestmark = database
+pytestmark = e.database
 
 CALL = ToolCall(id="call_1", name="weather", arguments="{}")
 HISTORY = [
@@ -56,7 +40,7 @@ def restore(**changes) -> uuid.UUID:
         "tool_state": {"words": ["a"]},
         "steps": 2,
     }
-    assert commit_one(RestoreSession(session_id=session_id, **(given | changes))) is None
+    assert e.commit_one(RestoreSession(session_id=session_id, **(given | changes))) is None
     return session_id
 
 
@@ -64,7 +48,7 @@ def exported(session_id, user=None):
     saved, sealed = exports.export(session_id, user)
     assert unseal(sealed, user=user, now=datetime.now(UTC)) == saved
     assert size_of(sealed) <= LIMIT_BYTES
-    assert_model_takes(saved.messages)
+    e.assert_model_takes(saved.messages)
     return saved
 
 
@@ -78,7 +62,7 @@ def test_the_new_session_holds_what_was_exported():
     assert conversation.state == {"words": ["a"]}
     session = models.Session.objects.get(pk=session_id)
     assert (session.title, session.metadata, session.last_position) == ("A trip", {"page": 1}, 4)
-    assert [frame["event"] for frame in events(session_id)] == ["agent.session_created"]
+    assert [frame["event"] for frame in e.events(session_id)] == ["agent.session_created"]
     run = models.Run.objects.get(session_id=session_id)
     assert (run.status, run.steps, run.owner) == ("succeeded", 2, "")
     assert run.finished_at is not None
@@ -86,25 +70,25 @@ def test_the_new_session_holds_what_was_exported():
 
 def test_the_conversation_goes_on_behind_the_restored_history():
     session_id = restore()
-    ref = running(session_id, "and tomorrow?")
-    commit_one(answer(ref, "Rain."))
-    assert [text for _, text in history(session_id)] == [
+    ref = e.running(session_id, "and tomorrow?")
+    e.commit_one(e.answer(ref, "Rain."))
+    assert [text for _, text in e.history(session_id)] == [
         "How is it?", "", "sunny", "It is sunny.", "and tomorrow?", "Rain.",
     ]  # fmt: skip
-    assert names(session_id) == ["user.message", "agent.final_answer"]
+    assert e.names(session_id) == ["user.message", "agent.final_answer"]
 
 
 def test_an_empty_history_needs_no_run():
     session_id = restore(messages=[], tool_state={})
     assert not models.Run.objects.filter(session_id=session_id).exists()
-    assert history(session_id) == []
-    assert running(session_id).history_end == 0
+    assert e.history(session_id) == []
+    assert e.running(session_id).history_end == 0
 
 
 def test_several_in_one_batch_with_others():
     first, second = uuid.uuid4(), uuid.uuid4()
     options = {"agent": "tester", "user_id": None, "connection_id": "c", "messages": HISTORY}
-    commit(
+    e.commit(
         RestoreSession(session_id=first, new_run_id=uuid.uuid4(), **options),
         RestoreSession(session_id=second, new_run_id=uuid.uuid4(), **options),
         CancelRuns(session_id=first),
@@ -128,7 +112,7 @@ def test_what_is_restored_is_exported_alike():
 
 
 def test_an_empty_session():
-    session_id = new_session(title="Nothing", metadata={"a": 1})
+    session_id = e.new_session(title="Nothing", metadata={"a": 1})
     saved = exported(session_id, "ann")
     assert (saved.session_id, saved.user, saved.agent, saved.title) == (session_id, "ann", "tester", "Nothing")
     assert (saved.metadata, saved.tool_state, saved.messages) == ({"a": 1}, {}, [])
@@ -136,47 +120,47 @@ def test_an_empty_session():
 
 
 def test_messages_calls_and_state():
-    session_id = new_session()
-    ref, call = running(session_id, "weather?"), call_of(city="北京")
-    first = commit_one(reply(ref, call))
-    commit(result(ref, call, first, "sunny", state={"seen": ["北京"]}), answer(ref, "It is sunny."))
+    session_id = e.new_session()
+    ref, call = e.running(session_id, "weather?"), e.call_of(city="北京")
+    first = e.commit_one(e.reply(ref, call))
+    e.commit(e.result(ref, call, first, "sunny", state={"seen": ["北京"]}), e.answer(ref, "It is sunny."))
     saved = exported(session_id)
-    assert [(message.role, message.text) for message in saved.messages] == history(session_id)
+    assert [(message.role, message.text) for message in saved.messages] == e.history(session_id)
     assert saved.messages[1].tool_calls[0].id == saved.messages[2].tool_call_id == call.call_id
     assert (saved.tool_state, saved.step, saved.is_answered) == ({"seen": ["北京"]}, 1, True)
-    assert saved.last_seq == len(events(session_id))
+    assert saved.last_seq == len(e.events(session_id))
 
 
 def test_a_run_that_goes_on_is_in_it_with_its_calls_closed(in_english):
-    session_id = new_session()
-    ref, done, open_call = running(session_id, "both"), call_of(0), call_of(1, waits=True)
-    first = commit_one(reply(ref, done, open_call))
-    commit(question(ref, open_call), result(ref, done, first, "sunny"))
-    before = events(session_id)
+    session_id = e.new_session()
+    ref, done, open_call = e.running(session_id, "both"), e.call_of(0), e.call_of(1, waits=True)
+    first = e.commit_one(e.reply(ref, done, open_call))
+    e.commit(e.question(ref, open_call), e.result(ref, done, first, "sunny"))
+    before = e.events(session_id)
     saved = exported(session_id)
     assert [message.role for message in saved.messages] == ["user", "assistant", "tool", "tool"]
     assert saved.messages[2].text == "sunny" and "unknown" in saved.messages[3].text
     assert (saved.step, saved.is_answered) == (1, False)
-    assert events(session_id) == before, "an export changes nothing"
+    assert e.events(session_id) == before, "an export changes nothing"
     assert models.ToolCall.objects.get(pk=open_call.step_id).status == "confirming"
 
 
 def test_messages_that_wait_are_in_it():
-    session_id = new_session()
-    running(session_id, "first")
-    post(session_id, "second")
-    post(session_id, "third")
+    session_id = e.new_session()
+    e.running(session_id, "first")
+    e.post(session_id, "second")
+    e.post(session_id, "third")
     saved = exported(session_id)
     assert [message.text for message in saved.messages] == ["first", "second", "third"]
     assert not saved.is_answered
 
 
 def test_a_large_history_is_cut_to_whole_exchanges():
-    session_id = new_session()
+    session_id = e.new_session()
     for number in range(150):
-        ref, call = running(session_id, f"question {number}"), call_of()
-        first = commit_one(reply(ref, call))
-        commit(result(ref, call, first, '"' * 1500), answer(ref, f"answer {number}"))
+        ref, call = e.running(session_id, f"question {number}"), e.call_of()
+        first = e.commit_one(e.reply(ref, call))
+        e.commit(e.result(ref, call, first, '"' * 1500), e.answer(ref, f"answer {number}"))
     saved = exported(session_id)
     assert saved.is_cut
     assert 40 < len(saved.messages) < 4 * 150 and len(saved.messages) % 4 == 0
@@ -185,9 +169,9 @@ def test_a_large_history_is_cut_to_whole_exchanges():
 
 
 def test_a_history_of_many_pages_that_has_room_is_whole():
-    session_id = new_session()
+    session_id = e.new_session()
     for number in range(130):
-        commit_one(answer(running(session_id, f"{number}"), f"answer {number}"))
+        e.commit_one(e.answer(e.running(session_id, f"{number}"), f"answer {number}"))
     saved = exported(session_id)
     assert (len(saved.messages), saved.is_cut) == (260, False)
     assert [message.text for message in saved.messages[:2]] == ["0", "answer 0"]
@@ -206,14 +190,14 @@ def test_a_session_that_is_gone():
 
 
 def test_what_changes_while_it_is_read_is_read_again(monkeypatch):
-    session_id = new_session()
-    commit_one(answer(running(session_id, "first"), "one"))
+    session_id = e.new_session()
+    e.commit_one(e.answer(e.running(session_id, "first"), "one"))
     newest, reads = exports._newest, []
 
     def read(asked):
         found = newest(asked)
         if not reads:
-            commit_one(answer(running(session_id, "second"), "two"))
+            e.commit_one(e.answer(e.running(session_id, "second"), "two"))
         reads.append(len(found[0]))
         return found
 
@@ -224,10 +208,10 @@ def test_what_changes_while_it_is_read_is_read_again(monkeypatch):
 
 
 def test_a_session_that_never_rests_is_exported_all_the_same(monkeypatch):
-    session_id = new_session()
+    session_id = e.new_session()
     newest = exports._newest
     monkeypatch.setattr(
-        exports, "_newest", lambda asked: (commit_one(answer(running(session_id), "x")), newest(asked))[1]
+        exports, "_newest", lambda asked: (e.commit_one(e.answer(e.running(session_id), "x")), newest(asked))[1]
     )
     assert len(exported(session_id).messages) == 2 * exports._ATTEMPTS
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sessions_app', '0006_newest_first'),
+        ('sessions_app', '0009_provider_data'),
     ]
 
     operations = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_app.runs.lease_trust import LeaseTrust
+from sessions_app.runs.lease_clock import LeaseClock
 
 LEASE = 15
 
 
-class Clock(LeaseTrust):
+class Clock(LeaseClock):
     """Its time is what the test says."""
 
     time = 1000.0
@@ -19,7 +19,7 @@ class Clock(LeaseTrust):
 
     def after(self, seconds: float) -> bool:
         self.time += seconds
-        return self.tell()
+        return self.expiry_counts()
 
 
 @pytest.fixture

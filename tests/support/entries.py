@@ -1,4 +1,7 @@
-"""Sessions, runs and their entries for tests, made through the journal as the server makes them."""
+"""Sessions, runs and entries of the journal for tests, made through the journal as the server makes them.
+
+Tests import it as a namespace: `from tests.support import entries as e`.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,13 @@ from myagent.protocol.server_events import (
     UserConfirm,
 )
 from sessions_app import models, queries
-from sessions_app.journal import writer as journal
-from sessions_app.journal.batch import Refused
+from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.runs import AskConfirmation, EndRun, FinishCall, LogDeltas, LogEvents, StoreReply
 from sessions_app.journal.entries.sessions import CreateSession
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.refusal import Refused
 
 database = [pytest.mark.database, pytest.mark.django_db]
 """The marks of a test that writes: it runs on SQLite, and on PostgreSQL when there is one. All is rolled back."""
@@ -50,12 +53,27 @@ USAGE = Usage(10, 5, 1, 4, 3, 2)
 _USAGE = UsageMetadata(input_tokens=10, output_tokens=5, llm_calls=1)
 
 
+# --- fixtures, for all tests of the folder sessions_app ---
+
+
+@pytest.fixture
+def session() -> uuid.UUID:
+    """A stored session without messages."""
+    return new_session()
+
+
+@pytest.fixture
+def ref(session: uuid.UUID) -> RunRef:
+    """A run of `session` that has begun."""
+    return running(session)
+
+
 # --- commits ---
 
 
 def commit(*entries: Entry) -> list[Any]:
     """The outcomes of entries that are committed in one batch; a refusal is one of them."""
-    return journal.commit(entries).outcomes
+    return journal.commit(entries).results
 
 
 def commit_one(entry: Entry) -> Any:
@@ -95,9 +113,9 @@ def post(session_id: uuid.UUID, text: str = "hi", **options: Any) -> Posted:
 
 def running(session_id: uuid.UUID, text: str = "hi", **options: Any) -> RunRef:
     """A run that has begun, by its right to write."""
-    lease = post(session_id, text, **options).lease
-    assert lease is not None, "there was no room for the run"
-    return lease
+    ref = post(session_id, text, **options).begun
+    assert ref is not None, "there was no room for the run"
+    return ref
 
 
 def mine(ref: RunRef) -> dict[str, Any]:

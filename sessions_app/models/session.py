@@ -1,0 +1,62 @@
+"""The table of sessions."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def of(self, user_id: int | None) -> Self:
+        """The sessions of this user; the anonymous ones, for None."""
+        return self.filter(user_id=user_id)
+
+
+class Session(models.Model):
+    """One conversation: its state, and the ends of its history and of its event log."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("open")
+        """Messages are accepted."""
+        CLOSED = "closed", _("closed")
+        """Read-only: ended by `user.close_session`, or because it was idle for too long."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agent = models.CharField(_("agent"), max_length=64, db_index=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,  # `session_of_user` begins with it
+        related_name="agent_sessions",
+        verbose_name=_("user"),
+    )
+    title = models.CharField(_("title"), max_length=200, blank=True)
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.OPEN)
+    state = models.JSONField(pgettext_lazy("what tools keep", "state"), default=dict, blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    last_seq = models.BigIntegerField(_("last event"), default=0)
+    last_position = models.BigIntegerField(_("last message"), default=0)
+    acked_seq = models.BigIntegerField(_("acknowledged event"), default=0)
+    created_at = models.DateTimeField(_("created"))
+    active_at = models.DateTimeField(_("last active"))
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        permissions = [
+            ("view_any_session", "Can view the sessions of other users"),
+            ("export_session", "Can export sessions that may be viewed"),
+        ]
+        indexes = [models.Index(fields=["user", "-active_at", "-id"], name="session_of_user")]
+
+    def __str__(self) -> str:
+        return self.title or str(self.id)

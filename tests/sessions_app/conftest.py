@@ -1,0 +1,5 @@
+"""What the tests of conversations share."""
+
+from tests.support.entries import ref, session
+
+__all__ = ["ref", "session"]
