@@ -29,7 +29,8 @@ from myagent.llm.error_body import read_body
 from myagent.llm.reply import ReplyBuilder, joined
 from myagent.llm.request_forms import Request, RequestForms
 from myagent.llm.retries import Retries, is_told
-from myagent.llm.stream import BROKEN, bursts
+from myagent.llm.stream import BROKEN, ResponseBody, unfinished
+from myagent.llm.text_calls import looks_like_a_call
 from myagent.messages import Message
 from myagent.text import clean_json
 
@@ -51,7 +52,8 @@ class OpenAILLM:
     while the model is being loaded it is repeated for `timeout` seconds. `context_window` are the tokens that the model
     can be sent. `extra` is added to every request as it is. `plain_schemas` sends the tools' schemas without references
     and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks
-    for answers in one piece.
+    for answers in one piece. `text_tool_calls` runs the tool calls that a model writes into its text, as
+    `<tool_call>{…}</tool_call>`.
 
     Raises `LLMNotConfigured` for a `base_url` that cannot be one; `stream` does when there is no key or no usable URL.
     """
@@ -73,6 +75,7 @@ class OpenAILLM:
         extra: Mapping[str, Any] | None = None,
         plain_schemas: bool = False,
         streams: bool = True,
+        text_tool_calls: bool = False,
     ) -> None:
         if base_url is not None and (problem := unusable_url(base_url, "base_url")) is not None:
             raise LLMNotConfigured(problem)
@@ -87,6 +90,8 @@ class OpenAILLM:
         self._endpoint: Endpoint | None = None
         self._clients = _Clients()
         self._forms = RequestForms()
+        self._text_tool_calls = text_tool_calls
+        self._has_warned = False
         self._dialect = Dialect(streams=streams, plain_schemas=plain_schemas)
 
     @property
@@ -126,9 +131,11 @@ class OpenAILLM:
                     yield opened
                 else:
                     response, retries = opened
-        builder = ReplyBuilder()
+        body = ResponseBody(response, endpoint)
+        names = {tool["function"]["name"] for tool in tools} if request.may_call else set()
+        builder = ReplyBuilder(names, runs_text_calls=self._text_tool_calls and bool(names))
         try:
-            async with aclosing(bursts(response, endpoint)) as arriving:
+            async with aclosing(body.bursts()) as arriving:
                 async for chunks in arriving:
                     for item in joined(item for chunk in chunks for item in builder.add(chunk)):
                         yield item
@@ -137,7 +144,13 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        reply = builder.reply(retries=retries)
+        if builder.error is not None:
+            raise unfinished(endpoint.refused(None, builder.error))
+        for item in joined(builder.close()):
+            yield item
+        reply = builder.reply(is_whole=body.is_whole, retries=retries)
+        if names and not self._text_tool_calls and looks_like_a_call(reply.message.text):
+            self._warn_of_text_calls()
         data = builder.provider_data(endpoint=endpoint.shown, model=endpoint.model)
         yield reply if data is None else replace(reply, message=replace(reply.message, provider_data=data))
 
@@ -157,6 +170,15 @@ class OpenAILLM:
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
         await self._clients.close()
+
+    def _warn_of_text_calls(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s writes tool calls into its text as <tool_call>{…}</tool_call>, which do not run. Start its server "
+                "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True).",
+                self.model,
+            )
 
     def _resolved(self) -> Endpoint:
         self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)

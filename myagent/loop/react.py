@@ -118,13 +118,14 @@ class _Run:
                     yield event
             # A model may call tools although it may not; its text is the answer all the same.
             message = Message.assistant(self._model.reply.text)
-            self._final = self._finished(step + 1, message.text, "max_steps", message)
+            finish: Finish = "length" if self._model.is_cut_short else "max_steps"
+            self._final = self._finished(step + 1, message.text, finish, message)
         yield self._final
 
     async def _act_on(self, reply: Message, step: int) -> AsyncGenerator[AgentEvent]:
         """Run the tools that a new reply calls; without any it is the final answer."""
         if not reply.tool_calls:
-            self._final = self._finished(step, reply.text, "answer", reply)
+            self._final = self._finished(step, reply.text, "length" if self._model.is_cut_short else "answer", reply)
             return
         calls = await self._prepare(reply, step)
         yield ModelReplied(
