@@ -12,12 +12,15 @@ the prompt caches of endpoints hold. What is found out about a message by itself
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
+from myagent.llm.mending import read_object
 from myagent.messages import Content, ContentPart, Message, ToolCall
 
 # Fixed lines that fill a place in the order of roles. For the model, so in one language.
@@ -249,14 +252,24 @@ def _object_text(text: str) -> str | None:
     """The JSON text of the object that was meant, None where that is not clear."""
     if _is_object(text):
         return text
-    if text.strip() in ("", "null"):
+    if not text.strip():
         return "{}"
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        meant = read_object(text, _read)
+    except (ValueError, RecursionError):
         return None
-    # Encoded twice.
-    return value if isinstance(value, str) and _is_object(value) else None
+    if meant is None:
+        return "{}"
+    return json.dumps(meant, ensure_ascii=False) if isinstance(meant, dict) else None
+
+
+def _read(text: str) -> Any:
+    # Not strict, as where the call is run: models write line ends into texts as they are.
+    return json.loads(text, parse_constant=_refuse, strict=False)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
 
 
 def _made_id(asked: str, number: int) -> str:

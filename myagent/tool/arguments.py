@@ -17,8 +17,9 @@ from pydantic_core import ErrorDetails
 
 from myagent.exceptions import AgentDefinitionError, RetryTool
 from myagent.i18n import gettext as _
+from myagent.llm.mending import read_object
 from myagent.text import clean
-from myagent.tool.mending import of_type, read_object
+from myagent.tool.mending import of_type
 from myagent.tool.signature import MISSING, Signature
 from myagent.tool.storable_json import BIGGEST_INT, plain
 
