@@ -61,7 +61,7 @@ class ProviderData:
 
 
 class _Memo:
-    """Room for what `myagent.llm.request_messages` has found out about a message; no part of its value."""
+    """Room for what `myagent.llm.normal_form` has found out about a message; no part of its value."""
 
     __slots__ = ("normal_form",)
     normal_form: Any

@@ -35,7 +35,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ChatRequest:
     """What is to be asked, of a model at an endpoint. `extra` are further fields, as they are."""
 
     messages: Sequence[Message]
@@ -80,7 +80,7 @@ class RequestForms:
         self._additions: AdditionsUse = "sent"
         self._tool_use: ToolUse = "forbidden"
 
-    def to_try(self, request: Request) -> list[Form]:
+    def to_try(self, request: ChatRequest) -> list[Form]:
         """The forms to try for `request`, that which was taken last time first; each changes one thing only."""
         ways: list[AdditionsUse] = ["sent"]
         if any(map(request.is_answered, request.messages)):

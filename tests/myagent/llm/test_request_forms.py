@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from myagent.exceptions import LLMRejected
-from myagent.llm.request_forms import Form, Request, RequestForms
+from myagent.llm.request_forms import ChatRequest, Form, RequestForms
 from myagent.messages import Message, ProviderData, ToolCall
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -19,9 +19,9 @@ def added(model: str = "m", endpoint: str = "https://e", **fields: str) -> Messa
     return Message(role="assistant", tool_calls=(CALL,), provider_data=data)
 
 
-def request(*messages: Message, **options) -> Request:
+def request(*messages: Message, **options) -> ChatRequest:
     given = {"tools": [TOOL], "may_call": True, "endpoint": "https://e", "model": "m"}
-    return Request(messages=messages, **given | options)
+    return ChatRequest(messages=messages, **given | options)
 
 
 @pytest.mark.parametrize(
