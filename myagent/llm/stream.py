@@ -139,6 +139,8 @@ def _decode(payloads: list[bytes], chunks: list[dict[str, Any]], endpoint: Endpo
     """Append the decoded `payloads` to `chunks`; returns the error of the first one that is wrong, or None."""
     for payload in payloads:
         chunk = _loads(payload)
+        if isinstance(chunk, list) and any(isinstance(item, dict) and is_error(item) for item in chunk):
+            return endpoint.refused(None, chunk)
         if not isinstance(chunk, dict):
             return StreamCut(_("The model's endpoint sent something that is not JSON."))
         if is_error(chunk):
