@@ -392,6 +392,7 @@ async def test_a_base_url_that_is_only_a_host(server):
     assert llm.server == ("127.0.0.1", int(server.url.split(":")[2].split("/")[0]))
 
 
+@pytest.mark.real_llm  # nothing is sent
 async def test_where_the_request_goes(monkeypatch):
     asked = []
 
