@@ -57,12 +57,12 @@ def prose(markdown: str) -> Iterator[tuple[bool, str]]:
 
 def shown(path: str) -> str:
     """The text of a page that shows a file, or lists a folder."""
-    place = ROOT / path
+    place, head = ROOT / path, f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n"
     if place.is_dir():
         names = sorted(file.relative_to(ROOT).as_posix() for file in place.rglob("*") if is_source(file))
         links = [f"- [{name}]({posixpath.relpath(name, posixpath.dirname(path) or '.')}.md)" for name in names]
-        return f"# {path}\n\n" + "\n".join(links) + "\n"
-    return f"# {path}\n\n`````{LANGUAGES.get(place.suffix, 'text')}\n{place.read_text(encoding='utf-8')}\n`````\n"
+        return head + "\n".join(links) + "\n"
+    return f"{head}`````{LANGUAGES.get(place.suffix, 'text')}\n{place.read_text(encoding='utf-8')}\n`````\n"
 
 
 def is_source(file: Path) -> bool:

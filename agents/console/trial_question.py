@@ -135,7 +135,7 @@ class TrialQuestion:
         call = signature(request.tool_name, request.tool_args)
         self._line(Text.assemble("❓ ", (request.question, "bold"), f" {call}"))
         if not self._can_ask:
-            self._line(Text(_("Nobody can be asked here, so it is declined."), style="yellow"))
+            self._line(Text(_("No user can be asked here, so it is declined."), style="yellow"))
             return False
         self._console.print(_("Allow it? [y/N]"), end=" ")
         # A daemon thread, so that Ctrl-C ends the program and does not wait for Enter.
@@ -162,10 +162,10 @@ class TrialQuestion:
 def _reset_words(reason: str) -> str:
     match reason:
         case "empty_reply":
-            return _("The reply was empty and is asked for once more.")
+            return _("The reply was empty and is requested once more.")
         case "reasoning":
             return _("What was shown as text was reasoning.")
-    return _("The answer broke off and is asked for again.")
+    return _("The answer broke off and is requested again.")
 
 
 def _text_call_words() -> str:

@@ -67,11 +67,11 @@ class _Writer:
         written = {name: value for name, value in schema.items() if name in _KEPT}
         if not depth:
             return {name: written[name] for name in ("type", "description", "nullable") if name in written}
+        required = written.pop("required", None) or ()
         if isinstance(properties := written.get("properties"), Mapping):
             written["properties"] = {name: self.write(about, depth - 1, inside) for name, about in properties.items()}
-            required = [name for name in written.get("required") or () if name in properties]
-            written.pop("required", None)
-            written |= {"required": required} if required else {}
+            known = [name for name in required if name in properties]
+            written |= {"required": known} if known else {}
         if "items" in written or written.get("type") == "array":
             written["items"] = self.write(written.get("items"), depth - 1, inside) or {"type": "string"}
         if choices := written.pop("anyOf", None):

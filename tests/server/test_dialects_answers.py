@@ -48,7 +48,7 @@ async def asked(client, model, *behaviours):
     frames = await turn(client, session_id, "please")
     requests = len(model.requests)
     after = await turn(client, session_id, "and now?")
-    assert after[-1].content == "You said: and now?"
+    assert after[-1].content.startswith("You said:") and after[-1].content.endswith("and now?")
     later = model.requests[-1].messages
     assert all(message["content"].strip() or message.get("tool_calls") for message in later)
     return frames, requests, session_id

@@ -198,7 +198,7 @@ class ModelServer(ChatCompletionsServer):
 def _error(status: Status) -> web.Response:
     if status.body is None:
         return error_response(status.status, status.message, code=status.code, headers=status.headers)
-    kind = "application/json" if status.body.startswith("{") else "text/html"
+    kind = "application/json" if status.body.startswith(("{", "[")) else "text/html"
     return web.Response(status=status.status, text=status.body, content_type=kind, headers=dict(status.headers))
 
 

@@ -35,7 +35,7 @@ async def test_an_answer_that_was_cut_off():
 
 async def test_an_empty_reply():
     words, asked = await shown(Say(reasoning="hm"), "Sunny.")
-    assert "was empty and is asked for once more" in words and asked["answer"] == "Sunny."
+    assert "was empty and is requested once more" in words and asked["answer"] == "Sunny."
 
 
 async def test_a_call_in_the_text():
