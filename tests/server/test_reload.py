@@ -97,7 +97,7 @@ async def reload(pair, *names, then=None):
     assert sorted(told.splitlines()) == sorted(f"✅ {name} was reloaded." for name in then)
     for server in pair:
         for name in then:
-            await asyncio.to_thread(server.wait_log, f"Loaded the agent {name} anew")
+            await asyncio.to_thread(server.wait_log, f"Reloaded the agent {name}")
 
 
 async def asked(client, session_id, call, *, whole=False):
