@@ -14,6 +14,7 @@ MyAgentError
 │   │   ├── LLMUnreachable    no connection
 │   │   ├── LLMRejected       the endpoint refuses the request
 │   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
+│   │   ├── EmptyReply        the model says nothing, asked again as well
 │   │   └── ContextOverflow   the history is longer than the model's window
 │   └── RunCancelled          the host has ended the run
 └── StreamCut                 a model stream ended early; asked again by the loop
@@ -121,6 +122,12 @@ class LLMUnavailable(LLMError):
     """The endpoint is overloaded or broken (HTTP 429 or 5xx), also after retries."""
 
     code = "llm_unavailable"
+
+
+class EmptyReply(LLMError):
+    """The model replied with neither text nor a tool call, also when it was asked once more."""
+
+    code = "empty_reply"
 
 
 class ContextOverflow(LLMError):

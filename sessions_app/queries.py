@@ -112,7 +112,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
         summary = Summary.objects.filter(session_id=session_id).order_by("-upto_position").first()
     if summary is not None:
         placed = placed.filter(position__gt=summary.upto_position)
-    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "position")
+    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "provider_data", "position")
     rows = list(placed.only(*columns)[:_HISTORY_LIMIT])[::-1]
     while rows and rows[0].role == "tool":
         rows.pop(0)  # the limit may have parted results from their call
@@ -120,7 +120,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
     if session is None:
         raise SessionGone
     return Conversation(
-        [row.to_library() for row in rows],
+        [row.to_library(with_provider_data=True) for row in rows],
         dict(session["state"] or {}),
         session["user__username"],
         summary=summary.content if summary is not None else "",

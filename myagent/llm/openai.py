@@ -20,15 +20,17 @@ import httpx2
 import orjson
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 
-from myagent.exceptions import LLMNotConfigured, StreamCut
+from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
 from myagent.llm import Chunk, ToolSchema, Waiting
 from myagent.llm.connection_error import is_permanent
 from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
 from myagent.llm.error_body import read_body
 from myagent.llm.reply import ReplyBuilder, joined
+from myagent.llm.request_forms import Request, RequestForms
 from myagent.llm.retries import Retries, is_told
-from myagent.llm.stream import BROKEN, bursts
+from myagent.llm.stream import BROKEN, ResponseBody, unfinished
+from myagent.llm.text_calls import looks_like_a_call
 from myagent.messages import Message
 from myagent.text import clean_json
 
@@ -50,7 +52,8 @@ class OpenAILLM:
     while the model is being loaded it is repeated for `timeout` seconds. `context_window` are the tokens that the model
     can be sent. `extra` is added to every request as it is. `plain_schemas` sends the tools' schemas without references
     and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks
-    for answers in one piece.
+    for answers in one piece. `text_tool_calls` runs the tool calls that a model writes into its text, as
+    `<tool_call>{…}</tool_call>`.
 
     Raises `LLMNotConfigured` for a `base_url` that cannot be one; `stream` does when there is no key or no usable URL.
     """
@@ -72,6 +75,7 @@ class OpenAILLM:
         extra: Mapping[str, Any] | None = None,
         plain_schemas: bool = False,
         streams: bool = True,
+        text_tool_calls: bool = False,
     ) -> None:
         if base_url is not None and (problem := unusable_url(base_url, "base_url")) is not None:
             raise LLMNotConfigured(problem)
@@ -85,6 +89,9 @@ class OpenAILLM:
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
         self._clients = _Clients()
+        self._forms = RequestForms()
+        self._text_tool_calls = text_tool_calls
+        self._has_warned = False
         self._dialect = Dialect(streams=streams, plain_schemas=plain_schemas)
 
     @property
@@ -102,22 +109,33 @@ class OpenAILLM:
         """The host and port of the endpoint, None before the first request."""
         return self._endpoint.server if self._endpoint is not None else None
 
-    async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
-        """Ask the model; see `myagent.llm.LLM.stream`."""
+    takes_tool_choice = True
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """Ask the model; see `myagent.llm.LLM.stream`. With `tool_choice="none"` it may not call the `tools`."""
         endpoint = self._resolved()
         endpoint.check_allowed()
-        request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
-        if tools:
-            request["tools"] = list(tools)
-        async with aclosing(self._open(endpoint, request | self._options)) as opening:
+        request = Request(
+            messages=messages,
+            tools=tools,
+            may_call=tool_choice != "none",
+            endpoint=endpoint.shown,
+            model=endpoint.model,
+            extra=self._options,
+        )
+        async with aclosing(self._ask(endpoint, request)) as opening:
             async for opened in opening:
                 if isinstance(opened, Waiting):
                     yield opened
                 else:
                     response, retries = opened
-        builder = ReplyBuilder()
+        body = ResponseBody(response, endpoint)
+        names = {tool["function"]["name"] for tool in tools} if request.may_call else set()
+        builder = ReplyBuilder(names, runs_text_calls=self._text_tool_calls and bool(names))
         try:
-            async with aclosing(bursts(response, endpoint)) as arriving:
+            async with aclosing(body.bursts()) as arriving:
                 async for chunks in arriving:
                     for item in joined(item for chunk in chunks for item in builder.add(chunk)):
                         yield item
@@ -126,7 +144,15 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        yield builder.reply(retries=retries)
+        if builder.error is not None:
+            raise unfinished(endpoint.refused(None, builder.error))
+        for item in joined(builder.close()):
+            yield item
+        reply = builder.reply(is_whole=body.is_whole, retries=retries)
+        if names and not self._text_tool_calls and looks_like_a_call(reply.message.text):
+            self._warn_of_text_calls()
+        data = builder.provider_data(endpoint=endpoint.shown, model=endpoint.model)
+        yield reply if data is None else replace(reply, message=replace(reply.message, provider_data=data))
 
     def in_one_piece(self) -> OpenAILLM:
         """This model, with the same connections, asked without streaming."""
@@ -145,6 +171,15 @@ class OpenAILLM:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
         await self._clients.close()
 
+    def _warn_of_text_calls(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s writes tool calls into its text as <tool_call>{…}</tool_call>, which do not run. Start its server "
+                "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True).",
+                self.model,
+            )
+
     def _resolved(self) -> Endpoint:
         self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
         return self._endpoint
@@ -159,6 +194,28 @@ class OpenAILLM:
             # A header of our own would go along to another host.
             http_client=DefaultAioHttpClient(limits=_LIMITS, follow_redirects="api-key" not in endpoint.headers),
         )
+
+    async def _ask(self, endpoint: Endpoint, request: Request) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
+        """The same as `_open`, for the first form of the request that the endpoint takes."""
+        refusal: LLMRejected | None = None
+        for form in self._forms.to_try(request):
+            if refusal is not None and not self._forms.may_help(form, refusal):
+                continue
+            try:
+                async with aclosing(self._open(endpoint, request.body(form))) as opening:
+                    async for item in opening:
+                        yield item
+            except LLMRejected as error:
+                refusal = refusal or error
+            else:
+                if refusal is not None:
+                    self._forms.learn(form)
+                return
+        assert refusal is not None
+        try:
+            raise refusal
+        finally:
+            del refusal  # its traceback holds this frame, and with it the connection
 
     async def _open(
         self, endpoint: Endpoint, request: dict[str, Any]

@@ -20,8 +20,9 @@ class History:
 
     def __init__(self, agent: AgentDefinition, llm: LLM, messages: Sequence[Message], summary: str) -> None:
         self._messages = list(messages)
-        self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
-        self._next_step_prompt = agent.next_step_prompt
+        # One message: many models' chat templates take a system message in no other place than the first.
+        instructions = "\n\n".join(filter(None, (agent.system_prompt, agent.next_step_prompt)))
+        self._system = [Message.system(instructions)] if instructions else []
         self._summary = as_messages(summary)
         window = agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW
         self.budget = window - sum(map(estimate_tokens, self._system))
@@ -30,8 +31,8 @@ class History:
 
     def prompt(self, note: str | None = None) -> list[Message]:
         """What the model is sent: as many messages as fit, and `note` as the last instruction."""
-        notes = [text for text in (self._next_step_prompt, note) if text]
-        return [*self._system, *self._summary, *self._fitting(), *map(Message.system, notes)]
+        notes = [Message.system(note)] if note else []
+        return [*self._system, *self._summary, *self._fitting(), *notes]
 
     def add(self, *messages: Message) -> None:
         """Append messages."""

@@ -103,6 +103,9 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalA
         input_tokens=event.usage.input_tokens,
         output_tokens=event.usage.output_tokens,
         llm_calls=event.usage.llm_calls,
+        cached_input_tokens=event.usage.cached_input_tokens or None,
+        cache_write_tokens=event.usage.cache_write_tokens or None,
+        reasoning_tokens=event.usage.reasoning_tokens or None,
     )
     metadata = FinalMetadata(run_id=run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish)
     return FinalAnswer(content=event.text, metadata=metadata)

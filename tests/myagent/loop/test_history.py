@@ -27,10 +27,11 @@ def exchange(number):
     return Message.user(f"question {number} " + "x" * 300), Message.assistant(f"answer {number}")
 
 
-def test_the_prompt_is_made_of_system_prompt_messages_and_notes():
+def test_the_prompt_is_made_of_one_system_message_the_messages_and_a_note():
     known = history(HI, system_prompt="Be kind.", next_step_prompt="Think.")
-    assert known.prompt() == [Message.system("Be kind."), HI, Message.system("Think.")]
-    assert known.prompt("Sum up.")[-2:] == [Message.system("Think."), Message.system("Sum up.")]
+    assert known.prompt() == [Message.system("Be kind.\n\nThink."), HI]
+    assert known.prompt("Sum up.") == [*known.prompt(), Message.system("Sum up.")]
+    assert history(HI, next_step_prompt="Think.").prompt() == [Message.system("Think."), HI]
     assert history(HI).prompt() == [HI]
 
 
