@@ -10,8 +10,7 @@ import asyncio
 import copy
 import json
 import logging
-import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHt
 
 from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
 from myagent.llm import Chunk, ToolSchema, Waiting
+from myagent.llm.clients import Clients
 from myagent.llm.connection_error import is_permanent
 from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
@@ -88,7 +88,7 @@ class OpenAILLM:
         options = {"temperature": temperature, "max_tokens": max_tokens}
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
-        self._clients = _Clients()
+        self._clients = Clients()
         self._forms = RequestForms()
         self._text_tool_calls = text_tool_calls
         self._has_warned = False
@@ -279,41 +279,3 @@ async def _post(client: AsyncOpenAI, url: str, request: dict[str, Any]) -> httpx
 def _blames(error: APIStatusError) -> bool:
     """Whether a refusal blames the request, so that another one may get around it."""
     return error.status_code in (400, 422)
-
-
-class _Clients:
-    """One client per event loop, because connections belong to the loop that opened them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None]]] = {}
-
-    async def get(self, connect: Callable[[], AsyncOpenAI]) -> AsyncOpenAI:
-        """The running loop's client; `connect` makes one when there is none yet."""
-        loop = asyncio.get_running_loop()
-        if kept := self._kept.get(loop):
-            return kept[0]
-        client = connect()
-        keeper = _keep(client)
-        await anext(keeper)
-        with self._lock:
-            # A client refers to its loop, so weak keys would not let go of it: forget closed loops here instead.
-            for gone in [old for old in self._kept if old.is_closed()]:
-                del self._kept[gone]
-            self._kept[loop] = (client, keeper)
-        return client
-
-    async def close(self) -> None:
-        """Close the running loop's client, if there is one; the next `get` makes a new one."""
-        with self._lock:
-            kept = self._kept.pop(asyncio.get_running_loop(), None)
-        if kept is not None:
-            await kept[1].aclose()
-
-
-async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None]:
-    """Closes `client` when it is closed itself, which a loop does with every async generator as it shuts down."""
-    try:
-        yield
-    finally:
-        await client.close()
