@@ -21,11 +21,11 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHt
 
 from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
 from myagent.llm import Chunk, ToolSchema, Waiting
+from myagent.llm.clients import Clients
 from myagent.llm.connection_error import is_permanent
 from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
 from myagent.llm.error_body import read_body
-from myagent.llm.per_loop import PerLoop
 from myagent.llm.reply import ReplyBuilder, joined
 from myagent.llm.request_forms import ChatRequest, RequestForms
 from myagent.llm.retries import Retries, is_told
@@ -88,7 +88,7 @@ class OpenAILLM:
         options = {"temperature": temperature, "max_tokens": max_tokens}
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
-        self._clients: PerLoop[AsyncOpenAI] = PerLoop()
+        self._clients = Clients()
         self._forms = RequestForms()
         self._text_tool_calls = text_tool_calls
         self._has_warned = False

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -39,7 +40,6 @@ from myagent.protocol.server_base import ServerEvent
 from myagent.run_context import RunContext
 from myagent.text import clean
 from myagent.tool.base_tool import BaseTool
-from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.runs import (
     Ended,
@@ -67,6 +67,10 @@ from sessions_app.runs.translate import final_answer, run_failed, to_wire
 logger = logging.getLogger("myagent.runner")
 
 
+Tell = Callable[[uuid.UUID, ServerEvent], None]
+"""Sends an event that is not logged to the connections that follow a session."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverDependencies:
     """What all drivers of this process share. `delta_interval` is in seconds."""
@@ -74,7 +78,7 @@ class DriverDependencies:
     journal: Journal
     tool_runner: ToolRunner
     recent: RecentConversations
-    hub: Hub
+    tell: Tell
     delta_interval: float
     max_output_bytes: int
 
@@ -185,7 +189,7 @@ class RunDriver:
                 await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
             case ModelWaiting():
                 for told in to_wire(event, self._run_id):
-                    self._shared.hub.tell(self.ref.session_id, told)
+                    self._shared.tell(self.ref.session_id, told)
             case HistorySummarized():
                 self._usage = event.usage
                 after = self._conversation.starts_after

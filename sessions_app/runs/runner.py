@@ -19,13 +19,12 @@ from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
 from myagent.messages import Message
 from sessions_app import queries
-from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
-from sessions_app.runs.driver import DriverDependencies, RunDriver
+from sessions_app.runs.driver import DriverDependencies, RunDriver, Tell
 from sessions_app.runs.history_cache import RecentConversations
 from sessions_app.runs.last_attempt import LastAttempt
 from sessions_app.runs.lease_clock import LeaseClock
@@ -61,7 +60,7 @@ class Runner:
         allowances: Allowances,
         config: Config,
         owner: OwnerLock,
-        hub: Hub,
+        tell: Tell,
     ) -> None:
         self._journal = journal
         self._allowances = allowances
@@ -71,7 +70,7 @@ class Runner:
             journal=journal,
             tool_runner=tool_runner,
             recent=RecentConversations(),
-            hub=hub,
+            tell=tell,
             delta_interval=config.delta_interval_ms / 1000,
             max_output_bytes=config.max_output_bytes,
         )

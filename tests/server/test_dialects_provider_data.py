@@ -1,4 +1,4 @@
-"""What an endpoint adds to a message comes back on it: in the run, after it, after a restart and after a takeover."""
+"""What an endpoint adds to a message comes back on it: in the run, after it, after a restart and a takeover."""
 
 from __future__ import annotations
 

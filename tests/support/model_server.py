@@ -5,9 +5,9 @@
         ...  # OPENAI_BASE_URL=server.url
         assert server.requests[0].body["stream"] is True
 
-Each request takes the next behaviour of the script, or the default one (`smart`) when the script is over. One that the
-`guard` refuses takes none; `refused` are those. It runs in a
-thread of its own, so that tests may use any loop or process; whatever they wait for is a `threading.Event`.
+Each request takes the next behaviour of the script, or the default one (`smart`) when the script is over. A request
+that the `guard` refuses takes none; `refused` are those. It runs in a thread of its own, so that tests may use any loop
+or process; whatever they wait for is a `threading.Event`.
 `python -m tests.support.model_server PORT` runs it alone.
 """
 

@@ -43,7 +43,7 @@ def journal():
 @pytest.fixture
 async def driver(journal):
     dependencies = DriverDependencies(
-        journal=journal, tool_runner=None, recent=Gone(), hub=Hub(), delta_interval=0.04, max_output_bytes=1024
+        journal=journal, tool_runner=None, recent=Gone(), tell=Hub().tell, delta_interval=0.04, max_output_bytes=1024
     )
     agent = create_react_agent(name="a", description="d", tools=[])
     loaded = LoadedAgent(agent=agent, source="a.py", loaded_at=datetime.now(UTC))

@@ -61,7 +61,7 @@ def make(journal, tmp_path):
             allowances=Allowances(config),
             config=config,
             owner=OwnerLock(tmp_path),
-            hub=Hub(),
+            tell=Hub().tell,
         )
 
     return make

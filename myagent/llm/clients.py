@@ -1,32 +1,24 @@
-"""`PerLoop`: clients whose connections belong to the event loop that opened them."""
+"""The connections of a model's client: one client per event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 
-class Closable(Protocol):
-    """A client with connections."""
-
-    async def close(self) -> None:
-        """Close the connections."""
-        ...
-
-
-C = TypeVar("C", bound=Closable)
-
-
-class PerLoop(Generic[C]):
+class Clients:
     """One client per event loop, because connections belong to the loop that opened them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[asyncio.AbstractEventLoop, tuple[C, AsyncGenerator[None]]] = {}
+        self._kept: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None]]] = {}
 
-    async def get(self, connect: Callable[[], C]) -> C:
+    async def get(self, connect: Callable[[], AsyncOpenAI]) -> AsyncOpenAI:
         """The running loop's client; `connect` makes one when there is none yet."""
         loop = asyncio.get_running_loop()
         if kept := self._kept.get(loop):
@@ -49,7 +41,7 @@ class PerLoop(Generic[C]):
             await kept[1].aclose()
 
 
-async def _keep(client: Closable) -> AsyncGenerator[None]:
+async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None]:
     """Closes `client` when it is closed itself, which a loop does with every async generator as it shuts down."""
     try:
         yield
