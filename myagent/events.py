@@ -23,6 +23,14 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelWaiting:
+    """The model's endpoint makes the run wait for so many seconds before it can be asked once more."""
+
+    step: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningDelta:
     """A piece of the model's reasoning."""
 
@@ -134,6 +142,7 @@ class RunFinished:
 
 AgentEvent = (
     StepStarted
+    | ModelWaiting
     | ReasoningDelta
     | TextDelta
     | StepReset

@@ -14,6 +14,7 @@ MyAgentError
 │   │   ├── LLMUnreachable    no connection
 │   │   ├── LLMRejected       the endpoint refuses the request
 │   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
+│   │   ├── EmptyReply        the model says nothing, asked again as well
 │   │   └── ContextOverflow   the history is longer than the model's window
 │   └── RunCancelled          the host has ended the run
 └── StreamCut                 a model stream ended early; asked again by the loop
@@ -60,13 +61,19 @@ class ToolFailed(ToolError):
 
 
 class RunError(MyAgentError):
-    """Ends a run. Its text is shown to the user, so it contains no secret and no traceback.
+    """Ends a run. Its text holds no secret and no traceback, since it is shown to people.
 
+    `public`, by default the same text, is what everybody on the session reads: it is part of the log for good. Where it
+    differs, the text itself is for those who run the server, and may name addresses, settings and what others said.
     `details` are added to the metadata of `agent.error`.
     """
 
     code = "run_failed"
     details: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, message: str = "", *, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = message if public is None else public
 
 
 class LLMError(RunError):
@@ -117,10 +124,20 @@ class LLMUnavailable(LLMError):
     code = "llm_unavailable"
 
 
+class EmptyReply(LLMError):
+    """The model replied with neither text nor a tool call, also when it was asked once more."""
+
+    code = "empty_reply"
+
+
 class ContextOverflow(LLMError):
-    """The history does not fit the model's window."""
+    """The history does not fit the model's window, which has `limit` tokens where that is known."""
 
     code = "context_overflow"
+
+    def __init__(self, message: str = "", *, public: str | None = None, limit: int | None = None) -> None:
+        super().__init__(message, public=public)
+        self.limit = limit
 
 
 class RunCancelled(RunError):

@@ -21,7 +21,54 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class ProviderData:
+    """What an endpoint added to a reply beyond the standard fields: opaque, and of use to that endpoint and model only.
+
+    Reasoning that has to come back beside tool calls, signatures, and what vendors think of next. Nobody said it: it is
+    neither shown nor exported.
+    """
+
+    endpoint: str
+    """The base URL of the endpoint, without credentials and query."""
+    model: str
+    """The model that was asked."""
+    message: Mapping[str, Any]
+    """The fields added to the message."""
+    calls: tuple[Mapping[str, Any], ...] = ()
+    """The fields added to each of its tool calls, in their order."""
+    size: int = 0
+    """Bytes as JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """This as a JSON object; `from_json` reads it."""
+        return {
+            "endpoint": self.endpoint,
+            "model": self.model,
+            "message": dict(self.message),
+            "calls": [dict(call) for call in self.calls],
+            "size": self.size,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(
+            endpoint=stored["endpoint"],
+            model=stored["model"],
+            message=stored["message"],
+            calls=tuple(stored["calls"]),
+            size=stored["size"],
+        )
+
+
+class _Memo:
+    """Room for what `myagent.llm.normal_form` has found out about a message; no part of its value."""
+
+    __slots__ = ("normal_form",)
+    normal_form: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(_Memo):
     """One message of a conversation; immutable."""
 
     role: Role
@@ -32,6 +79,8 @@ class Message:
     """The calls of an assistant's message."""
     tool_call_id: str | None = None
     """The id of the call that a tool message answers."""
+    provider_data: ProviderData | None = None
+    """What the endpoint added to an assistant's message and its calls."""
 
     @classmethod
     def system(cls, content: str) -> Self:

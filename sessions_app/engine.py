@@ -55,6 +55,7 @@ class Engine:
             allowances=self.allowances,
             config=config,
             owner=self.owner_lock,
+            tell=self.hub.tell,
         )
         self.reloader = Reloader(runner=self.runner, tool_runner=self.tool_runner, config=config)
         self.housekeeper = Housekeeper(self.journal, config)

@@ -50,6 +50,11 @@ def events_after(session_id: uuid.UUID, seq: int, limit: int = REPLAY_PAGE) -> l
     return list(Event.objects.after(session_id, seq).values_list("seq", "frame")[:limit])
 
 
+def error_detail(run_id: str) -> str:
+    """What those who run the server may read of a run's error; empty where the event says everything."""
+    return Run.objects.filter(pk=run_id).values_list("error_detail", flat=True).first() or ""
+
+
 def last_seqs(session_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
     """The last number of each of these logs. A session that is missing in the answer is deleted."""
     found: dict[uuid.UUID, int] = {}
@@ -107,7 +112,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
         summary = Summary.objects.filter(session_id=session_id).order_by("-upto_position").first()
     if summary is not None:
         placed = placed.filter(position__gt=summary.upto_position)
-    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "position")
+    columns = ("role", "content", "parts", "tool_calls", "tool_call_id", "provider_data", "position")
     rows = list(placed.only(*columns)[:_HISTORY_LIMIT])[::-1]
     while rows and rows[0].role == "tool":
         rows.pop(0)  # the limit may have parted results from their call
@@ -115,7 +120,7 @@ def conversation(session_id: uuid.UUID, *, summarized: bool = False) -> Conversa
     if session is None:
         raise SessionGone
     return Conversation(
-        [row.to_library() for row in rows],
+        [row.to_library(with_provider_data=True) for row in rows],
         dict(session["state"] or {}),
         session["user__username"],
         summary=summary.content if summary is not None else "",

@@ -10,13 +10,15 @@ from django.utils import timezone
 
 from agents.budgets.allowances import Allowances, BudgetExceeded, end_of_day
 from agents.database.threads import in_thread_patiently
-from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, ask_for_words
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message
 
 
 class MeteredLLM:
     """The model of one run of `user_id` with `agent`. Raises `BudgetExceeded` instead of asking it once too often."""
+
+    takes_tool_choice = True
 
     def __init__(self, llm: LLM, allowances: Allowances, user_id: int | None, agent: str) -> None:
         self.context_window: int | None = getattr(llm, "context_window", None)
@@ -37,20 +39,31 @@ class MeteredLLM:
         """The address and port that it asks, as far as it says so."""
         return getattr(self._llm, "server", None)
 
-    def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
+    def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
         """Ask, if there is anything left."""
         # Without a limit, the model's own generator: one more around it would cost something for each token.
         if not self._allowances.may_limit(self._agent):
             self._was_asked = True
-            return self._llm.stream(messages, tools=tools)
-        return self._checked(messages, tools)
+            return self._ask(messages, tools, tool_choice)
+        return self._checked(messages, tools, tool_choice)
 
-    async def _checked(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Chunk]:
+    def _ask(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None
+    ) -> AsyncGenerator[Chunk]:
+        if tool_choice == "none":
+            return ask_for_words(self._llm, messages, tools)
+        return self._llm.stream(messages, tools=tools)
+
+    async def _checked(
+        self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None
+    ) -> AsyncGenerator[Chunk]:
         allowance = await in_thread_patiently(self._allowances.of, self._user_id, self._agent)
         if allowance.reached is not None:
             raise BudgetExceeded(allowance.reached, end_of_day(timezone.now()), refused=not self._was_asked)
         self._was_asked = True
-        async with aclosing(self._llm.stream(messages, tools=tools)) as chunks:
+        async with aclosing(self._ask(messages, tools, tool_choice)) as chunks:
             async for chunk in chunks:
                 yield _counted(chunk, messages) if isinstance(chunk, Reply) else chunk
 

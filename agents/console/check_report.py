@@ -38,6 +38,10 @@ class Report:
         }
 
 
+NOTHING = Report(agents=(), findings=())
+"""The report on no files."""
+
+
 def check_sources(sources: Iterable[str], *, ignore: Collection[str] = ()) -> Report:
     """Load files, folders and modules, and look at what they define; warnings with the codes in `ignore` are left out.
 

@@ -28,6 +28,7 @@ from myagent.events import (
 )
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.text_calls import looks_like_a_call
 from myagent.loop import react
 from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost
@@ -80,9 +81,9 @@ class TrialQuestion:
             case TextDelta(text=text):
                 self._streamed += text
                 self._piece(text, "")
-            case StepReset():
+            case StepReset(reason=reason):
                 self._streamed = ""
-                self._line(Text(_("The answer broke off and is requested again."), style="yellow"))
+                self._line(Text(_reset_words(reason), style="yellow"))
             case HistorySummarized():
                 pass
             case ModelReplied(calls=calls):
@@ -112,6 +113,11 @@ class TrialQuestion:
 
     def _finished(self, event: RunFinished, question: str, seconds: float) -> dict[str, Any]:
         usage = event.usage
+        if event.finish == "length":
+            words = _("The answer was cut off at the model's length limit; max_tokens may be too low.")
+            self._line(Text(words, style="yellow"))
+        if self._agent.tools.names and looks_like_a_call(event.text):
+            self._line(Text(_text_call_words(), style="yellow"))
         words = _("Steps: %(steps)d · seconds: %(seconds).1f · tokens: %(input)d in, %(output)d out")
         spent = {"input": usage.input_tokens, "output": usage.output_tokens}
         self._line(Text(words % {"steps": event.step, "seconds": seconds, **spent}, style="dim"))
@@ -151,3 +157,19 @@ class TrialQuestion:
         if self._in_line:
             self._in_line = False
             self._console.print()
+
+
+def _reset_words(reason: str) -> str:
+    match reason:
+        case "empty_reply":
+            return _("The reply was empty and is requested once more.")
+        case "reasoning":
+            return _("What was shown as text was reasoning.")
+    return _("The answer broke off and is requested again.")
+
+
+def _text_call_words() -> str:
+    return _(
+        "The model writes tool calls into its text as <tool_call>…</tool_call>, which do not run. Start its server "
+        "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True)."
+    )

@@ -11,8 +11,9 @@ from django.core.management.base import CommandError, CommandParser, OutputWrapp
 from rich.console import Console
 
 from agents.conf import Config, ConfigError, configure
-from agents.console.check_report import Report, check_sources
+from agents.console.check_report import NOTHING, Report, check_sources
 from agents.console.check_view import show
+from agents.console.model_report import check_models
 from agents.console.trial_question import TrialQuestion
 from agents.loading.model_choice import llm_of
 from agents.management.plain_command import add_language, names
@@ -23,7 +24,7 @@ from myagent.i18n import use_language
 
 def add_check_arguments(parser: CommandParser) -> None:
     """The arguments of a check."""
-    parser.add_argument("sources", nargs="+", metavar="FILE", help=_("file, folder of files, or dotted module"))
+    parser.add_argument("sources", nargs="*", metavar="FILE", help=_("file, folder of files, or dotted module"))
     parser.add_argument("--strict", action="store_true", help=_("fail on warnings too"))
     parser.add_argument(
         "--ignore",
@@ -35,28 +36,35 @@ def add_check_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help=_("print everything as JSON, for programs"))
     parser.add_argument("--ask", metavar="QUESTION", help=_("ask each agent this and show how it answers"))
+    parser.add_argument(
+        "--model", action="store_true", help=_("ask the models a few questions and tell what works; needs no FILE")
+    )
     parser.add_argument("--llm", choices=["openai", "demo"], help=_("model; demo works offline"))
     add_language(parser)
 
 
 def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
     """Do what the options say. Exits with 1 when something is wrong, after reporting it."""
+    if not (options["sources"] or options["model"]):
+        raise CommandError(_("Name at least one agent file, or --model to check the model."))
     config = _configured(options)
-    report = check_sources(options["sources"], ignore=options["ignore"])
+    report = check_sources(options["sources"], ignore=options["ignore"]) if options["sources"] else NOTHING
     stdout.ending = ""  # pieces of an answer are no lines
     # What is printed for people goes elsewhere when a program reads.
     output: Any = sys.stderr if options["json"] else stdout
     console = Console(file=output, highlight=False, markup=False, emoji=False)
-    if not options["json"]:
+    if options["sources"] and not options["json"]:
         show(report, config, console)
     passes = report.passes(strict=options["strict"])
     answers: list[dict[str, Any]] = []
     if options["ask"] is not None:
         answers = _ask(report, options["ask"], config, console)
+    models = check_models(report, config, console) if options["model"] else []
     if options["json"]:
         report_json = report.as_json(config) | ({"answers": answers} if options["ask"] is not None else {})
+        report_json |= {"models": [model.as_json() for model in models]} if options["model"] else {}
         stdout.write(orjson.dumps(report_json, option=orjson.OPT_INDENT_2, default=str).decode(), ending="\n")
-    if not passes or any("error" in answer for answer in answers):
+    if not passes or any("error" in answer for answer in answers) or not all(model.passes for model in models):
         sys.exit(1)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from myagent.messages import Message
 
@@ -19,12 +19,21 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     llm_calls: int = 0
+    cached_input_tokens: int = 0
+    """Of the input, what the endpoint had in its cache."""
+    cache_write_tokens: int = 0
+    """Of the input, what the endpoint put into its cache."""
+    reasoning_tokens: int = 0
+    """Of the output, what the model thought."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.llm_calls + other.llm_calls,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
@@ -43,6 +52,20 @@ class ReasoningChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class TextWasReasoning:
+    """Says that `text`, all the text that was streamed so far, was reasoning and is no part of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The endpoint makes us wait before it can be asked once more; may come before everything else of a stream."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The last item of a stream, exactly once: the whole message, and what it cost. The other fields are for traces."""
 
@@ -58,7 +81,7 @@ class Reply:
     """How often the request was repeated before it succeeded."""
 
 
-Chunk = TextChunk | ReasoningChunk | Reply
+Chunk = TextChunk | ReasoningChunk | TextWasReasoning | Waiting | Reply
 ToolSchema = dict[str, Any]
 
 
@@ -77,6 +100,9 @@ class LLM(Protocol):
     def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Send the messages and stream the reply: `TextChunk` and `ReasoningChunk` items, and one `Reply` at the end.
 
+        A model that learns too late that its text was reasoning yields `TextWasReasoning` between them. `Waiting` says,
+        before all of them, that nothing is to be expected for a while.
+
         `tools` are Chat Completions tool objects (`{"type": "function", "function": {…}}`). Closing the generator
         closes the connection to the model at once.
 
@@ -84,3 +110,25 @@ class LLM(Protocol):
         the messages are too long (the loop sends fewer), and another `LLMError` when the model cannot be asked.
         """
         ...
+
+
+class ToolChoiceLLM(LLM, Protocol):
+    """A model that can be told not to use the tools it knows; one whose `takes_tool_choice` is true."""
+
+    takes_tool_choice: bool
+
+    def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """See `LLM.stream`. With `tool_choice="none"` the model may not call the `tools`."""
+        ...
+
+
+def ask_for_words(llm: LLM, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> AsyncGenerator[Chunk]:
+    """`llm.stream` for a reply without calls.
+
+    The `tools` stay declared where that is possible: some endpoints refuse messages with calls of undeclared tools.
+    """
+    if getattr(llm, "takes_tool_choice", False):
+        return cast(ToolChoiceLLM, llm).stream(messages, tools=tools, tool_choice="none")
+    return llm.stream(messages)

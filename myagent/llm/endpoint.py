@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Self
 
 from dotenv import find_dotenv, load_dotenv
 
@@ -25,25 +21,20 @@ from myagent.exceptions import (
     LLMUnreachable,
 )
 from myagent.i18n import gettext as _
+from myagent.llm.base_url import BaseURL
+from myagent.llm.connection_error import reason_of
+from myagent.llm.error_body import ErrorBody, read_error
 from myagent.llm.test_guard import may_ask, stand_in
+from myagent.llm.wordings import says_loading, says_too_long, says_used_up, token_limit
 from myagent.text import clean
 
 DEFAULT_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"
+URL_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 
 # Shorter keys are placeholders ("x", "none") for servers that need no key: no secret, and no word to look for.
 _SHORTEST_SECRET = 6
 _LONGEST_QUOTE = 300
-
-# How OpenAI, vLLM, llama.cpp, DashScope, Zhipu and others word that the history is too long.
-_OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum (?:context|model) length|context (?:length|window|size)"
-    r"|(?:prompt|input|request|message)s? (?:is|are) too long|too many (?:input |prompt )?tokens|input length"
-    r"|reduce the length of the messages|max_model_len|string_above_max_length|上下文.{0,8}(?:超|过长)|超长",
-    re.IGNORECASE,
-)
-_KEY_TYPES = re.compile(r"auth|api_?key|permission", re.IGNORECASE)
-_REJECTED_TYPES = re.compile(r"invalid_?request|bad_?request|content|policy", re.IGNORECASE)
 
 
 @cache
@@ -62,9 +53,20 @@ def setting(*names: str) -> str | None:
     return None
 
 
+def unusable_url(url: str, name: str = URL_VARIABLES[0]) -> str | None:
+    """Why `url`, which the setting `name` gives, cannot be the address of an endpoint; None when it can."""
+    if BaseURL.parse(url) is not None:
+        return None
+    words = _("{name} is not a URL that begins with http:// or https:// and names a host, such as {example}.")
+    return words.format(name=name, example=DEFAULT_URL)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A Chat Completions endpoint; `url` None is OpenAI's own. Words every error without the key and credentials."""
+    """A Chat Completions endpoint; `url` None is OpenAI's own. Words every error without the key and credentials.
+
+    What everybody may read of an error (`public`) names neither the address nor settings, and quotes nothing.
+    """
 
     model: str
     key: str = field(repr=False)
@@ -75,18 +77,14 @@ class Endpoint:
         """The endpoint given, or else the one in the environment. Raises `LLMNotConfigured`."""
         if (scripted := stand_in()) is not None:
             return cls(model, "key-of-a-test", scripted)
-        url = url or setting("OPENAI_BASE_URL", "OPENAI_API_BASE")
-        if url is not None and not _is_http(url):
-            raise LLMNotConfigured(
-                _("OPENAI_BASE_URL is not a URL that begins with http:// or https://, such as {example}.").format(
-                    example=DEFAULT_URL
-                )
-            )
-        key = key or setting("OPENAI_API_KEY")
+        url = (url or "").strip() or setting(*URL_VARIABLES)
+        if url is not None and (problem := unusable_url(url)) is not None:
+            raise _not_configured(problem)
+        key = (key or "").strip() or setting("OPENAI_API_KEY")
         if key is None:
-            raise LLMNotConfigured(_missing_key(url))
+            raise _not_configured(_missing_key(url))
         if not (key.isascii() and key.isprintable()):
-            raise LLMNotConfigured(
+            raise _not_configured(
                 _("OPENAI_API_KEY holds characters that no key has. Put the key of your model's endpoint there.")
             )
         return cls(model, key, url)
@@ -102,33 +100,47 @@ class Endpoint:
             )
 
     @property
+    def base(self) -> BaseURL:
+        """The base URL."""
+        return _base(self.url or DEFAULT_URL)
+
+    @property
     def shown(self) -> str:
         """The URL for people: without credentials and query."""
-        return _shown(self.url or DEFAULT_URL)
+        return self.base.shown
 
     @property
     def server(self) -> tuple[str, int]:
         """Host and port."""
-        parts = urlsplit(self.url or DEFAULT_URL)
-        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        return self.base.server
 
     @property
     def address(self) -> str | None:
-        """The URL to connect to, without credentials; None is OpenAI's own."""
-        return None if self.url is None else _without_credentials(self.url).geturl()
+        """The base URL without credentials; None is OpenAI's own."""
+        return None if self.url is None else self.base.bare
+
+    @property
+    def completions(self) -> str:
+        """The URL to ask."""
+        return self.base.completions
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the URL's credentials become: basic authentication, in place of the key's header."""
-        login = urlsplit(self.url or "").netloc.rpartition("@")[0]
-        return {"Authorization": f"Basic {b64encode(unquote(login).encode()).decode()}"} if login else {}
+        """What the URL asks for beside the key, or in its place: basic authentication for credentials in it."""
+        base = self.base
+        if (login := base.basic_authentication) is not None:
+            return {"Authorization": login}
+        return {"api-key": self.key} if base.takes_key_header else {}
+
+    # --- errors ---
 
     def unreachable(self, error: BaseException) -> LLMError:
         """What to raise when no answer came, because of `error`."""
         return LLMUnreachable(
             _("No connection to the model at {url}: {reason}. Check OPENAI_BASE_URL and the network.").format(
-                url=self.shown, reason=_reason(error)
-            )
+                url=self.shown, reason=reason_of(error)
+            ),
+            public=_("The model cannot be reached at the moment. Please try again later."),
         )
 
     def not_the_api(self) -> LLMError:
@@ -136,36 +148,58 @@ class Endpoint:
         return LLMNotFound(
             _("{url} answers, but not as a Chat Completions endpoint does. Check OPENAI_BASE_URL.").format(
                 url=self.shown
-            )
+            ),
+            public=_not_found(),
         )
 
     def refused(self, status: int | None, body: object) -> LLMError:
-        """What to raise for an error that the endpoint answered; `status` None stands for one inside a stream."""
-        kind, said = _words(body)
-        status = status or _status_of(kind)
-        quote = self._quote(said)
-        places = {"url": self.shown, "status": status, "model": self.model}
-        if status == 413 or (status in (400, 422) and _OVERFLOW.search(f"{kind} {said}")):
-            words = _("The conversation is longer than the model {model} can read.")
-            return ContextOverflow(words.format(**places) + quote)
+        """What to raise for an error that the endpoint answered; `status` None stands for one inside a stream.
+
+        `body` is the decoded body, or what was read of it.
+        """
+        said = body if isinstance(body, ErrorBody) else read_error(body)
+        number = status or _status_of(said)
+        quote = self._quote(said.words)
+        places = {"url": self.shown, "status": number, "model": self.model}
+        if number == 413 or (number not in (401, 403, 404) and says_too_long(said.text)):
+            words = _("The conversation is longer than the model {model} can read.").format(**places)
+            return ContextOverflow(
+                words + quote,
+                public=_("The conversation is longer than the model can read."),
+                limit=token_limit(said.words),
+            )
+        kind, words, public = self._kind_of(number, said)
+        return kind(words.format(**places) + quote, public=public)
+
+    def _kind_of(self, status: int, said: ErrorBody) -> tuple[type[LLMError], str, str]:
+        """The class of an error, its words for those who run the server, and those for everybody."""
+        later = _("The model is not available at the moment. Please try again later.")
+        if status in (402, 403, 429) and says_used_up(said.text):
+            words = _(
+                "The account at the model's endpoint {url} is used up (HTTP {status}). Look at its balance and plan."
+            )
+            kind = LLMUnavailable if status == 429 else LLMRejected if status == 402 else LLMAuthError
+            return kind, words, _("The model is not available: the account of this server is used up.")
         if status in (401, 403):
             words = _("The model's endpoint {url} refuses the key (HTTP {status}). Check OPENAI_API_KEY.")
-            return LLMAuthError(words.format(**places) + quote)
+            return LLMAuthError, words, _("The model does not let this server in.")
         if status in (404, 405):
             words = _(
                 "The model's endpoint {url} does not know the model {model}, or has no such path (HTTP {status}). "
                 "Check LLM_MODEL and OPENAI_BASE_URL."
             )
-            return LLMNotFound(words.format(**places) + quote)
+            return LLMNotFound, words, _not_found()
         if status == 429:
             words = _("The model's endpoint {url} allows no more requests now (HTTP {status}). Try again later.")
-            return LLMUnavailable(words.format(**places) + quote)
+            return LLMUnavailable, words, later
+        if status >= 500 and says_loading(said.text):
+            words = _("The model's endpoint {url} is still loading the model (HTTP {status}). Try again later.")
+            return LLMUnavailable, words, later
         if status >= 500 or status in (408, 409):
             words = _("The model's endpoint {url} is overloaded or broken (HTTP {status}). Try again later.")
-            return LLMUnavailable(words.format(**places) + quote)
-        return LLMRejected(
-            _("The model's endpoint {url} refuses the request (HTTP {status}).").format(**places) + quote
-        )
+            return LLMUnavailable, words, later
+        words = _("The model's endpoint {url} refuses the request (HTTP {status}).")
+        return LLMRejected, words, _("The model refuses this request.")
 
     def _quote(self, said: str) -> str:
         said = " ".join(clean(said).split())
@@ -178,65 +212,37 @@ class Endpoint:
         return " " + _("It says: {words}").format(words=said)
 
 
+@cache
+def _base(url: str) -> BaseURL:
+    base = BaseURL.parse(url)
+    if base is None:
+        raise _not_configured(unusable_url(url) or "")
+    return base
+
+
+def _not_configured(words: str) -> LLMNotConfigured:
+    return LLMNotConfigured(words, public=_("The model of this server is not set up."))
+
+
+def _not_found() -> str:
+    return _("The model is not found where this server looks for it.")
+
+
 def _missing_key(url: str | None) -> str:
     words = _("No key for the model is set. Set OPENAI_API_KEY in the environment or in .env, or try --llm demo.")
-    if url is not None:
-        words += " " + _("Where {url} needs no key, any text will do.").format(url=_shown(url))
+    if url is not None and (base := BaseURL.parse(url)) is not None:
+        words += " " + _("Where {url} needs no key, any text will do.").format(url=base.shown)
     return words
 
 
-def _shown(url: str) -> str:
-    return _without_credentials(url)._replace(query="", fragment="").geturl()
-
-
-def _without_credentials(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2])
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        return False
-
-
-def _words(body: object) -> tuple[str, str]:
-    """The kind (code, type) and the message in an error body, in any of the shapes in use."""
-    while isinstance(body, Mapping) and isinstance(body.get("error"), (Mapping, str)):
-        body = body["error"]
-    if not isinstance(body, Mapping):
-        return "", body if isinstance(body, str) else ""
-    kind = " ".join(str(body[name]) for name in ("code", "type", "param") if body.get(name) is not None)
-    said: Any = next((body[name] for name in ("message", "detail", "msg") if body.get(name)), "")
-    return kind, said if isinstance(said, str) else str(said)
-
-
-def _status_of(kind: str) -> int:
+def _status_of(said: ErrorBody) -> int:
     """The HTTP status that an error inside a stream would have had."""
-    if number := re.search(r"\b[45]\d\d\b", kind):
-        return int(number[0])
-    if "rate_limit" in kind or "quota" in kind:
+    if (status := said.status) is not None:
+        return status
+    if "rate_limit" in said.kind or "quota" in said.kind or says_used_up(said.text):
         return 429
-    if _KEY_TYPES.search(kind):
+    if said.is_about_key:
         return 401
-    if _OVERFLOW.search(kind) or _REJECTED_TYPES.search(kind):
+    if said.is_about_request or says_too_long(said.text):
         return 400
     return 500
-
-
-def _reason(error: BaseException) -> str:
-    for cause in _causes(error):
-        if isinstance(cause, TimeoutError):
-            return _("it did not answer in time")
-        if isinstance(cause, OSError) and cause.errno:
-            # Name lookups have negative numbers, which only their own text explains.
-            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
-    return _("the connection was closed without an answer")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

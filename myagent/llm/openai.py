@@ -1,29 +1,36 @@
 """The model behind any OpenAI-compatible Chat Completions endpoint. The only module that imports `openai`.
 
-The package keeps authentication, retries and timeouts; the stream itself is taken raw and decoded here into plain
+The package keeps authentication and timeouts; the stream itself is taken raw and decoded here into plain
 dicts, because its typed chunks cost several times as much as everything else a server does per token.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
-import re
-import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import orjson
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 
-from myagent.exceptions import StreamCut
-from myagent.llm import Chunk, ToolSchema
-from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting
+from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
+from myagent.llm import Chunk, ToolSchema, Waiting
+from myagent.llm.clients import Clients
+from myagent.llm.connection_error import is_permanent
+from myagent.llm.dialect import Dialect, DialectMemory
+from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
+from myagent.llm.error_body import read_body
 from myagent.llm.reply import ReplyBuilder, joined
-from myagent.llm.stream import BROKEN, bursts
+from myagent.llm.request_forms import ChatRequest, RequestForms
+from myagent.llm.retries import Retries, is_told
+from myagent.llm.stream import BROKEN, ResponseBody, unfinished
+from myagent.llm.text_calls import looks_like_a_call
 from myagent.messages import Message
 from myagent.text import clean_json
 
@@ -32,8 +39,8 @@ logger = logging.getLogger("myagent.model")
 _CONNECT_SECONDS = 10.0
 # One connection per answer being streamed. Idle ones live longer than httpx's 5 s, so that a chat finds its own again.
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
-_ABOUT_USAGE = re.compile(r"\bstream_options|\binclude_usage")
-_ABOUT_STREAM = re.compile(r"\bstream")
+_learnt = DialectMemory()
+"""What the endpoints of this process refuse, found out by requests that succeeded without it."""
 
 
 class OpenAILLM:
@@ -41,10 +48,14 @@ class OpenAILLM:
 
     `model`, `api_key` and `base_url` are read from the environment where they are not given, when they are first
     needed: `LLM_MODEL`, `OPENAI_API_KEY`, `OPENAI_BASE_URL` or `OPENAI_API_BASE`. `timeout` is the longest silence of
-    the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection.
-    `context_window` are the tokens that the model can be sent. `extra` is added to every request as it is.
+    the endpoint in seconds. `max_retries` is how often a request is repeated after 429, 5xx or a refused connection;
+    while the model is being loaded it is repeated for `timeout` seconds. `context_window` are the tokens that the model
+    can be sent. `extra` is added to every request as it is. `plain_schemas` sends the tools' schemas without references
+    and other keywords that Gemini's gateways refuse; without it that is found out by a refusal. `streams=False` asks
+    for answers in one piece. `text_tool_calls` runs the tool calls that a model writes into its text, as
+    `<tool_call>{…}</tool_call>`.
 
-    `stream` raises `LLMNotConfigured` when there is no key or no usable URL.
+    Raises `LLMNotConfigured` for a `base_url` that cannot be one; `stream` does when there is no key or no usable URL.
     """
 
     provider = "openai"
@@ -62,7 +73,12 @@ class OpenAILLM:
         max_retries: int = 2,
         context_window: int | None = None,
         extra: Mapping[str, Any] | None = None,
+        plain_schemas: bool = False,
+        streams: bool = True,
+        text_tool_calls: bool = False,
     ) -> None:
+        if base_url is not None and (problem := unusable_url(base_url, "base_url")) is not None:
+            raise LLMNotConfigured(problem)
         self.context_window = context_window
         self._model = model
         self._api_key = api_key
@@ -72,10 +88,11 @@ class OpenAILLM:
         options = {"temperature": temperature, "max_tokens": max_tokens}
         self._options = {name: value for name, value in options.items() if value is not None} | dict(extra or {})
         self._endpoint: Endpoint | None = None
-        self._clients = _Clients()
-        # What the endpoint refuses, found out by requests that succeeded without it.
-        self._streams = True
-        self._reports_usage = True
+        self._clients = Clients()
+        self._forms = RequestForms()
+        self._text_tool_calls = text_tool_calls
+        self._has_warned = False
+        self._dialect = Dialect(streams=streams, plain_schemas=plain_schemas)
 
     @property
     def model(self) -> str:
@@ -83,21 +100,42 @@ class OpenAILLM:
         return self._model or setting("LLM_MODEL") or DEFAULT_MODEL
 
     @property
+    def address(self) -> str:
+        """Where it is asked, for people. Raises `LLMNotConfigured`."""
+        return self._resolved().shown
+
+    @property
     def server(self) -> tuple[str, int] | None:
         """The host and port of the endpoint, None before the first request."""
         return self._endpoint.server if self._endpoint is not None else None
 
-    async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
-        """Ask the model; see `myagent.llm.LLM.stream`."""
-        endpoint = self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+    takes_tool_choice = True
+
+    async def stream(
+        self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """Ask the model; see `myagent.llm.LLM.stream`. With `tool_choice="none"` it may not call the `tools`."""
+        endpoint = self._resolved()
         endpoint.check_allowed()
-        request: dict[str, Any] = {"model": endpoint.model, "messages": [message.to_openai() for message in messages]}
-        if tools:
-            request["tools"] = list(tools)
-        response = await self._open(endpoint, request | self._options)
-        builder = ReplyBuilder()
+        request = ChatRequest(
+            messages=messages,
+            tools=tools,
+            may_call=tool_choice != "none",
+            endpoint=endpoint.shown,
+            model=endpoint.model,
+            extra=self._options,
+        )
+        async with aclosing(self._ask(endpoint, request)) as opening:
+            async for opened in opening:
+                if isinstance(opened, Waiting):
+                    yield opened
+                else:
+                    response, retries = opened
+        body = ResponseBody(response, endpoint)
+        names = {tool["function"]["name"] for tool in tools} if request.may_call else set()
+        builder = ReplyBuilder(names, runs_text_calls=self._text_tool_calls and bool(names))
         try:
-            async with aclosing(bursts(response, endpoint)) as arriving:
+            async with aclosing(body.bursts()) as arriving:
                 async for chunks in arriving:
                     for item in joined(item for chunk in chunks for item in builder.add(chunk)):
                         yield item
@@ -106,11 +144,45 @@ class OpenAILLM:
                 raise
         finally:
             await response.aclose()
-        yield builder.reply(retries=_retries_of(response))
+        if builder.error is not None:
+            raise unfinished(endpoint.refused(None, builder.error))
+        for item in joined(builder.close()):
+            yield item
+        reply = builder.reply(is_whole=body.is_whole, retries=retries)
+        if names and not self._text_tool_calls and looks_like_a_call(reply.message.text):
+            self._warn_of_text_calls()
+        data = builder.provider_data(endpoint=endpoint.shown, model=endpoint.model)
+        yield reply if data is None else replace(reply, message=replace(reply.message, provider_data=data))
+
+    def in_one_piece(self) -> OpenAILLM:
+        """This model, with the same connections, asked without streaming."""
+        other = copy.copy(self)
+        other._dialect = replace(self._dialect, streams=False)
+        return other
+
+    @property
+    def dialect(self) -> Dialect:
+        """What is known of how the endpoint wants its requests."""
+        if self._endpoint is None:
+            return self._dialect
+        return _learnt.recall((self._endpoint.completions, self._endpoint.model), self._dialect)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; those of other loops are closed when they shut down."""
         await self._clients.close()
+
+    def _warn_of_text_calls(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s writes tool calls into its text as <tool_call>{…}</tool_call>, which do not run. Start its server "
+                "with a parser for tool calls, or give the agent OpenAILLM(text_tool_calls=True).",
+                self.model,
+            )
+
+    def _resolved(self) -> Endpoint:
+        self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
+        return self._endpoint
 
     def _connect(self, endpoint: Endpoint) -> AsyncOpenAI:
         return AsyncOpenAI(
@@ -118,40 +190,79 @@ class OpenAILLM:
             base_url=endpoint.address,
             default_headers=endpoint.headers,
             timeout=httpx2.Timeout(self._timeout, connect=_CONNECT_SECONDS),
-            max_retries=self._max_retries,
-            http_client=DefaultAioHttpClient(limits=_LIMITS),
+            max_retries=0,  # repeated here, because only the words of an error tell whether that helps
+            # A header of our own would go along to another host.
+            http_client=DefaultAioHttpClient(limits=_LIMITS, follow_redirects="api-key" not in endpoint.headers),
         )
 
-    async def _open(self, endpoint: Endpoint, request: dict[str, Any]) -> httpx2.Response:
-        """The response with its body unread. Asks without streaming, or without usage, where these are refused."""
-        client = await self._clients.get(lambda: self._connect(endpoint))
-        streams, reports_usage = self._streams, self._reports_usage
-        while True:
-            asked = dict(request)
-            if streams:
-                asked["stream"] = True
-                if reports_usage:
-                    asked.setdefault("stream_options", {"include_usage": True})
+    async def _ask(
+        self, endpoint: Endpoint, request: ChatRequest
+    ) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
+        """The same as `_open`, for the first form of the request that the endpoint takes."""
+        refusal: LLMRejected | None = None
+        for form in self._forms.to_try(request):
+            if refusal is not None and not self._forms.may_help(form, refusal):
+                continue
             try:
-                logger.debug("POST %s/chat/completions for %s", endpoint.shown.rstrip("/"), endpoint.model)
-                response = await _post(client, asked)
-            except APIStatusError as error:
-                words = _refusal_words(error)
-                if streams and reports_usage and _ABOUT_USAGE.search(words):
-                    reports_usage = False
-                elif streams and _ABOUT_STREAM.search(words):
-                    streams = False
-                else:
-                    # Not chained: the package's text may hold the key, and ours says the rest.
-                    raise endpoint.refused(error.status_code, error.body) from None
-            except (APIConnectionError, *BROKEN) as error:
-                raise endpoint.unreachable(error) from error
+                async with aclosing(self._open(endpoint, request.body(form))) as opening:
+                    async for item in opening:
+                        yield item
+            except LLMRejected as error:
+                refusal = refusal or error
             else:
-                self._streams, self._reports_usage = streams, reports_usage
-                return response
+                if refusal is not None:
+                    self._forms.learn(form)
+                return
+        assert refusal is not None
+        try:
+            raise refusal
+        finally:
+            del refusal  # its traceback holds this frame, and with it the connection
+
+    async def _open(
+        self, endpoint: Endpoint, request: dict[str, Any]
+    ) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
+        """Waits, and in the end the response with its body unread and the number of repetitions.
+
+        Asks in another form where something is refused that can be left out, and once more where waiting helps.
+        """
+        client = await self._clients.get(lambda: self._connect(endpoint))
+        dialect, retries = self.dialect, Retries(self._max_retries, self._timeout)
+        while True:
+            logger.debug("POST to %s for %s", endpoint.shown, endpoint.model)
+            try:
+                response = await _post(client, endpoint.completions, dialect.write(request))
+            except APIStatusError as error:
+                content = error.response.content
+                other = (
+                    dialect.after_refusal(content.decode(errors="replace").lower(), request) if _blames(error) else None
+                )
+                if other is not None:
+                    dialect = other
+                    continue
+                said = read_body(content)
+                seconds = retries.after_refusal(error.status_code, error.response.headers, said)
+                if seconds is None:
+                    # Not chained: the package's text may hold the key, and ours says the rest.
+                    raise endpoint.refused(error.status_code, said) from None
+            except (APIConnectionError, *BROKEN) as error:
+                seconds = None if is_permanent(error) else retries.after_break()
+                if seconds is None:
+                    raise endpoint.unreachable(error) from error
+            else:
+                self._remember(endpoint, dialect)
+                yield response, retries.count
+                return
+            if is_told(seconds):
+                yield Waiting(seconds)
+            await asyncio.sleep(seconds)
+
+    def _remember(self, endpoint: Endpoint, dialect: Dialect) -> None:
+        self._dialect = dialect
+        _learnt.keep((endpoint.completions, endpoint.model), dialect)
 
 
-async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response:
+async def _post(client: AsyncOpenAI, url: str, request: dict[str, Any]) -> httpx2.Response:
     try:
         content = orjson.dumps(request)
     except TypeError:  # lone surrogates, or integers of more than 64 bits
@@ -159,7 +270,7 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
     # With `httpx2.Response` to cast to, `stream=True` hands the response over untouched.
     # The whole URL, because the package takes its time to put one together from parts.
     return await client.post(
-        f"{client.base_url}chat/completions",
+        url,
         cast_to=httpx2.Response,
         content=content,
         options={"headers": {"Content-Type": "application/json"}},
@@ -167,50 +278,6 @@ async def _post(client: AsyncOpenAI, request: dict[str, Any]) -> httpx2.Response
     )
 
 
-def _retries_of(response: httpx2.Response) -> int:
-    """How often the package repeated the request; it says so in a header of its own."""
-    count = response.request.headers.get("x-stainless-retry-count", "")
-    return int(count) if count.isdigit() else 0
-
-
-def _refusal_words(error: APIStatusError) -> str:
-    """What a refusal says, when it is one that another request may get around."""
-    return f"{error.message} {error.body}".lower() if error.status_code in (400, 422) else ""
-
-
-class _Clients:
-    """One client per event loop, because connections belong to the loop that opened them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None]]] = {}
-
-    async def get(self, connect: Callable[[], AsyncOpenAI]) -> AsyncOpenAI:
-        """The running loop's client; `connect` makes one when there is none yet."""
-        loop = asyncio.get_running_loop()
-        if kept := self._kept.get(loop):
-            return kept[0]
-        client = connect()
-        keeper = _keep(client)
-        await anext(keeper)
-        with self._lock:
-            # A client refers to its loop, so weak keys would not let go of it: forget closed loops here instead.
-            for gone in [old for old in self._kept if old.is_closed()]:
-                del self._kept[gone]
-            self._kept[loop] = (client, keeper)
-        return client
-
-    async def close(self) -> None:
-        """Close the running loop's client, if there is one; the next `get` makes a new one."""
-        with self._lock:
-            kept = self._kept.pop(asyncio.get_running_loop(), None)
-        if kept is not None:
-            await kept[1].aclose()
-
-
-async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None]:
-    """Closes `client` when it is closed itself, which a loop does with every async generator as it shuts down."""
-    try:
-        yield
-    finally:
-        await client.close()
+def _blames(error: APIStatusError) -> bool:
+    """Whether a refusal blames the request, so that another one may get around it."""
+    return error.status_code in (400, 422)

@@ -2,131 +2,170 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-import orjson
-
 from myagent.exceptions import LLMRejected, StreamCut
 from myagent.i18n import gettext as _
-from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage
-from myagent.messages import Message, ToolCall
-from myagent.text import clean, clean_json
+from myagent.llm import ReasoningChunk, Reply, TextChunk, TextWasReasoning
+from myagent.llm.call_assembly import CallAssembler
+from myagent.llm.finish import Ending, ending
+from myagent.llm.provider_data import Additions, provider_data
+from myagent.llm.thinking import ContentSplitter, Shown
+from myagent.llm.token_counts import read_usage
+from myagent.messages import Message, ProviderData, ToolCall
+from myagent.text import clean
 
 _EMPTY: Mapping[str, Any] = {}
 
 
-@dataclass(slots=True)
-class _PartialCall:
-    """A tool call, as far as it has come."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-_LONGEST_ID = 200
-"""Characters of a call's id; a longer one is replaced, since it has to be stored."""
-
-
 class ReplyBuilder:
-    """Takes the decoded chunks of one answer; a body that was not streamed is taken as its only chunk."""
+    """Takes the decoded chunks of one answer; a body that was not streamed is taken as its only chunk.
 
-    __slots__ = ("_by_index", "_calls", "_finish", "_model", "_text", "_usage")
+    `tools` are the names of the tools that the model was offered. With `runs_text_calls`, calls that it writes into
+    its text are calls.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_additions",
+        "_calls",
+        "_finish",
+        "_model",
+        "_old_calls",
+        "_splitter",
+        "_text",
+        "_usage",
+        "error",
+    )
+
+    def __init__(self, tools: Collection[str] = (), *, runs_text_calls: bool = False) -> None:
+        self.error: object = None
+        """What the endpoint says went wrong within the answer, if it does."""
+        self._additions = Additions()
         self._text: list[str] = []
-        self._calls: list[_PartialCall] = []
-        self._by_index: dict[int, _PartialCall] = {}
-        self._finish: str | None = None
+        self._splitter = ContentSplitter(runs_calls=runs_text_calls)
+        self._calls = CallAssembler(tools)
+        self._old_calls = CallAssembler(tools)
+        self._finish = ""
         self._model = ""
         self._usage: Mapping[str, Any] = _EMPTY
 
     @property
     def finished(self) -> bool:
         """Whether the model has said that it has finished."""
-        return self._finish is not None
+        return bool(self._finish)
 
-    def add(self, chunk: Mapping[str, Any]) -> Iterator[TextChunk | ReasoningChunk]:
+    def add(self, chunk: Mapping[str, Any]) -> Iterator[Shown]:
         """Add one chunk; yields what is to be shown of it."""
         if usage := _mapping(chunk.get("usage")):
             self._usage = usage
-        for choice in chunk.get("choices") or ():
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict) or choice.get("index"):  # only the first of several answers counts
                 continue
-            delta = _mapping(choice.get("delta") or choice.get("message"))
+            delta = choice.get("delta")
+            if not delta or not isinstance(delta, dict):
+                delta = self._message(choice)
+            self._additions.add_message(delta)
             if reasoning := _plain(delta.get("reasoning_content") or delta.get("reasoning")):
+                self._splitter.has_reasoned = True
                 yield ReasoningChunk(reasoning)
-            if text := _plain(delta.get("content") or delta.get("refusal")):
-                self._text.append(text)
-                yield TextChunk(text)
-            for part in delta.get("tool_calls") or ():
-                self._add_call(_mapping(part))
+            if content := delta.get("content") or delta.get("refusal"):
+                if isinstance(content, list) and (thought := _thought(content)):
+                    yield ReasoningChunk(thought)
+                text = _plain(content)
+                if self._splitter.passes and text and "<" not in text:  # nearly always
+                    self._text.append(text)
+                    yield TextChunk(text)
+                elif text:
+                    yield from self._keep(self._splitter.feed(text, self._text[-1] if self._text else ""))
+            if parts := delta.get("tool_calls"):
+                self._calls.add(parts)
+            elif part := delta.get("function_call"):
+                self._old_calls.add(part)
             if finish := choice.get("finish_reason"):
-                self._finish = str(finish)
-                self._model = _plain(chunk.get("model"))
+                self._take_finish(str(finish), choice, chunk)
+            if error := choice.get("error"):
+                self.error = error
 
-    def reply(self, *, retries: int = 0) -> Reply:
-        """The whole reply; `retries` is passed on with it.
+    def close(self) -> Iterator[Shown]:
+        """End the answer; yields what is still to be shown of it."""
+        yield from self._keep(self._splitter.close(has_calls=bool(self._finished_calls())))
+
+    def reply(self, *, is_whole: bool = False, retries: int = 0) -> Reply:
+        """The whole reply, to be asked for after `close`; `retries` is passed on with it.
+
+        `is_whole` says that the endpoint has ended the body as one does that leaves nothing out: then no finish reason
+        is needed.
 
         Raises `StreamCut` when the model has not finished, and `LLMRejected` when a filter stopped it or when it
         reached its length limit within a tool call: running half a call would be wrong, and asking again would end the
         same way. Text that was cut at the limit is a reply.
         """
-        if self._finish is None:
-            raise StreamCut(_("The model's answer broke off."))
-        if self._finish == "content_filter":
-            raise LLMRejected(_("The content filter of the model's endpoint stopped the answer."))
         calls = self._finished_calls()
         text = "".join(self._text)
-        if self._finish == "length" and not (text if not calls else all(map(_is_json, calls))):
+        how = ending(self._finish)
+        if how is Ending.FAILED:
+            words = _("The model's endpoint gave up in the middle of the answer (%(finish)s).")
+            raise StreamCut(words % {"finish": clean(self._finish)[:100]})
+        if not self._finish and not (is_whole and self._says_all(text, calls, may_be_empty=True)):
+            raise StreamCut(_("The model's answer broke off."))
+        if how is Ending.FILTERED:
+            raise LLMRejected(_("The content filter of the model's endpoint stopped the answer."))
+        if how is Ending.CUT_SHORT and not self._says_all(text, calls, may_be_empty=False):
             raise LLMRejected(
                 _("The model reached its length limit before it had finished. Raise max_tokens or ask for less.")
             )
-        usage = Usage(_count(self._usage, "prompt_tokens"), _count(self._usage, "completion_tokens"), 1)
-        return Reply(Message.assistant(text, calls), usage, clean(self._finish), self._model, retries)
+        return Reply(Message.assistant(text, calls), read_usage(self._usage), clean(self._finish), self._model, retries)
 
-    def _add_call(self, part: Mapping[str, Any]) -> None:
-        function = _mapping(part.get("function"))
-        call_id, name = part.get("id") or "", function.get("name") or ""
-        call = self._find_call(part.get("index"), call_id, name)
-        call.id = call.id or str(call_id)
-        if name != call.name:  # some repeat the whole name in every part, others continue it
-            call.name += str(name)
-        arguments = function.get("arguments") or ""
-        call.arguments += arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+    def provider_data(self, *, endpoint: str, model: str) -> ProviderData | None:
+        """What was added to the reply and its calls, None when nothing was."""
+        calls = self._calls.additions or self._old_calls.additions
+        return provider_data(self._additions, calls, endpoint=endpoint, model=model)
 
-    def _find_call(self, index: object, call_id: object, name: object) -> _PartialCall:
-        """The call that a part continues, or a new one. Some servers leave index or id out, or say 0 for every call."""
-        if isinstance(index, int):
-            known = self._by_index.get(index)
-        else:
-            known = self._calls[-1] if self._calls and not (name and call_id != self._calls[-1].id) else None
-        if known is None or (name and call_id and known.id and call_id != known.id):
-            known = _PartialCall("", "", "")
-            self._calls.append(known)
-        if isinstance(index, int):
-            self._by_index[index] = known
-        return known
+    def _message(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The whole message of a body that is not streamed; some repeat it at the end of a stream."""
+        return _EMPTY if self._text or self._finished_calls() else _mapping(choice.get("message"))
+
+    def _keep(self, items: Iterable[Shown]) -> Iterator[Shown]:
+        for item in items:
+            if isinstance(item, TextChunk):
+                self._text.append(item.text)
+                yield item
+            elif isinstance(item, TextWasReasoning):
+                said = "".join(self._text)
+                self._text.clear()
+                if said.strip():
+                    yield TextWasReasoning(said)
+            else:
+                yield item
+
+    def _take_finish(self, finish: str, choice: Mapping[str, Any], chunk: Mapping[str, Any]) -> None:
+        if ending(self._finish) is Ending.WHOLE:  # what went wrong stays wrong
+            self._finish = finish
+        self._model = _plain(chunk.get("model"))
+        if usage := _mapping(choice.get("usage")):
+            self._usage = usage
 
     def _finished_calls(self) -> list[ToolCall]:
-        seen: set[str] = set()
-        finished = []
-        for call in self._calls:
-            call_id = clean(call.id)
-            if not call_id or call_id in seen or len(call_id) > _LONGEST_ID:
-                call_id = f"call_{uuid.uuid4().hex}"
-            seen.add(call_id)
-            # A call without arguments often comes as an empty text, which is not JSON and may not be sent back.
-            arguments = clean_json(call.arguments) if call.arguments.strip() else "{}"
-            finished.append(ToolCall(id=call_id, name=clean(call.name), arguments=arguments))
-        return finished
+        # Some servers say a call twice, in the shape of today and in the one before it.
+        calls = self._calls.finished() or self._old_calls.finished()
+        if self._splitter.calls:
+            written = CallAssembler()
+            written.add([{"function": call} for call in self._splitter.calls])
+            calls += written.finished()
+        return calls
+
+    def _says_all(self, text: str, calls: list[ToolCall], *, may_be_empty: bool) -> bool:
+        """Whether there are whole calls, or else text."""
+        assemblers = (self._calls, self._old_calls)
+        if calls:
+            return all(assembler.are_whole(may_be_empty=may_be_empty) for assembler in assemblers)
+        return bool(text.strip())
 
 
-def joined(items: Iterable[TextChunk | ReasoningChunk]) -> Iterator[TextChunk | ReasoningChunk]:
+def joined(items: Iterable[Shown]) -> Iterator[Shown]:
     """The same items with neighbours of one kind joined, which saves the work per token at every later stage."""
     for kind, group in groupby(items, key=type):
         yield kind("".join(item.text for item in group))
@@ -143,18 +182,16 @@ def _plain(content: object) -> str:
     if isinstance(content, str):
         return clean(content)
     if isinstance(content, list):
-        return "".join(_plain(_mapping(part).get("text")) for part in content)
+        return "".join(_text_of(part) for part in content)
     return ""
 
 
-def _is_json(call: ToolCall) -> bool:
-    try:
-        orjson.loads(call.arguments)
-    except orjson.JSONDecodeError:
-        return False
-    return True
+def _text_of(part: object) -> str:
+    text = _mapping(part).get("text")
+    return clean(text) if isinstance(text, str) else ""
 
 
-def _count(usage: Mapping[str, Any], name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) else 0
+def _thought(parts: list[Any]) -> str:
+    """The reasoning in a list of parts, as Mistral writes it."""
+    thoughts = (thought for part in parts if isinstance(thought := _mapping(part).get("thinking"), list | str))
+    return "".join(_plain(thought) for thought in thoughts)

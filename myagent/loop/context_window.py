@@ -20,7 +20,7 @@ def estimate_tokens(message: Message) -> int:
     others = 0 if text.isascii() else sum(1 for character in text if ord(character) > 127)
     images = 0 if isinstance(message.content, str) else sum(part.get("type") != "text" for part in message.content)
     return round(
-        (len(text) - others) / _ASCII_PER_TOKEN
+        (len(text) - others + _added(message)) / _ASCII_PER_TOKEN
         + others * _TOKENS_PER_OTHER
         + images * _TOKENS_PER_IMAGE
         + _TOKENS_PER_MESSAGE
@@ -46,12 +46,18 @@ def fit(history: Sequence[Message], budget: int) -> list[Message]:
     return list(history[kept:])
 
 
+def _added(message: Message) -> int:
+    """Characters of what the endpoint added to the message, which goes back to it."""
+    return 0 if message.provider_data is None else message.provider_data.size
+
+
 def _most_tokens(message: Message) -> int:
     if not isinstance(message.content, str):
         return estimate_tokens(message)
     return (
         len(message.content)
         + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
+        + _added(message)
         + _TOKENS_PER_MESSAGE
     )
 

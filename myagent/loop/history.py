@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from myagent.agent_definition import AgentDefinition
 from myagent.llm import LLM
 from myagent.loop.context_window import estimate_tokens, fit
+from myagent.loop.shortened_results import shorten_results
 from myagent.loop.summary import as_messages
 from myagent.messages import Message
 
@@ -19,17 +20,19 @@ class History:
 
     def __init__(self, agent: AgentDefinition, llm: LLM, messages: Sequence[Message], summary: str) -> None:
         self._messages = list(messages)
-        self._system = [Message.system(agent.system_prompt)] if agent.system_prompt else []
-        self._next_step_prompt = agent.next_step_prompt
+        # One message: many models' chat templates take a system message in no other place than the first.
+        instructions = "\n\n".join(filter(None, (agent.system_prompt, agent.next_step_prompt)))
+        self._system = [Message.system(instructions)] if instructions else []
         self._summary = as_messages(summary)
         window = agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW
         self.budget = window - sum(map(estimate_tokens, self._system))
         """Tokens that the model can be sent beside the system prompt."""
+        self._reductions = 0
 
     def prompt(self, note: str | None = None) -> list[Message]:
         """What the model is sent: as many messages as fit, and `note` as the last instruction."""
-        notes = [text for text in (self._next_step_prompt, note) if text]
-        return [*self._system, *self._summary, *self._fitting(), *map(Message.system, notes)]
+        notes = [Message.system(note)] if note else []
+        return [*self._system, *self._summary, *self._fitting(), *notes]
 
     def add(self, *messages: Message) -> None:
         """Append messages."""
@@ -77,11 +80,24 @@ class History:
         del self._messages[:count]
         self._summary = as_messages(summary)
 
-    def forget_half(self) -> bool:
-        """Send half as much from now on. Returns False when that would be the same messages again."""
+    def send_less(self, limit: int | None = None) -> bool:
+        """Send half as much from now on, and less when that was not enough; `limit` are the model's tokens, if known.
+
+        The oldest exchanges are left out. In the newest one, which stays, results of tools are shortened. Returns False
+        when that would be the same messages again.
+        """
         sent = self._fitting()
-        self.budget = sum(map(estimate_tokens, [*self._summary, *sent])) // 2
-        return len(self._fitting()) < len(sent)
+        half = sum(map(estimate_tokens, [*self._summary, *sent])) // 2 ** (2 * self._reductions + 1)
+        system = sum(map(estimate_tokens, self._system))
+        self.budget = half if limit is None else max(1, min(half, limit * 3 // 4 - system))
+        self._reductions += 1
+        if len(fitting := self._fitting()) < len(sent):
+            return True
+        shortened = shorten_results(fitting, self._room)
+        if shortened == fitting:
+            return False
+        self._messages[-len(fitting) :] = shortened
+        return True
 
     @property
     def _room(self) -> int:

@@ -1,4 +1,6 @@
-"""Asks the model for the reply of one step: streams it, and asks again when it breaks off or is sent too much."""
+"""Asks the model for the reply of one step: streams it, and asks again when it breaks off, is empty or was sent too
+much.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +10,31 @@ from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Self
 
-from myagent.events import AgentEvent, HistorySummarized, ReasoningDelta, StepReset, StepStarted, TextDelta
-from myagent.exceptions import ContextOverflow, LLMError, LLMUnavailable, StreamCut
+from myagent.events import (
+    AgentEvent,
+    HistorySummarized,
+    ModelWaiting,
+    ReasoningDelta,
+    StepReset,
+    StepStarted,
+    TextDelta,
+)
+from myagent.exceptions import ContextOverflow, EmptyReply, LLMError, LLMUnavailable, StreamCut
 from myagent.i18n import gettext as _
-from myagent.llm import LLM, Chunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.llm import LLM, Chunk, Reply, TextChunk, TextWasReasoning, ToolSchema, Usage, Waiting
+from myagent.llm.finish import Ending, ending
 from myagent.loop.history import History
 from myagent.loop.log_lines import answer_line, question_line
 from myagent.loop.summary import summarize
 from myagent.messages import Message
+from myagent.text import short_id
 from myagent.tracing.spans import Trace
 
 logger = logging.getLogger("myagent.loop")
 
 ATTEMPTS_PER_STEP = 3
+EMPTY_REPLY_NOTE = "Your last reply was empty. Answer the user in words now, or call a tool."
+EMPTY_SUM_UP_NOTE = "Your last reply was empty. Answer the user in words now."
 
 
 class ModelSteps:
@@ -32,42 +46,64 @@ class ModelSteps:
         self.usage = usage
         self.reply: Message
         """The model's message in the step before."""
+        self.is_cut_short = False
+        """Whether that message ended at the model's length limit."""
         self._llm = llm
         self._history = history
         self._trace = trace
         self._run_id = run_id
         self._summarizes = summarizes
 
-    async def ask(self, step: int, tools: Sequence[ToolSchema], note: str | None = None) -> AsyncGenerator[AgentEvent]:
+    async def ask(
+        self, step: int, tools: Sequence[ToolSchema], note: str | None = None, *, may_call: bool = True
+    ) -> AsyncGenerator[AgentEvent]:
         """Ask until there is a whole reply; it is in `reply` afterwards. `note` is added to the prompt.
 
-        Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts.
+        Without `may_call` the model is asked for a reply in words: one that has only tool calls is empty then.
+
+        Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts, or a second empty one.
         """
         yield StepStarted(step=step)
+        was_empty = False
         for number in range(1, ATTEMPTS_PER_STEP + 1):
             if self._summarizes and self._history.is_too_long and (summarized := await self._summarize(step)):
                 yield summarized
-            async with self._attempt(step, number, tools, note) as attempt:
+            added = _with_empty_note(note, may_call=may_call) if was_empty else note
+            async with self._attempt(step, number, tools, added, may_call=may_call) as attempt:
                 async for chunk in attempt.stream:
+                    if isinstance(chunk, TextWasReasoning):
+                        yield StepReset(step=step, reason="reasoning")
                     if (event := attempt.take(chunk)) is not None:
                         yield event
             if attempt.error is None:
                 self._accept(step, attempt)
-                return
-            if (reset := self._prepare_retry(step, attempt)) is not None:
+                if not _is_empty(self.reply, may_call=may_call):
+                    return
+                if was_empty or number == ATTEMPTS_PER_STEP:
+                    raise EmptyReply(_("The model answered with nothing, also when it was asked once more."))
+                was_empty = True
+                if attempt.has_shown:
+                    yield StepReset(step=step, reason="empty_reply")
+            elif (reset := self._prepare_retry(step, attempt)) is not None:
                 yield reset
 
-    def _attempt(self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None) -> _Attempt:
+    def _attempt(
+        self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None, *, may_call: bool
+    ) -> _Attempt:
         prompt = self._history.prompt(note)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
-        stream = self._trace.ask(self._llm, prompt, "reply", tools, step=step, attempt=number)
+        stream = self._trace.ask(self._llm, prompt, "reply", tools, may_call=may_call, step=step, attempt=number)
         return _Attempt(stream, step=step, number=number)
 
     def _accept(self, step: int, attempt: _Attempt) -> None:
         reply = attempt.reply
         self.reply = reply.message
+        self.is_cut_short = ending(reply.finish) is Ending.CUT_SHORT
         self.usage += reply.usage
+        if self.is_cut_short:
+            words = "run=%s: %s reached its length limit, so its answer is cut short; max_tokens may be too low."
+            logger.warning(words, short_id(self._run_id), self._llm.model)
         if logger.isEnabledFor(logging.DEBUG):
             line = answer_line(
                 self._run_id, step, self._llm.model, reply, seconds=attempt.seconds, first=attempt.first_seconds
@@ -80,11 +116,13 @@ class ModelSteps:
         match attempt.error:
             case StreamCut() as error:
                 self.usage += Usage(llm_calls=1)
+                if is_last and isinstance(error.__cause__, LLMError):
+                    raise error.__cause__  # the endpoint has said why
                 if is_last:
                     words = _("The model's answer broke off %(count)d times. Try again, or look at the model's server.")
                     raise LLMUnavailable(words % {"count": attempt.number}) from error
                 return StepReset(step=step, reason=error.code) if attempt.has_shown else None
-            case ContextOverflow() as error if is_last or not self._history.forget_half():
+            case ContextOverflow() as error if is_last or not self._history.send_less(error.limit):
                 raise error
         return None
 
@@ -101,6 +139,14 @@ class ModelSteps:
         self.usage += reply.usage
         history.replace_oldest(len(oldest), reply.message.text)
         return HistorySummarized(count=len(oldest), text=reply.message.text, usage=self.usage)
+
+
+def _is_empty(reply: Message, *, may_call: bool) -> bool:
+    return not reply.text.strip() and not (may_call and reply.tool_calls)
+
+
+def _with_empty_note(note: str | None, *, may_call: bool) -> str:
+    return "\n\n".join(filter(None, (note, EMPTY_REPLY_NOTE if may_call else EMPTY_SUM_UP_NOTE)))
 
 
 class _Attempt:
@@ -141,13 +187,16 @@ class _Attempt:
         """Whether a part of the answer was reported."""
         return self.first_seconds is not None
 
-    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | None:
+    def take(self, chunk: Chunk) -> TextDelta | ReasoningDelta | ModelWaiting | None:
         """The event that reports `chunk`, None for the reply at the end."""
+        if isinstance(chunk, Waiting):
+            return ModelWaiting(step=self._step, seconds=chunk.seconds)
         if isinstance(chunk, Reply):
             self.reply, self._has_replied = chunk, True
             self.seconds = time.monotonic() - self._began
             return None
         if self.first_seconds is None:
             self.first_seconds = time.monotonic() - self._began
+        # Text that turned out to be reasoning comes again as such.
         kind = TextDelta if isinstance(chunk, TextChunk) else ReasoningDelta
         return kind(step=self._step, text=chunk.text)

@@ -112,18 +112,20 @@ class _Run:
                 async for event in working:
                     yield event
         if self._final is None:
-            async with aclosing(self._model.ask(step + 1, (), note=SUM_UP_PROMPT)) as asking:
+            schemas = self._agent.tools.schemas()
+            async with aclosing(self._model.ask(step + 1, schemas, SUM_UP_PROMPT, may_call=False)) as asking:
                 async for event in asking:
                     yield event
-            # A model may call tools although it was offered none; its text is the answer all the same.
+            # A model may call tools although it may not; its text is the answer all the same.
             message = Message.assistant(self._model.reply.text)
-            self._final = self._finished(step + 1, message.text, "max_steps", message)
+            finish: Finish = "length" if self._model.is_cut_short else "max_steps"
+            self._final = self._finished(step + 1, message.text, finish, message)
         yield self._final
 
     async def _act_on(self, reply: Message, step: int) -> AsyncGenerator[AgentEvent]:
         """Run the tools that a new reply calls; without any it is the final answer."""
         if not reply.tool_calls:
-            self._final = self._finished(step, reply.text, "answer", reply)
+            self._final = self._finished(step, reply.text, "length" if self._model.is_cut_short else "answer", reply)
             return
         calls = await self._prepare(reply, step)
         yield ModelReplied(

@@ -67,7 +67,7 @@ class RequestError(ServerEvent):
 
 class NoticeMetadata(Metadata):
     """`accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens
-    is used; the rest belongs to plans.
+    is used, `waiting_for_model` how many seconds the model's endpoint makes the run wait; the rest belongs to plans.
     """
 
     action: str
@@ -79,6 +79,7 @@ class NoticeMetadata(Metadata):
     last_seq: int | None = None
     run_status: str | None = None
     percent: int | None = None
+    seconds: float | None = None
     scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
     task_id: str | None = None

@@ -31,7 +31,7 @@ Open = Annotated[Words, WrapValidator(_known_or_later)]
 PROTOCOL_VERSION = "1"
 
 ToolStatus = Literal["success", "failed", "declined", "cancelled", "unknown"]
-Finish = Literal["answer", "terminate", "max_steps"]
+Finish = Literal["answer", "terminate", "max_steps", "length"]
 
 
 class Metadata(BaseModel):

@@ -153,9 +153,14 @@ class ToolReturned(ServerEvent):
 
 
 class UsageMetadata(Metadata):
+    """What the endpoint tells of cache and reasoning are parts of the input and the output."""
+
     input_tokens: int
     output_tokens: int
     llm_calls: int
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class FinalMetadata(RunMetadata):

@@ -149,6 +149,8 @@ def _finished(block: Finished) -> str:
         facts.append(_("tokens: %(input)d + %(output)d") % used)
     if block.finish == "max_steps":
         facts.append(_("the limit of steps was reached"))
+    elif block.finish == "length":
+        facts.append(_("the answer was cut off at the model's length limit"))
     return " · ".join(facts)
 
 

@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from myagent.exceptions import ContextOverflow, LLMAuthError, LLMError, LLMNotFound, LLMRejected, StreamCut
-from myagent.llm import LLM, Chunk, ReasoningChunk, Reply, TextChunk
+from myagent.llm import LLM, Chunk, ReasoningChunk, Reply, TextChunk, TextWasReasoning, Usage
 from myagent.messages import Message, ToolCall
 from myagent.testing.chat_completions import (
     DONE,
@@ -42,9 +42,11 @@ class LLMEndpoint(ChatCompletionsServer):
         # When the client leaves, the stream of the model is closed.
         body = orjson.loads(await request.read())
         messages = [_message(wire) for wire in body["messages"]]
+        # Declared as in the history's calls, but not to be used.
+        tools = body.get("tools") or () if body.get("tool_choice") != "none" else ()
         response: web.StreamResponse | None = None
         try:
-            async with aclosing(self._llm.stream(messages, tools=body.get("tools") or ())) as stream:
+            async with aclosing(self._llm.stream(messages, tools=tools)) as stream:
                 async for chunk in stream:
                     response = response or await _begun(request)
                     await response.write(b"".join(_events(chunk, body)))
@@ -87,13 +89,24 @@ def _events(chunk: Chunk, body: Mapping[str, Any]) -> Iterator[bytes]:
             yield delta_event(body, {"content": text})
         case ReasoningChunk(text=text):
             yield delta_event(body, {"reasoning_content": text})
-        case Reply(message=message, usage=usage):
+        case TextWasReasoning():
+            yield delta_event(body, {"content": "</think>"})
+        case Reply(message=message, usage=usage, finish=finish):
             for index, call in enumerate(message.to_openai().get("tool_calls", ())):
                 yield delta_event(body, {"tool_calls": [{"index": index, **call}]})
-            yield delta_event(body, {}, "tool_calls" if message.tool_calls else "stop")
-            tokens = {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens}
-            yield chunk_event(body, [], usage=tokens)
+            yield delta_event(body, {}, finish or ("tool_calls" if message.tool_calls else "stop"))
+            yield chunk_event(body, [], usage=_told(usage))
             yield DONE
+
+
+def _told(usage: Usage) -> dict[str, Any]:
+    of_input = {"cached_tokens": usage.cached_input_tokens, "cache_write_tokens": usage.cache_write_tokens}
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "prompt_tokens_details": of_input,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
 
 
 def _message(wire: Mapping[str, Any]) -> Message:

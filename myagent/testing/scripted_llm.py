@@ -23,13 +23,17 @@ from myagent.text import pieces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
-    """A whole reply of the script. With `then`, that exception is raised after the text, in place of the reply."""
+    """A whole reply of the script, with the model's reason to stop in `finish`, such as `length`.
+
+    With `then`, that exception is raised after the text, in place of the reply.
+    """
 
     text: str = ""
     calls: Sequence[ToolCall] = ()
     reasoning: str = ""
     usage: Usage = Usage(llm_calls=1)
     then: BaseException | None = None
+    finish: str = ""
 
 
 Line = str | ToolCall | Sequence[ToolCall] | Say | BaseException
@@ -108,7 +112,7 @@ class ScriptedLLM:
         except (GeneratorExit, asyncio.CancelledError):
             self.closed += 1
             raise
-        yield Reply(Message.assistant(say.text, self._named(say.calls)), say.usage)
+        yield Reply(Message.assistant(say.text, self._named(say.calls)), say.usage, say.finish)
 
     def _next(self, messages: Sequence[Message]) -> Say:
         if not self._script:

@@ -17,12 +17,26 @@ from pydantic_core import ErrorDetails
 
 from myagent.exceptions import AgentDefinitionError, RetryTool
 from myagent.i18n import gettext as _
+from myagent.llm.object_text import read_object
 from myagent.text import clean
+from myagent.tool.mending import of_type
 from myagent.tool.signature import MISSING, Signature
 from myagent.tool.storable_json import BIGGEST_INT, plain
 
 MOST_PROBLEMS = 5
 LONGEST_VALUE = 200
+
+
+_CONTAINERS = {
+    "list_type": "array",
+    "set_type": "array",
+    "tuple_type": "array",
+    "dict_type": "object",
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "dataclass_type": "object",
+}
+"""What pydantic finds where a text stands in place of a list or an object."""
 
 
 class Arguments(Protocol):
@@ -39,14 +53,15 @@ class Arguments(Protocol):
 
 
 def parse_arguments(text: str | None) -> dict[str, Any]:
-    """The model's JSON text of a call's arguments as a dict; no text is no arguments.
+    """The model's JSON text of a call's arguments as a dict; no text is no arguments. Slips in it are mended where it
+    is clear what is meant.
 
     Raises `RetryTool` when it is not the JSON text of an object.
     """
     if text is None or not text.strip():
         return {}
     try:
-        value = json.loads(text, parse_int=_integer, parse_constant=_no_constant)
+        value = read_object(text, _read)
     except RecursionError:
         raise RetryTool(_("The arguments are nested too deeply. Call again with a flatter JSON object.")) from None
     except ValueError as error:
@@ -72,6 +87,7 @@ class SignatureArguments:
     def __init__(self, tool: str, signature: Signature, descriptions: Mapping[str, str]) -> None:
         self._tool = tool
         self._contexts = signature.contexts
+        self._optional = signature.names.difference(signature.required)
         for item in signature.parameters:
             if item.unknown_name is not None:
                 words = _(
@@ -112,11 +128,26 @@ class SignatureArguments:
         try:
             filled = self._model.model_validate(dict(given))
         except ValidationError as error:
-            raise RetryTool(wrong_arguments(self._tool, map(self._problem, error.errors(include_url=False)))) from None
+            problems = error.errors(include_url=False)
+            if (meant := self._meant(given, problems)) != given:
+                return self.check(meant)
+            raise RetryTool(wrong_arguments(self._tool, map(self._problem, problems))) from None
         extra = filled.model_extra or {}
         return {self._names[name]: getattr(filled, name) for name in self._names if name in filled.model_fields_set} | {
             name: value for name, value in given.items() if name in extra
         }
+
+    def _meant(self, given: Mapping[str, Any], problems: Iterable[ErrorDetails]) -> dict[str, Any]:
+        """`given` without the nulls that stand for a default, and with lists and objects for their JSON text."""
+        meant = dict(given)
+        for problem in problems:
+            name, kind = str(problem["loc"][0]) if problem["loc"] else "", _CONTAINERS.get(problem["type"])
+            if meant.get(name, MISSING) is None and name in self._optional:
+                del meant[name]
+            elif kind is not None and len(problem["loc"]) == 1 and isinstance(text := meant.get(name), str):
+                value = of_type(text, kind)
+                meant[name] = text if value is None else value
+        return meant
 
     def _problem(self, error: ErrorDetails) -> str:
         where = ".".join(map(str, error["loc"]))
@@ -184,6 +215,11 @@ def _no_argument(name: str, known: Iterable[str]) -> str:
     if names := ", ".join(map(repr, sorted(known))):
         return _("there is no argument %(name)r; it takes %(names)s") % {"name": name, "names": names}
     return _("there is no argument %(name)r; it takes none") % {"name": name}
+
+
+def _read(text: str) -> Any:
+    # Not strict: models write line ends into texts as they are.
+    return json.loads(text, parse_int=_integer, parse_constant=_no_constant, strict=False)
 
 
 def _integer(digits: str) -> int:

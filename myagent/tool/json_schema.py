@@ -16,13 +16,16 @@ from referencing.jsonschema import DRAFT202012
 from myagent.exceptions import AgentDefinitionError, RetryTool
 from myagent.i18n import gettext as _
 from myagent.tool.arguments import MOST_PROBLEMS, json_type, shown, unknown_arguments, wrong_arguments
+from myagent.tool.mending import of_type
 from myagent.tool.signature import Signature
 
 _COMBINES = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}
 
 
 class SchemaArguments:
-    """Arguments described by `parameters`: checked, never converted.
+    """Arguments described by `parameters`: checked, and converted only from a text to the type that it spells.
+
+    A null in place of an optional argument is left out.
 
     What `execute` cannot take is refused, too; with `additionalProperties: true` in the schema it is left out.
     Raises `AgentDefinitionError` when it is no valid schema, or does not fit the signature of `execute`.
@@ -40,10 +43,25 @@ class SchemaArguments:
         self._compare_with_signature()
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        errors = islice(self._validator.iter_errors(dict(given)), MOST_PROBLEMS)
+        given = self._meant(given)
+        errors = islice(self._validator.iter_errors(given), MOST_PROBLEMS)
         if problems := dict.fromkeys(chain(map(self._problem, errors), self._misfits(given))):
             raise RetryTool(wrong_arguments(self._tool, problems))
         return {name: value for name, value in given.items() if self._takes(name)}
+
+    def _meant(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """`given` without what models like to get wrong; what is right stays as it is."""
+        meant = dict(given)
+        for error in self._validator.iter_errors(meant):
+            if error.validator not in ("type", "enum") or len(error.absolute_path) != 1 or error.parent is not None:
+                continue
+            name, value = str(error.absolute_path[0]), error.instance
+            if value is None and name not in self.schema.get("required", ()) and name not in self._signature.required:
+                meant.pop(name, None)
+            elif isinstance(value, str) and error.validator == "type":
+                spelt = (of_type(value, kind) for kind in _types(error.validator_value))
+                meant[name] = next((item for item in spelt if item is not None), value)
+        return meant
 
     def _misfits(self, given: Mapping[str, Any]) -> Iterator[str]:
         properties = self.schema["properties"]
@@ -97,6 +115,10 @@ class SchemaArguments:
                 return words % {**about, "choice": choice}
         words = _("the argument %(name)r is %(value)s, which breaks its rule %(rule)s: %(limit)s")
         return words % {**about, "rule": error.validator, "limit": shown(rule)}
+
+
+def _types(rule: Any) -> list[str]:
+    return [rule] if isinstance(rule, str) else list(rule)
 
 
 def _object_schema(tool: str, parameters: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ results are left out unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -150,6 +150,7 @@ def _known_after(span: TracedSpan) -> dict[str, Any]:
             "gen_ai.usage.input_tokens": span.usage.input_tokens,
             "gen_ai.usage.output_tokens": span.usage.output_tokens,
         }
+        known |= {name: count for name, count in _parts_of_usage(span) if count}
     if span.first_token_ms is not None:
         known["gen_ai.response.time_to_first_chunk"] = span.first_token_ms / 1000
     if span.retries:
@@ -162,6 +163,16 @@ def _known_after(span: TracedSpan) -> dict[str, Any]:
     elif span.kind == "run" and span.outcome == "ok":
         known["myagent.finish"] = span.finish
     return known
+
+
+def _parts_of_usage(span: TracedSpan) -> Iterator[tuple[str, int]]:
+    """The parts of input and output; those of the cache belong to one call of a model, not to a whole run."""
+    if span.usage is None:
+        return
+    if span.kind != "run":
+        yield "gen_ai.usage.cache_read.input_tokens", span.usage.cached_input_tokens
+        yield "gen_ai.usage.cache_write.input_tokens", span.usage.cache_write_tokens
+    yield "gen_ai.usage.reasoning.output_tokens", span.usage.reasoning_tokens
 
 
 # --- content ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from myagent.events import RequestedCall, RunFinished
 from myagent.exceptions import MyAgentError, RunCancelled, StreamCut, ToolFailed
-from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, Waiting, ask_for_words
 from myagent.messages import Message
 from myagent.text import clean, shorten
 from myagent.tool.result import ToolResult
@@ -65,7 +65,7 @@ class TracedSpan:
         if isinstance(chunk, Reply):
             self.reply, self.usage = chunk, chunk.usage
             self.outcome, self.finish, self.retries = "ok", chunk.finish, chunk.retries
-        elif self.first_token_ms is None:
+        elif self.first_token_ms is None and not isinstance(chunk, Waiting):
             self.first_token_ms = self._elapsed_ms()
 
     def take_result(self, result: ToolResult) -> None:
@@ -148,10 +148,17 @@ class Trace:
             yield
 
     def ask(
-        self, llm: LLM, messages: Sequence[Message], kind: SpanKind, tools: Sequence[ToolSchema] = (), **facts: Any
+        self,
+        llm: LLM,
+        messages: Sequence[Message],
+        kind: SpanKind,
+        tools: Sequence[ToolSchema] = (),
+        *,
+        may_call: bool = True,
+        **facts: Any,
     ) -> AsyncGenerator[Chunk]:
-        """Call `llm.stream` in a span."""
-        stream = llm.stream(messages, tools=tools)
+        """Call `llm.stream` in a span; without `may_call` for a reply in words."""
+        stream = llm.stream(messages, tools=tools) if may_call else ask_for_words(llm, messages, tools)
         if not self._watchers:
             return stream
         return self._watched(stream, kind, llm.model, {"messages": messages, "tools": tools, **facts})

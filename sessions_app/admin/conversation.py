@@ -167,7 +167,7 @@ class ConversationReader:
             has_parts=Q(parts__isnull=False),
             size=Length(Cast("parts", TextField())),
         )
-        read = list(messages.defer("content", "parts").order_by("pk"))
+        read = list(messages.defer("content", "parts", "provider_data").order_by("pk"))
         for message in read:
             rows.messages[message.run_id].append(message)
         rows.parts = parts_of(read)

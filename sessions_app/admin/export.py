@@ -40,5 +40,6 @@ def exported(session: Session) -> dict[str, Any]:
 def _by_run(rows: QuerySet[Any]) -> dict[Any, list[dict[str, Any]]]:
     grouped: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.values():
+        row.pop("provider_data", None)  # for the model's endpoint alone
         grouped[row.pop("run_id")].append(row)
     return grouped

@@ -40,7 +40,7 @@ class MessageAdmin(ConversationAdmin):
     )
 
     def for_list(self, rows: QuerySet[Message]) -> QuerySet[Message]:
-        long = ("content", "parts", "session__state", "session__metadata")
+        long = ("content", "parts", "provider_data", "session__state", "session__metadata")
         return rows.annotate(beginning=Substr("content", 1, EXCERPT * 4)).defer(*long)
 
     def get_search_results(

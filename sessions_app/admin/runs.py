@@ -17,7 +17,17 @@ from sessions_app.admin.base import Target, may_view
 from sessions_app.admin.cancel_runs import CancellableAdmin
 from sessions_app.admin.conversation import ConversationReader
 from sessions_app.admin.filters import AgentFilter, SessionFilter
-from sessions_app.admin.show import badge, excerpt, link, milliseconds_between, moment, page_url, took, uuid_of
+from sessions_app.admin.show import (
+    PARTS_OF_USAGE,
+    badge,
+    excerpt,
+    link,
+    milliseconds_between,
+    moment,
+    page_url,
+    took,
+    uuid_of,
+)
 from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary, ToolCall
 
 USAGE = ("steps", "llm_calls", "input_tokens", "output_tokens")
@@ -42,10 +52,10 @@ class RunAdmin(CancellableAdmin):
     list_select_related = ("session",)
     ordering = ("-queued_at", "-pk")
     in_order = ("queued_at", "pk")
-    search_fields = ("error_code",)
+    search_fields = ("error_code", "error_detail")
     search_help_text = _("The id of a run or a session, or an error code.")
     fieldsets = (
-        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE)}),
+        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, PARTS_OF_USAGE, "error_detail")}),
         (
             _("Details"),
             {
@@ -120,4 +130,4 @@ class RunAdmin(CancellableAdmin):
 def _found(word: str) -> Q:
     if (pk := uuid_of(word)) is not None:
         return Q(pk=pk) | Q(session=pk)
-    return Q(error_code__icontains=word)
+    return Q(error_code__icontains=word) | Q(error_detail__icontains=word)

@@ -34,6 +34,9 @@ OUTCOMES = {
 }
 """The words for the status that a tool's result has on the wire."""
 
+PARTS_OF_USAGE = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+"""Columns of runs and spans: what of the input and output was cached or thought."""
+
 
 def page_url(row: Model) -> str:
     """The page of this row in the admin."""

@@ -12,7 +12,7 @@ from django.utils.translation import pgettext_lazy
 
 from sessions_app.admin.base import ConversationAdmin, Target
 from sessions_app.admin.filters import RunFilter, SessionOfRunFilter
-from sessions_app.admin.show import block, excerpt, link, moment, page_url, span_badge, took
+from sessions_app.admin.show import PARTS_OF_USAGE, block, excerpt, link, moment, page_url, span_badge, took
 from sessions_app.models import Span, ToolCall
 
 
@@ -30,7 +30,21 @@ class SpanAdmin(ConversationAdmin):
     search_help_text = _("Names of models and tools, reasons for stopping, codes and words of errors.")
     fieldsets = (
         (None, {"fields": ("run", "name", "kind", "badge", "step", "attempt")}),
-        (None, {"fields": ("started_at", "took", "first_token", "tokens", "retries", "finish", "whole_error")}),
+        (
+            None,
+            {
+                "fields": (
+                    "started_at",
+                    "took",
+                    "first_token",
+                    "tokens",
+                    PARTS_OF_USAGE,
+                    "retries",
+                    "finish",
+                    "whole_error",
+                )
+            },
+        ),
         (_("Details"), {"classes": ("collapse",), "fields": ("id", "epoch", "step_id")}),
     )
 

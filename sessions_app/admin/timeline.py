@@ -157,6 +157,12 @@ def _facts(span: Span, lasted: str) -> list[tuple[str, Any]]:
         facts.append((_("first token"), took(span.first_token_ms)))
     if span.input_tokens or span.output_tokens:
         facts.append((_("tokens in + out"), f"{span.input_tokens} + {span.output_tokens}"))
+    parts = (
+        (_("from the cache"), span.cached_input_tokens),
+        (_("into the cache"), span.cache_write_tokens),
+        (_("reasoning"), span.reasoning_tokens),
+    )
+    facts += [part for part in parts if part[1]]
     writing = (span.duration_ms or 0) - (span.first_token_ms or 0)
     if span.output_tokens and span.first_token_ms is not None and writing >= SPEED_FROM_MS:
         facts.append((_("tokens per second"), round(span.output_tokens / writing * 1000)))

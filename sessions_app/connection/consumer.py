@@ -29,6 +29,7 @@ from myagent.text import short_id
 from sessions_app.connection import handlers, requests, state_requests
 from sessions_app.connection.frame_log import frame_line
 from sessions_app.connection.requester import Requester, try_again
+from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
 from sessions_app.upkeep.access_watch import Budget
@@ -121,7 +122,8 @@ class AgentConsumer(AsyncConsumer):
 
     def _start(self, agent: str) -> None:
         connection_id = str(uuid.uuid4())
-        self.pump = Pump(connection_id, self.engine.hub, self._send_frame, self.engine.config)
+        send = with_details(self._send_frame) if may_read_details(self.grant, self.engine.config) else self._send_frame
+        self.pump = Pump(connection_id, self.engine.hub, send, self.engine.config)
         self.requester = Requester(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]

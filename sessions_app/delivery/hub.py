@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from myagent.protocol.server_base import ServerEvent
 from sessions_app.journal.log import Growth
 
 
@@ -23,6 +24,15 @@ class Subscriber(Protocol):
 
     def session_deleted(self, session_id: uuid.UUID) -> None:
         """The session was deleted."""
+        ...
+
+    def direct(self, event: ServerEvent, *, session_id: str | None = None) -> None:
+        """Send an event that is not logged."""
+        ...
+
+    @property
+    def followed(self) -> Mapping[uuid.UUID, str]:
+        """The sessions that it may be told of, with their agents."""
         ...
 
 
@@ -59,6 +69,12 @@ class Hub:
                 self._seen[growth.session_id] = max(seen, growth.events[-1].seq)
                 for subscriber in tuple(subscribers):
                     subscriber.offer(growth)
+
+    def tell(self, session_id: uuid.UUID, event: ServerEvent) -> None:
+        """Send an event that is not logged to those who follow the session here."""
+        for subscriber in tuple(self._subscribers.get(session_id, ())):
+            if session_id in subscriber.followed:
+                subscriber.direct(event, session_id=str(session_id))
 
     def grown_elsewhere(self, last_seqs: dict[uuid.UUID, int]) -> None:
         """Another process announced, or a query found, these ends of logs."""

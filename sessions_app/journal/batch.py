@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -55,9 +56,7 @@ class Batch:
     def charge(self, session: LockedSession, run: LockedRun, total: Usage) -> None:
         """Store what a run has used so far, and count what is new of it as use of this day."""
         self._ledger.add(session, run, total)
-        self.change_run(
-            run, input_tokens=total.input_tokens, output_tokens=total.output_tokens, llm_calls=total.llm_calls
-        )
+        self.change_run(run, **asdict(total))
 
     def touch(self, session: LockedSession) -> None:
         """Something happened that orders users' lists of sessions; a delta, for example, does not."""

@@ -46,6 +46,9 @@ class LockedRun:
     input_tokens: int = 0
     output_tokens: int = 0
     llm_calls: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -12,6 +12,10 @@ from myagent.text import short_id
 logger = logging.getLogger("myagent.runs")
 
 
+_PARTS = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+"""What the line says only where the endpoint has told it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
     """The end of a run. `outcome` is what `finish` of the final answer says, or `error`, `cancelled`, `deleted`.
@@ -49,6 +53,7 @@ class RunEnd:
             "tokens_in": self.usage.input_tokens,
             "tokens_out": self.usage.output_tokens,
             "seconds": f"{self.seconds:.2f}",
+            **{name: count for name in _PARTS if (count := getattr(self.usage, name))},
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import fields
 from datetime import datetime
 
 from django.utils import timezone
@@ -10,6 +11,12 @@ from django.utils import timezone
 from agents.models.budgets import Spender, Usage
 from myagent.llm import Usage as Tokens
 from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.models import Run
+
+
+def usage_of(run: Run | LockedRun) -> Tokens:
+    """What a run has used so far, by the columns of its row."""
+    return Tokens(**{item.name: getattr(run, item.name) for item in fields(Tokens)})
 
 
 class UsageLedger:

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from myagent.messages import Message as LibraryMessage
+from myagent.messages import ProviderData
 from myagent.messages import ToolCall as LibraryToolCall
 from sessions_app.models.run import Run
 from sessions_app.models.session import Session
@@ -35,6 +36,8 @@ class Message(models.Model):
     parts = models.JSONField(_("content parts"), null=True, blank=True)
     tool_calls = models.JSONField(_("tool calls"), null=True, blank=True)
     tool_call_id = models.CharField(_("tool call id"), max_length=200, blank=True)
+    # For the endpoint that gave it alone: nobody said it, so no page shows it and no export has it.
+    provider_data = models.JSONField(null=True, blank=True, editable=False)
     client_id = models.CharField(_("client's id"), max_length=200, null=True, blank=True)  # noqa: DJ001 - unique when set
     created_at = models.DateTimeField(_("created"))
 
@@ -62,15 +65,18 @@ class Message(models.Model):
             "parts": None if isinstance(message.content, str) else [dict(part) for part in message.content],
             "tool_calls": calls or None,
             "tool_call_id": message.tool_call_id or "",
+            "provider_data": message.provider_data.to_json() if message.provider_data is not None else None,
         }
 
-    def to_library(self) -> LibraryMessage:
+    def to_library(self, *, with_provider_data: bool = False) -> LibraryMessage:
         """This row as the loop reads it."""
+        data = self.provider_data if with_provider_data else None
         return LibraryMessage(
             role=self.role,  # type: ignore[arg-type]  # Role has the same words
             content=self.parts if self.parts is not None else self.content,
             tool_calls=tuple(LibraryToolCall(**call) for call in self.tool_calls or ()),
             tool_call_id=self.tool_call_id or None,
+            provider_data=ProviderData.from_json(data) if data is not None else None,
         )
 
 

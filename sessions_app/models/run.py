@@ -63,7 +63,12 @@ class Run(models.Model):
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
     output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
     llm_calls = models.PositiveIntegerField(_("model calls"), default=0)
+    cached_input_tokens = models.PositiveBigIntegerField(_("input tokens from the cache"), default=0, db_default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(_("input tokens put into the cache"), default=0, db_default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(_("output tokens of reasoning"), default=0, db_default=0)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    error_detail = models.TextField(_("error in detail"), blank=True, default="")
+    """What those who run the server may read of the error, where that is more than the event says."""
     queued_at = models.DateTimeField(pgettext_lazy("moment", "queued"))
     started_at = models.DateTimeField(pgettext_lazy("moment", "started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -48,6 +48,9 @@ class Span(models.Model):
     first_token_ms = models.PositiveBigIntegerField(_("first token (ms)"), null=True, blank=True)
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), null=True, blank=True)
     output_tokens = models.PositiveBigIntegerField(_("output tokens"), null=True, blank=True)
+    cached_input_tokens = models.PositiveBigIntegerField(_("input tokens from the cache"), default=0, db_default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(_("input tokens put into the cache"), default=0, db_default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(_("output tokens of reasoning"), default=0, db_default=0)
     retries = models.PositiveIntegerField(_("repeated requests"), default=0)
 
     class Meta:

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from myagent.events import (
     AgentEvent,
     HistorySummarized,
     ModelReplied,
+    ModelWaiting,
     ReasoningDelta,
     RunFinished,
     StepReset,
@@ -36,6 +38,7 @@ from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.run_context import RunContext
+from myagent.text import clean
 from myagent.tool.base_tool import BaseTool
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.runs import (
@@ -64,6 +67,10 @@ from sessions_app.runs.translate import final_answer, run_failed, to_wire
 logger = logging.getLogger("myagent.runner")
 
 
+Tell = Callable[[uuid.UUID, ServerEvent], None]
+"""Sends an event that is not logged to the connections that follow a session."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverDependencies:
     """What all drivers of this process share. `delta_interval` is in seconds."""
@@ -71,6 +78,7 @@ class DriverDependencies:
     journal: Journal
     tool_runner: ToolRunner
     recent: RecentConversations
+    tell: Tell
     delta_interval: float
     max_output_bytes: int
 
@@ -134,7 +142,7 @@ class RunDriver:
         except (Refused, JournalClosed, RunCancelled, SessionGone) as error:
             logger.info("Run %s is no longer ours (%s).", self.ref.run_id, error)
         except RunError as error:
-            await self._fail(error.code, str(error), **error.details)
+            await self._fail(error.code, error.public, detail=clean(str(error)), **error.details)
         except Exception:
             logger.exception("Run %s of agent %r failed.", self.ref.run_id, self.agent.name)
             await self._fail(ErrorCode.INTERNAL_ERROR, _("The server made a mistake; its log has the details."))
@@ -179,6 +187,9 @@ class RunDriver:
                 self._step = step
                 self._deltas.begin(step)
                 await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
+            case ModelWaiting():
+                for told in to_wire(event, self._run_id):
+                    self._shared.tell(self.ref.session_id, told)
             case HistorySummarized():
                 self._usage = event.usage
                 after = self._conversation.starts_after
@@ -238,15 +249,20 @@ class RunDriver:
         if not self._checkpoint.step:  # a resumed run has its results in another order than the database
             self._shared.recent.remember(self.ref.session_id, ended.history_end, self._conversation)
 
-    async def _fail(self, code: str, message: str, **details: Any) -> None:
+    async def _fail(self, code: str, message: str, *, detail: str = "", **more: Any) -> None:
+        """End the run with an error: `message` for everybody on the session, `detail` for those who run the server."""
         self._writer.forget_unconfirmed()
-        error = run_failed(self._run_id, code, message, **details)
+        error = run_failed(self._run_id, code, message, **more)
+        detail = "" if detail == message else detail
+        if detail:
+            logger.warning("Run %s of agent %r failed (%s): %s", self._run_id, self.agent.name, code, detail)
         entry = EndRun(
             **self._fields,
             status=Run.Status.FAILED,
             steps=self._step,
             usage=self._usage,
             error_code=code,
+            error_detail=detail,
             # Held pieces of text come before the error, so that the log has all of it.
             events=(*self._deltas.rest(), error),
         )

@@ -66,4 +66,5 @@ class RecentConversations:
 def _characters(message: Message) -> int:
     # A picture in a message is text as well: a data URL.
     parts = 0 if isinstance(message.content, str) else sum(len(str(part)) for part in message.content)
-    return len(message.text) + parts + sum(len(call.arguments) for call in message.tool_calls) + 200
+    added = message.provider_data.size if message.provider_data is not None else 0
+    return len(message.text) + parts + added + sum(len(call.arguments) for call in message.tool_calls) + 200

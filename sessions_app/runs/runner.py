@@ -7,15 +7,13 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from agents.budgets.allowances import Allowances
-from agents.budgets.metered_llm import MeteredLLM
 from agents.conf import Config
-from agents.database.threads import in_thread
-from agents.loading.model_choice import llm_of
+from agents.database.threads import in_thread, is_away
 from agents.loading.registry import get_registry
 from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
@@ -26,12 +24,13 @@ from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, Recovered, Recov
 from sessions_app.journal.entry import RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
-from sessions_app.runs.driver import DriverDependencies, RunDriver
+from sessions_app.runs.driver import DriverDependencies, RunDriver, Tell
 from sessions_app.runs.history_cache import RecentConversations
 from sessions_app.runs.last_attempt import LastAttempt
 from sessions_app.runs.lease_clock import LeaseClock
 from sessions_app.runs.places import Places
 from sessions_app.runs.process_locks import OwnerLock
+from sessions_app.runs.run_model import model_of_run
 
 logger = logging.getLogger("myagent.runner")
 
@@ -54,7 +53,14 @@ class Runner:
     """Lives on the event loop."""
 
     def __init__(
-        self, *, journal: Journal, tool_runner: ToolRunner, allowances: Allowances, config: Config, owner: OwnerLock
+        self,
+        *,
+        journal: Journal,
+        tool_runner: ToolRunner,
+        allowances: Allowances,
+        config: Config,
+        owner: OwnerLock,
+        tell: Tell,
     ) -> None:
         self._journal = journal
         self._allowances = allowances
@@ -64,6 +70,7 @@ class Runner:
             journal=journal,
             tool_runner=tool_runner,
             recent=RecentConversations(),
+            tell=tell,
             delta_interval=config.delta_interval_ms / 1000,
             max_output_bytes=config.max_output_bytes,
         )
@@ -99,7 +106,7 @@ class Runner:
         if loaded is None:
             logger.error("Run %s needs the agent %r, which is not loaded here.", ref.run_id, agent)
             return
-        llm = MeteredLLM(llm_of(loaded.agent, self._config), self._allowances, ref.user_id, agent)
+        llm = model_of_run(loaded.agent, ref.user_id, config=self._config, allowances=self._allowances)
         driver = RunDriver(
             ref,
             loaded,
@@ -205,10 +212,19 @@ class Runner:
         if not self._lease_clock.expiry_counts():
             lapsed = [run for run in lapsed if run.owner in dead]
         for run in lapsed:
-            await self._take_over(run, dead)
+            await self._isolated(self._take_over(run, dead), run.session_id)
         left, names = await self._places_left(), get_registry().names
         for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names, left):
-            await self.start_next(session_id, agent)
+            await self._isolated(self.start_next(session_id, agent), session_id)
+
+    async def _isolated(self, start: Coroutine[Any, Any, None], session_id: uuid.UUID) -> None:
+        """Start one run; what fails in it keeps no other one from starting."""
+        try:
+            await start
+        except Exception as error:
+            if is_away(error) or isinstance(error, JournalClosed):
+                raise
+            logger.exception("A run of session %s cannot be started.", session_id)
 
     async def _places_left(self) -> dict[str, int]:
         limits = {name: get_registry().limits(name).max_runs for name in get_registry().names}

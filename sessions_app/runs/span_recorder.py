@@ -51,6 +51,9 @@ class SpanRecorder(Watcher):
             # A model that does not report its usage has unknown usage, not zero.
             "input_tokens": usage.input_tokens if usage is not None else None,
             "output_tokens": usage.output_tokens if usage is not None else None,
+            "cached_input_tokens": usage.cached_input_tokens if usage is not None else 0,
+            "cache_write_tokens": usage.cache_write_tokens if usage is not None else 0,
+            "reasoning_tokens": usage.reasoning_tokens if usage is not None else 0,
             "retries": span.retries,
         }
         self._offer(EndSpan(**self._fields, span_id=span.id, columns=columns))

@@ -8,6 +8,7 @@ from typing import Any
 from myagent.events import (
     AgentEvent,
     ModelReplied,
+    ModelWaiting,
     RequestedCall,
     RunFinished,
     StepReset,
@@ -17,6 +18,7 @@ from myagent.events import (
 )
 from myagent.i18n import gettext as _
 from myagent.loop.host import ConfirmationRequest
+from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import (
     ConfirmMetadata,
@@ -49,6 +51,13 @@ def to_wire(event: AgentEvent, run_id: str) -> tuple[ServerEvent, ...]:
 def _step_started(event: StepStarted, run_id: str) -> tuple[ServerEvent, ...]:
     metadata = ThinkingMetadata(run_id=run_id, step=event.step)
     return (Thinking(content=_("Analysing your question..."), metadata=metadata),)
+
+
+@to_wire.register
+def _model_waiting(event: ModelWaiting, run_id: str) -> tuple[ServerEvent, ...]:
+    words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {"seconds": round(event.seconds)}
+    metadata = NoticeMetadata(action="waiting_for_model", run_id=run_id, seconds=event.seconds)
+    return (SystemNotice(content=words, metadata=metadata),)
 
 
 @to_wire.register
@@ -94,6 +103,9 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalA
         input_tokens=event.usage.input_tokens,
         output_tokens=event.usage.output_tokens,
         llm_calls=event.usage.llm_calls,
+        cached_input_tokens=event.usage.cached_input_tokens or None,
+        cache_write_tokens=event.usage.cache_write_tokens or None,
+        reasoning_tokens=event.usage.reasoning_tokens or None,
     )
     metadata = FinalMetadata(run_id=run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish)
     return FinalAnswer(content=event.text, metadata=metadata)

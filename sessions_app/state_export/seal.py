@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
 from myagent.loop.context_window import exchanges
-from myagent.messages import Message
+from myagent.messages import Message, ToolCall
 from myagent.protocol.codec import timestamp
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 
@@ -78,7 +78,7 @@ def invalid_state(reason: Reason, words: str) -> ProtocolError:
 def seal(saved: SavedState, now: datetime) -> Sealed:
     """`saved`, signed, for the client to keep. Raises `ProtocolError` if it is nested too deeply."""
     try:
-        text = orjson.dumps(saved).decode()
+        text = _json(saved).decode()
     except TypeError as error:  # nested more deeply than any reader would take
         raise _too_large() from error
     checksum = hashlib.sha256(text.encode()).hexdigest()
@@ -116,6 +116,15 @@ def size_of(sealed: Sealed) -> int:
     return len(orjson.dumps(sealed))
 
 
+def _json(value: SavedState | Message) -> bytes:
+    return orjson.dumps(value, _fields, orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+def _fields(value: SavedState | Message | ToolCall) -> dict[str, Any]:
+    """The fields to export: what a model's endpoint added to a message is for that endpoint alone."""
+    return {item.name: getattr(value, item.name) for item in fields(value) if item.name != "provider_data"}
+
+
 def _signed_text(version: str, stamp: str, checksum: str) -> str:
     # None of the three has a line feed in a state that we signed, so no two triples make the same text.
     return "\n".join((version, stamp, checksum))
@@ -144,7 +153,7 @@ def _too_large() -> ProtocolError:
 
 def message_size(message: Message) -> int:
     """Bytes that `message` takes in a sealed state: JSON within a JSON string, and a comma."""
-    return len(orjson.dumps(orjson.dumps(message).decode())) - 1
+    return len(orjson.dumps(_json(message).decode())) - 1
 
 
 def cut(saved: SavedState, now: datetime, limit: int = LIMIT_BYTES) -> SavedState:

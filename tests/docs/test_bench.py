@@ -22,7 +22,7 @@ for needed in ("fastapi", "psutil", "uvicorn"):
 
 import psutil  # noqa: E402
 
-from bench import probing  # noqa: E402
+from bench import normalising, probing  # noqa: E402
 from bench.__main__ import arguments, plan_from  # noqa: E402
 from bench.client import Idle, Load, Turn, WrongAnswer, conversation  # noqa: E402
 from bench.measuring import FLOOR, OURS, QUICK, ClientFailed, Outcome, Plan, Scenario, measure  # noqa: E402
@@ -246,3 +246,10 @@ def test_the_admin_is_measured_with_few_conversations():
         "events, newest",
     ):
         assert page in done.stdout
+
+
+def test_a_history_of_many_messages_is_put_into_the_form_of_a_request():
+    assert len(normalising.history()) == normalising.MESSAGES == 400
+    line = normalising.line()
+    assert line.values["ours"] > 0 and len(line.rounds["ours"]) > 1
+    assert line.kept is not None and line.ratio is None

@@ -40,7 +40,7 @@ async def test_while_the_model_thinks(server, client, model):
     await cancelled(client, session_id, run.run_id)
     await happens(model.request().disconnected)
     messages = await goes_on(server, client, session_id, model)
-    assert [message["role"] for message in messages] == ["system", "user", "user"]
+    assert [(message["role"], message["content"]) for message in messages[1:]] == [("user", "hi\n\nand now?")]
 
 
 async def test_while_the_answer_streams(server, client, model):
@@ -65,7 +65,7 @@ async def test_in_a_tool(server, client, model, tool):
     result = only(frames, "agent.tool_result")
     assert result.metadata["status"] == "cancelled"
     messages = await goes_on(server, client, session_id, model)
-    assert [message["role"] for message in messages[1:]] == ["user", "assistant", "tool", "user"]
+    assert [message["role"] for message in messages[1:]] == ["user", "assistant", "tool", "assistant", "user"]
 
 
 async def test_one_of_two_tools_is_done(server, client, model):
@@ -106,10 +106,8 @@ async def test_queued_messages_too(server, client, model):
     assert [frame.run_id for frame in ends] == [run.run_id for run in runs]
     assert {frame.event for frame in ends} == {"agent.interrupted"}
     messages = await goes_on(server, client, session_id, model)
-    assert [message["content"] for message in messages[1:]] == [
-        *(f"number {number}" for number in range(4)),
-        "and now?",
-    ]
+    said = [*(f"number {number}" for number in range(4)), "and now?"]
+    assert [message["content"] for message in messages[1:]] == ["\n\n".join(said)]
 
 
 async def test_with_nothing_running(server, client):

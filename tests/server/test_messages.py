@@ -112,7 +112,8 @@ async def test_steps_are_limited_and_summed_up(client, model):
     frames = await turn(client, session_id, "add for ever")
     assert frames[-1].content == "That is what I know."
     assert (frames[-1].metadata["finish"], frames[-1].metadata["steps"]) == ("max_steps", 6)
-    assert "tools" not in model.request(6).body
+    assert model.request(6).body["tool_choice"] == "none"
+    assert model.request(6).tool_names == model.request(1).tool_names, "declared, since the history has calls of them"
 
 
 async def test_history_reaches_the_model(client, model):

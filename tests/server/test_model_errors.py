@@ -108,7 +108,7 @@ async def test_an_error_after_a_tool_call_keeps_the_call(server, client, model):
     assert kinds(frames) == ["agent.thinking", "agent.tool_call", "agent.tool_result", "agent.thinking", "agent.error"]
     await works(server, client, session_id)
     assert [message["role"] for message in model.requests[-1].messages] == [
-        *("system", "user", "assistant", "tool", "user")
+        *("system", "user", "assistant", "tool", "assistant", "user")
     ]
 
 

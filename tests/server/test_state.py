@@ -206,7 +206,7 @@ async def test_a_run_goes_on_while_it_is_exported(server, client, model, elsewhe
     assert "not answered" in warning
     before = len(model.requests)
     assert (await turn(elsewhere, reply.session_id, "well?"))[-1].content == "You said: well?"
-    assert said(model.request(before + 1)) == [("user", "count"), ("user", "and then?"), ("user", "well?")]
+    assert said(model.request(before + 1)) == [("user", "count\n\nand then?\n\nwell?")]
     answer.gate.open()
     assert (await client.wait_for(ended(run.run_id))).content == "one two three"
     assert (await client.wait_for(ended(queued.run_id))).content == "You said: and then?"

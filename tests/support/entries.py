@@ -49,7 +49,7 @@ threads = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 """The same for tests whose threads must see what others wrote: it is committed."""
 
 LEASE = Lease("owner-of-the-tests", seconds=60)
-USAGE = Usage(10, 5, 1)
+USAGE = Usage(10, 5, 1, 4, 3, 2)
 _USAGE = UsageMetadata(input_tokens=10, output_tokens=5, llm_calls=1)
 
 

@@ -160,6 +160,7 @@ def smart(body: dict[str, Any]) -> Reply:
     asked = max(at for at, message in enumerate(messages) if message["role"] == "user")
     content = messages[asked]["content"]
     said = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+    said = said.rpartition("\n\n")[2]  # messages that were not answered stand before it in the same one
     delay = int(found[1]) / 1000 if (found := re.search(r"\bdelay:(\d+)", said)) else 0.0
     thoughts = split(found[1]) if (found := re.search(r"\bthink:(\S+)", said)) else ()
     results = [str(message["content"]) for message in messages[asked:] if message["role"] == "tool"]

@@ -5,8 +5,9 @@
         ...  # OPENAI_BASE_URL=server.url
         assert server.requests[0].body["stream"] is True
 
-Each request takes the next behaviour of the script, or the default one (`smart`) when the script is over. It runs in a
-thread of its own, so that tests may use any loop or process; whatever they wait for is a `threading.Event`.
+Each request takes the next behaviour of the script, or the default one (`smart`) when the script is over. A request
+that the `guard` refuses takes none; `refused` are those. It runs in a thread of its own, so that tests may use any loop
+or process; whatever they wait for is a `threading.Event`.
 `python -m tests.support.model_server PORT` runs it alone.
 """
 
@@ -16,7 +17,7 @@ import asyncio
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,7 @@ __all__ = [
 ]
 
 WAIT_SECONDS = 10.0
+Guard = Callable[[dict[str, Any]], Status | None]
 
 
 @dataclass
@@ -91,7 +93,9 @@ class ModelServer(ChatCompletionsServer):
     def __init__(self, port: int = 0, *, default: Choose = smart) -> None:
         super().__init__(port)
         self.default = default
+        self.guard: Guard | None = None
         self.requests: list[Request] = []
+        self.refused: list[Request] = []
         self._script: deque[Behaviour | Choose] = deque()
         self._changed = threading.Condition()
         self._resources = ExitStack()
@@ -104,8 +108,10 @@ class ModelServer(ChatCompletionsServer):
     def reset(self) -> None:
         """Forget the script and the requests."""
         with self._changed:
+            self.guard = None
             self._script.clear()
             self.requests.clear()
+            self.refused.clear()
 
     def request(self, number: int = 1) -> Request:
         """The request with that number, from 1; waits until it has come."""
@@ -125,9 +131,10 @@ class ModelServer(ChatCompletionsServer):
         assert http.transport is not None
         peer = http.transport.get_extra_info("peername")[:2]
         request = Request(http.path, http.headers.copy(), await http.json(), peer)
+        refusal = self.guard(request.body) if self.guard is not None else None
         with self._changed:
-            self.requests.append(request)
-            behaviour = self._script.popleft() if self._script else self.default
+            (self.requests if refusal is None else self.refused).append(request)
+            behaviour = refusal or (self._script.popleft() if self._script else self.default)
             self._changed.notify_all()
         if callable(behaviour):
             behaviour = behaviour(request.body)
@@ -191,7 +198,7 @@ class ModelServer(ChatCompletionsServer):
 def _error(status: Status) -> web.Response:
     if status.body is None:
         return error_response(status.status, status.message, code=status.code, headers=status.headers)
-    kind = "application/json" if status.body.startswith("{") else "text/html"
+    kind = "application/json" if status.body.startswith(("{", "[")) else "text/html"
     return web.Response(status=status.status, text=status.body, content_type=kind, headers=dict(status.headers))
 
 

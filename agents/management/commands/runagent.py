@@ -12,6 +12,7 @@ from agents.console.banner import ANY_ADDRESS
 from agents.hosting.process import enable_debug_logging, prepare_database, serve
 from agents.loading.agent_file_errors import AgentFileError
 from agents.loading.file_watcher import SourceWatcher, restart
+from agents.loading.model_choice import unusable_model
 from agents.loading.registry import Registry, set_registry
 from agents.management.plain_command import PlainCommand, add_language, port, seconds, speak_early
 from myagent.i18n import gettext as _
@@ -81,6 +82,8 @@ class Command(PlainCommand):
             restart()
             return
         set_registry(registry)
+        if (problem := unusable_model([loaded.agent for loaded in registry], config)) is not None:
+            raise CommandError(problem)
         user = prepare_database(registry)
         failure, real_port = serve(
             config, registry, host=options["host"], port=options["port"], user=user, watcher=watcher

@@ -11,13 +11,13 @@ from django.db.models import Count
 
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
-from myagent.llm import Usage
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.locks import LockedRun, LockedSession
 from sessions_app.journal.run_log import RunEnd
+from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 
 # For the model and for people: the result of a call that has none.
@@ -203,7 +203,7 @@ def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, r
         reason=reason,
         steps=row.steps,
         tool_calls=row.calls,
-        usage=Usage(row.input_tokens, row.output_tokens, row.llm_calls),
+        usage=usage_of(row),
         seconds=(batch.now - row.started_at).total_seconds() if row.started_at else 0.0,
     )
 

@@ -15,6 +15,7 @@ from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message as LibraryMessage
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Event, Message, Run
 
 _CHARACTERS_PER_TOKEN = 2
@@ -31,8 +32,7 @@ def charge_broken_off(batch: Batch, session: LockedSession, run: LockedRun) -> N
         return  # a tool is running
     streamed = "".join(reversed(list(_streamed(run, step))))
     output = estimate_tokens(LibraryMessage.assistant(streamed)) if streamed else 0
-    before = Usage(run.input_tokens, run.output_tokens, run.llm_calls)
-    batch.charge(session, run, before + Usage(_input_of_a_call(session), output, 1))
+    batch.charge(session, run, usage_of(run) + Usage(_input_of_a_call(session), output, 1))
 
 
 def _step_under_way(run: LockedRun) -> int:

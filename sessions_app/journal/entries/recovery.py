@@ -10,7 +10,6 @@ from typing import Any
 from django.db.models.functions import Now
 
 from myagent.i18n import gettext as _
-from myagent.llm import Usage
 from myagent.loop.checkpoint import Checkpoint, OpenCall
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
 from sessions_app.journal.batch import Batch
@@ -26,6 +25,7 @@ from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.locks import LockedRun, LockedSession
 from sessions_app.journal.refusal import STALE_RUN, Refused
+from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Run, ToolCall
 
 MAX_ATTEMPTS = 3
@@ -96,11 +96,10 @@ class RecoverRun(Entry):
         take_run(batch, run, self.lease, begins=False, attempts=attempts)
         if any(question.answer is None for question in questions.values()):
             batch.change_run(run, status=Run.Status.WAITING)
-        usage = Usage(row.input_tokens, row.output_tokens, row.llm_calls)
         open_calls = {call.index: _open_call(call) for call in calls}
         return Recovered(
             ref=RunRef(session.id, run.id, run.epoch, session.user_id),
-            checkpoint=Checkpoint(step=row.steps, usage=usage, open_calls=open_calls),
+            checkpoint=Checkpoint(step=row.steps, usage=usage_of(row), open_calls=open_calls),
             first_result=calls[0].position - calls[0].index if calls else 0,
             questions=questions,
             age=(batch.now - (row.started_at or batch.now)).total_seconds(),

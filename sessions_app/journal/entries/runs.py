@@ -216,6 +216,7 @@ class EndRun(RunEntry):
     steps: int
     usage: Usage
     error_code: str = ""
+    error_detail: str = ""
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> Ended:
         *rest, terminal = self.events
@@ -233,6 +234,7 @@ class EndRun(RunEntry):
             finished_at=batch.now,
             steps=self.steps,
             error_code=self.error_code,
+            error_detail=self.error_detail,
         )
         batch.charge(session, run, self.usage)
         batch.log.append(session, terminal)

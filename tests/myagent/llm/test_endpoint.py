@@ -76,7 +76,8 @@ def test_nothing_shows_the_key_or_credentials():
     assert ENDPOINT.shown == "https://host.example:8443/v1"
     assert KEY not in repr(ENDPOINT)
     assert "pass" not in repr(ENDPOINT)
-    assert ENDPOINT.address == "https://host.example:8443/v1?token=t#f"
+    assert ENDPOINT.address == "https://host.example:8443/v1?token=t"  # a fragment is never sent
+    assert ENDPOINT.completions == "https://host.example:8443/v1/chat/completions?token=t"
     assert Endpoint("m", KEY).address is None
     assert Endpoint("m", KEY).shown == "https://api.openai.com/v1"
 
@@ -121,8 +122,9 @@ def test_statuses(status, error, names):
     ],
 )
 def test_a_history_that_is_too_long(body):
-    assert type(ENDPOINT.refused(400, body)) is ContextOverflow
-    assert type(ENDPOINT.refused(500, body)) is LLMUnavailable
+    for status in (None, 400, 422, 500):  # llama.cpp says it with 500
+        assert type(ENDPOINT.refused(status, body)) is ContextOverflow
+    assert type(ENDPOINT.refused(401, body)) is LLMAuthError
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_errors_inside_a_stream(body, error):
         ("<html>Bad gateway</html>", ""),
         ({}, ""),
         ("plain", " It says: plain"),
-        ({"detail": [{"msg": "field required"}]}, " It says: [{'msg': 'field required'}]"),
+        ({"detail": [{"msg": "field required", "loc": ["body", "top_k"]}]}, " It says: field required (body.top_k)"),
         ({"error": "text"}, " It says: text"),
         ({"message": "x" * 1000}, " It says: " + "x" * 300 + "…"),
     ],

@@ -1,13 +1,16 @@
 import asyncio
 import gc
+import json
 import logging
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import traceback
 
+import httpx2
 import pytest
 
 from myagent.exceptions import (
@@ -21,7 +24,7 @@ from myagent.exceptions import (
     LLMUnreachable,
     StreamCut,
 )
-from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage
+from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage, Waiting
 from myagent.llm import endpoint as openai_endpoint
 from myagent.llm.openai import OpenAILLM
 from myagent.llm.reply import joined
@@ -334,6 +337,116 @@ async def test_an_endpoint_that_reports_no_usage(server, llm):
     assert reply.usage == Usage(0, 0, 1)
     await ask(llm)
     assert ["stream_options" in request.body for request in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("model", ["renames-a", "renames-b"])
+async def test_max_tokens_is_renamed_once_per_process_where_it_is_refused(server, model):
+    def strict(body):
+        if "max_tokens" in body:
+            return Status(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+        return text("ok")
+
+    server.script(strict, strict, strict, strict)
+    for _ in range(2):  # another client knows it already
+        llm = OpenAILLM(model, api_key=KEY, base_url=server.url, max_tokens=9)
+        await ask(llm)
+        await llm.aclose()
+    assert [request.body.get("max_tokens") for request in server.requests] == [9, None, None]
+    assert [request.body.get("max_completion_tokens") for request in server.requests] == [None, 9, 9]
+
+
+STRICT = {
+    "type": "object",
+    "properties": {"a": {"$ref": "#/$defs/A"}},
+    "$defs": {"A": {"type": "string", "default": ""}},
+}
+NESTED = {"type": "function", "function": {"name": "nested", "parameters": STRICT | {"additionalProperties": False}}}
+GEMINI = [
+    {"error": {"code": 400, "message": "Unknown name \"$ref\" at 'tools[0].function_declarations[0].parameters'"}}
+]
+
+
+async def test_schemas_are_sent_plainly_where_they_are_refused(server):
+    def strict(body):
+        refused = any(word in str(body["tools"]) for word in ("$ref", "additionalProperties", "default"))
+        return Status(400, body=json.dumps(GEMINI)) if refused else text("ok")
+
+    server.script(*[strict] * 4)
+    llm = OpenAILLM("gemini", api_key=KEY, base_url=server.url)
+    await ask(llm, tools=[NESTED])
+    await ask(llm, tools=[NESTED])
+    await llm.aclose()
+    told = OpenAILLM("gemini-too", api_key=KEY, base_url=server.url, plain_schemas=True)
+    await ask(told, tools=[NESTED])
+    await told.aclose()
+    sent = [request.body["tools"][0]["function"]["parameters"] for request in server.requests]
+    assert sent[0] == NESTED["function"]["parameters"]
+    assert sent[1:] == [{"type": "object", "properties": {"a": {"type": "string"}}}] * 3
+
+
+async def test_a_base_url_that_is_only_a_host(server):
+    llm = OpenAILLM("m", api_key=KEY, base_url=server.url.removesuffix("/v1") + "?tenant=7")
+    with pytest.raises(LLMNotFound):  # of the server of the tests, which has a path
+        await ask(llm)
+    await llm.aclose()
+    assert llm.server == ("127.0.0.1", int(server.url.split(":")[2].split("/")[0]))
+
+
+@pytest.mark.real_llm  # nothing is sent
+async def test_where_the_request_goes(monkeypatch):
+    asked = []
+
+    async def send(self, request, **_options):
+        asked.append((str(request.url), request.headers.get("authorization"), request.headers.get("api-key")))
+        raise httpx2.ConnectError("nobody sends anything")
+
+    monkeypatch.setattr(httpx2.AsyncClient, "send", send)
+    for url in ("https://one.example", "http://u:p@two.example/v1/", "https://three.example/x?api-version=1"):
+        llm = OpenAILLM("m", api_key=f" {KEY}\n", base_url=url, max_retries=0)
+        with pytest.raises(LLMUnreachable):
+            await ask(llm)
+        await llm.aclose()
+    assert asked == [
+        ("https://one.example/chat/completions", f"Bearer {KEY}", None),
+        ("http://two.example/v1/chat/completions", "Basic dTpw", None),
+        ("https://three.example/x/chat/completions?api-version=1", f"Bearer {KEY}", KEY),
+    ]
+
+
+@pytest.mark.parametrize("url", ["one.example/v1", "https://<name>.example"])
+def test_a_base_url_that_cannot_be_one_is_refused_at_once(url):
+    with pytest.raises(LLMNotConfigured, match="base_url"):
+        OpenAILLM("m", api_key=KEY, base_url=url)
+
+
+async def test_waits_are_told_before_the_reply(server, llm):
+    server.script(Status(429, headers={"Retry-After": "1"}), text("now"))
+    waiting, *_, reply = await ask(llm)
+    assert waiting == Waiting(1.0) and reply.retries == 1
+
+
+async def test_a_quota_that_is_used_up_is_not_asked_again(server, llm):
+    server.script(Status(429, "see your billing page", "insufficient_quota"))
+    with pytest.raises(LLMUnavailable, match="used up.*billing page") as caught:
+        await ask(llm)
+    assert len(server.requests) == 1
+    assert "billing page" not in caught.value.public and server.url not in caught.value.public
+
+
+async def test_a_certificate_that_is_not_trusted(tmp_path):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+    await asyncio.to_thread(subprocess.run, command.split(), check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    closed = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    llm = OpenAILLM("m", api_key=KEY, base_url=f"https://localhost:{closed.sockets[0].getsockname()[1]}/v1")
+    with pytest.raises(LLMUnreachable, match="certificate is not trusted.*SSL_CERT_FILE") as caught:
+        await ask(llm)
+    assert "Operation not permitted" not in str(caught.value) and "localhost" not in caught.value.public
+    await llm.aclose()
+    closed.close()
+    await closed.wait_closed()
 
 
 async def test_a_refusal_of_something_else_is_not_taken_for_one_of_streaming(server, llm):

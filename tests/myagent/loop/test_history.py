@@ -27,10 +27,11 @@ def exchange(number):
     return Message.user(f"question {number} " + "x" * 300), Message.assistant(f"answer {number}")
 
 
-def test_the_prompt_is_made_of_system_prompt_messages_and_notes():
+def test_the_prompt_is_made_of_one_system_message_the_messages_and_a_note():
     known = history(HI, system_prompt="Be kind.", next_step_prompt="Think.")
-    assert known.prompt() == [Message.system("Be kind."), HI, Message.system("Think.")]
-    assert known.prompt("Sum up.")[-2:] == [Message.system("Think."), Message.system("Sum up.")]
+    assert known.prompt() == [Message.system("Be kind.\n\nThink."), HI]
+    assert known.prompt("Sum up.") == [*known.prompt(), Message.system("Sum up.")]
+    assert history(HI, next_step_prompt="Think.").prompt() == [Message.system("Think."), HI]
     assert history(HI).prompt() == [HI]
 
 
@@ -96,7 +97,7 @@ def test_the_oldest_messages_give_way_to_a_summary():
 def test_half_is_forgotten_until_a_single_exchange_is_left():
     known = history(*(message for number in range(8) for message in exchange(number)))
     sizes = [len(known.prompt())]
-    while known.forget_half():
+    while known.send_less():
         sizes.append(len(known.prompt()))
     assert sizes[0] == 16 and sizes[-1] == 2
     assert all(after < before for before, after in zip(sizes, sizes[1:], strict=False))

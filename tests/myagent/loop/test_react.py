@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -16,8 +17,8 @@ from myagent.events import (
     ToolFinished,
     ToolStarted,
 )
-from myagent.exceptions import ContextOverflow, LLMAuthError, LLMUnavailable, StreamCut
-from myagent.llm import TextChunk, Usage
+from myagent.exceptions import ContextOverflow, EmptyReply, LLMAuthError, LLMUnavailable, StreamCut
+from myagent.llm import Reply, TextChunk, TextWasReasoning, Usage
 from myagent.loop import react
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.host import Decision
@@ -99,12 +100,12 @@ async def test_an_empty_system_prompt_is_left_out():
     assert llm.requests[0].messages == tuple(HI)
 
 
-async def test_the_next_step_prompt_is_the_last_message_of_every_request_and_not_kept():
+async def test_the_next_step_prompt_is_part_of_the_one_system_message_of_every_request():
     llm = ScriptedLLM([call("weather", city="X"), "Sunny."])
-    await collect(agent_with(weather, next_step_prompt="Think."), llm)
+    await collect(agent_with(weather, system_prompt="Help.", next_step_prompt="Think."), llm)
     for request in llm.requests:
-        assert request.messages[-1] == Message.system("Think.")
-        assert request.messages.count(Message.system("Think.")) == 1
+        assert request.messages[0] == Message.system("Help.\n\nThink.")
+        assert [message.role for message in request.messages].count("system") == 1
 
 
 async def test_reasoning_is_shown_and_never_fed_back():
@@ -191,6 +192,72 @@ async def test_a_stream_that_ends_without_a_reply_is_a_cut_one():
     events = await collect(agent_with(weather), llm)
     assert kinds(events).count(ToolFinished) == 1
     assert events[-1].text == "Sunny."
+
+
+@pytest.mark.parametrize("empty", [Say(), Say(text=" \n"), Say(reasoning="hm"), Say(finish="MALFORMED")])
+async def test_an_empty_reply_is_asked_for_once_more_with_a_note(empty):
+    llm = ScriptedLLM([replace(empty, usage=Usage(7, 3, 1)), "Sunny."])
+    events = await collect(agent_with(weather), llm)
+    resets = [event.reason for event in events if isinstance(event, StepReset)]
+    assert resets == (["empty_reply"] if empty.text or empty.reasoning else [])
+    assert (events[-1].text, events[-1].finish, events[-1].step) == ("Sunny.", "answer", 1)
+    assert events[-1].usage == Usage(7, 3, 2)
+    assert "empty" not in str(llm.requests[0].messages) and "empty" in str(llm.requests[1].messages)
+
+
+async def test_a_second_empty_reply_ends_the_run():
+    llm = ScriptedLLM([Say(), Say(), "Sunny."])
+    with pytest.raises(EmptyReply) as caught:
+        await collect(agent_with(weather), llm)
+    assert caught.value.code == "empty_reply" and len(llm.requests) == 2
+
+
+async def test_each_step_may_be_empty_once():
+    llm = ScriptedLLM([Say(), call("weather", city="X"), Say(), "Sunny."])
+    events = await collect(agent_with(weather), llm)
+    assert (events[-1].text, events[-1].usage.llm_calls) == ("Sunny.", 4)
+
+
+async def test_a_summing_up_without_words_is_empty():
+    script = [call("weather", city="X"), call("weather", city="Y"), "As far as I got."]
+    events = await collect(agent_with(weather, max_steps=1), llm := ScriptedLLM(script))
+    assert (events[-1].text, events[-1].finish) == ("As far as I got.", "max_steps")
+    assert "limit of steps" in str(llm.requests[2].messages) and "empty" in str(llm.requests[2].messages)
+
+
+async def test_text_that_was_reasoning_comes_again_as_such():
+    class Late(ScriptedLLM):
+        async def stream(self, messages, *, tools=()):
+            yield TextChunk("hm")
+            yield TextWasReasoning("hm")
+            yield TextChunk("Sunny.")
+            yield Reply(Message.assistant("Sunny."), Usage(llm_calls=1))
+
+    events = await collect(agent_with(weather), Late())
+    assert events[1:-1] == [
+        TextDelta(step=1, text="hm"),
+        StepReset(step=1, reason="reasoning"),
+        ReasoningDelta(step=1, text="hm"),
+        TextDelta(step=1, text="Sunny."),
+    ]
+
+
+@pytest.mark.parametrize("max_steps", [1, 2])
+async def test_an_answer_that_was_cut_at_the_length_limit_says_so(max_steps, caplog):
+    script = [call("weather", city="X"), Say(text="It is", finish="max_tokens")]
+    events = await collect(agent_with(weather, max_steps=max_steps), ScriptedLLM(script))
+    assert (events[-1].text, events[-1].finish) == ("It is", "length")
+    assert "cut short" in caplog.text
+
+
+async def test_the_endpoints_own_words_end_a_run_that_was_cut_each_time():
+    def broken():
+        cut_off = StreamCut("it gave up")
+        cut_off.__cause__ = LLMUnavailable("It says: gone")
+        return cut_off
+
+    with pytest.raises(LLMUnavailable, match="It says: gone"):
+        await collect(agent_with(), ScriptedLLM([broken(), broken(), broken()]))
 
 
 async def test_three_cuts_are_enough():

@@ -66,6 +66,10 @@ CALL = ToolOutcome(
         (Note("By the way."), ["By the way."]),
         (Finished(steps=1, seconds=1, input_tokens=0, output_tokens=0, finish="answer"), ["steps: 1 · 1.0 s"]),
         (
+            Finished(steps=1, seconds=1, input_tokens=0, output_tokens=0, finish="length"),
+            ["steps: 1 · 1.0 s · the answer was cut off at the model's length limit"],
+        ),
+        (
             Finished(steps=2, seconds=3.14, input_tokens=7, output_tokens=3, finish="max_steps"),
             ["steps: 2 · 3.1 s · tokens: 7 + 3 · the limit of steps was reached"],
         ),

@@ -15,7 +15,7 @@ from myagent.exceptions import (
 )
 from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage
 from myagent.llm.openai import OpenAILLM
-from myagent.messages import Message
+from myagent.messages import Message, ToolCall
 from myagent.testing import Say, ScriptedLLM, ScriptExhausted, call, cut
 from myagent.testing.llm_endpoint import LLMEndpoint
 
@@ -23,8 +23,8 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 HISTORY = [
     Message.system("be nice"),
     Message.user([{"type": "text", "text": "北京"}, {"type": "image_url", "image_url": {"url": "data:,x"}}]),
-    Message.assistant("calling", [call("f", x="北京")]),
-    Message.tool("done", tool_call_id=""),
+    Message.assistant("calling", [ToolCall(id="c1", name="f", arguments='{"x": "北京"}')]),
+    Message.tool("done", tool_call_id="c1"),
 ]
 
 

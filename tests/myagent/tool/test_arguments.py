@@ -51,6 +51,32 @@ def test_parse(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 1,}', {"a": 1}),
+        ('{"a": [1, 2, ], "b": "x,}",\n}', {"a": [1, 2], "b": "x,}"}),
+        ('{"text": "one\ntwo\tthree"}', {"text": "one\ntwo\tthree"}),
+        (json.dumps('{"a": "b"}'), {"a": "b"}),
+        (json.dumps('{"a": 1,}'), '"{'),
+        ('```json\n{"a": 1}\n```', {"a": 1}),
+        ('```\n{"a": 1,}\n```', {"a": 1}),
+    ],
+)
+def test_slips_are_mended_where_it_is_clear_what_is_meant(text, expected):
+    if isinstance(expected, str):  # two slips at once are not guessed at
+        with pytest.raises(RetryTool, match="a string"):
+            parse_arguments(text)
+    else:
+        assert parse_arguments(text) == expected
+
+
+@pytest.mark.parametrize("text", ['{"a": 1', '{"a"}', "{'a': 1}", '{"a": 1}{"b": 2}', '{"a": ,}', "[1,]"])
+def test_what_could_mean_several_things_is_not_mended(text):
+    with pytest.raises(RetryTool):
+        parse_arguments(text)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ('{"city": "Osl', ["not valid JSON", "You sent", "Osl"]),
@@ -151,6 +177,19 @@ def test_values_become_what_the_annotations_say():
 
 def test_defaults_are_left_to_the_function():
     assert forecast.check({"city": "Oslo"}) == {"city": "Oslo"}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [({"hours": None}, {}), ({"kind": None, "share": None}, {}), ({"place": None}, {"place": None})],
+)
+def test_a_null_in_place_of_a_default_is_the_default(given, meant):
+    assert forecast.check({"city": "Oslo"} | given) == {"city": "Oslo"} | meant
+
+
+def test_lists_and_objects_may_come_as_their_json_text():
+    checked = forecast.check({"city": "Oslo", "place": '{"city": "Oslo"}'})
+    assert checked["place"].city == "Oslo"
 
 
 @pytest.mark.parametrize(
@@ -308,7 +347,10 @@ def test_right_arguments_stay_as_they_are(arguments):
     [
         ({}, ["hello", "missing: 'name'"]),
         ({"name": 7}, ["'name' is a number, 7", "must be string"]),
-        ({"name": "Ann", "days": "3"}, ["'days' is a string, \"3\"", "must be integer"]),
+        ({"name": "Ann", "days": "three"}, ["'days' is a string, \"three\"", "must be integer"]),
+        ({"name": "Ann", "days": "3.5"}, ["must be integer"]),
+        ({"name": "Ann", "days": "0"}, ["'days' is 0", "minimum: 1"]),
+        ({"name": None}, ["'name' is null", "must be string"]),
         ({"name": "Ann", "days": 0}, ["'days' is 0", "minimum: 1"]),
         ({"name": "Ann", "unit": "K"}, ["'unit' is \"K\"", 'one of "C", "F"']),
         ({"name": "Ann", "place": {}}, ["missing in 'place': 'zip'"]),
@@ -322,6 +364,30 @@ def test_arguments_that_break_the_authors_schema(arguments, words):
     for word in words:
         assert word in str(caught.value)
     assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"days": "3"}, {"days": 3}),
+        ({"days": " 3.0 "}, {"days": 3}),
+        ({"days": None, "unit": None}, {}),
+        ({"place": None}, {}),
+        ({"place": '{"zip": "1"}'}, {"place": {"zip": "1"}}),
+    ],
+)
+def test_what_is_clear_is_mended_for_the_authors_schema(given, meant):
+    assert written().check({"name": "Ann"} | given) == {"name": "Ann"} | meant
+
+
+def test_a_null_that_the_authors_schema_allows_or_needs_stays():
+    def hello(name, days) -> str:
+        return ""
+
+    schema = {"type": "object", "properties": {"name": {"type": ["string", "null"]}, "days": {"type": "integer"}}}
+    assert written(schema, hello).check({"name": None, "days": 1}) == {"name": None, "days": 1}
+    with pytest.raises(RetryTool, match="'days' is null"):
+        written(schema, hello).check({"name": "Ann", "days": None})
 
 
 def test_every_missing_argument_is_named_once():

@@ -199,3 +199,15 @@ async def test_where_nobody_has_set_it_up_nothing_is_made(monkeypatch):
     monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
     context = RunContext(session_id="s", run_id="r", agent="agent")
     assert telemetry.telemetry(create_react_agent(enable_tracing=True), context, ScriptedLLM()) == []
+
+
+async def test_parts_of_the_tokens(exported):
+    script = [
+        Say(text="Sunny.", usage=Usage(10, 5, 1, cached_input_tokens=8, cache_write_tokens=1, reasoning_tokens=3))
+    ]
+    agent = create_react_agent(name="forecast", llm=ScriptedLLM(script), enable_tracing=True)
+    await agent.arun("Weather?")
+    chat, whole = exported()
+    parts = {"gen_ai.usage.cache_read.input_tokens": 8, "gen_ai.usage.cache_write.input_tokens": 1}
+    assert parts.items() <= dict(chat.attributes).items() and not parts.keys() & dict(whole.attributes).keys()
+    assert {span.attributes["gen_ai.usage.reasoning.output_tokens"] for span in (chat, whole)} == {3}

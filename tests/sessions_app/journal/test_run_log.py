@@ -16,7 +16,18 @@ from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, RecoverRun
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession, DeleteSession
 from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.models import Run
-from tests.support.entries import LEASE, call_of, commit_one, database, message, new_session, post, reply, running
+from tests.support.entries import (
+    LEASE,
+    USAGE,
+    call_of,
+    commit_one,
+    database,
+    message,
+    new_session,
+    post,
+    reply,
+    running,
+)
 
 SESSION = uuid.UUID("0f5a7d7c-98bd-4a8c-9c51-7bb2bb0e8f11")
 RUN = uuid.UUID("6b0ad1f5-0c3d-4c35-8f1a-02a76d7ce5a4")
@@ -48,6 +59,13 @@ def test_all_that_an_operator_asks_for_is_in_one_line(caplog):
         f"Run ended: outcome=answer agent=weather model=gpt-4o-mini user=ada session=0f5a7d7c run={RUN} steps=2 "
         "tool_calls=1 model_calls=2 tokens_in=120 tokens_out=20 seconds=2.10"
     ]
+
+
+def test_what_an_endpoint_tells_of_cache_and_reasoning_is_at_the_end(caplog):
+    caplog.set_level(logging.INFO, "sessions_app")
+    log_end(end(usage=Usage(120, 20, 2, cached_input_tokens=100, reasoning_tokens=7)), model="gpt-4o-mini")
+    (line,) = lines(caplog)
+    assert line.endswith(" seconds=2.10 cached_input_tokens=100 reasoning_tokens=7")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +135,7 @@ class TestEndedFromOutside:
         assert {(item.outcome, item.reason, item.user, item.agent) for item in (first, second)} == {
             (outcome, reason, "ada", "tester")
         }
-        assert (first.steps, first.tool_calls, first.usage) == (1, 2, Usage(10, 5, 1))
+        assert (first.steps, first.tool_calls, first.usage) == (1, 2, USAGE)
         assert 60 <= first.seconds < 120
         assert (second.steps, second.tool_calls, second.usage, second.seconds) == (0, 0, Usage(), 0.0)
 

@@ -11,6 +11,7 @@ import pytest
 from agents.loading.registry import LoadedAgent
 from myagent import create_react_agent
 from myagent.testing import ScriptedLLM
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entry import RunRef
 from sessions_app.queries import SessionGone
 from sessions_app.runs.driver import DriverDependencies, RunDriver
@@ -42,7 +43,7 @@ def journal():
 @pytest.fixture
 async def driver(journal):
     dependencies = DriverDependencies(
-        journal=journal, tool_runner=None, recent=Gone(), delta_interval=0.04, max_output_bytes=1024
+        journal=journal, tool_runner=None, recent=Gone(), tell=Hub().tell, delta_interval=0.04, max_output_bytes=1024
     )
     agent = create_react_agent(name="a", description="d", tools=[])
     loaded = LoadedAgent(agent=agent, source="a.py", loaded_at=datetime.now(UTC))

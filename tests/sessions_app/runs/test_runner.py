@@ -14,6 +14,7 @@ from agents.loading.registry import AgentLimits, LoadedAgent, Registry, set_regi
 from myagent import create_react_agent, tool
 from myagent.loop.checkpoint import START
 from sessions_app import queries
+from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entries.ownership import ClaimNext, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
@@ -60,6 +61,7 @@ def make(journal, tmp_path):
             allowances=Allowances(config),
             config=config,
             owner=OwnerLock(tmp_path),
+            tell=Hub().tell,
         )
 
     return make

@@ -192,7 +192,7 @@ def test_another_version_is_told_before_anything_else():
 
 
 def test_what_another_release_signed_is_no_traceback(monkeypatch):
-    monkeypatch.setattr("sessions_app.state_export.seal.orjson.dumps", lambda _saved: b'{"session_id": 5}')
+    monkeypatch.setattr("sessions_app.state_export.seal.orjson.dumps", lambda *_: b'{"session_id": 5}')
     sealed = seal(saved(), NOW)
     monkeypatch.undo()
     assert refused(sealed) == "version"

@@ -238,6 +238,7 @@ def test_steps_and_usage_go_on(ref):
     assert recovered.checkpoint.usage == e.USAGE
     run = e.run_of(ref)
     assert (run.steps, run.input_tokens, run.output_tokens, run.llm_calls) == (3, 10, 5, 1)
+    assert (run.cached_input_tokens, run.cache_write_tokens, run.reasoning_tokens) == (4, 3, 2)
 
 
 def test_a_run_that_had_done_nothing_begins_anew(ref):

@@ -49,7 +49,7 @@ def entries_of(ref, span, *, ends=True):
 
 def test_a_call_of_the_model(ref):
     span = seen(attempt=2)
-    span.take_chunk(Reply(Message.assistant("hi"), Usage(7, 3, 1), finish="stop", retries=1))
+    span.take_chunk(Reply(Message.assistant("hi"), Usage(7, 3, 1, 4, 2, 1), finish="stop", retries=1))
     for entry in entries_of(ref, span):
         e.commit_one(entry)
     stored = Span.objects.get()
@@ -57,6 +57,7 @@ def test_a_call_of_the_model(ref):
     assert (stored.kind, stored.name, stored.step, stored.attempt) == ("reply", "gpt", 1, 2)
     assert (stored.outcome, stored.finish, stored.error, stored.retries) == ("ok", "stop", "", 1)
     assert (stored.input_tokens, stored.output_tokens) == (7, 3)
+    assert (stored.cached_input_tokens, stored.cache_write_tokens, stored.reasoning_tokens) == (4, 2, 1)
     assert (stored.started_at, stored.duration_ms) == (span.started_at, span.duration_ms)
 
 
