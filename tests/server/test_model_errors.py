@@ -31,7 +31,8 @@ async def fails(client, session_id, code):
 
 async def works(server, client, session_id):
     frames = await turn(client, session_id, "and now?")
-    assert frames[-1].content == "You said: and now?"
+    # A message that was not answered is sent with the next one.
+    assert frames[-1].content in ("You said: and now?", "You said: hi\n\nand now?")
     await whole_log(server, session_id)
 
 
@@ -108,7 +109,7 @@ async def test_an_error_after_a_tool_call_keeps_the_call(server, client, model):
     assert kinds(frames) == ["agent.thinking", "agent.tool_call", "agent.tool_result", "agent.thinking", "agent.error"]
     await works(server, client, session_id)
     assert [message["role"] for message in model.requests[-1].messages] == [
-        *("system", "user", "assistant", "tool", "user")
+        *("system", "user", "assistant", "tool", "assistant", "user")
     ]
 
 
