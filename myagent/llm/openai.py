@@ -229,7 +229,7 @@ class OpenAILLM:
         client = await self._clients.get(lambda: self._connect(endpoint))
         dialect, retries = self.dialect, Retries(self._max_retries, self._timeout)
         while True:
-            logger.debug("POST to %s for %s", endpoint.shown, endpoint.model)
+            logger.debug("POST %s for %s", endpoint.shown, endpoint.model)
             try:
                 response = await _post(client, endpoint.completions, dialect.write(request))
             except APIStatusError as error:

@@ -25,7 +25,7 @@ async def test_a_run_is_one_line_of_the_log(server, client):
     (line,) = run_lines(server, final.run_id)
     usage = final.metadata["usage"]
     for words in (
-        "INFO sessions_app.journal.run_log: Run ended: outcome=answer agent=tools model=",
+        "INFO myagent.runs: Run ended: outcome=answer agent=tools model=",
         f" user=local session={session_id[:8]} run={final.run_id} steps={final.metadata['steps']} tool_calls=1 ",
         f" model_calls={usage['llm_calls']} tokens_in={usage['input_tokens']} tokens_out={usage['output_tokens']} ",
     ):

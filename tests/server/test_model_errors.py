@@ -31,7 +31,8 @@ async def fails(client, session_id, code):
 
 async def works(server, client, session_id):
     frames = await turn(client, session_id, "and now?")
-    assert frames[-1].content == "You said: and now?"
+    # A message that was not answered is sent with the next one.
+    assert frames[-1].content in ("You said: and now?", "You said: hi\n\nand now?")
     await whole_log(server, session_id)
 
 
