@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sessions_app', '0009_provider_data'),
+        ('sessions_app', '0008_provider_data'),
     ]
 
     operations = [

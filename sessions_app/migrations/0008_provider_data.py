@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sessions_app', '0008_run_error_detail'),
+        ('sessions_app', '0007_run_error_detail'),
     ]
 
     operations = [
