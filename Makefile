@@ -8,7 +8,7 @@ AGENT ?= examples/ws_weather_agent.py
 OPTIONS ?=
 PYTEST ?=
 # A server serves the tests of one file, so a file is run by one worker. Half of their time they wait for something, so
-# there are more workers than cores.
+# there are more workers than cores, and two more beside them where PostgreSQL answers.
 PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
 POSTGRES ?= 127.0.0.1
 FAULTS ?= --seconds 600 --kills 110 --cuts 1100
@@ -27,7 +27,7 @@ has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(expor
 LLM = $(if $(has_key),,--llm demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lowest test-newest faults check bench docs pictures venv format clean
+.PHONY: help run test test-slow test-all coverage test-lowest test-newest faults check bench docs pictures venv format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -38,14 +38,18 @@ run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, OPTIONS)
 venv: $(STAMPS)/dev ## Make .venv with everything that development needs
 
 test: $(STAMPS)/bench ## Run the tests, those that work on tables on PostgreSQL, too (PYTEST holds further options)
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
-	@if $(BIN)/python -c 'import socket; socket.create_connection(("$(POSTGRES)", 5432), 5)' 2>/dev/null \
-			|| [ "$$MYAGENT_TEST_REQUIRE_SERVICES" = 1 ]; then \
-		set -x; DATABASE_URL=postgres://postgres@$(POSTGRES):5432/postgres \
-			$(BIN)/python -m pytest $(PARALLEL) -m database $(PYTEST); \
-	else \
-		echo 'PostgreSQL does not answer on $(POSTGRES): these tests ran on SQLite only.'; \
-	fi
+	@scripts/test.sh $(BIN)/python $(POSTGRES) 'not slow' $(PARALLEL) $(PYTEST)
+
+test-slow: $(STAMPS)/bench ## Run the tests that need a browser, a proxy or node, or that take long
+	@scripts/test.sh $(BIN)/python $(POSTGRES) slow $(PARALLEL) $(PYTEST)
+
+test-all: test test-slow ## Run all tests
+
+coverage: $(STAMPS)/bench ## Measure what the tests that need no server leave out; fails below the figure in pyproject.toml
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -q -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 test-lowest: $(LOWEST)/.stamp ## Run the tests that need no server with the lowest releases that pyproject.toml allows
 	$(LOWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
@@ -80,7 +84,7 @@ bench: $(STAMPS)/bench ## Measure against a loop without persistence
 docs: $(STAMPS)/docs ## Build the documentation as a site in build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-pictures: $(STAMPS)/dev ## Make the pictures of the documentation anew (needs Chromium, a Chinese font and port 8080)
+pictures: $(STAMPS)/dev ## Take the pictures of the documentation again (needs Chromium, a Chinese font and port 8080)
 	$(BIN)/python -m tests.docs.pictures
 
 format: $(STAMPS)/dev ## Format and mend what can be mended

@@ -32,4 +32,4 @@ class AgentsConfig(AppConfig):
         try:
             use_language(get_config().language)
         except ConfigError:
-            logger.debug("The language stays as it is: check_config reports what is wrong.")
+            logger.debug("The language is unchanged: check_config reports what is wrong.")

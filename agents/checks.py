@@ -45,12 +45,12 @@ def _without_effect(config: Config) -> Iterator[Doubt]:
         "W002",
         config.inbound_bytes < config.max_frame_bytes,
         _("INBOUND_BYTES is smaller than MAX_FRAME_BYTES: one large frame stops its connection."),
-        _("Let INBOUND_BYTES be at least MAX_FRAME_BYTES."),
+        _("Set INBOUND_BYTES to at least MAX_FRAME_BYTES."),
     )
     yield (
         "W003",
         bool(config.jwt_keys) and config.jwt_audience is None,
-        _("JWT_KEYS is set and JWT_AUDIENCE is not: tokens count that were made for another application."),
+        _("JWT_KEYS is set and JWT_AUDIENCE is not: tokens that were issued for another application are accepted too."),
         _("Let the single sign-on name an audience in its tokens, and set it here."),
     )
 

@@ -41,7 +41,7 @@ def start_telemetry(config: Config) -> None:
         logger.warning(_MISSING, error.name, more)
         return
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        logger.info("OpenTelemetry is set up already; spans go where that says.")
+        logger.info("OpenTelemetry is set up already; its own configuration says where spans are sent.")
         return
     resource = Resource.create()  # by OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES
     if str(resource.attributes.get(NAME, "")).startswith("unknown_service"):

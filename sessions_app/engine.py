@@ -173,6 +173,6 @@ class Engine:
                 logger.info("%s has nothing to do: %s", getattr(work, "__qualname__", work), error)
             except Exception as error:
                 if is_away(error):
-                    logger.warning("The database does not answer (%s); asking again in %g s.", error, seconds)
+                    logger.warning("The database does not answer (%s); retrying in %g s.", error, seconds)
                     continue
-                logger.exception("%s failed; trying again in %g s.", getattr(work, "__qualname__", work), seconds)
+                logger.exception("%s failed; retrying in %g s.", getattr(work, "__qualname__", work), seconds)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +18,33 @@ from tests.support.agent_server import AgentServer
 from tests.support.model_server import ModelServer
 from tests.support.services import postgres_url, redis_url  # noqa: F401 - fixtures
 
+TESTS = Path(__file__).resolve().parent
+
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
     os.environ.pop(_name, None)
 
+SERVERS = ("agents/hosting", "agents/web", "docs", "faults", "myagent/cli", "myagent/testing", "server")
+"""Folders whose tests start servers and commands: a file takes a minute there, and a second elsewhere."""
 WAIT_SECONDS = 20.0
 """How long a test waits for an event before it fails; far more than anything takes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what drives a browser, and put the long files first, so that no worker is left with one at the end.
+
+    Files with tests on tables stay in the order that pytest-django gives them.
+    """
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+    on_tables = {item.path for item in items if item.get_closest_marker("django_db")}
+    long = {path: path.stat().st_size for path in {item.path for item in items} - on_tables if _starts_servers(path)}
+    items.sort(key=lambda item: -long.get(item.path, 0))
+
+
+def _starts_servers(path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / folder) for folder in SERVERS)
 
 
 @pytest.fixture

@@ -242,5 +242,7 @@ def require_agent(grant: Grant, name: str, available: Iterable[str]) -> None:
     # Asked and written down in every case, in the same words: the time it takes must not tell what the words do not.
     exists, allowed = name in available, grant.allows(name)
     if not (exists and allowed):
-        logger.warning("Refused %s the agent %r: there is none, or it is not for them.", grant.username, name[:100])
+        logger.warning(
+            "Refused %s the agent %r: there is none, or the user may not use it.", grant.username, name[:100]
+        )
         raise ConnectionRefused(NOT_FOUND, "agent_not_found", f"there is no agent {name!r}")

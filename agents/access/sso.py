@@ -36,7 +36,7 @@ def user_of_jwt(text: str, config: Config) -> tuple[User, datetime]:
     elif (found := users.filter(username=username).first()) is not None:
         user = found
     else:
-        raise JWTRefused(f"there is no user {username!r}. Make one, or set JWT_CREATE_USERS")
+        raise JWTRefused(f"there is no user {username!r}. Create one, or set JWT_CREATE_USERS")
     if not user.is_active:
         raise JWTRefused(f"the user {username!r} is not active")
     return user, until
@@ -57,7 +57,7 @@ def _claims(text: str, config: Config) -> dict[str, Any]:
         except jwt.InvalidSignatureError:
             continue  # signed by another of the keys
         except jwt.PyJWTError as error:
-            raise JWTRefused(f"it does not hold ({error})") from error
+            raise JWTRefused(f"it is not valid ({error})") from error
     raise JWTRefused("none of JWT_KEYS has signed it")
 
 
@@ -66,7 +66,7 @@ def _username(claim: object) -> str:
     kind = get_user_model()
     longest: int = kind._meta.get_field(kind.USERNAME_FIELD).max_length or 0  # type: ignore[union-attr]
     if not isinstance(claim, str) or not 0 < len(claim) <= longest or not claim.isprintable():
-        raise JWTRefused(f"its claim for the name of the user is no text of 1 to {longest} characters that can be seen")
+        raise JWTRefused(f"its claim for the name of the user is not a text of 1 to {longest} visible characters")
     # Two that look the same are two names for a single sign-on and one for Django.
     if claim != kind.normalize_username(claim) or claim != claim.strip():
         raise JWTRefused(f"the name {claim!r} is not in its normal form")
@@ -79,4 +79,4 @@ def _end(exp: float, config: Config) -> datetime:
     try:
         return datetime.fromtimestamp(int(exp), UTC) + timedelta(seconds=config.jwt_leeway_seconds)
     except (OverflowError, ValueError, OSError) as error:
-        raise JWTRefused("it is good for longer than a calendar goes") from error
+        raise JWTRefused("its expiry is later than a date can be") from error

@@ -35,7 +35,7 @@ DEFAULT_LIFE = 90
 class TokenForm(forms.ModelForm):
     """The form for a new token."""
 
-    life = forms.TypedChoiceField(label=capfirst(_("good for")), choices=LIVES, coerce=int, initial=DEFAULT_LIFE)
+    life = forms.TypedChoiceField(label=capfirst(_("valid for")), choices=LIVES, coerce=int, initial=DEFAULT_LIFE)
 
     class Meta:
         model = AccessToken
@@ -86,7 +86,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
                 required=False,
                 widget=forms.CheckboxSelectMultiple,
                 choices=[(name, name) for name in _agents(request)],
-                help_text=_("Those it is good for; none means all that its user may use."),
+                help_text=_("Those it is valid for; none means all that its user may use."),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 

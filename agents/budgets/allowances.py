@@ -77,11 +77,11 @@ def _sentence(level: Level, free_at: datetime) -> str:
     facts = {"limit": f"{level.limit:,}", "time": f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"}
     match level.scope:
         case "user" if level.anonymous:
-            words = _("Visitors without a login have used up today's model tokens. You can go on from %(time)s.")
+            words = _("Anonymous users have used up today's model tokens. You can continue from %(time)s.")
         case "user":
-            words = _("You have used up your %(limit)s model tokens of today. You can go on from %(time)s.")
+            words = _("You have used up your %(limit)s model tokens of today. You can continue from %(time)s.")
         case "group":
-            words = _("Your group has used up its %(limit)s model tokens of today. You can go on from %(time)s.")
+            words = _("Your group has used up its %(limit)s model tokens of today. You can continue from %(time)s.")
         case "agent":
             words = _("This agent has used up its model tokens of today. It can be used again from %(time)s.")
     return words % facts

@@ -145,8 +145,8 @@ def who_gets_in(config: Config) -> str:
     if config.allow_anonymous:
         return _("everybody who can reach the server, without credentials")
     if config.require_auth or config.allowed_hosts or config.trusted_proxies:
-        return _("whoever has a token or is logged in")
-    return _("programs and pages on this machine; from elsewhere whoever has a token or is logged in")
+        return _("users with a token or a login")
+    return _("programs and pages on this machine; from elsewhere users with a token or a login")
 
 
 def show(banner: Banner, console: Console | None = None) -> None:

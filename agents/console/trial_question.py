@@ -82,7 +82,7 @@ class TrialQuestion:
                 self._piece(text, "")
             case StepReset():
                 self._streamed = ""
-                self._line(Text(_("The answer broke off and is asked for again."), style="yellow"))
+                self._line(Text(_("The answer broke off and is requested again."), style="yellow"))
             case HistorySummarized():
                 pass
             case ModelReplied(calls=calls):
@@ -129,7 +129,7 @@ class TrialQuestion:
         call = signature(request.tool_name, request.tool_args)
         self._line(Text.assemble("❓ ", (request.question, "bold"), f" {call}"))
         if not self._can_ask:
-            self._line(Text(_("Nobody can be asked here, so it is declined."), style="yellow"))
+            self._line(Text(_("No user can be asked here, so it is declined."), style="yellow"))
             return False
         self._console.print(_("Allow it? [y/N]"), end=" ")
         # A daemon thread, so that Ctrl-C ends the program and does not wait for Enter.

@@ -60,7 +60,7 @@ async def in_thread_patiently(function: Callable[_P, _T], *args: _P.args, **kwar
         except Error as error:
             if not is_away(error):
                 raise
-            logger.warning("The database cannot be read (%s); trying again in %.2f s.", error, back_off)
+            logger.warning("The database cannot be read (%s); retrying in %.2f s.", error, back_off)
         await asyncio.sleep(back_off)
         back_off = min(back_off * 2, LONGEST_BACK_OFF_SECONDS)
 

@@ -21,7 +21,9 @@ _CURES = (
     ),
     (
         r"not a database|malformed",
-        gettext_noop("%(name)s is damaged or no database. Move it away to begin anew, or put a backup in its place."),
+        gettext_noop(
+            "%(name)s is damaged or not a database. Move it away to start with an empty one, or restore a backup."
+        ),
     ),
     (
         r"readonly|unable to open|permission|disk i/o",

@@ -172,7 +172,7 @@ class AgentWebSocket(WebSocketAdapter):
                     self._check_silence(now)
 
     def _cut_off(self) -> None:
-        logger.info("%r has read nothing for %g s and is cut off.", self, self.server.limits.stall_seconds)
+        logger.info("%r has read nothing for %g s and is disconnected.", self, self.server.limits.stall_seconds)
         self.close(STALLED, "not reading")
         self._report_disconnect(STALLED, "not reading")
 

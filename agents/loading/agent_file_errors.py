@@ -224,7 +224,7 @@ class AgentLoadsTooLong(AgentFileError):
         super().__init__(
             _("Loading %(file)s does not come to an end") % {"file": file},
             file=file,
-            cure=_("Find out what its top level waits for. Nothing else can be loaded anew until it has ended."),
+            cure=_("Find out what its top level waits for. Nothing else can be reloaded until it has ended."),
         )
 
 

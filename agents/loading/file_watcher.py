@@ -63,7 +63,7 @@ class SourceWatcher:
             return False
         for file in changed:
             stale_bytecode.forget(file)
-        logger.info("Changed: %s. The server starts again.", ", ".join(map(str, sorted(changed))))
+        logger.info("Changed: %s. Restarting the server.", ", ".join(map(str, sorted(changed))))
         self.changed = True
         return True
 
@@ -89,10 +89,10 @@ def _compiles(file: Path) -> bool:
     try:
         compile(file.read_bytes(), file, "exec")
     except OSError as error:
-        logger.error("%s cannot be read, so the old version goes on: %s", file, error)
+        logger.error("%s cannot be read, so the old version stays in use: %s", file, error)
         return False
     except (SyntaxError, ValueError) as error:
-        logger.error("%s has an error, so the old version goes on: %s", file, error)
+        logger.error("%s has an error, so the old version stays in use: %s", file, error)
         return False
     return True
 

@@ -62,7 +62,7 @@ def note_failed(failed: FailedAgent, *, goes_on: bool = False, is_new: bool = Fa
     """
     error = clean(str(failed.error))
     if goes_on:
-        error += "\n\n" + _("What was loaded before goes on.")
+        error += "\n\n" + _("The version loaded before stays in use.")
     columns: dict[str, Any] = {"failed_at": failed.failed_at, "error": error}
     source = _short("source", failed.source)
     with transaction.atomic():
@@ -77,7 +77,7 @@ def note_failed(failed: FailedAgent, *, goes_on: bool = False, is_new: bool = Fa
 def _warn_of_remade(row: HostedAgent) -> None:
     """Say that it is off: deleting the row does not mean that everybody may use the agent, perhaps the opposite."""
     logger.warning(
-        "The row of the agent %s was deleted, with its groups and limits. It was made anew and is switched off. Decide "
+        "The row of the agent %s was deleted, with its groups and limits. It was recreated and is switched off. Decide "
         "about it in the admin, and switch it on there or with: manage.py agents enable %s",
         *(row.name, row.name),
     )

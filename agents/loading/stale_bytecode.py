@@ -18,7 +18,7 @@ def forget(file: Path) -> None:
     try:
         Path(cache_from_source(str(file))).unlink(missing_ok=True)
     except (OSError, NotImplementedError) as error:
-        logger.debug("The bytecode of %s stays: %s", file, error)
+        logger.debug("The bytecode of %s could not be removed: %s", file, error)
 
 
 def forget_failed(error: BaseException) -> None:

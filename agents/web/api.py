@@ -32,7 +32,7 @@ async def list_agents(request: HttpRequest) -> HttpResponse:
         answer = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": METHODS, **headers})
         return _for_pages(answer, "*")
     if request.method not in ("GET", "HEAD"):
-        words = _("Only %(methods)s can be asked here.") % {"methods": METHODS}
+        words = _("Only %(methods)s are supported here.") % {"methods": METHODS}
         return _error(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", words, Allow=METHODS)
     origin = request.headers.get("Origin")
     try:

@@ -57,12 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", help=_("the token to get in with; the variable MYAGENT_TOKEN hides it from others"))
     goal = parser.add_mutually_exclusive_group()
     goal.add_argument("--agent", metavar="NAME", help=_("the agent of new sessions (default: the server's first one)"))
-    goal.add_argument("--session", metavar="ID", help=_("go on with this session; the beginning of its id will do"))
+    goal.add_argument("--session", metavar="ID", help=_("resume this session; the beginning of its id is enough"))
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--once", metavar="QUESTION", help=_("print the answer to one question and end; so does a pipe"))
     mode.add_argument("--list", action="store_true", help=_("list your sessions and end"))
     parser.add_argument("--json", action="store_true", help=_("print the events of the server as they are, one a line"))
-    add_language_option(parser, _("language of what is said here"))
+    add_language_option(parser, _("language of the output"))
 
 
 def chat(options: Mapping[str, Any]) -> int:

@@ -30,7 +30,7 @@ def new(arguments: Sequence[str], *, prog: str) -> int:
     description = _("Write an agent file with comments that runs at once.")
     parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument("file", metavar="FILE", help=_("the file to write, for example my_agent.py"))
-    add_language_option(parser, _("language of the comments and of what is said"))
+    add_language_option(parser, _("language of the comments and of the output"))
     options = parser.parse_args(arguments)
     try:
         path = write_agent(options.file, language)
@@ -106,6 +106,6 @@ def _next_steps(path: Path) -> str:
         ("myagent-ws chat", _("talk to it in another terminal, or open http://localhost:8080/")),
     ]
     width = max(len(command) for command, _words in steps)
-    lines = ["✅ " + _("%(file)s is written.") % {"file": shown}, "", _("Go on with:")]
+    lines = ["✅ " + _("%(file)s is written.") % {"file": shown}, "", _("Next steps:")]
     lines += [f"  {command:<{width}}   # {words}" for command, words in steps]
     return "\n".join([*lines, ""])

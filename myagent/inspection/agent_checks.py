@@ -37,7 +37,7 @@ def inspect_agent(agent: Agent, file: str = "") -> list[Finding]:
 
 def _inspect_prompt(agent: Agent) -> Iterator[Finding]:
     if not agent.system_prompt.strip():
-        problem = _("The system prompt is empty: the model is not told what it is for.")
+        problem = _("The system prompt is empty: the model does not know its purpose.")
         yield _warning("no_system_prompt", problem, _('Give the agent a system_prompt="…".'))
 
 
@@ -50,7 +50,7 @@ def _inspect_tool(tool: BaseTool) -> Iterator[Finding]:
     for finding in inspect_parameters(tool):
         yield replace(finding, place=place)
     if _looks_dangerous(tool):
-        problem = _("The tool '%(tool)s' sounds as if it could not be undone, and nobody is asked before it runs.")
+        problem = _("The tool '%(tool)s' sounds as if it could not be undone, and no user is asked before it runs.")
         cure = _("Set requires_confirmation=True, or a function of the arguments.")
         yield _warning("dangerous_tool", problem, cure, tool.name, place)
 

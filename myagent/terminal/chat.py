@@ -226,9 +226,9 @@ class Chat(ABC):
         if self.source.can_answer:
             answer = await self._ask_user(dialog)
         else:
-            words = _("%(tool)s needs a yes, and nobody can be asked; it was declined.")
+            words = _("%(tool)s needs a yes, and no user can be asked; it was declined.")
             self.feed.tell(Note(words % {"tool": question.tool}, "warning"))
-            answer = ConfirmationAnswer(confirmed=False, reason=_("Nobody is there who could be asked."))
+            answer = ConfirmationAnswer(confirmed=False, reason=_("No user is available to ask."))
         match answer:
             case Key():
                 return answer

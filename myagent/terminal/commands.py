@@ -41,11 +41,11 @@ def commands() -> dict[str, tuple[str, str]]:
     """The commands: what follows each, and what it does."""
     return {
         "sessions": (_("[WORDS]"), _("list your sessions, or those with these words, and resume one by its number")),
-        "resume": (_("NUMBER or ID"), _("go on with another session")),
+        "resume": (_("NUMBER or ID"), _("resume another session")),
         "new": (_("[AGENT]"), _("begin a new session")),
         "title": (_("TEXT"), _("give the session a title")),
         "agents": ("", _("list the agents")),
-        "cancel": ("", _("stop what goes on in the session, as Ctrl-C does while it answers")),
+        "cancel": ("", _("stop the active run of the session, as Ctrl-C does while it answers")),
         "help": ("", _("show this list")),
         "quit": ("", _("leave, as Ctrl-D does")),
     }
@@ -72,7 +72,7 @@ def read(text: str) -> MessageLine | SlashCommand | Mistake | None:
         )
         return Mistake(words % {"name": name})
     if argument and not known[name][0]:
-        return Mistake(_("/%(name)s takes nothing behind it.") % {"name": name})
+        return Mistake(_("/%(name)s takes no argument.") % {"name": name})
     if not argument and name in ("resume", "title"):
         return Mistake(_("Write what is meant: /%(name)s %(argument)s") % {"name": name, "argument": known[name][0]})
     return SlashCommand(name, argument)

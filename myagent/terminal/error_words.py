@@ -41,7 +41,7 @@ def _is_refused(error: OSError) -> bool:
 
 def no_server(address: Address) -> str:
     """That there is no server, and how to start one."""
-    words = _("Nobody listens on %(host)s:%(port)s. Start a server with: %(command)s")
+    words = _("No server listens on %(host)s:%(port)s. Start one with: %(command)s")
     command = START if address.port == 8080 else f"{START} --port {address.port}"
     return words % {"host": address.host, "port": address.port, "command": command}
 
@@ -77,12 +77,12 @@ def _closed(code: int, reason: str, address: Address) -> str:
         CloseCode.NOT_OUR_PROTOCOL: _(
             "The server speaks another version of the protocol (4400). Update this program, or the server."
         ),
-        CloseCode.FORBIDDEN: _("You may not do that here (4403). Ask whoever runs the server."),
+        CloseCode.FORBIDDEN: _("You are not permitted to do that here (4403). Ask the operator of the server."),
         CloseCode.NO_SUCH_AGENT: _(
             "There is no such agent at %(url)s, or none that you may use (4404). Try the address without a path."
         ),
         CloseCode.NOT_READING: _("This program did not read for too long (4408)."),
-        CloseCode.OVER_LIMIT: _("The server has as many connections as it takes (4429)."),
+        CloseCode.OVER_LIMIT: _("The server has reached its maximum number of connections (4429)."),
     }
     other = _("The server ended the connection with code %(code)s (%(reason)s).")
     return words.get(code, other) % {"url": address.url, "code": code, "reason": reason or "-"}
@@ -91,12 +91,12 @@ def _closed(code: int, reason: str, address: Address) -> str:
 def _not_let_in(reason: str, *, has_token: bool) -> str:
     if reason == "revoked":
         return _(
-            "What let you in holds no longer (4401): the token was revoked, has expired, or its user was disabled."
+            "Your credentials are no longer valid (4401): the token was revoked, has expired, or its user was disabled."
         )
     if has_token:
         return _(
-            "The server does not take this token (4401). Its banner shows one that works for you on the same machine;"
-            " whoever runs it makes others with: python manage.py createtoken NAME"
+            "The server does not accept this token (4401). Its banner shows one that works for you on the same "
+            "machine; its operator creates others with: python manage.py createtoken NAME"
         )
     return _(
         "The server asks for a token (4401). Put one into the variable MYAGENT_TOKEN, or use the address with a token"

@@ -96,7 +96,7 @@ class Feed:
             return  # the request for the session reports it
         self.transcript.settle()
         if refusal.code == ErrorCode.CURSOR_AHEAD:
-            words = _("The server was taken back to an earlier state; it may not know the last of what stands here.")
+            words = _("The server was restored to an earlier state; it may not have the latest messages shown here.")
         else:
             words = _("The session is not there any more; the next message begins a new one.")
             self.session_id = None

@@ -88,7 +88,7 @@ class Interactive(Chat):
             self.screen.put(*session_lines(page.sessions, current=self.feed.session_id))
             if page.next is not None:
                 self.screen.show([Note(_("There are more; /sessions WORDS finds those that have these words."))])
-        asking = self.source.ask(_("Number to go on with (Enter: none): "))
+        asking = self.source.ask(_("Number of the session to resume (Enter: none): "))
         match await self.read(asking, until=lambda: self.is_busy):
             case Key.CTRL_D:
                 return Key.CTRL_D
@@ -138,7 +138,7 @@ class Interactive(Chat):
 
     def _cancel_anything(self) -> None:
         if self.feed.session_id is None:
-            self.feed.tell(Note(_("Nothing goes on here.")))
+            self.feed.tell(Note(_("Nothing is running here.")))
         else:
             self.request(self.cancel(self.feed.session_id))
 
@@ -166,6 +166,6 @@ class Interactive(Chat):
         if self.feed.session_id is not None:
             url = "" if self.address.url == DEFAULT_URL else f"{self.address.url} "
             command = f"myagent-ws chat {url}--session {self.feed.session_id}"
-            words = _("To go on with this session: %(command)s") % {"command": command}
+            words = _("To resume this session: %(command)s") % {"command": command}
             self.screen.put(Text(words, style="dim", no_wrap=True, overflow="ignore"))
         super().finish()

@@ -53,7 +53,7 @@ def render(block: Block) -> RenderableType:
         case Answer(text):
             return AnswerMarkdown(text)
         case Voided():
-            return Text(_("(The text above is void: it was broken off, and is written anew.)"), style="dim")
+            return Text(_("(The text above is void: it was interrupted, and is written again.)"), style="dim")
         case Thought(seconds, gist):
             words = _("Thought for %(time)s:") % {"time": duration(seconds)}
             return OneLine(lambda width: Text(f"✻ {words} {_head(gist)}", style="dim"))

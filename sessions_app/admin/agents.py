@@ -118,7 +118,7 @@ class HostedAgentAdmin(UsedToday):
             return []
         switch = ("disable", _("Switch off")) if row.enabled else ("enable", _("Switch on"))
         opening = [("open_up", _("Open to everybody"))] if not row.for_everybody else []
-        return [switch, *opening, ("reload", _("Load anew"))]
+        return [switch, *opening, ("reload", _("Reload"))]
 
     @admin.display(description=_("state"), ordering="enabled")
     def badge(self, agent: Any) -> SafeString:
@@ -133,8 +133,8 @@ class HostedAgentAdmin(UsedToday):
     def open_to(self, agent: Any) -> Any:
         if agent.has_no_group_left:
             return _(
-                "Nobody but those who may use every agent: its groups were deleted. Choose others, or open it to "
-                "everybody with the button above."
+                "Only users who may use every agent: its groups were deleted. Choose others, or open it to everybody "
+                "with the button above."
             )
         return _("everybody") if agent.for_everybody else _("the members of its groups")
 
@@ -188,8 +188,8 @@ class HostedAgentAdmin(UsedToday):
     def disable(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
         count = self._switch(request, queryset, enabled=False)
         words = ngettext(
-            "%(count)d agent was switched off: runs that are going end as they would have, and no new ones begin.",
-            "%(count)d agents were switched off: runs that are going end as they would have, and no new ones begin.",
+            "%(count)d agent was switched off: active runs finish as usual, and no new ones start.",
+            "%(count)d agents were switched off: active runs finish as usual, and no new ones start.",
             count,
         )
         self.message_user(request, words % {"count": count})
@@ -214,17 +214,17 @@ class HostedAgentAdmin(UsedToday):
         )
         self.message_user(request, words % {"count": len(limited)})
 
-    @admin.action(description=_("Load the selected agents anew"), permissions=["change"])
+    @admin.action(description=_("Reload the selected agents"), permissions=["change"])
     def reload(self, request: HttpRequest, queryset: QuerySet[HostedAgent]) -> None:
         rows = list(queryset)
         HostedAgent.objects.filter(pk__in=[row.pk for row in rows]).request_reload()
         for row in rows:
-            self.log_change(request, row, _("Asked to be loaded anew."))
+            self.log_change(request, row, _("Requested a reload."))
         words = ngettext(
-            "%(count)d agent is loaded anew within seconds. If that fails, what was loaded before goes on, and the "
-            "error is shown here.",
-            "%(count)d agents are loaded anew within seconds. If that fails, what was loaded before goes on, and the "
-            "error is shown here.",
+            "%(count)d agent will be reloaded within seconds. If that fails, the version loaded before stays in use, "
+            "and the error is shown here.",
+            "%(count)d agents will be reloaded within seconds. If that fails, the version loaded before stays in "
+            "use, and the error is shown here.",
             len(rows),
         )
         self.message_user(request, words % {"count": len(rows)})

@@ -71,7 +71,7 @@ class AgentConsumer(AsyncConsumer):
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         engine = self.scope.get("state", {}).get("engine")
         if engine is None:
-            logger.error("No engine is running: serve with runagent, or with a server that speaks ASGI lifespan.")
+            logger.error("No engine is running: serve with runagent, or with a server that supports ASGI lifespan.")
             return await self._refuse(CloseCode.SERVER_FAULT, "no engine")
         self.engine = engine
         if self._is_full():

@@ -148,7 +148,7 @@ def try_again() -> ProtocolError:
 def _refusal(refusal: Refused) -> ProtocolError:
     match refusal.code:
         case ErrorCode.SESSION_CLOSED:
-            return ProtocolError(ErrorCode.SESSION_CLOSED, _("This session is closed. Create a new one to go on."))
+            return ProtocolError(ErrorCode.SESSION_CLOSED, _("This session is closed. Create a new one to continue."))
         case ErrorCode.SESSION_BUSY if refusal.data.get("reason") == "reject":
             return ProtocolError(ErrorCode.SESSION_BUSY, _("The agent is still answering. Wait, or cancel it first."))
         case ErrorCode.SESSION_BUSY:
@@ -159,7 +159,8 @@ def _refusal(refusal: Refused) -> ProtocolError:
             return ProtocolError(ErrorCode.BUDGET_EXCEEDED, str(exceeded), **exceeded.details)
         case ErrorCode.TOO_MANY_RUNS:
             message = _(
-                "Answers are under way in other sessions; no more than %(limit)d at once are allowed. Wait, or cancel."
+                "The agent is still answering in other sessions; no more than %(limit)d answers at once are "
+                "permitted. Wait, or cancel."
             )
             return ProtocolError(ErrorCode.TOO_MANY_RUNS, message % refusal.data, limit=refusal.data["limit"])
         case ErrorCode.TOO_MANY_MESSAGES:

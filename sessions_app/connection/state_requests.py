@@ -78,7 +78,7 @@ async def _restore_here(
         connection_id=requester.connection_id,
         warnings=warnings,
     )
-    restored = StateRestored(content=_("The session goes on."), metadata=metadata)
+    restored = StateRestored(content=_("The session continues."), metadata=metadata)
     requester.pump.direct(restored, session_id=str(facts.id), request_id=event.request_id)
     requester.pump.replay(facts.id, facts.agent, event.after, event.request_id)
 
@@ -120,7 +120,7 @@ async def _restore_elsewhere(
         connection_id=requester.connection_id,
         warnings=warnings,
     )
-    restored = StateRestored(content=_("The conversation goes on in a new session."), metadata=metadata)
+    restored = StateRestored(content=_("The conversation continues in a new session."), metadata=metadata)
     requester.pump.direct(restored, session_id=str(session_id), request_id=event.request_id)
     # From the beginning: a cursor can only be one of the old session.
     requester.pump.replay(session_id, saved.agent, 0, event.request_id)

@@ -48,4 +48,6 @@ class Health:
     def _set(self, is_healthy: bool) -> None:
         if is_healthy != self.is_healthy:
             self.is_healthy = is_healthy
-            logger.warning("The database %s.", "answers again" if is_healthy else "is away: new messages are refused")
+            logger.warning(
+                "The database %s.", "answers again" if is_healthy else "is unavailable: new messages are refused"
+            )

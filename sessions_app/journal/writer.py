@@ -139,7 +139,7 @@ class Journal:
             if is_away(error) or isinstance(error, OutcomeUnknown):
                 # Not one by one: with the database away that would take hours, and with the outcome unknown it could
                 # write entries twice.
-                logger.exception("The journal gives %d entries up.", len(batch))
+                logger.exception("The journal gives up %d entries.", len(batch))
                 self._answer([(waiting, error) for waiting in batch], None)
                 return
             if len(batch) == 1:
@@ -174,7 +174,7 @@ class Journal:
 
     def _wait_for_database(self, error: Exception, back_off: BackOff) -> None:
         pause = back_off.next_pause()
-        logger.warning("The database does not take a commit (%s); trying again in %.2f s.", error, pause)
+        logger.warning("A commit failed (%s); retrying in %.2f s.", error, pause)
         self._health.failed_for(back_off.elapsed)
         _drop_connection()
         time.sleep(pause)

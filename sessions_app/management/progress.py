@@ -36,7 +36,10 @@ def committed(batches: Iterable[Sequence[Entry]], *, total: int, out: Any) -> li
             except Error as error:
                 if not is_away(error):
                     raise
-                words = _("The database did not take it (%(error)s). What was done before stays; run it again.")
+                words = _(
+                    "The database could not complete the operation (%(error)s). What was done before is kept; "
+                    "run the command again."
+                )
                 raise CommandError(words % {"error": error}) from error
             progress.advance(task, len(batch))
             time.sleep((time.monotonic() - began) * PAUSE_SHARE)

@@ -74,7 +74,7 @@ def test_agents_are_switched_by_somebody():
         ("manage.py", CHANGE, "a is switched off."),
         ("manage.py", CHANGE, "b is switched off."),
         ("manage.py", CHANGE, "b is switched on."),
-        ("manage.py", CHANGE, "Asked to be loaded anew."),
+        ("manage.py", CHANGE, "Requested a reload."),
     ]
 
 

@@ -47,6 +47,7 @@ def a_load(*, cpu_seconds: float = 1.0, seconds: float = 0.1, frames: int = 25, 
     return Load(turns=[turn] * turns, wall_seconds=2.0, server_cpu_seconds=cpu_seconds)
 
 
+@pytest.mark.slow
 def test_floor_client_and_model_work_together():
     told: list[str] = []
     at_once = Scenario(sessions=2, delay_ms=0, conversations=2, turns=2)
@@ -230,6 +231,7 @@ def test_probing_tells_what_differs_and_nothing_else():
     assert "can be told apart" in str(probing.judge([value + 20 for value in same], slower))
 
 
+@pytest.mark.slow
 def test_the_admin_is_measured_with_few_conversations():
     command = [sys.executable, "-m", "bench.reading", "--sessions", "12", "--rounds", "1"]
     done = subprocess.run(

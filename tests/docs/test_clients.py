@@ -38,6 +38,19 @@ def clients() -> list[tuple[Block, str]]:
     ]
 
 
+def as_parameters(found):
+    """Clients as cases of a test; those that run on node are slow."""
+    return [
+        pytest.param(
+            block,
+            printed,
+            id=f"line-{block.line}",
+            marks=[pytest.mark.slow] if block.mark.startswith("client: javascript") else [],
+        )
+        for block, printed in found
+    ]
+
+
 def test_every_client_of_the_page_is_run():
     marked = [block for block in blocks(PAGE) if block.mark.startswith("client: ")]
     assert marked == [block for block, _printed in clients()]
@@ -97,7 +110,7 @@ def ended(process):
     return printed, errors, process.returncode
 
 
-@pytest.mark.parametrize(("block", "printed"), clients(), ids=[f"line-{block.line}" for block, _ in clients()])
+@pytest.mark.parametrize(("block", "printed"), as_parameters(clients()))
 def test_a_client_prints_what_the_page_says(shop, block, printed):
     with running(block, shop.port, shop.folder) as process:
         said, errors, code = ended(process)
@@ -114,7 +127,7 @@ CALLS = {
 """What the demo model does with these questions; a model that stops in the middle of its answer has to do the same."""
 
 
-@pytest.mark.parametrize(("block", "printed"), COMING_BACK, ids=[f"line-{block.line}" for block, _ in COMING_BACK])
+@pytest.mark.parametrize(("block", "printed"), as_parameters(COMING_BACK))
 def test_a_client_that_comes_back_prints_the_same_over_a_broken_connection(shop_with_model, model, block, printed):
     server = shop_with_model
     (call,) = [call for question, call in CALLS.items() if question in block.text]

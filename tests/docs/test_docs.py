@@ -329,6 +329,7 @@ def test_a_snippet_runs(name, block, tmp_path, monkeypatch):
         assert isinstance(load_agent(str(file)), Agent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_snippets_of_tests_pass(name, tmp_path):
     """All of a page in one run, beside the README's agent."""
@@ -398,6 +399,7 @@ SERVED = [line for name in ("README.md", "docs/operations.md") for line in comma
 GIVEN = [line for name in ("README.md", "docs/operations.md") for line in commands(name, "command")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", SERVED)
 def test_a_command_that_serves(folder, line):
     """It starts, answers and stops; on a free port, which the page cannot know."""
@@ -412,6 +414,7 @@ def test_a_command_that_serves(folder, line):
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", GIVEN)
 def test_a_command_that_ends(folder, used_data, line):
     environ = shell_environment(folder)
@@ -436,6 +439,7 @@ def talking(tmp_path_factory):
 TALKED = [line for name in PAGES for line in commands(name, "chat")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", list(dict.fromkeys(TALKED)))
 def test_a_command_that_talks(folder, talking, line):
     """Without a terminal, so what would ask for a question finds one in the pipe."""

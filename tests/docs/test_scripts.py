@@ -52,6 +52,7 @@ def test_every_block_of_code_is_run_or_read(name):
 SCRIPTS = marked("script")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "block"), SCRIPTS, ids=at(SCRIPTS))
 def test_a_script(folder, used_data, name, block):  # noqa: F811
     """It does what it is there for beside a server's data, with a model that answers."""
@@ -81,6 +82,7 @@ def test_a_script(folder, used_data, name, block):  # noqa: F811
 SHARED = marked("shared database")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "block"), SHARED, ids=at(SHARED))
 @pytest.mark.database
 def test_a_server_on_shared_services(folder, postgres_url, redis_url, name, block):  # noqa: F811
@@ -101,6 +103,7 @@ def test_a_server_on_shared_services(folder, postgres_url, redis_url, name, bloc
         assert server.interrupt()[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "block"), marked("sql"), ids=at(marked("sql")))
 @pytest.mark.database
 def test_what_an_owner_of_the_database_may_do(postgres_url, name, block):
@@ -114,6 +117,7 @@ def test_what_an_owner_of_the_database_may_do(postgres_url, name, block):
 UNITS = marked("unit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "block"), UNITS, ids=at(UNITS))
 def test_a_unit_starts_the_server(folder, name, block):  # noqa: F811
     (line,) = re.findall(r"^ExecStart=\S+/(python .+)$", block.text, re.MULTILINE)
@@ -160,6 +164,7 @@ def test_everything_that_is_installed_is_there(name):
             assert (ROOT / file).is_file(), line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READMES)
 def test_the_first_step_leads_to_where_the_other_commands_work(tmp_path, name):
     """From an empty folder, in the language of the page; without the network, so nothing is installed."""
@@ -214,6 +219,7 @@ def server(tmp_path_factory):
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READMES)
 def test_the_javascript_of_a_readme_gets_an_answer(server, tmp_path, name):
     (block,) = blocks(name, language="javascript")

@@ -16,6 +16,7 @@ TIMEOUT_SECONDS = 300
 """On a machine that is busy with other things; it takes seconds where it is not."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(TIMEOUT_SECONDS + 20)
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_nothing_is_lost_doubled_or_stuck(database):

@@ -20,8 +20,8 @@ from tests.support.services import ask_postgres, libpq
 from tests.support.two_servers import POSTGRES, two_servers
 
 LOCK_SECONDS = 40
-IS_AWAY = "The database is away"
-SWEEP_FAILED = "asking again in 1 s"
+IS_AWAY = "The database is unavailable"
+SWEEP_FAILED = "retrying in 1 s"
 IS_BACK = "The database answers again"
 
 

@@ -172,7 +172,7 @@ async def test_servers_compact_by_themselves(kind, model, tmp_path):
             assert (await turn(there, sessions[0], "hi"))[-1].content == "You said: hi"
             await here.wait_for(lambda frame: frame.ends_run and frame.content == "You said: hi")
         for server in (first, second):
-            assert "Traceback" not in server.log and "failed; trying again" not in server.log
+            assert "Traceback" not in server.log and "failed; retrying" not in server.log
 
 
 async def test_a_server_closes_idle_sessions(model, tmp_path):

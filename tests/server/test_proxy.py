@@ -23,6 +23,7 @@ from tests.support.markdown import blocks
 from tests.support.nginx import NAME, Nginx
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow  # nginx
 PASSWORD = "a long password 4711"
 
 

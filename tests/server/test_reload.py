@@ -94,10 +94,10 @@ async def reload(pair, *names, then=None):
     for server in pair:
         server.forget_log()
     told = await manage(pair[0], "agents", "reload", *names, "--wait")
-    assert sorted(told.splitlines()) == sorted(f"✅ {name} was loaded anew." for name in then)
+    assert sorted(told.splitlines()) == sorted(f"✅ {name} was reloaded." for name in then)
     for server in pair:
         for name in then:
-            await asyncio.to_thread(server.wait_log, f"Loaded the agent {name} anew")
+            await asyncio.to_thread(server.wait_log, f"Reloaded the agent {name}")
 
 
 async def asked(client, session_id, call, *, whole=False):
@@ -145,7 +145,7 @@ async def test_what_cannot_be_loaded_changes_nothing_and_is_told(pair, bots):
             told = await manage(pair[0], "agents", "reload", "clock", "--wait", code=1)
             assert told.startswith("❌ clock: ")
             assert words in told
-            assert "What was loaded before goes on." in told
+            assert "The version loaded before stays in use." in told
             assert await asked(client, session_id, "version") == before
         listed = await manage(pair[0], "agents", "list")
         assert "❌ clock: " in listed

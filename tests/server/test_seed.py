@@ -238,6 +238,7 @@ def test_what_the_first_step_installs():
 # --- the JavaScript client --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_javascript_client_gets_an_answer(folder):
     line = "python -m myagent.cli.server my_agent.py --host 0.0.0.0 --port 8080 --llm demo"
     with serving_line(folder, line) as server:

@@ -31,7 +31,7 @@ async def left(server, client):
 
 
 async def test_two_hundred_runs(model, tmp_path):
-    with AgentServer(tmp_path, "tools.py", model=model, options=["--drain-seconds", "1"]) as server:
+    with AgentServer(tmp_path, "tools.py", model=model, options=["--drain-seconds", "1"], exec=True) as server:
         held = hold(model)
         async with connected(server) as client:
             sessions = [await client.create_session() for _ in range(RUNS)]

@@ -388,7 +388,7 @@ async def test_a_budget_stops_a_runaway_agent(server, backstage, tokens, model):
         assert stopped.metadata["code"] == "budget_exceeded"
         assert stopped.metadata["scope"] == "user"
         assert stopped.content.startswith(
-            "The answer was stopped. You have used up your 20 model tokens of today. You can go on from "
+            "The answer was stopped. You have used up your 20 model tokens of today. You can continue from "
         )
         assert stopped.metadata["free_at"][:10] in stopped.content
         assert kinds(frames).count("agent.tool_result") == 3

@@ -6,18 +6,20 @@ locale. MYAGENT_TEST_EXEC=1 starts everything so.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.support.zygote import SIZE
 
@@ -25,6 +27,7 @@ _ZYGOTE = Path(__file__).with_name("zygote.py")
 _MODULES = ("myagent.", "tests.")
 _PR_SET_CHILD_SUBREAPER = 36
 _END_SECONDS = 10
+LONGEST_LINE = 4 * 1024 * 1024
 
 
 class Popen(subprocess.Popen[Any]):
@@ -42,7 +45,9 @@ class Popen(subprocess.Popen[Any]):
             super()._execute_child(args, executable, preexec_fn, close_fds, *rest)  # type: ignore[misc]
             return
         child_ends = pipes[0], pipes[3], pipes[5]
-        request = [list(map(os.fspath, args)), None if cwd is None else os.fspath(cwd), environment, new_session]
+        ignores_interrupt = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        folder = None if cwd is None else os.fspath(cwd)
+        request = [list(map(os.fspath, args)), folder, environment, new_session, ignores_interrupt]
         self.pid = _zygote().fork(request, [own if end == -1 else end for own, end in enumerate(child_ends)])
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
@@ -66,6 +71,33 @@ def run(
     if check:
         done.check_returncode()
     return done
+
+
+class AsyncProcess:
+    """A process whose output is read by coroutines, as of `asyncio.create_subprocess_exec`."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.stdout, self.stderr = asyncio.StreamReader(LONGEST_LINE), asyncio.StreamReader(LONGEST_LINE)
+        self._popen = Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.terminate, self.kill, self.send_signal = self._popen.terminate, self._popen.kill, self._popen.send_signal
+
+    @classmethod
+    async def start(cls, *command: str) -> Self:
+        """Start the process and read from it."""
+        process = cls(list(command))
+        loop = asyncio.get_running_loop()
+        for reader, pipe in ((process.stdout, process._popen.stdout), (process.stderr, process._popen.stderr)):
+            await loop.connect_read_pipe(partial(asyncio.StreamReaderProtocol, reader), pipe)
+        return process
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, once the process has ended."""
+        return self._popen.poll()
+
+    async def wait(self) -> int:
+        """Wait for the end; returns the exit code."""
+        return await asyncio.to_thread(self._popen.wait)
 
 
 class _Zygote:

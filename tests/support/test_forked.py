@@ -111,7 +111,25 @@ def test_an_exception_is_told(popen, folder):
     assert 'script.py", line 2, in <module>' in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["obeyed", "ignored"])
+def interrupt(request):
+    """What this process does on Ctrl-C; tests in the background of a shell ignore it."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_is_ignored_where_it_is_ignored_here(popen, folder, interrupt):
+    command = script(folder, "import time; print('ready', flush=True); time.sleep(60)")
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        if interrupt is signal.SIG_IGN:
+            process.terminate()
+        assert process.wait(30) == (-signal.SIGTERM if interrupt is signal.SIG_IGN else -signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_it(popen, folder, number):
     command = script(folder, "import time; print('ready', flush=True); time.sleep(60)")
     with popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

@@ -78,6 +78,8 @@ class Request(NamedTuple):
     folder: str | None
     environment: dict[str, str]
     new_session: bool
+    ignores_interrupt: bool
+    """Whether Ctrl-C is ignored where this was asked for; a process that is started inherits that."""
 
 
 def preload() -> None:
@@ -143,7 +145,8 @@ def _fork_orphan() -> int:
 
 def become(request: Request, search_path: list[str]) -> None:
     """Make this process what the interpreter is when it starts, and run what it was asked to."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not request.ignores_interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if request.new_session:
         os.setsid()
         if os.isatty(0):

@@ -34,8 +34,8 @@ class Command(PlainCommand):
         add_check_arguments(actions.add_parser("check", help=_("load agent files without serving them")))
         for action, words in (
             ("enable", _("switch agents on")),
-            ("disable", _("switch agents off: no new runs, those that are going end")),
-            ("reload", _("let servers load agents anew from their files, without a restart")),
+            ("disable", _("switch agents off: no new runs, active runs finish")),
+            ("reload", _("let servers reload agents from their files, without a restart")),
         ):
             parser_of = actions.add_parser(action, help=words)
             parser_of.add_argument("names", nargs="+", metavar="NAME")
@@ -81,10 +81,10 @@ class Command(PlainCommand):
     def _reload(self, rows: list[HostedAgent], *, wait: bool) -> None:
         HostedAgent.objects.filter(pk__in=[row.pk for row in rows]).request_reload()
         for row in rows:
-            note_command(row, _("Asked to be loaded anew."))
+            note_command(row, _("Requested a reload."))
         if not wait:
             for row in rows:
-                words = _("Servers load %(name)s anew within seconds; 'agents list' shows how it went.")
+                words = _("Servers reload %(name)s within seconds; 'agents list' shows the outcome.")
                 self.stdout.write(words % {"name": row.name})
             return
         failed = [f"{row.name}: {row.error}" for row in self._answers(rows) if row.error]
@@ -102,11 +102,11 @@ class Command(PlainCommand):
                     continue
                 del waiting[row.pk]
                 if not row.error:
-                    self.stdout.write("✅ " + _("%(name)s was loaded anew.") % {"name": row.name})
+                    self.stdout.write("✅ " + _("%(name)s was reloaded.") % {"name": row.name})
                 yield row
             if waiting and time.monotonic() > until:
                 names = ", ".join(row.name for row in waiting.values())
-                words = _("No server has loaded %(names)s anew for %(seconds)d s. Is one running that serves it?")
+                words = _("No server has reloaded %(names)s within %(seconds)d s. Is a server running that serves it?")
                 raise CommandError(words % {"names": names, "seconds": WAIT_SECONDS})
             time.sleep(LOOK_SECONDS)
 

@@ -29,10 +29,10 @@ class Command(PlainCommand):
         parser.add_argument("username", metavar="USER", help=_("name of the user"))
         parser.add_argument("--name", default="", help=_("what the token is for"))
         parser.add_argument(
-            "--agents", type=names, default=[], metavar="A,B", help=_("agents it is good for (default: all)")
+            "--agents", type=names, default=[], metavar="A,B", help=_("agents it is valid for (default: all)")
         )
         parser.add_argument(
-            "--expires", type=period, metavar="PERIOD", help=_("how long it is good, such as 30d (default: for ever)")
+            "--expires", type=period, metavar="PERIOD", help=_("how long it is valid, such as 30d (default: forever)")
         )
         parser.add_argument("--create-user", action="store_true", help=_("make the user if there is none"))
 
@@ -67,5 +67,5 @@ def _user(username: str, *, create: bool) -> User:
             % {"name": username}
         )
     if not user.is_active:
-        raise CommandError(_("The user %(name)r is not active, so a token would let nobody in.") % {"name": username})
+        raise CommandError(_("The user %(name)r is not active, so a token would give no access.") % {"name": username})
     return user

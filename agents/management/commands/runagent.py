@@ -60,7 +60,10 @@ class Command(PlainCommand):
             help=_("let pages of this origin connect, such as https://app.example; may be repeated"),
         )
         parser.add_argument(
-            "--drain-seconds", type=seconds, metavar="N", help=_("seconds that runs may go on after a stop")
+            "--drain-seconds",
+            type=seconds,
+            metavar="N",
+            help=_("seconds that active runs may take to finish after a stop"),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

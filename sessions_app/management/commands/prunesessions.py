@@ -21,8 +21,8 @@ class Command(PlainCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         speak_early(argv[2:])
         self.help = _(
-            "Delete conversations that were last active before a period, with all that is stored of them. Works beside "
-            "running servers; a conversation in which something goes on is left."
+            "Delete conversations that were last active before a period, with all their stored data. Works while "
+            "servers run; a conversation with an active run is skipped."
         )
         super().run_from_argv(argv)
 

@@ -105,13 +105,15 @@ def test_a_day_ends_by_the_servers_clock(zone, now, end):
 def test_the_user_is_told_whose_budget_it_is_and_when_there_is_a_new_one():
     free_at = datetime(2026, 3, 30, tzinfo=UTC)
     told = BudgetExceeded(Level(scope="user", used=12_400, limit=12_000), free_at)
-    assert str(told) == "You have used up your 12,000 model tokens of today. You can go on from 2026-03-30 00:00 (UTC)."
+    assert (
+        str(told) == "You have used up your 12,000 model tokens of today. You can continue from 2026-03-30 00:00 (UTC)."
+    )
     assert told.details == {"scope": "user", "free_at": "2026-03-30T00:00:00.000Z"}
     stopped = BudgetExceeded(Level(scope="agent", used=5, limit=5), free_at, refused=False)
     assert str(stopped).startswith("The answer was stopped. This agent has used up its model tokens")
     assert "5" not in str(stopped).partition("from")[0], "how much others use is nobody's business"
     anonymous = BudgetExceeded(Level(scope="user", used=5, limit=5, anonymous=True), free_at)
-    assert "Visitors without a login" in str(anonymous)
+    assert "Anonymous users" in str(anonymous)
     assert "Your group" in str(BudgetExceeded(Level(scope="group", used=5, limit=5), free_at))
 
 

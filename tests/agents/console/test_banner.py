@@ -89,7 +89,7 @@ def test_what_does_not_fit_beside_its_label_stands_below_it(tmp_path):
 def test_a_file_gets_one_line_for_each_fact_and_no_codes(tmp_path):
     written = shown(banner(tmp_path, host="0.0.0.0"), terminal=False, width=40)
     assert "\x1b" not in written
-    assert "   Who gets in   programs and pages on this machine; from elsewhere whoever has a token or is" in written
+    assert "   Who gets in   programs and pages on this machine; from elsewhere users with a token or a" in written
 
 
 def test_no_color_means_no_colours(tmp_path, monkeypatch):
@@ -117,8 +117,8 @@ def test_terminals_without_links_see_none(term, links):
     ("options", "words", "others"),
     [
         ({}, ["programs and pages on this machine"], ["createtoken", "from other machines"]),
-        ({"require_auth": True}, ["whoever has a token or is logged in"], ["programs and pages"]),
-        ({"trusted_proxies": ("10.0.0.1",)}, ["whoever has a token or is logged in"], ["programs and pages"]),
+        ({"require_auth": True}, ["users with a token or a login"], ["programs and pages"]),
+        ({"trusted_proxies": ("10.0.0.1",)}, ["users with a token or a login"], ["programs and pages"]),
         ({"host": "0.0.0.0"}, ["from other machines", "manage.py createtoken NAME --create-user"], []),
         ({"host": "10.1.2.3"}, ["ws://10.1.2.3:8080/", "manage.py createtoken"], ["from other machines"]),
         ({"host": "::1"}, ["ws://[::1]:8080/"], ["createtoken"]),

@@ -13,6 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.support.forked import AsyncProcess
+
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{extra}\r\n"
@@ -72,15 +74,7 @@ async def serve():
     started = []
 
     async def start(*, ready=True, **options):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.support.asgi_apps",
-            json.dumps(options),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=2**22,
-        )
+        process = await AsyncProcess.start(sys.executable, "-m", "tests.support.asgi_apps", json.dumps(options))
         served = Served(process)
         started.append(served)
         if ready:

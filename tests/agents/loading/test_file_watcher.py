@@ -54,7 +54,7 @@ def test_what_does_not_compile_is_logged_and_waited_for(file, caplog):
     watcher = SourceWatcher([str(file)])
     file.write_text("x = = 1\n")
     assert not watcher.look()
-    assert "the old version goes on" in caplog.text
+    assert "the old version stays in use" in caplog.text
     file.write_text("x = 1 + 1\n")
     assert watcher.look()
 

@@ -280,7 +280,7 @@ def test_what_was_served_and_is_broken_keeps_its_row():
     row = HostedAgent.objects.get()
     assert (row.name, row.state, row.loaded_at) == ("a", "failed", registry.default.loaded_at)
     assert "Agent file not found: a.py" in row.error
-    assert row.error.endswith("What was loaded before goes on.")
+    assert row.error.endswith("The version loaded before stays in use.")
 
 
 @pytest.mark.database

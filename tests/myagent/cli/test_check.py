@@ -141,7 +141,7 @@ def test_a_question(folder):
         '🔧 capital(country="Peru")',
         "✅ capital · success",
         '🔧 send(to="Ada")',
-        "Nobody can be asked here, so it is declined.",
+        "No user can be asked here, so it is declined.",
         "❌ send · declined",
         "Step 2",
         "Lima\n",

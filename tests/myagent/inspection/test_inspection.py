@@ -284,7 +284,7 @@ def test_findings_for_programs():
     assert finding.as_json() == {
         "code": "no_system_prompt",
         "severity": "warning",
-        "problem": "The system prompt is empty: the model is not told what it is for.",
+        "problem": "The system prompt is empty: the model does not know its purpose.",
         "cure": 'Give the agent a system_prompt="…".',
         "agent": "agent",
         "tool": "",

@@ -335,7 +335,7 @@ def test_sessions_are_listed_named_and_resumed(chat, server, model):
     terminal.say("second of all")
     terminal.wait("You said: second of all")
     terminal.say("/sessions fine")
-    shown = terminal.wait("Number to go on with")
+    shown = terminal.wait("Number of the session to resume")
     assert re.search(r"^  1 +now +A fine title  tools$", shown, re.MULTILINE)
     terminal.type(f"1{ENTER}")
     terminal.wait("── A fine title")
@@ -353,7 +353,7 @@ def test_sessions_are_listed_named_and_resumed(chat, server, model):
         "/new nobody": "There is no agent nobody. There are: tools",
         "/bogus": "There is no command /bogus.",
         "/title": "Write what is meant: /title TEXT",
-        "/quit now": "/quit takes nothing behind it.",
+        "/quit now": "/quit takes no argument.",
         "/sessions never said": "There are no such sessions.",
         "/help": "list the agents",
         "//etc": "You said: /etc",
@@ -383,7 +383,7 @@ def test_sessions_are_found_by_the_beginning_of_their_id(chat, ask, server):
 
     terminal = chat()
     terminal.say("/sessions Number")  # the newest 20
-    terminal.wait("Number to go on with")
+    terminal.wait("Number of the session to resume")
     terminal.type(ENTER)
     terminal.say(f"/resume {ids[1][:8]}")
     terminal.wait("── Number 1\n")
@@ -449,18 +449,18 @@ def test_a_message_that_is_too_large(chat, tmp_path, model):
 
 def test_nobody_listens(ask):
     start = "myagent-ws server my_agent.py --port 1"
-    words = f"❌ Nobody listens on localhost:1. Start a server with: {start}\n"
+    words = f"❌ No server listens on localhost:1. Start one with: {start}\n"
     assert ask("localhost:1", "--once", "hello") == (1, "", words)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--token", "mya_wrong", "--once", "x"], 1, "does not take this token (4401)"),
+        (["--token", "mya_wrong", "--once", "x"], 1, "does not accept this token (4401)"),
         (["--agent", "nobody", "--once", "x"], 1, "There is no agent nobody. There are: tools"),
         (["--session", "nobody", "--once", "x"], 1, "There is no such session"),
         (["--once", " "], 2, "Nothing was asked."),
-        (["--list", "--token", "mya_wrong"], 1, "does not take this token (4401)"),
+        (["--list", "--token", "mya_wrong"], 1, "does not accept this token (4401)"),
     ],
 )
 def test_mistakes(ask, server, arguments, code, words):

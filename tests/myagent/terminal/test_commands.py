@@ -39,7 +39,7 @@ def test_lines(text, meant):
     [
         ("/bogus", "no command /bogus"),
         ("/", "no command /"),
-        ("/help me", "/help takes nothing behind it"),
+        ("/help me", "/help takes no argument"),
         ("/resume", "Write what is meant: /resume NUMBER or ID"),
     ],
 )

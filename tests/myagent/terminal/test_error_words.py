@@ -37,7 +37,7 @@ def test_every_close_code_has_words(code):
         (HandshakeRefused(403, "HTTP 403"), HERE, "banner"),
         (HandshakeRefused(404, "HTTP 404"), HERE, "is no MyAgent server (HTTP 404)"),
         (HandshakeRefused(None, "bad"), HERE, "is no MyAgent server (bad)"),
-        (ConnectionRefusedError(111, "refused"), HERE, "Start a server with: myagent-ws server my_agent.py"),
+        (ConnectionRefusedError(111, "refused"), HERE, "Start one with: myagent-ws server my_agent.py"),
         (ConnectionRefusedError(111, "refused"), read_address(":9000"), "server my_agent.py --port 9000"),
         (OSError(-2, "Name or service not known"), HERE, "cannot be reached: Name or service not known"),
         (TimeoutError(), HERE, "cannot be reached: TimeoutError"),
@@ -46,7 +46,7 @@ def test_every_close_code_has_words(code):
             HERE,
             "cannot be reached: Multiple",
         ),
-        (OSError("Multiple exceptions: [Errno 111] Connect (…), [Errno 111] Connect (…)"), HERE, "Start a server with"),
+        (OSError("Multiple exceptions: [Errno 111] Connect (…), [Errno 111] Connect (…)"), HERE, "Start one with"),
     ],
 )
 def test_words(error, address, words):

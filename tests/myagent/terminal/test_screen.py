@@ -168,7 +168,7 @@ def test_a_reset_of_what_has_left_the_moving_part_is_told():
     screen.show([Answer("anew")])
     screen.rest()
     *_, note, last = [line for line in glass.lines if line]
-    assert note.endswith("is written anew.)")
+    assert note.endswith("is written again.)")
     assert last == "anew"
 
 

@@ -135,7 +135,7 @@ def test_the_page_tells_all_and_can_be_saved(boss, agent):
         "Throws",
         "&quot;sides&quot;: {}",
         "line 1\nline 2",
-        "Load anew",
+        ">Reload</button>",
         "Switch off",
     ):
         assert words in page
@@ -217,11 +217,11 @@ def test_only_what_is_limited_is_opened(boss, agent):
 
 
 def test_a_reload_is_asked_for_and_written_down(boss, agent):
-    assert "is loaded anew within seconds" in act(boss, "reload", agent).content.decode()
+    assert "will be reloaded within seconds" in act(boss, "reload", agent).content.decode()
     first = HostedAgent.objects.get().reload_requested_at
     act(boss, "reload", agent)
     assert HostedAgent.objects.get().reload_requested_at > first
-    assert entries() == [("boss", "clock", "Asked to be loaded anew.")] * 2
+    assert entries() == [("boss", "clock", "Requested a reload.")] * 2
 
 
 def test_the_buttons_of_a_page_are_the_actions_of_the_list(boss, agent):
@@ -266,7 +266,7 @@ def test_the_row_of_an_agent_that_is_served_is_not_deleted(boss, agent, way):
 @pytest.mark.parametrize("way", ["list", "page"])
 def test_before_a_row_is_deleted_it_is_said_what_comes_of_it(boss, agent, way):
     asked, done = delete(boss, way, agent)
-    assert "for a new one" in asked
+    assert "as a new one" in asked
     assert "uccessfully" in done
     assert not HostedAgent.objects.exists()
 
@@ -278,7 +278,7 @@ def test_who_may_only_look_changes_nothing(agent):
     client = clerk("view_hostedagent")
     page = read(client, page_of(agent))
     assert "bots/clock.py" in page
-    assert "Load anew" not in page
+    assert ">Reload</button>" not in page
     agent.groups.add(Group.objects.create(name="team"))
     for action in ("enable", "disable", "open_up", "reload"):
         act(client, action, agent)
@@ -294,7 +294,7 @@ def test_runs_are_for_those_who_may_see_runs(agent):
     client = clerk("change_hostedagent")
     for path in (LIST, page_of(agent)):
         assert "field-runs" not in read(client, path)
-    assert "Load anew" in read(client, page_of(agent))
+    assert ">Reload</button>" in read(client, page_of(agent))
     client = visitor(User.objects.create_superuser("boss"))
     for path in (LIST, page_of(agent)):
         assert "field-runs" in read(client, path)

@@ -295,7 +295,7 @@ def test_a_database_that_does_not_take_it_is_said_in_a_sentence(monkeypatch, ses
         raise OperationalError("database is locked")
 
     monkeypatch.setattr(progress, "commit", locked)
-    with pytest.raises(CommandError, match="database is locked.*run it again"):
+    with pytest.raises(CommandError, match="database is locked.*run the command again"):
         call_command("prunesessions", "--older-than", "30d")
 
 

@@ -1,0 +1,37 @@
+#!/bin/sh
+# The tests of a kind on SQLite, and beside them those that work on tables on PostgreSQL, when one answers: half of its
+# time a pass waits. What the second one says comes when the first is over.
+#
+#     scripts/test.sh PYTHON POSTGRES_HOST MARKER_EXPRESSION PYTEST_OPTIONS…
+set -u
+python=$1
+host=$2
+kind=$3
+shift 3
+nothing_selected=5
+
+second=
+log=$(mktemp)
+trap 'exit 130' INT TERM
+trap '[ -z "$second" ] || kill "$second" 2>/dev/null; rm -f "$log"' EXIT
+
+if "$python" -c 'import socket, sys; socket.create_connection((sys.argv[1], 5432), 5)' "$host" 2>/dev/null \
+        || [ "${MYAGENT_TEST_REQUIRE_SERVICES:-}" = 1 ]; then
+    DATABASE_URL=postgres://postgres@$host:5432/postgres \
+        "$python" -m pytest -m "database and ($kind)" "$@" -n 2 >"$log" 2>&1 &
+    second=$!
+fi
+"$python" -m pytest -m "$kind" "$@"
+code=$?
+if [ -z "$second" ]; then
+    echo "PostgreSQL does not answer on $host: these tests ran on SQLite only."
+else
+    wait "$second"
+    second_code=$?
+    second=
+    echo 'On PostgreSQL:'
+    cat "$log"
+    # Options may select tests that have nothing to do with tables.
+    [ "$second_code" = $nothing_selected ] || [ "$code" != 0 ] || code=$second_code
+fi
+exit "$code"
