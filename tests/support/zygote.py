@@ -190,11 +190,19 @@ def _stream(number: int, name: str) -> TextIO:
     return cast(TextIO, stream)
 
 
-def end(code: object) -> NoReturn:
-    """End as the interpreter does, but leave the memory to the system: to free it costs more than the fork."""
-    status = code if isinstance(code, int) else int(code is not None)
-    if not isinstance(code, int | None):
-        sys.stderr.write(f"{code}\n")
+def end(error: BaseException | None) -> NoReturn:
+    """End as the interpreter does after `error`, but leave the memory to the system: to free it costs more than a fork.
+
+    It would also run what the libraries have for their end, which not all of them expect to happen in a fork.
+    """
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if not isinstance(error.code, int | None):
+            sys.stderr.write(f"{error.code}\n")
+    elif error is not None:
+        status = 1
+        sys.excepthook(type(error), error, error.__traceback__)
     threading._shutdown()  # type: ignore[attr-defined] # waits for threads
     atexit._run_exitfuncs()
     try:
@@ -202,11 +210,14 @@ def end(code: object) -> NoReturn:
         sys.stderr.flush()
     except OSError:
         status = BROKEN_STREAM
+    if isinstance(error, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(status & 0xFF)
 
 
 def main() -> None:
-    """Serve as the parent. What a fork is asked to run may raise: then the interpreter says so and ends as ever."""
+    """Serve as the parent; in a fork, become what was asked for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after a Ctrl-C the tests end, and so does the socket
     search_path = sys.path[1:]
     preload()
@@ -215,8 +226,8 @@ def main() -> None:
         return
     try:
         become(request, search_path)
-    except SystemExit as error:
-        end(error.code)
+    except BaseException as error:  # noqa: BLE001 - all of them end the process
+        end(error)
     end(None)
 
 
