@@ -54,14 +54,18 @@ coverage: $(STAMPS)/bench ## Measure what the tests that need no server leave ou
 test-lowest: $(LOWEST)/.stamp ## Run the tests that need no server with the lowest releases that pyproject.toml allows
 	$(LOWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
 
-test-newest: ## Run them with the newest release of everything, ceilings ignored; reports and never fails
+test-newest: $(STAMPS)/dev ## Run them with the newest release of everything, ceilings ignored; reports and never fails
 	$(PYTHON) -m venv --clear $(NEWEST) && $(NEWEST)/bin/python -m pip install --quiet '$(UV)'
 	$(PYTHON) scripts/newest.py dev >$(NEWEST)/requirements.in
 	$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python --requirements $(NEWEST)/requirements.in
 	$(NEWEST)/bin/uv pip install --quiet --python $(NEWEST)/bin/python --no-deps --editable .
-	@echo 'Above the ceilings of pyproject.toml, or of another package:'; $(NEWEST)/bin/python -m pip check || true
-	@$(NEWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS) \
-		|| echo 'The newest releases break these tests: adapt the code or keep the ceilings of pyproject.toml.'
+	@$(BIN)/python -m pip freeze --exclude-editable | sort >$(NEWEST)/tested.txt
+	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | grep -v '^uv==' | sort >$(NEWEST)/newest.txt
+	@echo 'Newer than in $(VENV):'; if comm -13 $(NEWEST)/tested.txt $(NEWEST)/newest.txt | grep .; then \
+		echo 'Above the ceilings:'; $(NEWEST)/bin/python -m pip check; \
+		$(NEWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS) \
+			|| echo 'The newest releases break these tests: adapt the code or keep the ceilings of pyproject.toml.'; \
+	else echo 'nothing'; fi
 
 faults: $(STAMPS)/dev ## Kill, pause and cut a server under load, ten minutes on each of DATABASES (FAULTS holds options)
 	@for database in $(DATABASES); do $(BIN)/python -m tests.faults $(FAULTS) --database $$database || exit 1; done

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from myagent.client import Client, ServerFrame, connect
 from tests.support.admin_pages import ann, boss  # noqa: F401 - fixtures
@@ -23,6 +24,10 @@ TESTS = Path(__file__).resolve().parent
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
     os.environ.pop(_name, None)
+
+# How fast inputs are generated says something of the machine, which is shared, and nothing of the code.
+settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SERVERS = ("agents/hosting", "agents/web", "docs", "faults", "myagent/cli", "myagent/testing", "server")
 """Folders whose tests start servers and commands: a file takes a minute there, and a second elsewhere."""
