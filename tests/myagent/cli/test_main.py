@@ -493,7 +493,7 @@ def test_agents_from_the_environment(folder):
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [("--require-auth", "has a token or is logged in"), ("--allow-anonymous", "everybody who can reach the server")],
+    [("--require-auth", "users with a token or a login"), ("--allow-anonymous", "everybody who can reach the server")],
 )
 def test_the_banner_tells_who_gets_in(folder, option, words):
     with serving(folder, "my_agent.py", "--port", "0", option) as server:
