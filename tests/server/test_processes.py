@@ -44,14 +44,15 @@ async def there(pair):
 
 def strict(client):
     """The client by itself drops what comes twice; here that is a failure."""
-    take = client._hand_out
+    transport = client._transport
+    take = transport._take
 
     def take_once(frame):
         if frame.seq is not None:
             assert frame.seq > client.cursors.get(frame.session_id, 0), f"{frame} came twice, or too late"
         take(frame)
 
-    client._hand_out = take_once
+    transport._take = take_once
     return client
 
 
