@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.faults.plan import PREFIX, Plan, Step
+from tests.faults.plan import BETWEEN_MESSAGES, PREFIX, Plan, Step
 from tests.support.model_replies import Behaviour, Reply, Silence, Status
 
 FAILURE_RATE = 0.15
@@ -50,7 +50,8 @@ class FaultyModel:
     def __call__(self, body: dict[str, Any]) -> Behaviour:
         messages = tuple(message for message in body["messages"] if message["role"] != "system")
         said = max(at for at, message in enumerate(messages) if message["role"] == "user")
-        plan = Plan.parse(messages[said]["content"])
+        # One that follows a message without an answer stands in the same message of the request, behind it.
+        plan = Plan.parse(messages[said]["content"].rpartition(BETWEEN_MESSAGES)[2])
         number = sum(message["role"] == "assistant" for message in messages[said:])
         attempt = self._attempts[plan.token, number]
         self._attempts[plan.token, number] += 1

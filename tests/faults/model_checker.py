@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
+from myagent.llm.request_messages import GO_ON, OPENING, RESULTS_SEEN
 from tests.faults.conversations import Conversations
 from tests.faults.disturbances import REVIVING
 from tests.faults.log_checker import MODEL_CODES
 from tests.faults.model import Asked
+from tests.faults.plan import BETWEEN_MESSAGES
 from tests.faults.stored import Stored, StoredRun
 
 GRACE_SECONDS = 2.0
@@ -75,8 +78,8 @@ class ModelChecker:
 
     def _check_history(self, run: StoredRun, request: Asked) -> None:
         """What was sent is the beginning of the stored history; a result may have been lost before it was stored."""
-        stored = [_as_sent(row) for row in self._stored.history[run.row["session_id"]]]
-        sent = [_comparable(message) for message in request.messages]
+        stored = _apart(_as_sent(row) for row in self._stored.history[run.row["session_id"]])
+        sent = _apart(_comparable(message) for message in request.messages)
         lost = next((at for at, (one, other) in enumerate(zip(sent, stored, strict=False)) if one != other), None)
         if lost is None and len(sent) <= len(stored):
             return
@@ -90,6 +93,17 @@ class ModelChecker:
 
 
 Comparable = tuple[str, str, tuple[str, ...], str]
+FILLERS = {("assistant", RESULTS_SEEN), ("user", GO_ON), ("user", OPENING)}
+
+
+def _apart(messages: Iterable[Comparable]) -> list[Comparable]:
+    """`messages` without what only a request has: joined messages apart, and no line that fills a place."""
+    return [
+        (role, text, calls, answered)
+        for role, content, calls, answered in messages
+        for text in (content.split(BETWEEN_MESSAGES) if role == "user" else [content])
+        if (role, text) not in FILLERS and (text or calls or role == "tool")
+    ]
 
 
 def _comparable(message: dict[str, Any]) -> Comparable:

@@ -8,6 +8,8 @@ from random import Random
 from typing import Any, Self
 
 PREFIX = "FAULTS "
+BETWEEN_MESSAGES = "\n\n"
+"""Between two messages of the user that a request joins; none is in the text of a plan."""
 TOOLS = ("quick", "slow", "block", "again", "fail", "careful")
 _HAS_SECONDS = ("slow", "block", "again")
 

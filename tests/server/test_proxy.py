@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from myagent.client import Client
+from myagent.client.connection import SingleConnection
 from tests.support import forked
 from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage
@@ -111,7 +112,7 @@ def log_in(nginx) -> str:
 async def test_a_conversation_goes_through(proxied):
     _, nginx, token = proxied
     async with through(nginx, "/", token=token) as socket:
-        client = Client(socket)
+        client = Client(SingleConnection(socket, None))
         await client.wait_for("system.connected")
         frames = await turn(client, await client.create_session(), "tokens:20")
         assert frames[-1].event == "agent.final_answer"
