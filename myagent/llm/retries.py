@@ -24,7 +24,6 @@ class Retries:
 
     def __init__(self, most: int, patience: float) -> None:
         self.count = 0
-        self._most = most
         self._patience = patience
         self._left = most
 
