@@ -1,0 +1,5 @@
+declare module "markdown-it-task-lists" {
+  import type { PluginSimple } from "markdown-it";
+  const plugin: PluginSimple;
+  export default plugin;
+}

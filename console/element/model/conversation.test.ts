@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { Conversation } from "./conversation.ts";
+import type { Frame } from "./frame.ts";
+
+const frame = (seq: number, event: string, rest: Partial<Frame> = {}): Frame => ({ event, seq, timestamp: "2026-01-31T12:00:00.000Z", metadata: {}, ...rest });
+const LOG = [
+  frame(1, "agent.session_created", { metadata: { agent_name: "a", forked_from: { session_id: "b", message_id: "m" } } }),
+  frame(2, "user.message", { content: "first", metadata: { run_id: "r1", message_id: "m1" } }),
+  frame(4, "agent.final_answer", { content: "red", metadata: { run_id: "r1" } }),
+  frame(5, "user.message", { content: "second", metadata: { run_id: "r2", message_id: "m2" } }),
+  frame(6, "agent.partial_answer", { content: "gre", metadata: { run_id: "r2" } }),
+];
+
+test("what is live before the log's beginning was told waits for its place", () => {
+  const conversation = new Conversation("id");
+  expect(LOG.slice(3).map((one) => conversation.fold(one))).toEqual([false, false]);
+  expect(conversation.items).toEqual([]);
+  expect(LOG.map((one) => conversation.fold(one))).toEqual([true, true, true, true, true]);
+  expect(conversation.items.map(({ kind, id }) => [kind, id])).toEqual([["said", "m1"], ["turn", "r1"], ["said", "m2"], ["turn", "r2"]]);
+  expect(conversation.forkedFrom?.session_id).toBe("b");
+  expect([...conversation.active]).toEqual(["r2"]);
+});
+
+test("the newest rating counts, and null takes it back", () => {
+  const conversation = new Conversation("id");
+  for (const one of LOG) conversation.fold(one);
+  const turn = conversation.turnList[0]!;
+  conversation.fold(frame(7, "user.feedback", { content: { run_id: "r1", rating: "down", comment: "why" } }));
+  expect([turn.rating, turn.comment]).toEqual(["down", "why"]);
+  conversation.fold(frame(8, "user.feedback", { content: { run_id: "r1", rating: null } }));
+  expect([turn.rating, turn.comment]).toEqual([null, ""]);
+});

@@ -1,0 +1,279 @@
+/** Where one writes: words, files, send and stop. What was begun is kept for each conversation. */
+
+import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { property, state } from "lit/decorators.js";
+import type { Chat } from "../model/chat.ts";
+import type { Edit } from "../model/drafts.ts";
+import { wordsOf, type Content, type Part as ContentPart } from "../model/frame.ts";
+import { isPicture, partFor, refusal, UploadFailed, type Attached } from "../model/files.ts";
+import { NotCreated, type OpenSession } from "../model/open_session.ts";
+import type { Said } from "../model/turn.ts";
+import { words } from "../words/words.ts";
+import { size } from "../words/times.ts";
+import { icon } from "./icons.ts";
+import { defined, Part } from "./part.ts";
+
+const NEW = "new";
+/** More of a draft is not kept: a storage has some MiB for all of them. */
+const LONGEST_DRAFT = 100_000;
+
+export class Composer extends Part {
+  @property({ attribute: false }) declare chat: Chat;
+  @property({ type: Number }) declare version: number;
+  @state() declare files: Attached[];
+  @state() declare trouble: string;
+  @state() declare isSending: boolean;
+  /** The message that is written anew. */
+  @state() declare edited: Said | null;
+  /** Its pictures and files, which stay. */
+  @state() declare kept: ContentPart[];
+  private begun: Edit | null = null;
+  /** When what was chosen is attached or refused. */
+  private attached: Promise<unknown> = Promise.resolve();
+  private key = "";
+  private session: OpenSession | null = null;
+  private hasWords = false;
+
+  constructor() {
+    super();
+    this.files = [];
+    this.trouble = "";
+    this.edited = null;
+    this.kept = [];
+  }
+
+  protected override render(): TemplateResult {
+    const { conversation, isStopping } = this.chat.shown;
+    const isActive = conversation.active.size > 0;
+    if (conversation.isClosed) return html`<p class="closed about">${words().closed}</p>`;
+    const agent = this.chat.agent?.title ?? "";
+    return html`<form class="composer" @submit=${this.submit}>
+      ${this.edited ? html`<p class="editing about">${icon("edit")} <span>${words().editing}</span><button type="button" class="plain link" @click=${this.leaveEditing}>${words().cancel}</button></p>` : nothing}
+      ${this.files.length || this.kept.length ? html`<ul class="files">${this.kept.map((part) => this.keptPart(part))}${this.files.map((attached) => this.file(attached))}</ul>` : nothing}
+      ${this.trouble ? html`<p class="bad trouble" role="alert">${this.trouble}</p>` : nothing}
+      <textarea rows="1" dir="auto" enterkeyhint="send" aria-label=${agent ? words().sayTo(agent) : words().say} placeholder=${agent ? words().sayTo(agent) : words().say} title=${words().keys}
+        @input=${this.typed} @keydown=${this.pressed} @paste=${this.pasted}></textarea>
+      <div class="row">
+        <input type="file" multiple hidden @change=${this.chosen}>
+        <button type="button" class="plain attach" aria-label=${words().attach} title=${words().attach} @click=${() => this.find<HTMLInputElement>("input[type=file]")?.click()}>${icon("clip")}</button>
+        <span class="grow about">${isActive && this.hasWords ? words().queueHint : ""}</span>
+        ${isActive ? html`<button type="button" class="stop" ?disabled=${isStopping} aria-label=${isStopping ? words().stopping : words().stop} title="${words().stop} (Esc)" @click=${() => this.tell("stop")}>${icon("stop")}<span>${isStopping ? words().stopping : words().stop}</span></button>` : nothing}
+        <button class="main send" aria-label=${words().send} title=${words().send} ?disabled=${this.isSending || (!this.hasWords && !this.files.length && !this.kept.length)}>${icon("send")}</button>
+      </div>
+    </form>`;
+  }
+
+  private keptPart(part: ContentPart): TemplateResult {
+    const told = part.type === "file" ? part.file : part.image_url;
+    const name = (typeof told === "object" && told.name) || words().pictureSent;
+    return html`<li>${icon("file")}<span class="name" dir="auto">${name}</span><span class="about">${typeof told === "object" && told.size ? size(told.size) : ""}</span>
+      <button type="button" class="plain" aria-label=${words().removeFile(name)} @click=${() => { this.kept = this.kept.filter((other) => other !== part); this.area?.focus(); }}>${icon("cross")}</button>
+    </li>`;
+  }
+
+  private file(attached: Attached): TemplateResult {
+    const { file, preview, percent, error } = attached;
+    return html`<li class=${error ? "bad" : ""} title=${error}>
+      ${preview ? html`<img src=${preview} alt="">` : icon("file")}
+      <span class="name" dir="auto">${file.name}</span><span class="about">${percent === null ? size(file.size) : words().uploading(percent)}</span>
+      ${percent === null ? nothing : html`<progress max="100" .value=${percent} aria-label=${file.name}></progress>`}
+      <button type="button" class="plain" aria-label=${words().removeFile(file.name)} ?disabled=${this.isSending} @click=${() => this.drop(attached)}>${icon("cross")}</button>
+    </li>`;
+  }
+
+  private get area(): HTMLTextAreaElement | null { return this.find("textarea"); }
+
+  protected override updated(_changed: PropertyValues): void {
+    const { shown } = this.chat;
+    const key = shown.id || NEW;
+    if (key === this.key && shown === this.session) { this.resumeEditing(); return; }
+    // The conversation that just got its id keeps what is being written in it.
+    const isSame = shown === this.session;
+    const before = this.key;
+    this.key = key;
+    this.session = shown;
+    if (isSame) { this.chat.drafts.set(before, ""); this.keep(); return; }
+    this.empty();
+    this.write(this.chat.drafts.get(key));
+    this.begun = this.chat.drafts.edit(key);
+    this.resumeEditing();
+  }
+
+  private empty(): void {
+    for (const { preview } of this.files) URL.revokeObjectURL(preview);
+    this.edited = null;
+    this.kept = [];
+    this.files = [];
+    this.trouble = "";
+  }
+
+  /** An edit that was begun before the page was loaded again, or that came back, as soon as its message is there. */
+  private resumeEditing(): void {
+    const { begun } = this;
+    const said = begun && this.chat.shown.conversation.items.find((item) => item.kind === "said" && item.id === begun.id);
+    if (!begun || said?.kind !== "said") return;
+    this.begun = null;
+    this.edit(said, begun.text);
+  }
+
+  /** Puts words there, to be changed or said. */
+  write(text: string, takesFocus = false): void {
+    const { area } = this;
+    if (!area) return;
+    area.value = text;
+    this.grow();
+    if (takesFocus) { area.focus(); area.setSelectionRange(text.length, text.length); }
+  }
+
+  edit(said: Said, text = wordsOf(said.content)): void {
+    this.edited = said;
+    this.kept = typeof said.content === "string" ? [] : said.content.filter((part) => part.type !== "text");
+    this.write(text, true);
+    this.keep();
+  }
+
+  private readonly leaveEditing = (): void => {
+    this.chat.drafts.setEdit(this.key, null);
+    this.edited = null;
+    this.kept = [];
+    // What was being written before that is still there.
+    this.write(this.chat.drafts.get(this.key), true);
+  };
+
+  private readonly typed = (): void => { this.grow(); this.keep(); };
+
+  private keep(): void {
+    const text = (this.area?.value ?? "").slice(0, LONGEST_DRAFT);
+    if (this.edited) this.chat.drafts.setEdit(this.key, { id: this.edited.id, text });
+    else this.chat.drafts.set(this.key, text);
+  }
+
+  private grow(): void {
+    const { area } = this;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight + 2}px`;
+    const hasWords = area.value.trim() !== "";
+    if (hasWords !== this.hasWords) { this.hasWords = hasWords; this.requestUpdate(); }
+  }
+
+  private readonly pressed = (press: KeyboardEvent): void => {
+    // While an input method composes, keys belong to it.
+    if (press.isComposing || press.keyCode === 229) return;
+    if (press.key === "Enter" && !press.shiftKey) {
+      press.preventDefault();
+      this.find<HTMLFormElement>("form")?.requestSubmit();
+    } else if (press.key === "ArrowUp" && !this.area?.value && !press.shiftKey) {
+      const last = this.chat.shown.conversation.lastSaid;
+      if (last) { press.preventDefault(); this.write(wordsOf(last.content), true); this.keep(); }
+    } else if (press.key === "Escape" && this.edited) {
+      press.stopPropagation();
+      this.leaveEditing();
+    }
+  };
+
+  private readonly pasted = (paste: ClipboardEvent): void => {
+    const files = [...(paste.clipboardData?.files ?? [])];
+    if (files.length) { paste.preventDefault(); this.take(files); }
+  };
+
+  private readonly chosen = (event: Event): void => {
+    const input = event.target as HTMLInputElement;
+    this.take([...(input.files ?? [])]);
+    input.value = "";
+  };
+
+  /** Takes files, and says of those that it does not take why. Whoever sends meanwhile sends them, too. */
+  take(files: File[]): void { this.attached = Promise.all([this.attached, this.attach(files)]); }
+
+  private async attach(files: File[]): Promise<void> {
+    await this.chat.learned;
+    const refused: string[] = [];
+    const taken: Attached[] = [];
+    for (const file of files) {
+      const why = refusal(file, this.chat.agent?.accepts ?? null);
+      if (why) refused.push(why);
+      else taken.push({ file, isPicture: isPicture(file), preview: isPicture(file) ? URL.createObjectURL(file) : "", percent: null, error: "", part: null });
+    }
+    this.trouble = refused.join("\n");
+    this.files = [...this.files, ...taken];
+    if (taken.length) this.area?.focus();
+  }
+
+  private drop(attached: Attached): void {
+    URL.revokeObjectURL(attached.preview);
+    this.files = this.files.filter((other) => other !== attached);
+    this.area?.focus();
+  }
+
+  private readonly submit = (submit: SubmitEvent): void => {
+    submit.preventDefault();
+    void this.send();
+  };
+
+  private async send(): Promise<void> {
+    const before = this.chat.shown;
+    await this.attached;
+    if (this.chat.shown !== before) return;
+    const text = this.area?.value.trim() ?? "";
+    if (this.isSending || (!text && !this.files.length && !this.kept.length)) return;
+    const { chat, edited, files, kept } = this;
+    const { shown } = chat;
+    const content = files.length || kept.length ? await this.withFiles(shown, text) : text;
+    if (content === null) return;
+    const isStill = chat.shown === shown;
+    const key = shown.id || NEW;
+    if (!edited) chat.drafts.set(key, "");
+    if (isStill) {
+      this.empty();
+      this.write(edited ? chat.drafts.get(key) : "");
+    }
+    if (edited && isStill) this.fork(edited, text, content, key);
+    else if (!edited) chat.say(content, undefined, shown);
+    this.tell("said");
+  }
+
+  /** The new words are kept until there is a conversation that has them. */
+  private fork(edited: Said, text: string, content: Content, key: string): void {
+    const { drafts } = this.chat;
+    drafts.setEdit(key, { id: edited.id, text: text.slice(0, LONGEST_DRAFT) });
+    this.chat.fork(edited.id, content, {
+      done: () => drafts.setEdit(key, null),
+      undone: () => { if (this.key === key) { this.begun = drafts.edit(key); this.requestUpdate(); } },
+    });
+  }
+
+  /** The message with its files; null if one of them did not get there. */
+  private async withFiles(shown: OpenSession, text: string): Promise<Content | null> {
+    const { chat, files, kept } = this;
+    this.isSending = true;
+    this.trouble = "";
+    try {
+      await chat.learned;
+      const isStored = chat.agent?.accepts != null;
+      const created = isStored && files.length ? shown.whenCreated() : "";
+      chat.sending.flush(shown);
+      const session = await created;
+      for (const attached of files) attached.part ??= await this.upload(attached, session, isStored);
+      return [...(text ? [{ type: "text", text }] : []), ...kept, ...files.map(({ part }) => part!)];
+    } catch (error) {
+      if (!(error instanceof UploadFailed || error instanceof NotCreated)) throw error;
+      this.trouble = error.message;
+      return null;
+    } finally { this.isSending = false; }
+  }
+
+  private async upload(attached: Attached, session: string, isStored: boolean): Promise<ContentPart> {
+    const { file } = attached;
+    const show = (percent: number): void => { attached.percent = percent; this.requestUpdate(); };
+    try {
+      attached.error = "";
+      return await partFor(this.chat.server, session, attached, isStored, show);
+    } catch (error) {
+      if (!(error instanceof UploadFailed)) throw error;
+      Object.assign(attached, { percent: null, error: error.message });
+      throw new UploadFailed(words().uploadFailed(file.name, error.message));
+    }
+  }
+}
+defined("myagent-composer")(Composer);

@@ -1,0 +1,42 @@
+/** 页面自己的文字（简体中文）；服务器的话以所请求的语言给出。 */
+
+import type { Words } from "./en.ts";
+
+export const zh: Words = {
+  conversations: "对话", newChat: "新对话", search: "搜索对话", nothingFound: "没有包含这些词的对话。",
+  noConversations: "还没有对话。", loadingMore: "正在加载…", untitled: "（无标题）", openSidebar: "显示对话列表", closeSidebar: "隐藏对话列表",
+  today: "今天", yesterday: "昨天", thisWeek: "最近 7 天", thisMonth: "最近 30 天", earlier: "更早",
+  agent: "Agent", chooseAgent: "选择 Agent", toolsOf: "工具", noDescription: "没有描述。", skip: "跳到对话",
+  markWaiting: "等待您的答复", markRunning: "正在回答", markUnread: "有新内容", markFailed: "失败",
+  questionElsewhere: (title) => `“${title}”中有问题等待您的答复`, goThere: "打开",
+  open: "已连接", opening: "正在连接…", lost: "连接已断开，正在重连…", shut: "未连接", offline: "您已离线。您写的内容会在恢复连接后发送。",
+  hint: "连接不上？请确认服务器正在运行。如果这个页面是从文件打开的，请填写启动信息里的令牌。",
+  retryNow: "立即重试",
+  menu: "菜单", actions: (title) => `“${title}”的操作`, rename: "重命名", renameTitle: "重命名对话", newTitle: "标题", save: "保存", cancel: "取消", remove: "删除", removed: "对话已删除。", undo: "撤销",
+  exportMarkdown: "导出为 Markdown", exportJson: "导出为 JSON", settings: "设置", theme: "主题", themeAuto: "跟随系统", themeLight: "浅色", themeDark: "深色", language: "语言",
+  notify: "有问题时通知我", notifyDenied: "此浏览器不允许通知。", account: "我的账户", admin: "管理", leave: "退出", login: "登录",
+  asWhom: (name) => `以 ${name} 的身份连接`, anonymous: "未登录", connection: "连接…", close: "关闭",
+  forkedFrom: (title) => (title ? `从“${title}”继续` : "从另一个对话继续"), forkLost: "在确认对话的副本之前连接断开了。如果列表中没有它，请重试。", forkNote: "查看原对话", forkPoint: "之前的消息是副本；工具的记忆可能重新开始。",
+  say: "输入消息…", sayTo: (agent) => `给 ${agent} 发消息…`, keys: "Enter 发送，Shift+Enter 换行", send: "发送", stop: "停止", stopping: "正在停止…", attach: "添加文件", dropHere: "把文件拖放到这里",
+  closed: "这个对话已经结束，只能阅读。", queueHint: "正在回答中；您的消息会排队等候。",
+  removeFile: (name) => `移除 ${name}`, uploading: (percent) => `${percent} %`, editing: "正在修改消息：之后的内容将在对话的副本中重新回答。",
+  tooBig: (name, most) => `${name} 太大：最多 ${most}。`, notAccepted: (name) => `无法添加 ${name}：只接受图片（PNG、JPEG、GIF、WebP）和文本文件。`,
+  noPictures: (name) => `${name}：此 Agent 不接受图片。`, noFiles: (name) => `${name}：此 Agent 不接受文件。`, uploadBroke: "连接断开了，请重试。", emptyFile: (name) => `${name} 是空的。`, uploadFailed: (name, why) => `${name} 未能上传：${why}`,
+  you: "您", answerOf: (agent) => `${agent} 的回答`, thinking: "思考中…", queued: "排队中", place: (before) => (before ? `排队中：前面还有 ${before} 个` : "排队中：下一个就是您"), waiting: "等待您的答复…", sending: "正在发送…",
+  failed: "未送达", sendAgain: "重新发送", discard: "丢弃", tooLong: (mebibytes) => (mebibytes ? `消息太长：最多 ${mebibytes} MiB。` : "消息太长，服务器不接收。"),
+  reasoning: "思考过程", arguments: "参数", changedArguments: "您修改后的参数", result: "结果", data: "数据", failure: "错误", truncated: "文本过长，只保存了一部分。", noArguments: "无",
+  status: { running: "运行中", success: "完成", failed: "失败", declined: "已拒绝", cancelled: "已取消", unknown: "结果未知" }, changed: "参数已修改",
+  copy: "复制", copied: "已复制", copyFailed: "未能复制", wrap: "换行", codeIn: (language) => (language ? `${language} 代码` : "代码"), showAll: "显示全部", showLess: "收起",
+  copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "好在哪里，或者不好在哪里？（可选）", commentSave: "提交", thanks: "谢谢。",
+  steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。", maxSteps: "已达到步数上限。",
+  newest: "跳到最新", picture: (name) => `${name} 的图片`, pictureSent: "图片", loading: "正在加载对话…", stopped: "已停止", gone: "那个对话已不存在，从新的对话开始。",
+  question: "需要您的答复", yes: "允许", no: "拒绝", changeArguments: "修改参数", asJson: "JSON 参数", notJson: "这不是有效的 JSON 对象。", misfits: (path, why) => `${path}：${why}`, reason: "为什么不？（Agent 会读到，可选）", waitsSince: (time) => `已等待 ${time}`, waitsUntil: (time) => `还剩 ${time}`, saidYes: "已允许", saidNo: "已拒绝", noAnswer: "未答复即关闭", yourReason: "理由",
+  schema: { type: (wanted) => `应为 ${wanted}`, missing: "缺少", unknown: "不是此工具的参数", choice: (choices) => `应为其中之一：${choices}` },
+  hello: (agent) => `向 ${agent} 说点什么`, examples: "例如",
+  door: "连接到服务器", address: "服务器地址", token: "令牌", connect: "连接",
+  refusals: {
+    credentials_required: "需要令牌，或者登录。", invalid_token: "令牌不存在、已过期或已被撤销。", too_many_attempts: "来自您地址的无效令牌太多，请稍后再试。", agent_not_found: "没有这个 Agent，或您不能使用它。",
+    bad_address: "这个地址不通向服务器。地址形如 ws://localhost:8080/（https 页面用 wss://）。",
+  },
+  notKnown: "这个服务器还不支持此功能。", bubble: "聊天", you_are: "已登录",
+};
