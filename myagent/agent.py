@@ -5,20 +5,32 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from myagent.agent_definition import DEFAULT_SYSTEM_PROMPT, AgentDefinition
+from myagent.agent_options import KNOWN, SYNONYMS, read_options
 from myagent.events import RunFinished
-from myagent.exceptions import AgentDefinitionError
+from myagent.exceptions import AgentDefinitionError, LLMError
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.loop import react
 from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost
+from myagent.loop.uncaught import end_in_a_sentence
 from myagent.messages import Content, Message
 from myagent.run_context import RunContext
-from myagent.tool.collection import ToolCollection
+from myagent.tool.attributes import is_library
+from myagent.tool.pydantic_fields import give_values
+from myagent.tool.source_location import location_of_attribute
+
+_PASSED_BY = frozenset(
+    {
+        *("arun", "run", "step", "think", "act", "execute_tool", "cleanup", "is_stuck", "handle_stuck_state"),
+        *("_handle_special_tool", "_should_finish_execution", "_is_special_tool", "update_memory", "initialize_agent"),
+    }
+)
+"""Methods that run an agent, or a part of it, where it is not the server that does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +40,16 @@ class Agent(AgentDefinition):
     Its fields are those of `AgentDefinition`. `create_react_agent` makes one with the usual defaults. Raises
     `AgentDefinitionError` for a field that cannot work.
     """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for klass in _authored(type(self)):
+            for name in _PASSED_BY.intersection(vars(klass)):
+                words = _(
+                    "%(class)s: the server runs agents itself and passes %(name)s() by. Put what it does into tools."
+                )
+                at = location_of_attribute([klass], name)
+                raise AgentDefinitionError(words % {"class": klass.__name__, "name": name}, at=at)
 
     async def arun(
         self,
@@ -43,16 +65,24 @@ class Agent(AgentDefinition):
         is allowed; without `confirm` such calls are declined. Tools run in the caller's event loop, plain `def` ones in
         threads.
 
-        Raises `RunError` when the model cannot be asked.
+        Raises `RunError` when the model cannot be asked. A script that does not catch it ends with its sentence alone.
         """
         context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name)
         messages = [*history, Message.user(text)]
         events = react.run(self, messages, host=LocalHost(confirm), context=context, llm=self.llm or default_llm())
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, RunFinished):
-                    return event.text
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, RunFinished):
+                        return event.text
+        except LLMError:
+            end_in_a_sentence()
+            raise
         raise AssertionError("a run that ends without an error ends with RunFinished")
+
+    async def run(self, text: Content, **options: Any) -> str:
+        """The same as `arun`."""
+        return await self.arun(text, **options)
 
 
 def default_llm() -> LLM:
@@ -65,8 +95,8 @@ def default_llm() -> LLM:
 
 def create_react_agent(
     name: str = "agent",
-    tools: Iterable[Any] = (),
-    system_prompt: str = DEFAULT_SYSTEM_PROMPT,
+    tools: Iterable[Any] | None = (),
+    system_prompt: str | None = DEFAULT_SYSTEM_PROMPT,
     **options: Any,
 ) -> Agent:
     """Make an `Agent`.
@@ -76,16 +106,43 @@ def create_react_agent(
 
     Raises `AgentDefinitionError` for an unknown option, or for a value or a tool that cannot work.
     """
-    known = [item.name for item in fields(Agent)]
-    unknown = sorted(options.keys() - known)
-    if unknown:
-        words = _("create_react_agent() has no option %(unknown)s. It knows: %(known)s.")
-        raise AgentDefinitionError(words % {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(known)})
-    if isinstance(options.get("llm"), str):
-        from myagent.llm.openai import OpenAILLM  # see default_llm
-
-        options["llm"] = OpenAILLM(options["llm"])
-    return Agent(name=name, tools=ToolCollection(tools), system_prompt=system_prompt, **options)
+    given = {"name": name, "tools": tools, "system_prompt": system_prompt, **options}
+    return Agent(**_with_model(read_options(given, caller="create_react_agent()")))
 
 
 create_toolcall_agent = create_react_agent
+
+
+class ToolCallAgent(Agent):
+    """An agent whose options are the attributes of a class of its author's, or keywords; `available_tools` are tools.
+
+    The server runs it as any other agent, and so refuses a class with methods that expect to run it themselves. Raises
+    `AgentDefinitionError`.
+    """
+
+    def __init_subclass__(cls) -> None:
+        give_values(cls)
+
+    def __init__(self, **options: Any) -> None:
+        cls = type(self)
+        declared = {
+            name for klass in _authored(cls) for name in (*vars(klass), *vars(klass).get("__annotations__", ()))
+        }
+        names = (*KNOWN, *SYNONYMS)
+        given = {"name": cls.__name__} | {name: getattr(self, name) for name in names if name in declared} | options
+        for name in declared.intersection(options) - set(names):
+            object.__setattr__(self, name, given.pop(name))
+        super().__init__(**_with_model(read_options(given, caller=f"{cls.__name__}()")))
+
+
+def _with_model(options: dict[str, Any]) -> dict[str, Any]:
+    name_of_model = options.get("llm")
+    if isinstance(name_of_model, str) and name_of_model.strip():
+        from myagent.llm.openai import OpenAILLM  # see default_llm
+
+        options["llm"] = OpenAILLM(name_of_model)
+    return options
+
+
+def _authored(cls: type) -> list[type]:
+    return [klass for klass in cls.__mro__ if not is_library(klass.__module__)]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from myagent.exceptions import AgentDefinitionError
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.usable import unusable_llm
 from myagent.tool.collection import ToolCollection
 
 WhenBusy = Literal["queue", "reject", "interrupt"]
+ToolErrors = Literal["class", "message"]
 Compact = Literal["cut", "summarize"]
+Accepts = Literal["images", "files"]
+MOST_EXAMPLES = 12
+LONGEST_EXAMPLE = 200
+"""Characters of one of them."""
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Use the tools you have when they help to answer."
 
 
@@ -26,6 +33,8 @@ class AgentDefinition:
     """The name that clients ask for."""
     description: str = ""
     """What the agent is for, for people."""
+    examples: Sequence[str] = ()
+    """What people may say to it first; pages offer these texts while a conversation is empty."""
     tools: ToolCollection = field(default_factory=ToolCollection)
     """The tools that the model may call. Any iterable of tools and functions will do."""
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
@@ -44,14 +53,22 @@ class AgentDefinition:
     """The tokens that the model is sent at most; None is what the model itself says, or 100,000."""
     compact: Compact = "cut"
     """What is done with messages that do not fit: `"cut"` leaves them out, `"summarize"` has the model sum them up."""
+    tool_errors: ToolErrors = "class"
+    """What the model and the client are told of an exception in a tool: its `"class"`, or the first line of its
+    `"message"`, which may hold what is not for them.
+    """
     when_busy: WhenBusy = "queue"
     """What is done with a message that comes during a run: `"queue"` it, `"reject"` it, or `"interrupt"` the run."""
+
+    accepts: Collection[Accepts] = ("images", "files")
+    """What messages may hold beside text: `"images"`, and other `"files"`. All else is refused before it is stored."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", ToolCollection(self.tools))
         _check_text("name", self.name, blank=False)
         for option in ("description", "system_prompt"):
             _check_text(option, getattr(self, option))
+        object.__setattr__(self, "examples", _short_texts("examples", self.examples))
         if self.next_step_prompt is not None:
             _check_text("next_step_prompt", self.next_step_prompt)
         _check_count("max_steps", self.max_steps)
@@ -59,7 +76,11 @@ class AgentDefinition:
             if getattr(self, option) is not None:
                 _check_count(option, getattr(self, option))
         _check_choice("when_busy", self.when_busy, get_args(WhenBusy))
+        _check_choice("tool_errors", self.tool_errors, get_args(ToolErrors))
         _check_choice("compact", self.compact, get_args(Compact))
+        object.__setattr__(self, "accepts", _accepted(self.accepts))
+        if self.llm is not None and (problem := unusable_llm(self.llm)) is not None:
+            raise AgentDefinitionError(problem)
 
 
 def _check_text(option: str, value: object, *, blank: bool = True) -> None:
@@ -68,10 +89,29 @@ def _check_text(option: str, value: object, *, blank: bool = True) -> None:
         raise AgentDefinitionError(words % {"option": option, "value": value})
 
 
+def _short_texts(option: str, value: object) -> tuple[str, ...]:
+    texts = tuple(value) if isinstance(value, list | tuple) else ()
+    is_fit = isinstance(value, list | tuple) and len(texts) <= MOST_EXAMPLES
+    if not is_fit or not all(isinstance(text, str) and 0 < len(text.strip()) <= LONGEST_EXAMPLE for text in texts):
+        words = _(
+            "%(option)s=%(value).200r: it should be a list of at most %(most)d texts of at most %(longest)d characters."
+        )
+        about = {"option": option, "value": value, "most": MOST_EXAMPLES, "longest": LONGEST_EXAMPLE}
+        raise AgentDefinitionError(words % about)
+    return tuple(text.strip() for text in texts)
+
+
 def _check_count(option: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         words = _("%(option)s=%(value)r: it should be a whole number from 1.")
         raise AgentDefinitionError(words % {"option": option, "value": value})
+
+
+def _accepted(value: Any) -> tuple[Any, ...]:
+    kinds = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    for kind in kinds:
+        _check_choice("accepts", kind, get_args(Accepts))
+    return kinds
 
 
 def _check_choice(option: str, value: object, choices: tuple[str, ...]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import queue
+import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,34 +25,32 @@ logger = logging.getLogger("myagent.tools")
 
 SIZE = 32
 GIVEN_UP_AT_MOST = 256
+IDLE_SECONDS = 60.0
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """A call on its way through the pool; `deliver` is called with its value or its exception, in the thread."""
-
+class _Job:
     call: Callable[[], Any]
-    deliver: Callable[[Any, BaseException | None], None]
-    label: str
-    begun: bool = False
+    future: Future[Any] = field(default_factory=Future)
     done: bool = False
     given_up: bool = False
 
 
-class DaemonPool:
-    """A pool of at most `size` daemon threads.
+class DaemonPool(ThreadPoolExecutor):
+    """At most `size` daemon threads; an executor, since asyncio wants one for `asyncio.to_thread`.
 
     A thread whose call was given up is replaced, up to `given_up_at_most` at a time; beyond that, calls wait until
     one of them returns.
     """
 
     def __init__(self, size: int = SIZE, *, given_up_at_most: int = GIVEN_UP_AT_MOST, name: str = "tool") -> None:
+        super().__init__(max_workers=1)  # never started: it starts threads in its own submit()
         self._size = size
         self._given_up_at_most = given_up_at_most
         self._name = name
-        self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._waiting = self._idle = self._threads = self._given_up = self._started = 0
+        self._changed = threading.Condition()
+        self._jobs: deque[_Job] = deque()
+        self._idle = self._alive = self._given_up = self._started = 0
         self._closed = False
 
     async def run(self, call: Callable[[], T], *, label: str = "") -> T:
@@ -59,159 +58,103 @@ class DaemonPool:
 
         Cancelling this gives the call up: what it returns is dropped.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        inside = partial(contextvars.copy_context().run, call)
-        job = Job(inside, partial(deliver, loop, future), label or describe(call))
-        self.submit(job)
+        job = self._put(partial(contextvars.copy_context().run, call))
         try:
-            return await future
+            result: T = await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
-            self.give_up(job)
+            self._give_up(job, label or describe(call))
             raise
+        return result
 
-    def submit(self, job: Job) -> None:
-        """Let the next free thread run `job`."""
-        with self._lock:
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return self._put(partial(fn, *args, **kwargs)).future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and let each thread end: the idle ones at once, the others after their calls."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _put(self, call: Callable[[], Any]) -> _Job:
+        job = _Job(call)
+        with self._changed:
             if self._closed:
                 raise RuntimeError("The pool is closed.")
-            self._waiting += 1
-            self._jobs.put(job)
-            self._grow()
+            self._jobs.append(job)
+            self._serve()
+        return job
 
-    def give_up(self, job: Job) -> None:
-        """Drop `job`, whose caller was cancelled: skip it, or replace the thread that runs it."""
-        with self._lock:
-            if job.done or job.given_up:
+    def _give_up(self, job: _Job, label: str) -> None:
+        """Drop `job`, whose caller was cancelled: prevent it from beginning, or replace the thread that runs it."""
+        with self._changed:
+            if job.future.cancel() or job.done:
                 return
             job.given_up = True
-            if not job.begun:
-                return
             self._given_up += 1
-            self._grow()
+            self._serve()
             given_up = self._given_up
-        logger.warning("%s was given up while it ran in a thread, which keeps running until it returns.", job.label)
+        logger.warning("%s was given up while it ran in a thread, which keeps running until it returns.", label)
         if given_up >= self._given_up_at_most:
             logger.error("%d calls were given up and do not return; further calls have to wait for them.", given_up)
 
-    def close(self) -> None:
-        """Take no more jobs, and let each thread end: the idle ones at once, the others after their job."""
-        with self._lock:
-            self._closed = True
-            self._size = 0
-            for _ in range(self._idle):
-                self._waiting += 1
-                self._jobs.put(Job(_nothing, _drop, "", given_up=True))
-
-    def _grow(self) -> None:
-        """Start a thread if a job waits for one and there may be more; the lock is held."""
-        limit = self._size + min(self._given_up, self._given_up_at_most)
-        if self._waiting <= self._idle or self._threads >= limit:
-            return
-        self._started += 1
-        thread = threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True)
-        self._threads += 1
-        self._idle += 1  # it counts from now on, or a second job would start another one for nothing
-        try:
-            thread.start()
-        except RuntimeError:
-            self._threads -= 1
-            self._idle -= 1
-            logger.exception("No thread can be started for %s, so its calls wait for the others.", self._name)
+    def _serve(self) -> None:
+        """Wake or start a thread for a job that waits, if there may be one more; the lock is held."""
+        if self._idle >= len(self._jobs):
+            self._changed.notify()
+        elif self._alive < self._size + min(self._given_up, self._given_up_at_most):
+            self._started += 1
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                logger.exception("No thread can be started for %s, so its calls wait for the others.", self._name)
+            else:
+                self._alive += 1
+                self._idle += 1
 
     def _work(self) -> None:
-        stays = True
-        while stays:
-            job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
-                self._waiting -= 1
-                job.begun = not job.given_up
+        process = os.getpid()
+        while (job := self._next()) is not None:
             value = error = None
-            if job.begun:
+            if begun := job.future.set_running_or_notify_cancel():
                 try:
                     value = job.call()
                 except BaseException as raised:  # noqa: BLE001 - even SystemExit belongs to who waits
                     error = raised
-            stays = self._finish(job)
-            if job.begun:
-                job.deliver(value, error)
+            if os.getpid() != process:
+                os._exit(0)  # a fork that the call made and did not end
+            with self._changed:
+                job.done = True
+                self._given_up -= job.given_up
+                self._idle += 1  # before its caller goes on
+            if begun:
+                settle(job.future, value, error)
             # An idle thread keeps nothing alive, nor does the traceback, which holds this frame.
             del job, value, error
 
-    def _finish(self, job: Job) -> bool:
-        """Whether the thread that did `job` stays; it counts as idle before the result is delivered."""
-        with self._lock:
-            job.done = True
-            if job.begun and job.given_up:
-                self._given_up -= 1
-            stays = self._threads <= self._size + self._given_up
-            if stays:
-                self._idle += 1
-            else:
-                self._threads -= 1
-            return stays
+    def _next(self) -> _Job | None:
+        """The next job, for a thread that counts as idle; None when it has to end."""
+        with self._changed:
+            is_needed = self._alive <= self._size + self._given_up
+            if is_needed:
+                self._changed.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
+            self._idle -= 1
+            if is_needed and self._jobs:
+                return self._jobs.popleft()
+            self._alive -= 1
+            return None
 
 
-class DaemonExecutor(ThreadPoolExecutor):
-    """What `asyncio.to_thread` uses on a tool's loop, so that its threads do not hold up exit either."""
-
-    def __init__(self, pool: DaemonPool) -> None:
-        super().__init__(max_workers=1)  # never started: it starts threads in its own submit()
-        self._pool = pool
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-
-        def call() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - belongs to who waits for the future
-                future.set_exception(error)
-
-        self._pool.submit(Job(call, _drop, describe(fn)))
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Nothing: the threads are not waited for."""
-
-
-def deliver(
-    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], value: Any, error: BaseException | None
-) -> None:
-    """Set the result of a `future` of `loop` from another thread; does nothing when it is done already."""
-    try:
-        loop.call_soon_threadsafe(_settle, future, value, error)
-    except RuntimeError:
-        logger.debug("A call returned after the loop that waited for it was closed.")
-
-
-def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
+def settle(future: Future[Any], value: Any, error: BaseException | None) -> None:
+    """Set the result of a future that runs; what would end or cancel the task that waits becomes another error."""
     if error is None:
         future.set_result(value)
+    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
+        future.set_exception(error)
     else:
-        future.set_exception(_raisable(error))
-
-
-def _raisable(error: BaseException) -> Exception:
-    """`error`, or an error that names it, if raising it would end or cancel the task that waits."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    wrapped = RuntimeError(f"The code raised {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _nothing() -> None:
-    """A job that wakes a thread which is to end."""
-
-
-def _drop(value: Any, error: BaseException | None) -> None:
-    """Drop the result."""
+        wrapped = RuntimeError(f"The code raised {type(error).__name__}: {error}")
+        wrapped.__cause__ = error
+        future.set_exception(wrapped)
 
 
 def describe(call: Callable[..., Any]) -> str:

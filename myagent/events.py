@@ -13,6 +13,7 @@ from typing import Any
 from myagent.llm import Usage
 from myagent.messages import Message
 from myagent.protocol.server_base import Finish, ToolStatus
+from myagent.tool.image import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,8 @@ class ToolProgress:
 class ToolFinished:
     """The result of a call: `output` is for people and for storage, `message` for the model.
 
-    `truncated` says that `output` is not all of it. `state` is the session's state to store, None when the call did not
-    change it.
+    `truncated` says that `output` is not all of it. `images` are its pictures, which `message` has, too. `state` is the
+    session's state to store, None when the call did not change it.
     """
 
     step: int
@@ -126,6 +127,7 @@ class ToolFinished:
     error: str | None = None
     data: Any = None
     truncated: bool = False
+    images: tuple[Image, ...] = ()
     state: dict[str, Any] | None = None
 
 

@@ -24,7 +24,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
+
+
+class SourceLine(Protocol):
+    """A line of a file."""
+
+    @property
+    def file(self) -> str:
+        """The file; empty when nobody knows it."""
+        ...
+
+    @property
+    def line(self) -> int | None: ...
 
 
 class MyAgentError(Exception):
@@ -37,9 +49,19 @@ class MyAgentError(Exception):
 
 
 class AgentDefinitionError(MyAgentError):
-    """An agent or a tool was defined in a way that cannot work."""
+    """An agent or a tool was defined in a way that cannot work.
+
+    `file` and `line` say where, when it is not where the exception was raised.
+    """
 
     code = "agent_definition"
+
+    def __init__(self, message: str, *, at: SourceLine | None = None) -> None:
+        super().__init__(message)
+        self.file = at.file if at is not None else ""
+        self.line = at.line if at is not None else None
+        if self.file:
+            self.add_note(f"  {self.file}, line {self.line}")
 
 
 class ToolError(MyAgentError):

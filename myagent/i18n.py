@@ -9,6 +9,9 @@ from __future__ import annotations
 import gettext as _gettext
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +22,8 @@ DEFAULT_LANGUAGE = "zh-hans"
 _TRADITIONAL = frozenset({"hant", "tw", "hk", "mo"})
 
 _language: str | None = None
+_spoken: ContextVar[str | None] = ContextVar("myagent_language", default=None)
+"""The language that one connection asked for, where that is another one than the process's."""
 
 
 def find_language(name: str) -> str | None:
@@ -42,11 +47,28 @@ def use_language(name: str) -> str:
     return code
 
 
+@contextmanager
+def speaking(name: str | None) -> Iterator[None]:
+    """Within it texts are in this language, whatever that of the process is; None for that of the process."""
+    token = _spoken.set(name)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def speak(name: str | None) -> None:
+    """The same for what follows in this task."""
+    _spoken.set(name)
+
+
 def language() -> str:
-    """The language of this process: the one that was chosen, else, for agents without a server, the one that
-    `MYAGENT_LANGUAGE` names.
+    """The language that is spoken here, else that of this process: the one that was chosen, else, for agents without a
+    server, the one that `MYAGENT_LANGUAGE` names.
     """
     global _language
+    if (spoken := _spoken.get()) is not None:
+        return spoken
     if _language is None:
         _language = find_language(os.environ.get("MYAGENT_LANGUAGE", "")) or DEFAULT_LANGUAGE
     return _language
@@ -60,12 +82,12 @@ def _catalogue(code: str) -> _gettext.NullTranslations:
 
 
 def gettext(message: str) -> str:
-    """`message` in this process's language."""
+    """`message` in the language that is spoken here."""
     return _catalogue(language()).gettext(message)
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
-    """The form for `count`, in the language of this process."""
+    """The form for `count`, likewise."""
     return _catalogue(language()).ngettext(singular, plural, count)
 
 

@@ -61,10 +61,15 @@ class ProviderData:
 
 
 class _Memo:
-    """Room for what `myagent.llm.normal_form` has found out about a message; no part of its value."""
+    """Room for what others have found out about a message, and would find out again for each request; no part of its
+    value.
+    """
 
-    __slots__ = ("normal_form",)
+    __slots__ = ("estimated_tokens", "normal_form")
+    estimated_tokens: int
+    """`myagent.loop.context_window`"""
     normal_form: Any
+    """`myagent.llm.normal_form`"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class Message(_Memo):
     role: Role
     """`"system"`, `"user"`, `"assistant"` or `"tool"`."""
     content: Content = ""
-    """Text, or for a user's message a list of OpenAI content parts (`text`, `image_url`)."""
+    """Text, or for the message of a user or a tool a list of OpenAI content parts (`text`, `image_url`, `file`)."""
     tool_calls: tuple[ToolCall, ...] = ()
     """The calls of an assistant's message."""
     tool_call_id: str | None = None
@@ -95,7 +100,7 @@ class Message(_Memo):
         return cls(role="assistant", content=content, tool_calls=tuple(tool_calls))
 
     @classmethod
-    def tool(cls, content: str, *, tool_call_id: str) -> Self:
+    def tool(cls, content: Content, *, tool_call_id: str) -> Self:
         return cls(role="tool", content=content, tool_call_id=tool_call_id)
 
     @property
@@ -104,6 +109,21 @@ class Message(_Memo):
         if isinstance(self.content, str):
             return self.content
         return "\n".join(part["text"] for part in self.content if part.get("type") == "text")
+
+    @property
+    def pictures(self) -> list[ContentPart]:
+        """The parts of the content that are neither text nor a file."""
+        if isinstance(self.content, str):
+            return []
+        return [part for part in self.content if part.get("type") not in ("text", "file")]
+
+    @property
+    def attachments(self) -> list[Mapping[str, Any]]:
+        """The facts of the files that the server keeps and the content names: `file_id`, `name`, `type`, `size`."""
+        if isinstance(self.content, str):
+            return []
+        named = (part.get(str(part.get("type"))) for part in self.content)
+        return [facts for facts in named if isinstance(facts, Mapping) and "file_id" in facts]
 
     def to_openai(self) -> dict[str, Any]:
         """This message as in a Chat Completions request."""

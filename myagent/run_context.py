@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from myagent.pending_answer import PendingAnswer
 
@@ -23,6 +23,31 @@ class CallLink(Protocol):
     def ask(self, question: str) -> concurrent.futures.Future[bool]:
         """Ask the user a yes-or-no question. Raises `RuntimeError`, in the future, when the call does not run."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A file that the user has attached to the conversation. `RunFile.of(…)` makes one for a test of a tool."""
+
+    name: str
+    """As the user calls it, without a path."""
+    type: str
+    """The media type that its bytes tell, such as `image/png`, `text/csv` or `application/pdf`."""
+    size: int
+    """Bytes."""
+    _read: Callable[[], bytes] = field(repr=False, compare=False)
+
+    def read(self) -> bytes:
+        """The bytes. It blocks: an `async def` tool awaits `asyncio.to_thread(file.read)`.
+
+        Raises `OSError` when they cannot be read.
+        """
+        return self._read()
+
+    @classmethod
+    def of(cls, name: str, content: bytes, type: str = "application/octet-stream") -> Self:
+        """A file with this content."""
+        return cls(name, type, len(content), lambda: content)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +67,8 @@ class RunContext:
     """The name of the user, None when anonymous."""
     state: dict[str, Any] = field(default_factory=dict)
     """JSON values that are stored with the session and kept between calls. A tool changes them in place."""
+    files: Sequence[RunFile] = ()
+    """What the user has attached to the conversation so far, the oldest first."""
     call_id: str = ""
     """The id that the model gave the call."""
     _link: CallLink | None = None

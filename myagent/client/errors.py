@@ -38,7 +38,9 @@ class ConnectionLost(ClientError):
     @property
     def is_final(self) -> bool:
         """Whether coming back in the same way would end in the same way."""
-        return self.close_code in self.FINAL_CODES
+        # Only an invalid token counts as an attempt, and it will not become a valid one.
+        is_guess = self.close_code == CloseCode.OVER_LIMIT and self.reason == "too_many_attempts"
+        return is_guess or self.close_code in self.FINAL_CODES
 
     @property
     def is_too_large(self) -> bool:

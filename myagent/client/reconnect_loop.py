@@ -33,15 +33,13 @@ class Backoff:
     """A number from 0 to 1."""
     _next: float = 0.0
 
-    def pause(self, *, at_least: float = 0.0) -> float:
-        """Seconds until the next attempt."""
-        seconds = max(self._next or self.first, at_least)
+    def pause(self, lost: OSError | ClientError, lived: float = 0.0) -> float:
+        """Seconds until the next attempt, after a connection that lived so many seconds; 0 if none came about."""
+        if lived >= SETTLED_SECONDS:
+            self._next = 0.0  # it was a success
+        seconds = max(self._next or self.first, LIMIT_SECONDS if _is_full(lost) else 0.0)
         self._next = min(seconds * 2, self.most)
         return seconds * (1 - self.spread() / 2)
-
-    def reset(self) -> None:
-        """Begin again: the last attempt was a success."""
-        self._next = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +87,7 @@ class ReconnectLoop:
         clock, backoff = asyncio.get_running_loop().time, Backoff()
         lost_at = clock()
         while True:
-            began, number = clock(), self._number
+            began, lived, number = clock(), 0.0, self._number
             try:
                 async with open_connection(self._url, self._token) as connection:
                     await self._converse(connection)
@@ -99,9 +97,8 @@ class ReconnectLoop:
                 lost_at = clock()
                 if isinstance(lost, ConnectionLost) and lost.is_too_large:
                     self._mail.give_up_largest(self._number)
-                if lost_at - began >= SETTLED_SECONDS:
-                    backoff.reset()
-            pause = backoff.pause(at_least=LIMIT_SECONDS if _is_full(lost) else 0.0)
+                lived = lost_at - began
+            pause = backoff.pause(lost, lived)
             if self._is_hopeless(lost) or clock() + pause - lost_at > self._patience:
                 raise lost
             self._on_link(Link(error=lost, retry_in=pause))

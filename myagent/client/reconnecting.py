@@ -8,20 +8,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from myagent.client.connection import SingleConnection
-from myagent.client.cursors import Cursors
 from myagent.client.errors import ClientError, ConnectionLost, FrameTooLarge, RequestRefused, granted
+from myagent.client.exchange import Exchange
 from myagent.client.frames import ServerFrame
-from myagent.client.outbox import Outbox, Outgoing, outgoing, shows_arrival
 from myagent.client.reconnect_loop import Link, ReconnectLoop
 from myagent.client.unread_frames import UnreadFrames
-from myagent.protocol.error_codes import CloseCode, ErrorCode
+from myagent.protocol.error_codes import CloseCode
 
 Result = TypeVar("Result")
 
 CLOSE_SECONDS = 2.0
 MAX_UNREAD = 1_000
 """Frames that are kept while no task reads them; then the connection is read no further until there is room."""
-FOLLOWED_ONLY = ("user.message", "user.response", "user.cancel")
 
 
 class Reconnecting:
@@ -36,11 +34,7 @@ class Reconnecting:
         self._loop = ReconnectLoop(
             url, token=token, mail=self, on_link=partial(self._report, on_link), give_up_after=give_up_after
         )
-        self._cursors = Cursors()
-        self._outbox = Outbox()
-        self._own: set[str] = set()
-        """The ids of own messages, and of the steps of own answers."""
-        self._acknowledged: dict[str, int] = {}
+        self._exchange = Exchange()
         self._room = asyncio.Event()
         self._awaited: set[asyncio.Future[Any]] = set()
         """What tasks wait for that is still to be received."""
@@ -54,34 +48,34 @@ class Reconnecting:
 
     @property
     def cursors(self) -> dict[str, int]:
-        return self._cursors.positions()
+        return self._exchange.cursors
 
     # --- requests ---
 
     async def send(self, event: dict[str, Any]) -> None:
         """Send an event on each connection until something shows that it arrived."""
-        await self._send(self._outgoing(event, shows_arrival(event)))
+        self._raise_if_over()
+        self._exchange.put(event, max_bytes=self.newest.max_frame_bytes)
+        await self._loop.flush()
 
     async def request(
         self, event: dict[str, Any], answered_by: Callable[[ServerFrame], bool] | None = None
     ) -> ServerFrame:
+        self._raise_if_over()
         reply: asyncio.Future[ServerFrame] = asyncio.get_running_loop().create_future()
-        item = self._outgoing(event, answered_by, reply)
+        item = self._exchange.put(event, answered_by, reply, max_bytes=self.newest.max_frame_bytes)
         try:
-            await self._send(item)
+            await self._loop.flush()
             return granted(await self._wait(reply))
         except (RequestRefused, FrameTooLarge):
-            self._own.discard(item.own_id)
+            self._exchange.disown(item)
             raise
         finally:
-            self._outbox.drop(item)
+            self._exchange.drop(item)
 
     async def resume(self, session_id: str, last_seq: int) -> ServerFrame:
-        if session_id in self._cursors:
-            raise ValueError(f"{session_id!r} is followed already")
         self._raise_if_over()
-        self._acknowledged[session_id] = last_seq
-        reply = self._cursors.add(session_id, last_seq)
+        reply = self._exchange.follow(session_id, last_seq)
         await self._loop.flush()
         notice = granted(await self._wait(reply))
         if notice.event == "agent.session_deleted":
@@ -91,23 +85,6 @@ class Reconnecting:
     async def acknowledge(self, session_id: str | None = None) -> None:
         """Tell the server now how far was read, and not only after a second; of all sessions at once."""
         await self._loop.acknowledge()
-
-    def _outgoing(
-        self,
-        event: dict[str, Any],
-        settles: Callable[[ServerFrame], bool] | None,
-        reply: asyncio.Future[ServerFrame] | None = None,
-    ) -> Outgoing:
-        session_id = event.get("session_id")
-        if event.get("event") in FOLLOWED_ONLY and session_id not in self._cursors:
-            raise ValueError(f"{session_id!r} is not followed: create it with this client, or resume it first")
-        self._raise_if_over()
-        return outgoing(event, settles, reply, max_bytes=self.newest.max_frame_bytes)
-
-    async def _send(self, item: Outgoing) -> None:
-        self._own.add(item.own_id)
-        self._outbox.put(item)
-        await self._loop.flush()
 
     async def wait_for(self, matches: Callable[[ServerFrame], bool]) -> ServerFrame:
         frame = await self.unread.wait_for(matches, self._wait)
@@ -135,39 +112,24 @@ class Reconnecting:
     # --- Mail ---
 
     def unsent(self, connection: int) -> Iterator[Mapping[str, Any]]:
-        yield from self._cursors.unsent(connection)
-        yield from self._outbox.unsent(connection)
+        return self._exchange.unsent(connection)
 
     def acknowledgements(self) -> Iterator[Mapping[str, Any]]:
         unread = {frame.session_id: frame.seq for frame in reversed(self.unread.frames) if frame.seq is not None}
-        for session_id, received in self.cursors.items():
-            read = unread[session_id] - 1 if session_id in unread else received
-            if self._acknowledged.get(session_id, 0) < read:
-                self._acknowledged[session_id] = read
-                yield {"event": "user.ack", "session_id": session_id, "last_seq": read}
+        return self._exchange.acknowledgements(
+            {session_id: unread.get(session_id, last_seq + 1) - 1 for session_id, last_seq in self.cursors.items()}
+        )
 
     def give_up_largest(self, connection: int) -> None:
-        self._outbox.give_up_largest(connection)
+        self._exchange.give_up_largest(connection)
 
     async def take(self, frame: ServerFrame, connection: int) -> None:
-        is_own = self._is_own(frame)
-        is_news = self._cursors.take(frame, connection)
-        settled = self._outbox.take(frame)
-        if self._cursors.lags(frame.session_id, connection):
-            raise ConnectionLost(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)  # and do it again after a pause
-        if not is_news or is_own or (frame.is_refusal and any(item.is_repeated for item in settled)):
+        if not self._exchange.take(frame, connection):
             return
         self.unread.put(frame)
         while len(self.unread.frames) >= MAX_UNREAD and all(result.done() for result in self._awaited):
             self._room.clear()
             await self._room.wait()
-
-    def _is_own(self, frame: ServerFrame) -> bool:
-        if frame.event == "user.message":
-            return frame.metadata.get("message_id") in self._own
-        # A live answer is somebody else's, who was quicker.
-        is_old = frame.event == "user.response" and self._cursors.is_replaying(frame.session_id)
-        return is_old and frame.step_id in self._own
 
     # --- the connection ---
 

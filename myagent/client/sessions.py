@@ -5,23 +5,30 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from myagent.client.frames import ServerFrame
-from myagent.client.wire import read
+from myagent.client.wire import Content, read
 from myagent.protocol.client_fields import ClientEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
-    """One session in a list. `run_status` is `idle` or that of its newest run; times are ISO 8601 in UTC."""
+    """One session in a list. `run_status` is `idle` or that of its newest run; times are ISO 8601 in UTC.
+
+    `failed` tells that its newest run ended with an error, `read_seq` up to where its user has read it. `forked_from`
+    names the session that it continues, and `message_id` or `seq`, where it leaves that one.
+    """
 
     session_id: str
     agent: str
     title: str = ""
     status: str = "open"
     last_seq: int = 0
+    read_seq: int = 0
     run_status: str = "idle"
+    failed: bool = False
+    forked_from: Mapping[str, Any] | None = None
     created_at: str = ""
     active_at: str = ""
 
@@ -88,6 +95,26 @@ class SessionRequests(ABC):
         content = {key: value for key, value in content.items() if value is not None}
         event = {"event": "user.update_session", "session_id": session_id, "content": content}
         await self.request(event, answered_by=_is("agent.session_updated", session_id))
+
+    async def fork(
+        self, session_id: str, *, before: str | None = None, at: int | None = None, content: Content | None = None
+    ) -> str:
+        """Continue a conversation in a new session, and return its id.
+
+        `before` names a message: it is said again, or `content` in its place, after all that came before it. `at` is
+        the `seq` of an event: what had been finished up to there is taken over, and nothing is said. What was taken
+        over is not sent; the events of a run that begins are.
+        """
+        wanted = {"before": before, "at": at, "content": content}
+        given = {key: value for key, value in wanted.items() if value is not None}
+        return str((await self.request({"event": "user.fork", "session_id": session_id, **given})).session_id)
+
+    async def rate(self, session_id: str, run_id: str, rating: Literal["up", "down"] | None, comment: str = "") -> None:
+        """Say what the user thinks of the answer of a run that has ended; the newest counts, None takes it back."""
+        content = {"run_id": run_id, "rating": rating, "comment": comment}
+        event = {"event": "user.feedback", "session_id": session_id, "content": content}
+        rated = _is("user.feedback", session_id)
+        await self.request(event, answered_by=lambda frame: rated(frame) and frame.content["run_id"] == run_id)
 
     async def close_session(self, session_id: str) -> None:
         """End a conversation: nothing more can be said in it, everything stays readable."""

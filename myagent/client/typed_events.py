@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
 
 from myagent.protocol import direct_events, server_events
 from myagent.protocol.direct_events import FreeMetadata, RefusalMetadata
-from myagent.protocol.server_base import LENIENT, ServerEvent
+from myagent.protocol.server_base import LENIENT, ServerEvent, event_classes
 
 
 class UnknownEvent(ServerEvent):
@@ -35,13 +33,5 @@ def typed(name: str, step_id: str | None, content: Any, metadata: Mapping[str, A
     return UnknownEvent(event=name, step_id=step_id, content=content, metadata=FreeMetadata(**known))
 
 
-def _kinds(module: ModuleType) -> dict[str, type[ServerEvent]]:
-    return {
-        kind.model_fields["event"].default: kind
-        for _name, kind in inspect.getmembers(module, inspect.isclass)
-        if issubclass(kind, ServerEvent) and kind is not ServerEvent
-    }
-
-
-_LOGGED = _kinds(server_events)
-_DIRECT = _kinds(direct_events)
+_LOGGED = event_classes(server_events)
+_DIRECT = event_classes(direct_events)

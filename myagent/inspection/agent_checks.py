@@ -12,9 +12,10 @@ from typing import Any
 
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
-from myagent.inspection.finding import NOWHERE, Finding, Severity, SourceLocation, place_of
+from myagent.inspection.finding import Finding, Severity, place_of
 from myagent.inspection.schema_checks import inspect_parameters
-from myagent.tool.base_tool import BaseTool
+from myagent.tool.base_tool import BaseTool, asks
+from myagent.tool.source_location import NOWHERE, SourceLocation
 
 _DANGEROUS = frozenset(
     {
@@ -39,6 +40,10 @@ def _inspect_prompt(agent: Agent) -> Iterator[Finding]:
     if not agent.system_prompt.strip():
         problem = _("The system prompt is empty: the model does not know its purpose.")
         yield _warning("no_system_prompt", problem, _('Give the agent a system_prompt="…".'))
+    if agent.tool_errors == "message":
+        problem = _("The model and all clients are told what exceptions in tools say, which may be secret.")
+        cure = _('Leave tool_errors="message" out, or make sure that no exception holds a key or an address.')
+        yield _warning("tool_errors", problem, cure)
 
 
 def _inspect_tool(tool: BaseTool) -> Iterator[Finding]:
@@ -65,8 +70,7 @@ def _looks_dangerous(tool: BaseTool) -> bool:
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", tool.name)]
     if not (words and words[0] in _DANGEROUS):
         return False
-    has_rule = type(tool).needs_confirmation is not BaseTool.needs_confirmation
-    return not (tool.requires_confirmation or has_rule or _mentions_confirm(tool, tool.execute, set()))
+    return asks(tool) is False and not _mentions_confirm(tool, tool.execute, set())
 
 
 def _mentions_confirm(tool: BaseTool, function: Any, seen: set[CodeType]) -> bool:

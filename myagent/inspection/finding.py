@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from myagent.tool.base_tool import BaseTool
 from myagent.tool.function_tool import FunctionTool
+from myagent.tool.signature import code_of
+from myagent.tool.source_location import NOWHERE, SourceLocation, location_of
 
 
 class Severity(StrEnum):
@@ -21,30 +21,9 @@ class Severity(StrEnum):
     """It works, and worse than it could."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLocation:
-    """A line of a file; `file` is empty and `line` None where nobody knows them."""
-
-    file: str = ""
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line is not None else self.file
-
-
-NOWHERE = SourceLocation()
-
-
 def place_of(tool: BaseTool) -> SourceLocation:
     """Where a tool is written: its function, or its class."""
-    written = inspect.unwrap(tool.execute) if isinstance(tool, FunctionTool) else type(tool)
-    try:
-        lines, first = inspect.getsourcelines(written)
-        file = inspect.getsourcefile(written)
-    except (OSError, TypeError, SyntaxError):  # made without a file, or the file changed meanwhile
-        return NOWHERE
-    below_decorators = (number for number, line in enumerate(lines, first) if re.match(r"\s*(async|def|class)\b", line))
-    return SourceLocation(file or "", next(below_decorators, first))
+    return location_of(code_of(tool.execute) if isinstance(tool, FunctionTool) else type(tool))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

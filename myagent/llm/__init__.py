@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from myagent.messages import Message
 
@@ -90,7 +91,17 @@ class LLM(Protocol):
 
     Optional attributes: `context_window: int`, the tokens that it can be sent, for agents that set none; and for traces
     `provider: str`, as OpenTelemetry names it, and `server: tuple[str, int]`, the host and port of the endpoint.
+
+    `LLM(…)` itself is `OpenAILLM(…)`, with the same options.
     """
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args, **options):
+            if cls is not LLM:
+                return super().__new__(cls)
+            # By name, as it knows this module; and late, as the openai package takes about a second.
+            return import_module("myagent.llm.config_section").make_llm(*args, **options)
 
     @property
     def model(self) -> str:

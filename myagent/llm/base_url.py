@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv6Address
 from typing import Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
@@ -15,7 +16,7 @@ _LONGEST_HOST = 253
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BaseURL:
     """A URL that is known to be one; `parse` makes it. Its parts are joined by `urllib.parse` and never as texts."""
 
@@ -37,7 +38,7 @@ class BaseURL:
             return None
         return cls(parts) if _is_host(parts.hostname or "") else None
 
-    @property
+    @cached_property  # for each request
     def shown(self) -> str:
         """For people: without credentials, query and fragment."""
         return urlunsplit((self._parts.scheme, self._place, self._parts.path, "", ""))
@@ -47,7 +48,7 @@ class BaseURL:
         """Without credentials and fragment."""
         return urlunsplit((self._parts.scheme, self._place, self._parts.path, self._parts.query, ""))
 
-    @property
+    @cached_property  # for each request
     def completions(self) -> str:
         """Where to ask: the path of the method behind that of the base, in front of the query.
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+from myagent.llm.endpoint_client import EndpointClient
 
 
 class Clients:
@@ -16,9 +14,9 @@ class Clients:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None]]] = {}
+        self._kept: dict[asyncio.AbstractEventLoop, tuple[EndpointClient, AsyncGenerator[None]]] = {}
 
-    async def get(self, connect: Callable[[], AsyncOpenAI]) -> AsyncOpenAI:
+    async def get(self, connect: Callable[[], EndpointClient]) -> EndpointClient:
         """The running loop's client; `connect` makes one when there is none yet."""
         loop = asyncio.get_running_loop()
         if kept := self._kept.get(loop):
@@ -41,7 +39,7 @@ class Clients:
             await kept[1].aclose()
 
 
-async def _keep(client: AsyncOpenAI) -> AsyncGenerator[None]:
+async def _keep(client: EndpointClient) -> AsyncGenerator[None]:
     """Closes `client` when it is closed itself, which a loop does with every async generator as it shuts down."""
     try:
         yield

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Sequence
 
 from myagent.i18n import gettext as _
+from myagent.i18n import speaking
 from myagent.llm import Chunk, Reply, TextChunk, ToolSchema, Usage
-from myagent.llm.demo_calls import choose_calls, examples
+from myagent.llm.demo_calls import DemoCall, choose_calls, examples
 from myagent.messages import Message, ToolCall
 from myagent.text import clean, pieces
 
 _SHOWN_VALUES = 6
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_LATIN_WORD = re.compile(r"[A-Za-z']{2,}")
+_WORDS_OF_A_SENTENCE = 3
+"""A name alone says nothing of the language of who writes it."""
 
 
 class DemoLLM:
@@ -28,14 +34,8 @@ class DemoLLM:
 
     async def stream(self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = ()) -> AsyncGenerator[Chunk]:
         """Answer the newest message of the user; see `myagent.llm.LLM.stream`."""
-        asked = max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
-        results = [message.text for message in messages[asked:] if message.role == "tool"]
-        question = clean(messages[asked].text) if messages else ""
-        calls = [] if results else choose_calls(question, tools)
-        text = "" if calls else _from_results(results) if results else _introduction(tools)
-        if text and messages and (pictures := _pictures(messages[asked])):
-            seen = _("Pictures in your message: {count}. I cannot look at them, a real model can.")
-            text = _paragraphs(seen.format(count=pictures), text)
+        with speaking(_language_of(messages)):
+            text, calls = _answer(messages, tools)
         for piece in pieces(text):
             await asyncio.sleep(self._delay)
             yield TextChunk(piece)
@@ -45,6 +45,31 @@ class DemoLLM:
             for number, call in enumerate(calls, 1)
         ]
         yield Reply(Message.assistant(text, requested), Usage(llm_calls=1))
+
+
+def _answer(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> tuple[str, list[DemoCall]]:
+    """What it says to the newest message of the user, or which tools it calls."""
+    asked = _asked(messages)
+    results = [message.text for message in messages[asked:] if message.role == "tool"]
+    question = clean(messages[asked].text) if messages else ""
+    calls = [] if results else choose_calls(question, tools)
+    text = "" if calls else _from_results(results) if results else _introduction(tools)
+    if text and messages and (pictures := _pictures(messages[asked])):
+        seen = _("Pictures in your message: {count}. I cannot look at them, a real model can.")
+        text = _paragraphs(seen.format(count=pictures), text)
+    return text, calls
+
+
+def _asked(messages: Sequence[Message]) -> int:
+    return max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
+
+
+def _language_of(messages: Sequence[Message]) -> str | None:
+    """That of the user's words, as far as their script tells: as a real model would, it answers in it."""
+    question = messages[_asked(messages)].text if messages else ""
+    if _CHINESE.search(question):
+        return "zh-hans"
+    return "en" if len(_LATIN_WORD.findall(question)) >= _WORDS_OF_A_SENTENCE else None
 
 
 def _pictures(message: Message) -> int:

@@ -25,7 +25,7 @@ from myagent.llm.base_url import BaseURL
 from myagent.llm.connection_error import reason_of
 from myagent.llm.error_body import ErrorBody, read_error
 from myagent.llm.test_guard import may_ask, stand_in
-from myagent.llm.wordings import says_loading, says_too_long, says_used_up, token_limit
+from myagent.llm.wordings import says_loading, says_no_pictures, says_too_long, says_used_up, token_limit
 from myagent.text import clean
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -183,6 +183,10 @@ class Endpoint:
         if status in (401, 403):
             words = _("The model's endpoint {url} refuses the key (HTTP {status}). Check OPENAI_API_KEY.")
             return LLMAuthError, words, _("The model does not let this server in.")
+        if (status >= 500 or status in (404, 415)) and says_no_pictures(said.text):
+            # Gateways and local servers say it with these, too.
+            words = _("The model's endpoint {url} refuses the request (HTTP {status}).")
+            return LLMRejected, words, _("The model refuses this request.")
         if status in (404, 405):
             words = _(
                 "The model's endpoint {url} does not know the model {model}, or has no such path (HTTP {status}). "

@@ -1,7 +1,7 @@
-"""The model behind any OpenAI-compatible Chat Completions endpoint. The only module that imports `openai`.
+"""The model behind any OpenAI-compatible Chat Completions endpoint.
 
-The package keeps authentication and timeouts; the stream itself is taken raw and decoded here into plain
-dicts, because its typed chunks cost several times as much as everything else a server does per token.
+The `openai` package does authentication, see `endpoint_client`; the stream itself is taken raw and decoded here into
+plain dicts, because its typed chunks cost several times as much as everything else a server does per token.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import orjson
-from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
+from openai import APIConnectionError, APIStatusError
 
 from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
 from myagent.llm import Chunk, ToolSchema, Waiting
@@ -25,8 +24,10 @@ from myagent.llm.clients import Clients
 from myagent.llm.connection_error import is_permanent
 from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
+from myagent.llm.endpoint_client import EndpointClient
 from myagent.llm.error_body import read_body
-from myagent.llm.reply import ReplyBuilder, joined
+from myagent.llm.http_answer import HTTPAnswer
+from myagent.llm.reply import ReplyBuilder
 from myagent.llm.request_forms import ChatRequest, RequestForms
 from myagent.llm.retries import Retries, is_told
 from myagent.llm.stream import BROKEN, ResponseBody, unfinished
@@ -34,11 +35,10 @@ from myagent.llm.text_calls import looks_like_a_call
 from myagent.messages import Message
 from myagent.text import clean_json
 
+_Opening = AsyncGenerator[Waiting | tuple[HTTPAnswer, int]]
+
 logger = logging.getLogger("myagent.model")
 
-_CONNECT_SECONDS = 10.0
-# One connection per answer being streamed. Idle ones live longer than httpx's 5 s, so that a chat finds its own again.
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
 _learnt = DialectMemory()
 """What the endpoints of this process refuse, found out by requests that succeeded without it."""
 
@@ -130,23 +130,22 @@ class OpenAILLM:
                 if isinstance(opened, Waiting):
                     yield opened
                 else:
-                    response, retries = opened
-        body = ResponseBody(response, endpoint)
+                    answer, retries = opened
         names = {tool["function"]["name"] for tool in tools} if request.may_call else set()
         builder = ReplyBuilder(names, runs_text_calls=self._text_tool_calls and bool(names))
+        body = ResponseBody(answer, endpoint)
         try:
-            async with aclosing(body.bursts()) as arriving:
-                async for chunks in arriving:
-                    for item in joined(item for chunk in chunks for item in builder.add(chunk)):
-                        yield item
+            while (chunks := await body.read()) is not None:
+                for item in builder.add(*chunks):
+                    yield item
         except StreamCut:
             if not builder.finished:  # a connection that breaks after the end loses nothing
                 raise
         finally:
-            await response.aclose()
+            await body.close()
         if builder.error is not None:
             raise unfinished(endpoint.refused(None, builder.error))
-        for item in joined(builder.close()):
+        for item in builder.close():
             yield item
         reply = builder.reply(is_whole=body.is_whole, retries=retries)
         if names and not self._text_tool_calls and looks_like_a_call(reply.message.text):
@@ -184,20 +183,7 @@ class OpenAILLM:
         self._endpoint = self._endpoint or Endpoint.resolve(self.model, self._api_key, self._base_url)
         return self._endpoint
 
-    def _connect(self, endpoint: Endpoint) -> AsyncOpenAI:
-        return AsyncOpenAI(
-            api_key=endpoint.key,
-            base_url=endpoint.address,
-            default_headers=endpoint.headers,
-            timeout=httpx2.Timeout(self._timeout, connect=_CONNECT_SECONDS),
-            max_retries=0,  # repeated here, because only the words of an error tell whether that helps
-            # A header of our own would go along to another host.
-            http_client=DefaultAioHttpClient(limits=_LIMITS, follow_redirects="api-key" not in endpoint.headers),
-        )
-
-    async def _ask(
-        self, endpoint: Endpoint, request: ChatRequest
-    ) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
+    async def _ask(self, endpoint: Endpoint, request: ChatRequest) -> _Opening:
         """The same as `_open`, for the first form of the request that the endpoint takes."""
         refusal: LLMRejected | None = None
         for form in self._forms.to_try(request):
@@ -211,7 +197,7 @@ class OpenAILLM:
                 refusal = refusal or error
             else:
                 if refusal is not None:
-                    self._forms.learn(form)
+                    self._forms.learn(form, refusal)
                 return
         assert refusal is not None
         try:
@@ -219,19 +205,17 @@ class OpenAILLM:
         finally:
             del refusal  # its traceback holds this frame, and with it the connection
 
-    async def _open(
-        self, endpoint: Endpoint, request: dict[str, Any]
-    ) -> AsyncGenerator[Waiting | tuple[httpx2.Response, int]]:
-        """Waits, and in the end the response with its body unread and the number of repetitions.
+    async def _open(self, endpoint: Endpoint, request: dict[str, Any]) -> _Opening:
+        """Waits, and in the end the answer with its body unread and the number of repetitions.
 
         Asks in another form where something is refused that can be left out, and once more where waiting helps.
         """
-        client = await self._clients.get(lambda: self._connect(endpoint))
+        client = await self._clients.get(lambda: EndpointClient(endpoint, self._timeout))
         dialect, retries = self.dialect, Retries(self._max_retries, self._timeout)
         while True:
             logger.debug("POST %s for %s", endpoint.shown, endpoint.model)
             try:
-                response = await _post(client, endpoint.completions, dialect.write(request))
+                answer = await client.post(_encoded(dialect.write(request)))
             except APIStatusError as error:
                 content = error.response.content
                 other = (
@@ -251,7 +235,7 @@ class OpenAILLM:
                     raise endpoint.unreachable(error) from error
             else:
                 self._remember(endpoint, dialect)
-                yield response, retries.count
+                yield answer, retries.count
                 return
             if is_told(seconds):
                 yield Waiting(seconds)
@@ -262,20 +246,11 @@ class OpenAILLM:
         _learnt.keep((endpoint.completions, endpoint.model), dialect)
 
 
-async def _post(client: AsyncOpenAI, url: str, request: dict[str, Any]) -> httpx2.Response:
+def _encoded(request: dict[str, Any]) -> bytes:
     try:
-        content = orjson.dumps(request)
+        return orjson.dumps(request)
     except TypeError:  # lone surrogates, or integers of more than 64 bits
-        content = clean_json(json.dumps(request)).encode()
-    # With `httpx2.Response` to cast to, `stream=True` hands the response over untouched.
-    # The whole URL, because the package takes its time to put one together from parts.
-    return await client.post(
-        url,
-        cast_to=httpx2.Response,
-        content=content,
-        options={"headers": {"Content-Type": "application/json"}},
-        stream=True,
-    )
+        return clean_json(json.dumps(request)).encode()
 
 
 def _blames(error: APIStatusError) -> bool:

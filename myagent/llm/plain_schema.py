@@ -117,8 +117,18 @@ def _chosen(choices: list[dict[str, Any]], about: Mapping[str, Any]) -> dict[str
     some = [choice for choice in choices if choice.get("type") != "null"]
     nullable = {"nullable": True} if len(some) < len(choices) else {}
     if len(some) == 1:
-        return {**some[0], **_description(about), **nullable}
+        return {**some[0], **_both(some[0], about), **_description(about), **nullable}
     return {"anyOf": some, **nullable} if some else nullable
+
+
+def _both(choice: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of the only choice and of what it is a choice of, where both have some."""
+    if "properties" not in choice or "properties" not in about:
+        return {}
+    required = dict.fromkeys([*about.get("required", ()), *choice.get("required", ())])
+    return {"properties": {**about["properties"], **choice["properties"]}} | (
+        {"required": [*required]} if required else {}
+    )
 
 
 def _with_values(schema: dict[str, Any]) -> dict[str, Any]:

@@ -56,8 +56,14 @@ class ReplyBuilder:
         """Whether the model has said that it has finished."""
         return bool(self._finish)
 
-    def add(self, chunk: Mapping[str, Any]) -> Iterator[Shown]:
-        """Add one chunk; yields what is to be shown of it."""
+    def add(self, *chunks: Mapping[str, Any]) -> list[Shown]:
+        """Add chunks that came together; returns what is to be shown of them."""
+        shown: list[Shown] = []
+        for chunk in chunks:
+            self._add(chunk, shown)
+        return joined(shown)
+
+    def _add(self, chunk: Mapping[str, Any], shown: list[Shown]) -> None:
         if usage := _mapping(chunk.get("usage")):
             self._usage = usage
         choices = chunk.get("choices")
@@ -70,16 +76,16 @@ class ReplyBuilder:
             self._additions.add_message(delta)
             if reasoning := _plain(delta.get("reasoning_content") or delta.get("reasoning")):
                 self._splitter.has_reasoned = True
-                yield ReasoningChunk(reasoning)
+                shown.append(ReasoningChunk(reasoning))
             if content := delta.get("content") or delta.get("refusal"):
                 if isinstance(content, list) and (thought := _thought(content)):
-                    yield ReasoningChunk(thought)
+                    shown.append(ReasoningChunk(thought))
                 text = _plain(content)
                 if self._splitter.passes and text and "<" not in text:  # nearly always
                     self._text.append(text)
-                    yield TextChunk(text)
+                    shown.append(TextChunk(text))
                 elif text:
-                    yield from self._keep(self._splitter.feed(text, self._text[-1] if self._text else ""))
+                    shown += self._keep(self._splitter.feed(text, self._text[-1] if self._text else ""))
             if parts := delta.get("tool_calls"):
                 self._calls.add(parts)
             elif part := delta.get("function_call"):
@@ -89,9 +95,9 @@ class ReplyBuilder:
             if error := choice.get("error"):
                 self.error = error
 
-    def close(self) -> Iterator[Shown]:
-        """End the answer; yields what is still to be shown of it."""
-        yield from self._keep(self._splitter.close(has_calls=bool(self._finished_calls())))
+    def close(self) -> list[Shown]:
+        """End the answer; returns what is still to be shown of it."""
+        return joined([*self._keep(self._splitter.close(has_calls=bool(self._finished_calls())))])
 
     def reply(self, *, is_whole: bool = False, retries: int = 0) -> Reply:
         """The whole reply, to be asked for after `close`; `retries` is passed on with it.
@@ -165,10 +171,11 @@ class ReplyBuilder:
         return bool(text.strip())
 
 
-def joined(items: Iterable[Shown]) -> Iterator[Shown]:
+def joined(items: list[Shown]) -> list[Shown]:
     """The same items with neighbours of one kind joined, which saves the work per token at every later stage."""
-    for kind, group in groupby(items, key=type):
-        yield kind("".join(item.text for item in group))
+    if len(items) < 2:
+        return items
+    return [kind("".join([item.text for item in group])) for kind, group in groupby(items, key=type)]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from myagent.exceptions import LLMRejected
 from myagent.llm import ToolSchema
 from myagent.llm.provider_data import with_provider_data
-from myagent.llm.request_messages import calls_in_words, normalise
+from myagent.llm.request_messages import calls_in_words, normalise, without_tools_pictures
+from myagent.llm.wordings import says_no_pictures
 from myagent.messages import Message
 
 _ABOUT_REASONING = re.compile(r"reason|think|thought|signature", re.IGNORECASE)
@@ -28,10 +29,11 @@ the messages."""
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One form of a request."""
+    """One form of a request; `has_pictures` says whether pictures in the results of tools are part of it."""
 
     additions: AdditionsUse
     tool_use: ToolUse
+    has_pictures: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class ChatRequest:
 
     def body(self, form: Form) -> dict[str, Any]:
         """The request in this form."""
-        messages = self.messages
+        messages = self.messages if form.has_pictures else without_tools_pictures(self.messages)
         if form.additions == "required":
             messages = calls_in_words(messages, keep=self.is_answered)
         body: dict[str, Any] = {"model": self.model, "messages": list(self._wires(messages, form))}
@@ -79,6 +81,7 @@ class RequestForms:
     def __init__(self) -> None:
         self._additions: AdditionsUse = "sent"
         self._tool_use: ToolUse = "forbidden"
+        self._takes_pictures = True
 
     def to_try(self, request: ChatRequest) -> list[Form]:
         """The forms to try for `request`, that which was taken last time first; each changes one thing only."""
@@ -92,15 +95,24 @@ class RequestForms:
         if request.tools and not request.may_call:
             uses = ["forbidden", "undeclared", "declared"]
             uses.sort(key=lambda use: use != self._tool_use)
-        return [Form(way, uses[0]) for way in ways] + [Form(ways[0], use) for use in uses[1:]]
+        forms = [Form(way, uses[0]) for way in ways] + [Form(ways[0], use) for use in uses[1:]]
+        if not self._takes_pictures:
+            return [replace(form, has_pictures=False) for form in forms]
+        if any(message.role == "tool" and message.pictures for message in request.messages):
+            forms.insert(1, replace(forms[0], has_pictures=False))
+        return forms
 
     @staticmethod
     def may_help(form: Form, refusal: LLMRejected) -> bool:
         """Whether `form` may get around what the endpoint said of another one."""
         return form.additions != "required" or _ABOUT_REASONING.search(str(refusal)) is not None
 
-    def learn(self, form: Form) -> None:
-        """The endpoint took `form`, having refused those before it."""
+    def learn(self, form: Form, refusal: LLMRejected | None = None) -> None:
+        """The endpoint took `form`, having refused those before it: the first one with `refusal`."""
+        if self._takes_pictures and not form.has_pictures:
+            # Else it was something about these pictures, and others may be taken.
+            self._takes_pictures = not says_no_pictures(str(refusal))
+            return
         self._additions = form.additions
         if form.tool_use != "free":
             self._tool_use = form.tool_use

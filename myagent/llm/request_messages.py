@@ -22,6 +22,7 @@ from myagent.messages import Content, ContentPart, Message, ToolCall
 OPENING = "[The beginning of the conversation was left out.]"
 GO_ON = "Go on."
 RESULTS_SEEN = "I have the results."
+PICTURES = "[The pictures in the result of {name}:]"
 NO_RESULT = "[There is no result: the call was broken off.]"
 
 # Nine letters and digits are what the strictest endpoint takes.
@@ -70,6 +71,14 @@ def calls_in_words(messages: Iterable[Message], *, keep: Callable[[Message], boo
             names = {}
             told.append(message)
     return told
+
+
+def without_tools_pictures(messages: Iterable[Message]) -> list[Message]:
+    """`messages` without the pictures in results, for a model that takes none; the texts tell that there were some."""
+    return [
+        replace(message, content=message.text) if message.role == "tool" and message.pictures else message
+        for message in messages
+    ]
 
 
 class _Request:
@@ -123,6 +132,7 @@ class _Request:
             self.add_assistant(form.message)
             self._messages += [normal_form(result).message for result in results]
             self._last = "tool"
+            self._add_pictures(asked, results)
             return
         calls = [self._with_own_id(call) for call in form.message.tool_calls]
         self.add_assistant(replace(form.message, tool_calls=tuple(calls)))
@@ -136,6 +146,15 @@ class _Request:
             self._append(Message.tool(f"{text}\n{note}" if note else text, tool_call_id=call.id))
         for result in left:
             self.add_user(_orphan(result))
+        self._add_pictures(asked, results)
+
+    def _add_pictures(self, calls: Sequence[ToolCall], results: Sequence[Message]) -> None:
+        """The pictures of results, which a tool's message cannot hold at most endpoints, in a user's message."""
+        names = {call.id: call.name for call in calls}
+        for result in results:
+            if pictures := result.pictures:
+                said = PICTURES.format(name=names.get(result.tool_call_id or "", "a tool"))
+                self.add_user(Message.user([{"type": "text", "text": said}, *pictures]))
 
     def _with_own_id(self, call: ToolCall) -> ToolCall:
         own, number = call.id, 0

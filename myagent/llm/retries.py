@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from myagent.llm.error_body import ErrorBody
-from myagent.llm.wordings import says_loading, says_too_long, says_used_up
+from myagent.llm.wordings import says_loading, says_no_pictures, says_too_long, says_used_up
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 8.0
 _JITTER = 0.25
@@ -32,7 +32,11 @@ class Retries:
         told = headers.get("x-should-retry", "").lower()
         if told == "false" or not (told == "true" or status in _TEMPORARY or status >= 500):
             return None
-        if says_too_long(said.text) or (status == HTTPStatus.TOO_MANY_REQUESTS and _is_final(headers, said)):
+        if (
+            says_too_long(said.text)
+            or says_no_pictures(said.text)
+            or (status == HTTPStatus.TOO_MANY_REQUESTS and _is_final(headers, said))
+        ):
             return None
         asked = _asked_seconds(headers)
         if asked is not None and asked > _LONGEST_ASKED_SECONDS:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from myagent.exceptions import LLMUnavailable, MyAgentError, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm.endpoint import Endpoint
 from myagent.llm.error_body import is_error
+from myagent.llm.http_answer import HTTPAnswer
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 """The exceptions of a connection that breaks off."""
@@ -46,6 +47,11 @@ class SSEReader:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of the events that `piece` completes; several data lines are joined by LF."""
+        if piece.startswith(b"data: ") and piece.endswith(b"\n\n") and not (self._rest or self._data or b"\r" in piece):
+            events = piece[6:-2].split(b"\n\ndata: ")
+            if piece.count(b"\n") == 2 * len(events):  # nothing but events of one line, as nearly always
+                self._is_stream = True
+                return events
         if b"\n" not in piece:
             self._rest += piece
             return []
@@ -111,51 +117,81 @@ def _is_whole(data: bytes) -> bool:
 class ResponseBody:
     """The body of an endpoint's response: server-sent events or one JSON body, whatever its label says."""
 
-    def __init__(self, response: httpx2.Response, endpoint: Endpoint) -> None:
+    def __init__(self, answer: HTTPAnswer, endpoint: Endpoint) -> None:
         self.is_whole = False
         """Whether the body came to its own end: to `[DONE]`, or to that of one JSON value."""
-        self._response = response
+        self._answer = answer
         self._endpoint = endpoint
+        self._reader: SSEReader | None = None
+        self._trouble: MyAgentError | None = None
+        self._is_read = False
 
-    async def bursts(self) -> AsyncGenerator[list[dict[str, Any]]]:
-        """The chunks of the response, those that arrived together in one list.
+    async def read(self) -> list[dict[str, Any]] | None:
+        """The chunks that arrived together, or None at the end. Has to be followed by another `read`, or by `close`.
 
         Raises `StreamCut` when it breaks off, and the `LLMError` for an error that the endpoint reports in the stream.
         """
+        if self._trouble is not None:
+            raise self._trouble
+        if self._is_read:
+            await self._drain()
+            return None
         try:
-            async with aclosing(self._payloads()) as reads:
-                async for payloads in reads:
-                    chunks: list[dict[str, Any]] = []
-                    trouble = self._decode(payloads, chunks)
-                    # What came before the error is valid, and is shown.
-                    yield chunks
-                    if trouble is not None:
-                        raise trouble
+            if self._reader is None:
+                payloads = await self._begin()
+            else:
+                payloads = self._fed(self._reader, await self._answer.read())
         except BROKEN as error:
             raise StreamCut(_("The connection to the model broke off.")) from error
+        chunks: list[dict[str, Any]] = []
+        # What came before the error is valid, and is shown.
+        self._trouble = self._decode(payloads, chunks)
+        return chunks
 
-    async def _payloads(self) -> AsyncGenerator[list[bytes]]:
-        if "html" in self._response.headers.get("content-type", "").lower():
+    async def close(self) -> None:
+        """Let go of the connection: for the next request if the body has come to its end, or else for good."""
+        await self._answer.close()
+
+    async def _begin(self) -> list[bytes]:
+        if "html" in self._answer.content_type:
             raise self._endpoint.not_the_api()
-        async with aclosing(self._response.aiter_bytes()) as pieces:
-            begin = await _beginning(pieces)
-            if begin.startswith(b"<"):
-                raise self._endpoint.not_the_api()
-            if begin.startswith((b"{", b"[")):
-                yield self._values(begin + b"".join([piece async for piece in pieces]))
-                return
-            reader = SSEReader()
-            yield reader.feed(begin)
-            is_short = self.is_whole
-            if not is_short:
-                async for piece in pieces:
-                    yield reader.feed(piece)
-                    if self.is_whole:
-                        break
-                else:
-                    yield reader.close()
-                    return
-            await _drain(pieces)
+        begin = await self._beginning()
+        if begin.startswith(b"<"):
+            raise self._endpoint.not_the_api()
+        if begin.startswith((b"{", b"[")):
+            self._is_read = True
+            return self._values(begin + b"".join([piece async for piece in self._pieces()]))
+        self._reader = SSEReader()
+        return self._fed(self._reader, begin)
+
+    def _fed(self, reader: SSEReader, piece: bytes) -> list[bytes]:
+        if piece:
+            return reader.feed(piece)
+        self._is_read = True
+        return reader.close()
+
+    async def _beginning(self) -> bytes:
+        """The beginning of the body up to something that says what it is, without a byte order mark and white space."""
+        begin = b""
+        async for piece in self._pieces():
+            begin += piece
+            is_known = not _BOM.startswith(begin[: len(_BOM)]) or len(begin) > len(_BOM)
+            if is_known and (found := begin.removeprefix(_BOM).lstrip()):
+                return found
+        return begin.removeprefix(_BOM).lstrip()
+
+    async def _pieces(self) -> AsyncGenerator[bytes]:
+        while piece := await self._answer.read():
+            yield piece
+
+    async def _drain(self) -> None:
+        """Read the body to its end, so that the connection can be used again; not worth a long wait or an error."""
+        if self._answer.is_at_end:
+            return
+        with suppress(*BROKEN):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while await self._answer.read():
+                    pass
 
     def _values(self, body: bytes) -> list[bytes]:
         """The values of a body without events: one, or one in each line."""
@@ -172,7 +208,7 @@ class ResponseBody:
             if not isinstance(chunk, dict):
                 data = _bare(payload)
                 if data == _DONE:
-                    self.is_whole = True
+                    self.is_whole = self._is_read = True
                     return None
                 chunk = _loads(data)
                 if not isinstance(chunk, dict):
@@ -193,25 +229,6 @@ def unfinished(error: MyAgentError) -> MyAgentError:
     cut = StreamCut(str(error))
     cut.__cause__ = error
     return cut
-
-
-async def _beginning(pieces: AsyncGenerator[bytes]) -> bytes:
-    """The beginning of a body up to something that says what it is, without a byte order mark and white space."""
-    begin = b""
-    async for piece in pieces:
-        begin += piece
-        is_known = not _BOM.startswith(begin[: len(_BOM)]) or len(begin) > len(_BOM)
-        if is_known and (found := begin.removeprefix(_BOM).lstrip()):
-            return found
-    return begin.removeprefix(_BOM).lstrip()
-
-
-async def _drain(pieces: AsyncGenerator[bytes]) -> None:
-    """Read the body to its end, so that the connection can be used again; not worth a long wait or an error."""
-    with suppress(*BROKEN):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _piece in pieces:
-                pass
 
 
 def _bare(payload: bytes) -> bytes:

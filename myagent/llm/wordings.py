@@ -109,6 +109,24 @@ def says_loading(words: str) -> bool:
     return _LOADING.search(words) is not None
 
 
+# --- a model that reads text only ---
+
+_PICTURES = _words(r"image|vision|multi-?modal|picture|modalit|图片|图像|多模态|视觉")
+_NOT_TAKEN = _words(
+    r"not (?:be )?(?:support|allow|accept|capable|a (?:multi-?modal|vision))",
+    r"n't (?:support|accept|allow)|unsupported(?! (?:image|picture|file|media))|at most 0|不支持|仅支持|只支持",
+    r"no (?:endpoints?|models?|provider).{0,40}support|only (?:support|accept|text)|(?:text|string)[- ]only",
+    r"unknown variant|unknown (?:content )?type|invalid (?:value|content|type)|expected `?(?:text|string)|mmproj",
+)
+_TEXT_ALONE = _words(r"content.{0,60}(?:should|must) be a (?:valid )?string")
+
+
+def says_no_pictures(words: str) -> bool:
+    """Whether an error says that the model takes no pictures at all."""
+    about_pictures = _PICTURES.search(words) is not None and _NOT_TAKEN.search(words) is not None
+    return about_pictures or _TEXT_ALONE.search(words) is not None
+
+
 # --- parameters that an endpoint does not take ---
 
 ABOUT_USAGE = _words(r"\bstream_options|\binclude_usage")

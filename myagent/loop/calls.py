@@ -23,17 +23,20 @@ from myagent.loop.call_reports import CallReporter, ReportQueue
 from myagent.loop.host import Decision, Host
 from myagent.loop.prepared_calls import PreparedCall, confirmation_request
 from myagent.loop.running_tool import RunningTool
-from myagent.loop.tool_state import changed, snapshot
-from myagent.messages import Message
+from myagent.loop.tool_state import Snapshot, changed, snapshot
+from myagent.messages import Content, Message
 from myagent.protocol.server_base import ToolStatus
 from myagent.run_context import RunContext
 from myagent.text import clean, shorten
 from myagent.tool.base_tool import BaseTool, ToolResult, to_result
+from myagent.tool.image import Image
 from myagent.tracing.spans import UNTRACED, Trace
 
 logger = logging.getLogger("myagent.tools")
 
 MAX_OUTPUT_BYTES = 256 * 1024
+MAX_ERROR_BYTES = 500
+"""Of the message of an exception, where the agent wants it told."""
 
 
 async def run_calls(
@@ -144,7 +147,9 @@ class _CallTask:
     async def _execute(self, tool: BaseTool, running: RunningTool, arguments: Mapping[str, Any]) -> ToolResult:
         trace, facts = self.step.trace, {"call": self.call.requested, "arguments": arguments}
         with trace.span("tool", tool.name, step=self.step.number, **facts) as span, trace.inside(span):
-            result = to_result(await running.execute(arguments))
+            value = await running.execute(arguments)
+            # What `BaseTool.bind` gives is finished; anything else is a tool's of a kind of its own.
+            result = value if isinstance(value, ToolResult) else to_result(value)
             span.take_result(result)
             return result
 
@@ -153,12 +158,16 @@ class _CallTask:
         if running.limit.expired:
             words = _("%(tool)s took longer than %(seconds)g s.") % {"tool": tool.name, "seconds": tool.timeout}
             return ToolResult(error=words)
+        agent, told = self.step.agent, {"tool": tool.name, "error": type(error).__name__}
+        message = _first_line(error) if agent.tool_errors == "message" else ""
         # The author needs the traceback; the user and the model must not see it, since it may hold secrets.
-        logger.error("The tool %r of agent %r failed.", tool.name, self.step.agent.name, exc_info=error)
-        words = _("%(tool)s failed with an internal error (%(error)s).")
-        return ToolResult(error=words % {"tool": tool.name, "error": type(error).__name__})
+        note = " The model and the client are told the first line of what it says (tool_errors)." if message else ""
+        logger.error("The tool %r of agent %r failed.%s", tool.name, agent.name, note, exc_info=error)
+        if message:
+            return ToolResult(error=_("%(tool)s failed: %(message)s (%(error)s)") % {**told, "message": message})
+        return ToolResult(error=_("%(tool)s failed with an internal error (%(error)s).") % told)
 
-    def _finished(self, status: ToolStatus, result: ToolResult, state_before: bytes | None = None) -> ToolFinished:
+    def _finished(self, status: ToolStatus, result: ToolResult, state_before: Snapshot | None = None) -> ToolFinished:
         """The event of the result; with `state_before` the session's state is compared and stored."""
         step, requested = self.step, self.call.requested
         state, problem = (None, None) if state_before is None else changed(step.context.state, state_before)
@@ -166,30 +175,53 @@ class _CallTask:
             status, result = "failed", ToolResult(error=problem)
         text = result.text if result.error is None else f"Error: {result.error}"
         output, cut = shorten(text, step.max_output_bytes)
+        images = tuple(result.images)
         return ToolFinished(
             step=step.number,
             call=requested,
             status=status,
             output=output,
-            message=Message.tool(self._observed(text), tool_call_id=requested.call_id),
+            message=Message.tool(
+                _with_pictures(self._observed(text, result.system), images), tool_call_id=requested.call_id
+            ),
             duration_ms=round((time.monotonic() - self.began) * 1000),
             error=None if result.error is None else shorten(result.error, 2_000)[0],
             data=result.data if not cut and _fits(result.data, step.max_output_bytes) else None,
             truncated=cut,
+            images=images,
             state=state,
         )
 
-    def _observed(self, text: str) -> str:
+    def _observed(self, text: str, note: str | None) -> str:
         """What the model sees of a result: as much as agent and tool allow, and how much more there is."""
+        if note is not None:
+            text = f"{text}\n{note}" if text else note
         own = self.call.tool.max_observe if self.call.tool is not None else None
         limit = min(value for value in (self.step.agent.max_observe, own, len(text)) if value is not None)
         return text if limit == len(text) else f"{text[:limit]}\n[cut: {len(text) - limit} more characters]"
+
+
+def _with_pictures(text: str, images: Sequence[Image]) -> Content:
+    """The content of a result's message."""
+    if not images:
+        return text
+    pictures = ({"type": "image_url", "image_url": {"url": image.url}} for image in images)
+    return [{"type": "text", "text": text}, *pictures]
 
 
 def _refusal(decision: Decision) -> str:
     """What the model and the user are told of a call that was not allowed."""
     said = _("The user declined this call.") if decision.answered else _("The user did not answer in time.")
     return _("%(said)s Reason: %(reason)s") % {"said": said, "reason": decision.reason} if decision.reason else said
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of what an exception says, empty where it says nothing that can be shown."""
+    try:
+        said = clean(str(error)).strip()
+    except Exception:  # noqa: BLE001 - code of the tool's
+        return ""
+    return shorten(said.partition("\n")[0].strip(), MAX_ERROR_BYTES)[0]
 
 
 def _is_cancelled() -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from myagent.messages import Message
 
@@ -12,19 +13,44 @@ _ASCII_PER_TOKEN = 3.5
 _TOKENS_PER_OTHER = 1.0
 _TOKENS_PER_IMAGE = 1_000
 _TOKENS_PER_MESSAGE = 6
+_BYTES_PER_TOKEN = 3
+FILE_TEXT_BYTES = 200_000
+"""Of a text file, what the model is sent at most."""
+TEXT_TYPES = frozenset({"application/json", "application/xml", "application/x-yaml"})
+"""Of texts, beside those that begin with `text/`."""
+_SENT_OF_OTHERS = 200
+"""Bytes that say what another file is called."""
 
 
 def estimate_tokens(message: Message) -> int:
-    """An estimate of the tokens of `message`, rather too high than too low."""
+    """An estimate of the tokens of `message`, rather too high than too low; remembered with it."""
+    try:
+        return message.estimated_tokens
+    except AttributeError:
+        estimate = _estimate(message)
+        object.__setattr__(message, "estimated_tokens", estimate)  # frozen: what it says does not change
+        return estimate
+
+
+def _estimate(message: Message) -> int:
     text = message.text + "".join(call.name + call.arguments for call in message.tool_calls)
-    others = 0 if text.isascii() else sum(1 for character in text if ord(character) > 127)
-    images = 0 if isinstance(message.content, str) else sum(part.get("type") != "text" for part in message.content)
+    others = 0 if text.isascii() else len(text) - len(text.encode("ascii", "ignore"))
     return round(
         (len(text) - others + _added(message)) / _ASCII_PER_TOKEN
         + others * _TOKENS_PER_OTHER
-        + images * _TOKENS_PER_IMAGE
+        + len(message.pictures) * _TOKENS_PER_IMAGE
+        + sum(map(_file_bytes, message.attachments)) / _BYTES_PER_TOKEN
         + _TOKENS_PER_MESSAGE
     )
+
+
+def _file_bytes(facts: Mapping[str, Any]) -> int:
+    """Bytes of text that the model is sent in the place of a file; a picture is counted as such."""
+    kind, size = str(facts.get("type", "")), facts.get("size")
+    if kind.startswith("image/"):
+        return 0
+    is_text = kind.startswith("text/") or kind in TEXT_TYPES
+    return _SENT_OF_OTHERS + (min(size, FILE_TEXT_BYTES) if is_text and isinstance(size, int) else 0)
 
 
 def fit(history: Sequence[Message], budget: int) -> list[Message]:
@@ -33,13 +59,12 @@ def fit(history: Sequence[Message], budget: int) -> list[Message]:
     An exchange is a user's message with all that follows it up to the next one, so a tool call is never split from
     its result.
     """
-    # Text has hardly ever more tokens than characters, so most histories need no closer estimate.
-    if sum(_most_tokens(message) for message in history) <= budget:
+    if sum(map(estimate_tokens, history)) <= budget:
         return list(history)
     kept = len(history)
     spent = 0
     for start, end in reversed(exchanges(history)):
-        spent += sum(estimate_tokens(message) for message in history[start:end])
+        spent += sum(map(estimate_tokens, history[start:end]))
         if spent > budget and kept < len(history):
             break
         kept = start
@@ -49,17 +74,6 @@ def fit(history: Sequence[Message], budget: int) -> list[Message]:
 def _added(message: Message) -> int:
     """Characters of what the endpoint added to the message, which goes back to it."""
     return 0 if message.provider_data is None else message.provider_data.size
-
-
-def _most_tokens(message: Message) -> int:
-    if not isinstance(message.content, str):
-        return estimate_tokens(message)
-    return (
-        len(message.content)
-        + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
-        + _added(message)
-        + _TOKENS_PER_MESSAGE
-    )
 
 
 def exchanges(history: Sequence[Message]) -> list[tuple[int, int]]:

@@ -28,6 +28,7 @@ from myagent.loop.log_lines import answer_line, question_line
 from myagent.loop.summary import summarize
 from myagent.messages import Message
 from myagent.text import short_id
+from myagent.tracing.model_request import OK, ModelRequest, ReportRequest, outcome_of, unreported
 from myagent.tracing.spans import Trace
 
 logger = logging.getLogger("myagent.loop")
@@ -41,7 +42,15 @@ class ModelSteps:
     """Asks the model, step by step. `usage` is what the run has spent on it so far."""
 
     def __init__(
-        self, llm: LLM, history: History, usage: Usage, *, trace: Trace, run_id: str, summarizes: bool
+        self,
+        llm: LLM,
+        history: History,
+        usage: Usage,
+        *,
+        trace: Trace,
+        run_id: str,
+        summarizes: bool,
+        report: ReportRequest = unreported,
     ) -> None:
         self.usage = usage
         self.reply: Message
@@ -53,6 +62,7 @@ class ModelSteps:
         self._trace = trace
         self._run_id = run_id
         self._summarizes = summarizes
+        self._report = report
 
     async def ask(
         self, step: int, tools: Sequence[ToolSchema], note: str | None = None, *, may_call: bool = True
@@ -94,7 +104,7 @@ class ModelSteps:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
         stream = self._trace.ask(self._llm, prompt, "reply", tools, may_call=may_call, step=step, attempt=number)
-        return _Attempt(stream, step=step, number=number)
+        return _Attempt(stream, step=step, number=number, report=self._report)
 
     def _accept(self, step: int, attempt: _Attempt) -> None:
         reply = attempt.reply
@@ -130,7 +140,15 @@ class ModelSteps:
         """Replace the oldest messages by a summary; if the model writes none, they are left out from now on."""
         history, oldest = self._history, self._history.oldest()
         try:
-            reply = await summarize(self._llm, history.summary, oldest, history.budget, trace=self._trace, step=step)
+            reply = await summarize(
+                self._llm,
+                history.summary,
+                oldest,
+                history.budget,
+                trace=self._trace,
+                step=step,
+                report=self._report,
+            )
         except (StreamCut, LLMError) as error:
             self._summarizes = False
             self.usage += Usage(llm_calls=int(isinstance(error, StreamCut)))
@@ -156,7 +174,9 @@ class _Attempt:
     a `reply`.
     """
 
-    def __init__(self, stream: AsyncGenerator[Chunk], *, step: int, number: int) -> None:
+    def __init__(
+        self, stream: AsyncGenerator[Chunk], *, step: int, number: int, report: ReportRequest = unreported
+    ) -> None:
         self.stream = stream
         self.number = number
         self.error: StreamCut | ContextOverflow | None = None
@@ -168,6 +188,7 @@ class _Attempt:
         self._step = step
         self._has_replied = False
         self._began = time.monotonic()
+        self._report = report
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,7 +201,25 @@ class _Attempt:
             self.error = error
         elif error is None and not self._has_replied:
             self.error = StreamCut("the stream ended without a reply")
+        self._report(self._request(error or self.error))
         return self.error is not None
+
+    def _request(self, error: BaseException | None) -> ModelRequest:
+        """What this was, for those who count."""
+        first, number = self.first_seconds, self.number
+        if not self._has_replied:
+            seconds = time.monotonic() - self._began
+            return ModelRequest(outcome=outcome_of(error), seconds=seconds, first_seconds=first, attempt=number)
+        reply = self.reply  # what went wrong behind it was not the model
+        return ModelRequest(
+            outcome=OK,
+            seconds=self.seconds,
+            first_seconds=first,
+            attempt=number,
+            retries=reply.retries,
+            usage=reply.usage,
+            response_model=reply.model,
+        )
 
     @property
     def has_shown(self) -> bool:

@@ -18,7 +18,7 @@ class PausableTimeout:
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._timeout: asyncio.Timeout
+        self._timeout = asyncio.Timeout(None)
         self._pauses = 0
         self._seconds_left: float | None = None
         self.is_active = False
@@ -38,7 +38,7 @@ class PausableTimeout:
 
     @property
     def expired(self) -> bool:
-        """Whether the time was over before the block was. Meaningful once the block was entered."""
+        """Whether the time was over before the block was; not where the block was never entered."""
         return self._timeout.expired()
 
     @contextmanager

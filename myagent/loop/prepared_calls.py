@@ -16,7 +16,7 @@ from myagent.loop.checkpoint import OpenCall
 from myagent.loop.host import ConfirmationRequest, Host
 from myagent.messages import Message
 from myagent.tool.arguments import parse_arguments
-from myagent.tool.base_tool import BaseTool
+from myagent.tool.base_tool import BaseTool, asks
 from myagent.tool.collection import ToolCollection
 
 logger = logging.getLogger("myagent.tools")
@@ -102,9 +102,8 @@ def confirmation_request(
 
 
 async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
-    rule = tool.requires_confirmation
-    if not callable(rule) and type(tool).needs_confirmation is BaseTool.needs_confirmation:
-        return bool(rule)
+    if (settled := asks(tool)) is not None:
+        return settled
     # Code of the tool's author: like the tool it runs where it may block. In doubt the user is asked.
     try:
         async with asyncio.timeout(tool.timeout):

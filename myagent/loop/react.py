@@ -24,7 +24,9 @@ from myagent.messages import Message
 from myagent.protocol.server_base import Finish
 from myagent.run_context import RunContext
 from myagent.tool.terminate import Terminate
+from myagent.tracing.model_request import ReportRequest, unreported
 from myagent.tracing.opentelemetry import telemetry
+from myagent.tracing.otel_metrics import genai_metrics
 from myagent.tracing.spans import UNTRACED, Trace, Watcher
 
 SUM_UP_PROMPT = (
@@ -45,23 +47,36 @@ def run(
     max_output_bytes: int = MAX_OUTPUT_BYTES,
     max_steps: int | None = None,
     watchers: Sequence[Watcher] = (),
+    report: ReportRequest = unreported,
+    traceparent: str = "",
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message), or resume the run from `checkpoint`.
 
     `summary` stands for what came before the history. `max_steps` applies where it is lower than the agent's own.
     At most `max_output_bytes` of a tool's output are reported; the agent limits what the model sees of it. The spans
-    of a traced agent are reported to `watchers`, and to OpenTelemetry where it is set up.
+    of a traced agent are reported to `watchers`, and to OpenTelemetry where it is set up; every request to the model is
+    reported to `report`. `traceparent` is the trace of others that the run is part of (W3C Trace Context).
 
     Raises `RunError` when the model cannot be asked; the events before that remain valid.
     """
-    trace = Trace([*watchers, *telemetry(agent, context, llm)]) if agent.enable_tracing else UNTRACED
+    trace = Trace([*watchers, *telemetry(agent, context, llm, traceparent)]) if agent.enable_tracing else UNTRACED
+    metrics = genai_metrics(agent, llm, report)
     messages = History(agent, llm, history, summary)
     summarizes = agent.compact == "summarize"
-    model = ModelSteps(llm, messages, checkpoint.usage, trace=trace, run_id=context.run_id, summarizes=summarizes)
+    model = ModelSteps(
+        llm,
+        messages,
+        checkpoint.usage,
+        trace=trace,
+        run_id=context.run_id,
+        summarizes=summarizes,
+        report=report if metrics is None else metrics.take_request,
+    )
     work = partial(run_calls, agent, host=host, context=context, trace=trace, max_output_bytes=max_output_bytes)
     allowed = min(agent.max_steps, max_steps or agent.max_steps)
     events = _Run(agent, messages, model, work, host, context.run_id).events(checkpoint, max_steps=allowed)
-    return _traced(agent, trace, history, events) if agent.enable_tracing else events
+    events = _traced(agent, trace, history, events) if agent.enable_tracing else events
+    return events if metrics is None else metrics.counted(events)
 
 
 async def _traced(

@@ -1,4 +1,6 @@
-"""Shortens the results of tools within one exchange that is too long for the model by itself. Pure."""
+"""Shortens the results of tools within one exchange that is too long for the model by itself: first their pictures are
+left out, then the ends of their texts. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from myagent.messages import Message
 
 MARK = "[… shortened: {count} more characters of this result were left out, as the conversation is too long]"
 _MARK_BEGINS = "\n" + MARK.partition("{")[0]
+PICTURES_LEFT_OUT = "[… its pictures were left out, as the conversation is too long]"
 _FEWEST_CHARACTERS = 200
 """What is left of a result at least, so that the model knows what it was."""
 
@@ -31,6 +34,12 @@ def shorten_results(messages: Sequence[Message], room: int) -> list[Message]:
 
 
 def _shortened(result: Message, excess: int) -> Message:
+    if result.pictures:
+        tokens = estimate_tokens(result)
+        result = replace(result, content=f"{result.text}\n{PICTURES_LEFT_OUT}")
+        excess -= tokens - estimate_tokens(result)
+        if excess <= 0:
+            return result
     text, _, before = result.text.partition(_MARK_BEGINS)
     left_out = int(before.split()[0]) if before[:1].isdigit() else 0
     tokens = estimate_tokens(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 
@@ -9,6 +10,7 @@ from myagent.exceptions import StreamCut
 from myagent.llm import LLM, Reply
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message
+from myagent.tracing.model_request import OK, ModelRequest, ReportRequest, outcome_of, unreported
 from myagent.tracing.spans import UNTRACED, Trace
 
 PROMPT = (
@@ -31,29 +33,52 @@ def as_messages(summary: str) -> list[Message]:
 
 
 async def summarize(
-    llm: LLM, earlier: str, messages: Sequence[Message], budget: int, *, trace: Trace = UNTRACED, step: int = 0
+    llm: LLM,
+    earlier: str,
+    messages: Sequence[Message],
+    budget: int,
+    *,
+    trace: Trace = UNTRACED,
+    step: int = 0,
+    report: ReportRequest = unreported,
 ) -> Reply:
     """Ask for a summary of `messages`, which follow what the summary `earlier` covers.
 
     `budget` are the tokens of the model's window. What does not fit into three quarters of it is left out, the oldest
-    first; the summary is cut to a quarter. `step` is for the trace. Raises `StreamCut`, also when the model writes
-    nothing, and `LLMError`.
+    first; the summary is cut to a quarter. `step` is for the trace, `report` takes what the request was. Raises
+    `StreamCut`, also when the model writes nothing, and `LLMError`.
     """
     quarter = budget // 4
     before = [f"{_EARLIER}\n{earlier}"] if earlier else []
     room = 3 * quarter - sum(estimate_tokens(Message.user(text)) for text in (PROMPT, *before))
     asked = [Message.system(PROMPT), Message.user("\n\n".join([*before, *_transcript(messages, room)]))]
-    reply: Reply | None = None
-    async with aclosing(trace.ask(llm, asked, "summary", step=step)) as stream:
-        async for chunk in stream:
-            if isinstance(chunk, Reply):
-                reply = chunk
+    reply = await _asked_for(llm, asked, trace=trace, step=step, report=report)
     if reply is None or not reply.message.text.strip():
         raise StreamCut("the model wrote no summary")
     text = reply.message.text.strip()
     if estimate_tokens(Message.assistant(text)) > quarter:
         text = text[:quarter]  # a character has at most one token
     return Reply(Message.assistant(text), reply.usage)
+
+
+async def _asked_for(
+    llm: LLM, asked: Sequence[Message], *, trace: Trace, step: int, report: ReportRequest
+) -> Reply | None:
+    """The reply; None when the stream ends without one."""
+    reply: Reply | None = None
+    began = time.monotonic()
+    try:
+        async with aclosing(trace.ask(llm, asked, "summary", step=step)) as stream:
+            async for chunk in stream:
+                if isinstance(chunk, Reply):
+                    reply = chunk
+    except BaseException as error:
+        report(ModelRequest(purpose="summary", outcome=outcome_of(error), seconds=time.monotonic() - began))
+        raise
+    if reply is not None:
+        seconds, usage, model = time.monotonic() - began, reply.usage, reply.model
+        report(ModelRequest(purpose="summary", outcome=OK, seconds=seconds, usage=usage, response_model=model))
+    return reply
 
 
 def _transcript(messages: Sequence[Message], room: int) -> list[str]:
@@ -69,9 +94,9 @@ def _transcript(messages: Sequence[Message], room: int) -> list[str]:
 
 
 def _told(message: Message) -> str:
-    pictures = 0 if isinstance(message.content, str) else sum(part.get("type") != "text" for part in message.content)
     said = [_shortened(message.text)] if message.text else []
-    said += ["[a picture]"] * pictures
+    said += ["[a picture]"] * len(message.pictures)
+    said += [f"[the file {facts['name']}]" for facts in message.attachments if facts.get("name")]
     said += [f"[calls {call.name}({_shortened(call.arguments)})]" for call in message.tool_calls]
     return f"{message.role.capitalize()}: {' '.join(said)}"
 

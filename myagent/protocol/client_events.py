@@ -12,11 +12,18 @@ from myagent.protocol.client_fields import (
     ClientEvent,
     CursorEvent,
     SessionEvent,
+    SessionMetadata,
+    SessionTitle,
     bad_field,
+    check_message_id,
+    given_message_id,
+    is_blank,
     lift,
     message_content,
-    without_nulls,
+    sequence_number,
 )
+from myagent.protocol.cursor import split_event_id
+from myagent.protocol.fork_events import UserFeedback, UserFork
 
 
 class UserCreateSession(ClientEvent):
@@ -26,8 +33,8 @@ class UserCreateSession(ClientEvent):
 
     event: Literal["user.create_session"] = "user.create_session"
     agent: StrictStr | None = None
-    title: Annotated[StrictStr, Field(max_length=200)] = ""
-    session_metadata: dict[str, Any] = Field(default_factory=dict)
+    title: SessionTitle = ""
+    session_metadata: SessionMetadata = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -55,21 +62,16 @@ class UserMessage(SessionEvent):
 
     @property
     def message_id(self) -> str | None:
-        value = self.metadata.get("message_id")
-        return value if isinstance(value, str) and value else None
+        return given_message_id(self.metadata)
 
     @model_validator(mode="after")
     def _short_message_id(self) -> Self:
-        value = self.metadata.get("message_id")
-        if value is not None and (not isinstance(value, str) or len(value) > 200):
-            raise bad_field(_("metadata.message_id is text of at most 200 characters"))
+        check_message_id(self.metadata)
         return self
 
     @property
     def is_blank(self) -> bool:
-        if isinstance(self.content, str):
-            return not self.content.strip()
-        return not any(part["type"] != "text" or part["text"].strip() for part in self.content)
+        return is_blank(self.content)
 
 
 class UserResponse(SessionEvent):
@@ -127,37 +129,34 @@ class UserRequestState(SessionEvent):
     event: Literal["user.request_state"] = "user.request_state"
 
 
-class UserAck(CursorEvent):
-    """The client has everything up to this event."""
+class UserAck(ClientEvent):
+    """The client has everything up to this event. What cannot be understood is one without `session_id` or `seq`."""
+
+    is_answered: ClassVar = False
+    names: ClassVar = ("session_id", "last_event_id", "last_seq", "seq")
 
     event: Literal["user.ack"] = "user.ack"
-    session_id: StrictStr | None = None
+    session_id: str | None = None
+    seq: int | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _numbers_anywhere(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
+    def _whatever_is_meant(cls, data: dict[str, Any]) -> dict[str, Any]:
         content = data.get("content")
-        if isinstance(content, (int, float)) and not isinstance(content, bool):
-            data = {"last_seq": content, **without_nulls(data, ("last_seq",))}
-        elif isinstance(content, dict) and "seq" in content:
-            data = {"last_seq": content["seq"], **without_nulls(data, ("last_seq",))}
-        if data.get("seq") is not None:
-            data = {"last_seq": data["seq"], **without_nulls(data, ("last_seq",))}
-        return data
-
-    @model_validator(mode="after")
-    def _names_an_event(self) -> Self:
-        if self.last_event_id is None and self.last_seq is None:
-            raise PydanticCustomError("missing", _("last_event_id or last_seq is needed"))
-        if self.last_event_id is None and self.session_id is None:
-            raise PydanticCustomError("missing", _("session_id is needed with a bare number"))
-        return self
-
-    @property
-    def acked_session(self) -> str:
-        return self.session_id or self.cursor_session or ""
+        places = (content if isinstance(content, dict) else {"seq": content}, data)
+        given: dict[str, Any] = {
+            name: place[name] for place in places for name in cls.names if place.get(name) is not None
+        }
+        try:
+            if "last_event_id" in given:
+                session_id, seq = split_event_id(given["last_event_id"])
+                is_clear = given.get("session_id", session_id) == session_id
+            else:
+                session_id, seq = given["session_id"], sequence_number(given.get("seq", given.get("last_seq")))
+                is_clear = isinstance(session_id, str)
+        except (AttributeError, KeyError, ValueError):
+            is_clear = False
+        return {"event": data["event"], **({"session_id": session_id, "seq": seq} if is_clear else {})}
 
 
 class UserCloseSession(SessionEvent):
@@ -173,7 +172,7 @@ class UserListSessions(ClientEvent):
 
     event: Literal["user.list_sessions"] = "user.list_sessions"
     agent: StrictStr | None = None
-    query: StrictStr | None = None
+    query: Annotated[StrictStr, Field(max_length=1_000)] | None = None
     before: StrictStr | None = None
     limit: Annotated[int, Field(strict=True, ge=1, le=100)] = 20
 
@@ -189,8 +188,8 @@ class UserUpdateSession(SessionEvent):
     content_fields: ClassVar = {"title": "title", "metadata": "session_metadata"}
 
     event: Literal["user.update_session"] = "user.update_session"
-    title: Annotated[StrictStr, Field(max_length=200)] | None = None
-    session_metadata: dict[str, Any] | None = None
+    title: SessionTitle | None = None
+    session_metadata: SessionMetadata | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -251,6 +250,8 @@ AnyClientEvent = Annotated[
     | UserMessage
     | UserResponse
     | UserCancel
+    | UserFork
+    | UserFeedback
     | UserReconnect
     | UserReconnectWithState
     | UserRequestState

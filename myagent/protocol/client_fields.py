@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from myagent.i18n import gettext as _
 from myagent.protocol.cursor import split_event_id
 
 MAX_SEQ = 2**63 - 1
+MAX_METADATA_KIB = 64
+"""KiB of the metadata of a session, as JSON."""
+MAX_PARTS = 1_000
+"""Content parts of one message."""
+MAX_MESSAGE_ID = 200
+"""Characters of the id that a client gives a message."""
 
 
 def bad_field(message: str) -> PydanticCustomError:
     return PydanticCustomError("bad_field", "{message}", {"message": message})
 
 
-def _sequence_number(value: Any) -> int:
+def sequence_number(value: Any) -> int:
     # JavaScript clients may send 3.0; JSON has one kind of number.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -27,7 +34,17 @@ def _sequence_number(value: Any) -> int:
     return value
 
 
-Seq = Annotated[int, BeforeValidator(_sequence_number)]
+Seq = Annotated[int, BeforeValidator(sequence_number)]
+
+
+def _metadata_of_a_session(value: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(value)) > MAX_METADATA_KIB * 1024:
+        raise bad_field(_("the metadata of a session has at most %(limit)d KiB as JSON") % {"limit": MAX_METADATA_KIB})
+    return value
+
+
+SessionMetadata = Annotated[dict[str, Any], AfterValidator(_metadata_of_a_session)]
+SessionTitle = Annotated[StrictStr, Field(max_length=200)]
 
 
 class ClientEvent(BaseModel):
@@ -36,6 +53,8 @@ class ClientEvent(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     content_fields: ClassVar[Mapping[str, str]] = {}
     """The fields that a frame has in an object as its `content`, by their keys there. All others are at top level."""
+    is_answered: ClassVar[bool] = True
+    """Whether a client is told that the request was refused."""
 
     event: str
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -108,10 +127,31 @@ class CursorEvent(ClientEvent):
         return self
 
 
+def given_message_id(metadata: Mapping[str, Any]) -> str | None:
+    """The id that a client gave its message, if it gave one."""
+    value = metadata.get("message_id")
+    return value if isinstance(value, str) and value else None
+
+
+def check_message_id(metadata: Mapping[str, Any]) -> None:
+    value = metadata.get("message_id")
+    if value is not None and (not isinstance(value, str) or len(value) > MAX_MESSAGE_ID):
+        raise bad_field(_("metadata.message_id is text of at most %(limit)d characters") % {"limit": MAX_MESSAGE_ID})
+
+
+def is_blank(content: str | list[dict[str, Any]]) -> bool:
+    """Whether a message says nothing."""
+    if isinstance(content, str):
+        return not content.strip()
+    return not any(part["type"] != "text" or part["text"].strip() for part in content)
+
+
 def message_content(content: Any) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
+        if len(content) > MAX_PARTS:
+            raise bad_field(_("content has at most %(limit)d parts") % {"limit": MAX_PARTS})
         return [_content_part(part) for part in content]
     if isinstance(content, dict):
         for key in ("text", "question", "content"):
@@ -128,4 +168,8 @@ def _content_part(part: Any) -> dict[str, Any]:
             return {"type": "image_url", "image_url": dict(image)}
         case {"type": "image_url", "image_url": str(url)}:
             return {"type": "image_url", "image_url": {"url": url}}
-    raise bad_field(_("a content part is {type: text, text} or {type: image_url, image_url: {url}}"))
+        case {"type": "file", "file": {"file_id": str(file_id)}}:
+            return {"type": "file", "file": {"file_id": file_id}}
+    raise bad_field(
+        _("a content part is {type: text, text}, {type: image_url, image_url: {url}} or {type: file, file: {file_id}}")
+    )

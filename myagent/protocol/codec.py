@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -17,6 +16,7 @@ from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.cursor import event_id
 from myagent.protocol.direct_events import RefusalMetadata, RequestError, SystemError
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from myagent.protocol.frame_weight import TooManyValues, check_weight
 from myagent.protocol.server_base import ServerEvent
 from myagent.text import clean_value
 
@@ -36,8 +36,6 @@ _PROBLEMS = {
     "less_than_equal": gettext_noop("it should be at most %(le)s"),
 }
 """What pydantic finds, by its names; whatever else it may find it tells in English."""
-MAX_DEPTH = 100
-"""Levels of objects and lists in a frame of a client."""
 
 
 def parse_frame(frame: str | bytes) -> ClientEvent:
@@ -48,8 +46,10 @@ def parse_frame(frame: str | bytes) -> ClientEvent:
     if isinstance(frame, bytes):
         raise _refusal(ErrorCode.BAD_FRAME, _("Binary frames are not understood. Send JSON objects as text frames."))
     try:
+        check_weight(frame)
         data = orjson.loads(frame)
-        _check_depth(frame, data)
+    except TooManyValues as error:
+        raise _refusal(ErrorCode.TOO_MANY_VALUES, str(error)) from error
     except ValueError as error:
         message = _("This frame is not JSON: %(error)s. Send one JSON object per text frame.") % {"error": error}
         raise _refusal(ErrorCode.BAD_JSON, message) from error
@@ -73,24 +73,6 @@ def _request_id(data: dict[str, Any]) -> str | None:
     metadata = data.get("metadata")
     request_id = metadata.get("request_id") if isinstance(metadata, dict) else None
     return request_id if isinstance(request_id, str) else None
-
-
-def _check_depth(frame: str, data: Any) -> None:
-    """Raise `ValueError` for JSON that could be read but not written again: orjson writes no more than 254 levels."""
-    if frame.count("{") + frame.count("[") <= MAX_DEPTH:
-        return
-    level = [data]
-    for _level in range(MAX_DEPTH):
-        level = [child for item in level for child in _children(item)]
-        if not level:
-            return
-    raise ValueError(_("it is nested more than %(depth)d levels deep") % {"depth": MAX_DEPTH})
-
-
-def _children(item: Any) -> Iterable[Any]:
-    if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, list) else ()
 
 
 def _parse_event(data: dict[str, Any]) -> ClientEvent:

@@ -15,6 +15,9 @@ class ConnectedMetadata(Metadata):
     protocol: str
     agents: list[str]
     max_frame_bytes: int
+    user: str | None = None
+    credential: str | None = None
+    staff: bool | None = None
 
 
 class SystemConnected(ServerEvent):
@@ -67,7 +70,8 @@ class RequestError(ServerEvent):
 
 class NoticeMetadata(Metadata):
     """`accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens
-    is used, `waiting_for_model` how many seconds the model's endpoint makes the run wait; the rest belongs to plans.
+    is used, `waiting_for_model` how many seconds the model's endpoint makes the run wait, `queued` the place of a run
+    that waits for one, `state_unknown` that a fork begins without what tools kept; the rest belongs to plans.
     """
 
     action: str

@@ -6,6 +6,8 @@ Unknown fields are refused when an event is built, so that a mistake of the serv
 
 from __future__ import annotations
 
+import inspect
+from types import ModuleType
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
@@ -55,3 +57,12 @@ class ServerEvent(BaseModel):
     step_id: str | None = None
     content: Any = None
     metadata: Metadata = Metadata()
+
+
+def event_classes(module: ModuleType) -> dict[str, type[ServerEvent]]:
+    """The events that a module defines, by their names on the wire."""
+    return {
+        kind.model_fields["event"].default: kind
+        for _name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, ServerEvent) and kind is not ServerEvent
+    }

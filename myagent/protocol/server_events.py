@@ -7,10 +7,19 @@ from typing import Any, Literal
 from myagent.protocol.server_base import Finish, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
 
 
+class ForkedFrom(Metadata):
+    """Where a session was forked from: before the message `message_id`, or behind the event `seq`."""
+
+    session_id: str
+    message_id: str | None = None
+    seq: int | None = None
+
+
 class SessionCreatedMetadata(Metadata):
     agent_name: str
     connection_id: str | None = None
     request_id: str | None = None
+    forked_from: ForkedFrom | None = None
 
 
 class SessionCreated(ServerEvent):
@@ -57,6 +66,16 @@ class UserAnswered(ServerEvent):
     event: Literal["user.response"] = "user.response"
     content: dict[str, Any]
     metadata: ResponseMetadata
+
+
+class FeedbackGiven(ServerEvent):
+    """`user.feedback` as the log has it: `run_id`, `rating`, `comment`. The newest counts, null takes it back.
+
+    The run is named in the content: no event is one of a run after its end.
+    """
+
+    event: Literal["user.feedback"] = "user.feedback"
+    content: dict[str, Any]
 
 
 class ThinkingMetadata(RunMetadata):
@@ -137,6 +156,13 @@ class UserConfirm(ServerEvent):
     metadata: ConfirmMetadata
 
 
+class ImageFields(Metadata):
+    """A picture of a tool's result; `data` is base64."""
+
+    media_type: str
+    data: str
+
+
 class ToolResultMetadata(RunMetadata):
     tool: str
     status: Open[ToolStatus]
@@ -144,6 +170,7 @@ class ToolResultMetadata(RunMetadata):
     duration_ms: int
     data: Any = None
     truncated: Open[Literal[True] | None] = None
+    images: list[ImageFields] | None = None
 
 
 class ToolReturned(ServerEvent):

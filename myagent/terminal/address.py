@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
+from myagent.i18n import language
 
 DEFAULT_URL = "ws://localhost:8080/"
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -26,14 +27,23 @@ class Address:
     token: str | None = field(default=None, repr=False)
 
     @property
+    def spoken_url(self) -> str:
+        """The same, asking the server to speak the language of this program, unless another one is named."""
+        parts = urlsplit(self.url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        if any(key == "lang" for key, _value in query):
+            return self.url
+        return urlunsplit(parts._replace(query=urlencode([*query, ("lang", language())])))
+
+    @property
     def host(self) -> str:
         """The name or address of the server, without the port."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def agent(self) -> str:
-        """The agent that the path names, empty when it names none."""
-        head, _slash, name = urlsplit(self.url).path.strip("/").partition("/")
+        """The agent that the path names, empty when it names none; the server may have only some paths of its host."""
+        *_, head, name = ["", "", *urlsplit(self.url).path.strip("/").split("/")]
         return unquote(name) if head == "ws" else ""
 
     @property

@@ -38,7 +38,7 @@ async def converse(
         chat = make_chat(goal)
         # A connection for each, so that no more events of the session before arrive.
         async with stay_connected(
-            address.url, token=address.token, on_link=chat.link, give_up_after=give_up_after
+            address.spoken_url, token=address.token, on_link=chat.link, give_up_after=give_up_after
         ) as client:
             if goal.session_id is None:
                 _check_agent(client, goal.agent)
@@ -49,14 +49,14 @@ async def converse(
 
 
 async def _with_whole_id(goal: OpenSession, beginning: str, address: Address) -> OpenSession:
-    async with stay_connected(address.url, token=address.token, give_up_after=0) as client:
+    async with stay_connected(address.spoken_url, token=address.token, give_up_after=0) as client:
         found = await find_session(client, beginning)
     return goal if found is None else replace(goal, session_id=found.session_id)
 
 
 async def list_sessions(address: Address, *, agent: str | None = None) -> tuple[SessionInfo, ...]:
     """The newest sessions, at most 100. Raises as `converse` does."""
-    async with stay_connected(address.url, token=address.token, give_up_after=0) as client:
+    async with stay_connected(address.spoken_url, token=address.token, give_up_after=0) as client:
         sessions = (await client.list_sessions(agent=agent, limit=PAGE)).sessions
         if not sessions:  # an agent that is switched off is not named and has its sessions all the same
             _check_agent(client, agent)

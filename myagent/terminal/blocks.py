@@ -41,7 +41,7 @@ class Thought:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutcome:
-    """A tool call with its result."""
+    """A tool call with its result; `pictures` are the texts that stand for its pictures."""
 
     tool: str
     args: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class ToolOutcome:
     seconds: float
     output: str = ""
     error: str = ""
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from myagent.client import SessionInfo
 from myagent.i18n import gettext as _
 from myagent.terminal.render import OneLine
 from myagent.terminal.safe_text import one_line
+from myagent.text import short_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,12 @@ def _marks(session: SessionInfo) -> Iterator[str]:
             yield _("waits for your answer")
         case "queued":
             yield _("waits for its turn")
+        case "idle" if session.failed:
+            yield _("failed")
     if session.status == "closed":
         yield _("closed")
+    if session.forked_from is not None:
+        yield _("forked from %(id)s") % {"id": one_line(short_id(session.forked_from["session_id"]))}
 
 
 def age(moment: str, now: datetime) -> str:

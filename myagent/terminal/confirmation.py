@@ -21,6 +21,7 @@ from myagent.i18n import gettext as _
 from myagent.terminal.in_progress import Question
 from myagent.terminal.input import GaveWay, Input, Key
 from myagent.terminal.safe_text import one_line, plain, signature
+from myagent.text import with_escapes, with_marks
 
 if TYPE_CHECKING:
     # Not at run time: `checkagent` reads answers with this module and needs neither the client nor the screens.
@@ -65,9 +66,9 @@ class BadArguments(ValueError):
     """What was edited cannot be the arguments of a call."""
 
 
-def write_arguments(arguments: dict[str, Any]) -> str:
-    """Arguments as text to edit."""
-    return json.dumps(arguments, ensure_ascii=False, indent=2)
+def write_arguments(arguments: dict[str, Any], *, indent: int | None = 2) -> str:
+    """Arguments as text to edit, with escapes for what would not be seen."""
+    return with_escapes(json.dumps(arguments, ensure_ascii=False, indent=indent))
 
 
 def read_arguments(text: str) -> dict[str, Any]:
@@ -186,7 +187,7 @@ class ConfirmationDialog:
 
     async def _edit_line(self, ask: Ask, screen: Screen) -> Key | GaveWay | None:
         """Change the arguments in a line, until it is right; an empty one leaves them as they are."""
-        text = json.dumps(self._args, ensure_ascii=False)
+        text = write_arguments(self._args, indent=None)
         while True:
             typed = await ask("JSON: ", text)
             if not isinstance(typed, str):
@@ -205,20 +206,20 @@ class ConfirmationDialog:
         question = self.question
         lines = self._call()
         if question.description:
-            lines.append(_indented(Text(one_line(question.description), style="dim")))
+            lines.append(_indented(Text(one_line(with_marks(question.description)), style="dim")))
         time = _("Without an answer in %(seconds)s s it is a no.") % {"seconds": f"{question.timeout_seconds:g}"}
-        return [*lines, _indented(Text.assemble((plain(question.words), "bold"), (f" {time}", "dim")))]
+        return [*lines, _indented(Text.assemble((plain(with_marks(question.words)), "bold"), (f" {time}", "dim")))]
 
     def _call(self) -> list[RenderableType]:
         """The call with all its arguments: who allows it has to see what it does."""
         short = signature(self.question.tool, self._args)
         if len(short) <= 60:
             return [Text.assemble(("? ", "bold yellow"), (short, "bold"))]
-        lines = plain(write_arguments(self._args)).splitlines()
+        lines = plain(with_marks(json.dumps(self._args, ensure_ascii=False, indent=2))).splitlines()
         shown = lines[:MOST_LINES]
         if len(lines) > MOST_LINES:
             shown.append(_("… %(count)d more lines; e shows them") % {"count": len(lines) - MOST_LINES})
-        head = Text.assemble(("? ", "bold yellow"), (one_line(self.question.tool), "bold"))
+        head = Text.assemble(("? ", "bold yellow"), (one_line(with_marks(self.question.tool)), "bold"))
         return [head, *(_indented(Text(line)) for line in shown)]
 
 

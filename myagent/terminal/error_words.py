@@ -84,6 +84,8 @@ def _closed(code: int, reason: str, address: Address) -> str:
         CloseCode.NOT_READING: _("This program did not read for too long (4408)."),
         CloseCode.OVER_LIMIT: _("The server has reached its maximum number of connections (4429)."),
     }
+    if (code, reason) == (CloseCode.OVER_LIMIT, ErrorCode.BUSY):
+        return _("The server is short of memory and takes no further connections at the moment (4429).")
     other = _("The server ended the connection with code %(code)s (%(reason)s).")
     return words.get(code, other) % {"url": address.url, "code": code, "reason": reason or "-"}
 

@@ -58,7 +58,7 @@ def render(block: Block) -> RenderableType:
             words = _("Thought for %(time)s:") % {"time": duration(seconds)}
             return OneLine(lambda width: Text(f"✻ {words} {_head(gist)}", style="dim"))
         case ToolOutcome():
-            return Group(OneLine(lambda width: _called(block, width)), *_why(block))
+            return Group(OneLine(lambda width: _called(block, width)), *_why(block), *_pictures(block))
         case Answered(confirmed, reason):
             words = _("allowed elsewhere") if confirmed else _("declined elsewhere")
             return Text(f"  ↳ {words}{': ' if reason else ''}{one_line(reason)}", style="dim")
@@ -90,7 +90,8 @@ def status(transcript: Transcript, note: str = "") -> Iterator[RenderableType]:
         yield _running(spinner, signature(call.tool, call.args), time, words)
     if not transcript.calls and not note and transcript.is_busy and not (step and step.text):
         words = one_line(step.reasoning[-_WIDEST_GIST:]) if step else ""
-        yield _running(spinner, _("Thinking…"), duration(now - step.began) if step else "", words)
+        what = one_line(transcript.place) or _("Thinking…")
+        yield _running(spinner, what, duration(now - step.began) if step else "", words)
 
 
 def _running(spinner: str, what: str, time: str, words: str) -> OneLine:
@@ -119,6 +120,16 @@ def _why(block: ToolOutcome) -> Iterator[RenderableType]:
         yield Padding(
             OneLine(lambda width: Text(_head(words), style=_ICONS.get(block.status, _FAILED)[1])), (0, 0, 0, 2)
         )
+
+
+def _pictures(block: ToolOutcome) -> Iterator[RenderableType]:
+    """A line for each picture of a result, which a terminal cannot show."""
+    for words in block.pictures:
+        yield Padding(_dim_line(words), (0, 0, 0, 2))
+
+
+def _dim_line(words: str) -> RenderableType:
+    return OneLine(lambda width: Text(_head(words), style="dim"))
 
 
 def _with_tail(line: Text, tail: str, width: int) -> Text:

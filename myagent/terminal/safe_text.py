@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from myagent.text import with_marks
+
 # Control characters could move the cursor, change the title or write to the clipboard; marks of direction could make a
 # command look like another one. Tabs and line ends stay.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -23,13 +25,14 @@ def one_line(text: str) -> str:
 
 
 def gist(value: Any) -> str:
-    """A JSON value in a line."""
+    """A JSON value in a line, with marks for what is hidden in it."""
     if isinstance(value, str):
-        return json.dumps(one_line(value), ensure_ascii=False)
-    return one_line(json.dumps(value, ensure_ascii=False))
+        return json.dumps(one_line(with_marks(value)), ensure_ascii=False)
+    return one_line(with_marks(json.dumps(value, ensure_ascii=False)))
 
 
 def signature(name: str, arguments: Any) -> str:
     """A call in a line: `name(city="北京", days=3)`."""
     pairs = arguments.items() if isinstance(arguments, dict) else ()
-    return f"{one_line(name)}({', '.join(f'{one_line(key)}={gist(value)}' for key, value in pairs)})"
+    shown = (f"{one_line(with_marks(key))}={gist(value)}" for key, value in pairs)
+    return f"{one_line(with_marks(name))}({', '.join(shown)})"

@@ -25,6 +25,7 @@ from myagent.terminal.blocks import (
     Voided,
 )
 from myagent.terminal.in_progress import Question, RunningCall, Step
+from myagent.tool.image import Image
 
 AWAITED = frozenset(
     {"user.message", "user.create_session", "user.list_sessions", "user.update_session", "user.reconnect"}
@@ -48,6 +49,8 @@ class Transcript:
         self.questions: dict[str, Question] = {}
         self.ends: dict[str, ServerFrame] = {}
         """The terminal events of the runs, by their ids."""
+        self.place = ""
+        """Where the next run stands in the queue, in words; empty when it waits for no place."""
         self._active: dict[str, None] = {}
         self._shown = ""
         """The text of the newest step, once it was printed."""
@@ -65,6 +68,7 @@ class Transcript:
     def settle(self) -> None:
         """Forget all runs: the server says that none is active."""
         self._active.clear()
+        self.place = ""
         self._forget_run()
 
     def answered(self, step_id: str, args: dict[str, Any] | None = None) -> bool:
@@ -76,6 +80,8 @@ class Transcript:
 
     def take(self, frame: ServerFrame) -> list[Block]:
         """What is to be printed for good because of this frame."""
+        if frame.seq is not None and frame.event != "user.message":
+            self.place = ""  # the run has started, or has ended without
         blocks = self._take(frame)
         if (run_id := frame.run_id) is None or frame.seq is None:
             return blocks
@@ -111,6 +117,8 @@ class Transcript:
                 self.agent = event.metadata.agent_name
             case direct.NothingInterrupted():
                 self.settle()
+            case direct.SystemNotice() if event.metadata.action == "queued":
+                self.place = event.content
             case direct.SystemNotice() if event.content and event.metadata.action not in EXPECTED_NOTICES:
                 return [Note(event.content, "warning")]
             case events.SessionUpdated() | events.SessionEnd() | direct.SessionDeleted():
@@ -189,6 +197,7 @@ class Transcript:
                 seconds=event.metadata.duration_ms / 1000,
                 output=event.content,
                 error=event.metadata.error or "",
+                pictures=tuple(map(_picture, event.metadata.images or ())),
             )
         ]
 
@@ -255,11 +264,17 @@ class Transcript:
 
 
 def said_text(content: str | list[dict[str, Any]]) -> str:
-    """What a user said, with a word in place of each picture."""
+    """What a user said, with a word in place of each picture, and the name of each file."""
     if isinstance(content, str):
         return content
-    parts = [part.get("text") if part.get("type") == "text" else _("[picture]") for part in content]
-    return " ".join(str(part) for part in parts if part)
+    return " ".join(filter(None, map(_part_text, content)))
+
+
+def _part_text(part: dict[str, Any]) -> str:
+    if part.get("type") == "text":
+        return str(part.get("text") or "")
+    facts = part.get("file")
+    return f"[{facts['name']}]" if isinstance(facts, dict) and facts.get("name") else _("[picture]")
 
 
 def seconds_between(start: str, end: str) -> float | None:
@@ -268,3 +283,10 @@ def seconds_between(start: str, end: str) -> float | None:
         return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
+
+
+def _picture(image: events.ImageFields) -> str:
+    try:
+        return str(Image(image.data, image.media_type))  # type: ignore[arg-type]  # base64
+    except ValueError:  # of a later server
+        return f"[image {image.media_type}]"

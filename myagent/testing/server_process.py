@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -27,6 +29,43 @@ class ServerFailed(MyAgentError):
         super().__init__(f"{problem} It said:\n{log or '(nothing)'}")
 
 
+class _Output:
+    """What comes through a pipe: taken as it comes, and whenever somebody asks, so that nothing is missing then."""
+
+    def __init__(self, stream: IO[str], changed: threading.Condition, taken: bytearray) -> None:
+        self.is_over = False
+        self._stream = stream
+        self._changed = changed
+        self._taken = taken
+        os.set_blocking(stream.fileno(), False)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def take(self) -> None:
+        """Take everything that was written until now."""
+        with self._changed:
+            while not self.is_over:
+                try:
+                    piece = os.read(self._stream.fileno(), 65536)
+                except BlockingIOError:
+                    return
+                self._taken += piece
+                self.is_over = not piece
+                self._changed.notify_all()
+
+    def wait_end(self, seconds: float) -> None:
+        """Wait until nobody can write any more."""
+        self._reader.join(seconds)
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._stream, select.POLLIN)
+        while not self.is_over:
+            poll.poll()
+            self.take()
+        self._stream.close()
+
+
 class ServerProcess:
     """A server that prints its address once it listens. `command` makes the command line for a port (0: any free one).
 
@@ -44,9 +83,9 @@ class ServerProcess:
         self._environment = dict(environment)
         self._process: subprocess.Popen[str] | None = None
         self._changed = threading.Condition()
-        self._said: list[str] = []
-        self._log: list[str] = []
-        self._readers: list[threading.Thread] = []
+        self._said = bytearray()
+        self._log = bytearray()
+        self._outputs: list[_Output] = []
 
     # --- starting and stopping ---
 
@@ -55,7 +94,7 @@ class ServerProcess:
 
         Raises `ServerFailed`.
         """
-        self._said.clear()
+        self._said = bytearray()
         self._process = self._popen(
             self._command(self.port),
             cwd=self.folder,
@@ -67,7 +106,10 @@ class ServerProcess:
             encoding="utf-8",
         )
         assert self._process.stdout is not None and self._process.stderr is not None
-        self._readers = [self._read(self._process.stdout, self._said), self._read(self._process.stderr, self._log)]
+        self._outputs = [
+            _Output(self._process.stdout, self._changed, self._said),
+            _Output(self._process.stderr, self._changed, self._log),
+        ]
         if not self._listens() or self.has_ended:
             self.kill()
             raise ServerFailed("The server did not start.", self.said + self.log)
@@ -75,7 +117,7 @@ class ServerProcess:
     def _listens(self) -> bool:
         """Wait until the process says that it listens; whether it did."""
         with self._changed:
-            self._changed.wait_for(lambda: _ADDRESS.search(self.said) or self.has_ended, START_SECONDS)
+            self._changed.wait_for(lambda: _ADDRESS.search(self.said) or self._is_silent, START_SECONDS)
         found = _ADDRESS.search(self.said)
         if found is not None:
             self.port = int(found[1])
@@ -96,8 +138,8 @@ class ServerProcess:
             code = self._running.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             raise ServerFailed(f"The server did not stop within {STOP_SECONDS:g} s.", self.log) from None
-        for reader in self._readers:
-            reader.join(STOP_SECONDS)
+        for output in self._outputs:
+            output.wait_end(STOP_SECONDS)
         return code
 
     def stop(self) -> None:
@@ -128,13 +170,13 @@ class ServerProcess:
 
     @property
     def said(self) -> str:
-        """What the process that runs wrote to its standard output."""
-        return "".join(self._said)
+        """What the process that runs wrote to its standard output until now."""
+        return self._text(self._said)
 
     @property
     def log(self) -> str:
-        """What all processes of this server wrote to their standard error."""
-        return "".join(self._log)
+        """What all processes of this server wrote to their standard error until now."""
+        return self._text(self._log)
 
     @property
     def has_ended(self) -> bool:
@@ -142,22 +184,17 @@ class ServerProcess:
         return self._running.poll() is not None
 
     @property
+    def _is_silent(self) -> bool:
+        """Whether no word will come any more."""
+        return all(output.is_over for output in self._outputs)
+
+    @property
     def _running(self) -> subprocess.Popen[str]:
         assert self._process is not None, "not started"
         return self._process
 
-    def _read(self, stream: IO[str], lines: list[str]) -> threading.Thread:
-        reader = threading.Thread(target=self._collect, args=(stream, lines), daemon=True)
-        reader.start()
-        return reader
-
-    def _collect(self, stream: IO[str], lines: list[str]) -> None:
-        with stream:
-            for line in stream:
-                with self._changed:
-                    lines.append(line)
-                    self._changed.notify_all()
-        # Whoever waits for a line wants to know that none will come.
-        self._running.wait()
-        with self._changed:
-            self._changed.notify_all()
+    def _text(self, taken: bytearray) -> str:
+        for output in self._outputs:
+            output.take()
+        lines = taken if self._is_silent else taken[: taken.rfind(b"\n") + 1]
+        return lines.decode(errors="replace")

@@ -11,6 +11,9 @@ from myagent.messages import Content
 SECONDS = 60.0
 """How long `ask` waits for the end of a run, far more than a scripted one takes."""
 
+QUESTION_SECONDS = 5.0
+"""How long `ask` waits for another client to answer a question that it does not answer itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -50,11 +53,13 @@ async def ask(
     It goes to a new session unless one is named.
 
     `confirm` answers every question of a tool; None answers none. Raises `AssertionError` when the run has not ended
-    after `seconds`, with the events until then.
+    after `seconds`, with the events until then, and sooner when a question waits for an answer that nobody gives.
     """
     frames: list[ServerFrame] = []
+    waiting: dict[str, ServerFrame] = {}
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds) as limit:
+            ends = limit.when() or 0.0
             session_id = session_id or await client.create_session()
             run_id = (await client.say(session_id, content)).run_id
             while not (frames and frames[-1].ends_run):
@@ -62,7 +67,23 @@ async def ask(
                 frames.append(frame)
                 if frame.event == "agent.user_confirm" and confirm is not None and frame.step_id is not None:
                     await client.respond(session_id, frame.step_id, confirm)
+                elif frame.event == "agent.user_confirm" and frame.metadata.get("timeout_seconds", 0) > seconds:
+                    waiting[frame.metadata["call_step_id"]] = frame
+                else:
+                    waiting.pop(frame.step_id or "", None)
+                soon = asyncio.get_running_loop().time() + QUESTION_SECONDS
+                limit.reschedule(min(ends, soon) if waiting else ends)
     except TimeoutError:
-        seen = ", ".join(frame.event for frame in frames) or "nothing"
-        raise AssertionError(f"The run did not end within {seconds:g} s. Until then came: {seen}.") from None
+        raise AssertionError(_what_is_missing(frames, waiting, seconds)) from None
     return Turn(session_id=session_id, frames=tuple(frames))
+
+
+def _what_is_missing(frames: list[ServerFrame], waiting: dict[str, ServerFrame], seconds: float) -> str:
+    """Why the run has not ended, as far as its events tell."""
+    seen = ", ".join(frame.event for frame in frames) or "nothing"
+    for asked in waiting.values():
+        return (
+            f"The tool {asked.metadata.get('tool_name')!r} asks and waits for an answer: {asked.content} Give "
+            f"ask(..., confirm=True) or confirm=False, or answer with client.respond(). Until then came: {seen}."
+        )
+    return f"The run did not end within {seconds:g} s. Until then came: {seen}."

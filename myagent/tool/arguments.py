@@ -6,11 +6,12 @@ The sentences are for the model and for people, so they are in the server's lang
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import ErrorDetails
@@ -20,8 +21,11 @@ from myagent.i18n import gettext as _
 from myagent.llm.object_text import read_object
 from myagent.text import clean
 from myagent.tool.mending import of_type
-from myagent.tool.signature import MISSING, Signature
+from myagent.tool.parameter import MISSING
+from myagent.tool.signature import Signature
 from myagent.tool.storable_json import BIGGEST_INT, plain
+
+logger = logging.getLogger("myagent.tools")
 
 MOST_PROBLEMS = 5
 LONGEST_VALUE = 200
@@ -86,8 +90,6 @@ class SignatureArguments:
 
     def __init__(self, tool: str, signature: Signature, descriptions: Mapping[str, str]) -> None:
         self._tool = tool
-        self._contexts = signature.contexts
-        self._optional = signature.names.difference(signature.required)
         for item in signature.parameters:
             if item.unknown_name is not None:
                 words = _(
@@ -98,14 +100,7 @@ class SignatureArguments:
         # The names are aliases, as a model's own fields may not begin with "_" or be called "copy" or "model_config".
         self._names = {f"p{index}": item.name for index, item in enumerate(signature.parameters)}
         fields: dict[str, Any] = {
-            field: (
-                item.annotation,
-                Field(
-                    default=... if item.default is MISSING else item.default,
-                    alias=item.name,
-                    description=descriptions.get(item.name),
-                ),
-            )
+            field: item.for_model(descriptions.get(item.name))
             for field, item in zip(self._names, signature.parameters, strict=True)
         }
         config = ConfigDict(
@@ -121,28 +116,45 @@ class SignatureArguments:
                 "types that JSON has, or set `parameters`."
             )
             raise AgentDefinitionError(words % {"tool": tool, "reason": reason}) from error
+        shown = self.schema["properties"]
+        if len(shown) != len(signature.parameters):
+            words = _("The tool %(tool)r: two of its parameters have one alias in their Field. Give each its own.")
+            raise AgentDefinitionError(words % {"tool": tool})
+        # The model may be shown another name than the code has: an alias in a `Field`.
+        self._shown = dict(zip(shown, signature.parameters, strict=True))
+        self._hidden = (signature.hidden | signature.names).difference(shown)
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        if hidden := [name for name in self._contexts if name in given]:
-            raise RetryTool(wrong_arguments(self._tool, unknown_arguments(hidden, self._names.values())))
+        if hidden := [name for name in given if name in self._hidden]:
+            raise RetryTool(wrong_arguments(self._tool, unknown_arguments(hidden, self._shown)))
+        meant = {name: value for name, value in given.items() if value is not None or not self._is_its_default(name)}
         try:
-            filled = self._model.model_validate(dict(given))
+            filled = self._model.model_validate(meant)
         except ValidationError as error:
             problems = error.errors(include_url=False)
-            if (meant := self._meant(given, problems)) != given:
-                return self.check(meant)
+            if (mended := self._mended(meant, problems)) != meant:
+                return self.check(mended)
             raise RetryTool(wrong_arguments(self._tool, map(self._problem, problems))) from None
+        except Exception as error:
+            # A validator of the author's, which may raise anything.
+            logger.exception("The check of the arguments of the tool %r failed.", self._tool)
+            words = _("they could not be checked (%(error)s)") % {"error": type(error).__name__}
+            raise RetryTool(wrong_arguments(self._tool, [words])) from None
         extra = filled.model_extra or {}
         return {self._names[name]: getattr(filled, name) for name in self._names if name in filled.model_fields_set} | {
             name: value for name, value in given.items() if name in extra
         }
 
-    def _meant(self, given: Mapping[str, Any], problems: Iterable[ErrorDetails]) -> dict[str, Any]:
+    def _is_its_default(self, name: str) -> bool:
+        """Whether null is the default of a parameter whose annotation does not take it."""
+        return name in self._shown and self._shown[name].only_default_is_null
+
+    def _mended(self, given: Mapping[str, Any], problems: Iterable[ErrorDetails]) -> dict[str, Any]:
         """`given` without the nulls that stand for a default, and with lists and objects for their JSON text."""
         meant = dict(given)
         for problem in problems:
             name, kind = str(problem["loc"][0]) if problem["loc"] else "", _CONTAINERS.get(problem["type"])
-            if meant.get(name, MISSING) is None and name in self._optional:
+            if meant.get(name, MISSING) is None and name in self._shown and not self._shown[name].is_required:
                 del meant[name]
             elif kind is not None and len(problem["loc"]) == 1 and isinstance(text := meant.get(name), str):
                 value = of_type(text, kind)
@@ -155,7 +167,7 @@ class SignatureArguments:
             case "missing":
                 return _("missing: %(names)s") % {"names": repr(where)}
             case "extra_forbidden" if len(error["loc"]) == 1:
-                return _no_argument(where, self._names.values())
+                return _no_argument(where, self._shown)
         words = _("the argument %(name)r is %(value)s: %(problem)s")
         return words % {"name": where, "value": shown(error["input"]), "problem": error["msg"]}
 

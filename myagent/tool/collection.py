@@ -21,8 +21,18 @@ class ToolCollection:
 
     __slots__ = ("_schemas", "_tools")
 
-    def __init__(self, tools: Iterable[Any] = ()) -> None:
-        if isinstance(tools, BaseTool) or not isinstance(tools, Iterable):
+    def __init_subclass__(cls) -> None:
+        words = _("%(class)s: the server runs the tools itself, and passes a collection of your own by. Use a list.")
+        raise AgentDefinitionError(words % {"class": cls.__name__})
+
+    def __init__(self, tools: Any = (), *more: Any, **options: Any) -> None:
+        """`tools` is an iterable of tools, or the first of several."""
+        if options:
+            words = _("ToolCollection() has no option %(option)s. Set it on each tool, as requires_confirmation=True.")
+            raise AgentDefinitionError(words % {"option": next(iter(options))})
+        if more or isinstance(tools, BaseTool):
+            tools = (tools, *more)
+        if not isinstance(tools, Iterable):
             words = _("tools=%(value)r: it should be a list, such as tools=[HelloTool()].")
             raise AgentDefinitionError(words % {"value": tools})
         self._tools: dict[str, BaseTool] = {}

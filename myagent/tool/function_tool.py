@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import cached_property, partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from myagent.exceptions import AgentDefinitionError
 from myagent.i18n import gettext as _
+from myagent.tool.attribute_names import meant_confirmation
 from myagent.tool.base_tool import BaseTool
-from myagent.tool.docstring import docstring_of, split_docstring
+from myagent.tool.docstring import docstring_of, read_docstring
+from myagent.tool.signature import Signature, read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,6 +23,7 @@ OPTIONS = (
     "parameters",
     "timeout",
     "requires_confirmation",
+    "user_confirm",
     "confirm_timeout",
     "idempotent",
     "max_observe",
@@ -32,16 +35,35 @@ class FunctionTool(BaseTool, Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], **options: Any) -> None:
         update_wrapper(self, function)
+        if isinstance(function, partial):  # its own names are none, and what its function was given counts, too
+            vars(self).update({**vars(inspect.unwrap(function.func)), **vars(function)})
         self.execute = function
         self.name = getattr(function, "__name__", "")
         self.__doc__ = docstring_of(function)
-        self.description = split_docstring(self.__doc__)[0]
+        self.description = read_docstring(function)[0]
         for option, value in options.items():
             setattr(self, option, value)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        result: R = self.execute(*args, **kwargs)
+        result: R = self.execute(*args, **kwargs, **self._field_defaults(args, kwargs))
         return result
+
+    def _field_defaults(self, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The values of the parameters left out whose default is pydantic's `Field`, which is no value."""
+        if (signature := self._signature_with_fields) is None:
+            return {}
+        given = inspect.signature(self.execute).bind_partial(*args, **kwargs).arguments
+        if missing := [name for name in signature.required if name not in given]:
+            raise TypeError(f"{self.name}() missing required arguments: {', '.join(missing)}")
+        return {name: value for name, value in signature.with_defaults(given).items() if name not in given}
+
+    @cached_property
+    def _signature_with_fields(self) -> Signature | None:
+        try:
+            signature = read_signature(self.execute, tool=self.name)
+        except AgentDefinitionError:
+            return None  # it is no tool, but still a function
+        return signature if any(item.field is not None for item in signature.parameters) else None
 
 
 @overload
@@ -62,7 +84,9 @@ def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     """
     if unknown := sorted(options.keys() - set(OPTIONS)):
         words = _("@tool has no option %(unknown)s. It knows: %(known)s.")
-        raise AgentDefinitionError(words % {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(OPTIONS)})
+        text = words % {"unknown": ", ".join(map(repr, unknown)), "known": ", ".join(OPTIONS)}
+        instead = dict.fromkeys(filter(None, map(meant_confirmation, unknown)))
+        raise AgentDefinitionError(" ".join([text, *(_("Write %(meant)s.") % {"meant": meant} for meant in instead)]))
     if function is None:
         return lambda decorated: _make(decorated, options)
     return _make(function, options)

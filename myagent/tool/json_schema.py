@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
@@ -17,6 +18,7 @@ from myagent.exceptions import AgentDefinitionError, RetryTool
 from myagent.i18n import gettext as _
 from myagent.tool.arguments import MOST_PROBLEMS, json_type, shown, unknown_arguments, wrong_arguments
 from myagent.tool.mending import of_type
+from myagent.tool.parameter import MISSING
 from myagent.tool.signature import Signature
 
 _COMBINES = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}
@@ -25,16 +27,19 @@ _COMBINES = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}
 class SchemaArguments:
     """Arguments described by `parameters`: checked, and converted only from a text to the type that it spells.
 
-    A null in place of an optional argument is left out.
+    A null in place of an optional argument is left out. What the code needs and the model left out is the default of
+    the schema. `descriptions` are those of the docstring, for properties that have none.
 
     What `execute` cannot take is refused, too; with `additionalProperties: true` in the schema it is left out.
     Raises `AgentDefinitionError` when it is no valid schema, or does not fit the signature of `execute`.
     """
 
-    def __init__(self, tool: str, parameters: Mapping[str, Any], signature: Signature) -> None:
+    def __init__(
+        self, tool: str, parameters: Mapping[str, Any], signature: Signature, descriptions: Mapping[str, str]
+    ) -> None:
         self._tool = tool
         self._signature = signature
-        self.schema = _object_schema(tool, parameters)
+        self.schema = _described(_object_schema(tool, parameters), descriptions)
         self._lenient = self.schema.get("additionalProperties") is True
         validator = _validator_class(tool, self.schema)
         _refuse_dangling_references(tool, self.schema)
@@ -43,11 +48,13 @@ class SchemaArguments:
         self._compare_with_signature()
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        given = self._meant(given)
-        errors = islice(self._validator.iter_errors(given), MOST_PROBLEMS)
-        if problems := dict.fromkeys(chain(map(self._problem, errors), self._misfits(given))):
+        meant = self._meant(given)
+        wrong = (error for error in self._validator.iter_errors(meant) if not self._is_null_default(error))
+        errors = islice(wrong, MOST_PROBLEMS)
+        completed = self._completed(meant)
+        if problems := dict.fromkeys(chain(map(self._problem, errors), self._misfits(completed))):
             raise RetryTool(wrong_arguments(self._tool, problems))
-        return {name: value for name, value in given.items() if self._takes(name)}
+        return {name: value for name, value in completed.items() if self._takes(name)}
 
     def _meant(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`given` without what models like to get wrong; what is right stays as it is."""
@@ -56,12 +63,33 @@ class SchemaArguments:
             if error.validator not in ("type", "enum") or len(error.absolute_path) != 1 or error.parent is not None:
                 continue
             name, value = str(error.absolute_path[0]), error.instance
-            if value is None and name not in self.schema.get("required", ()) and name not in self._signature.required:
+            if value is None and self._is_optional(name):
                 meant.pop(name, None)
             elif isinstance(value, str) and error.validator == "type":
                 spelt = (of_type(value, kind) for kind in _types(error.validator_value))
                 meant[name] = next((item for item in spelt if item is not None), value)
         return meant
+
+    def _is_optional(self, name: str) -> bool:
+        if name in self.schema.get("required", ()):
+            return False
+        return name not in self._signature.required or self._default(name) is not MISSING
+
+    def _is_null_default(self, error: jsonschema.ValidationError) -> bool:
+        """Whether `error` is about a null that the schema itself names as the default."""
+        if error.instance is not None or error.validator not in ("type", "enum") or len(error.absolute_path) != 1:
+            return False
+        return self._default(str(error.absolute_path[0])) is None
+
+    def _default(self, name: str) -> Any:
+        about = self.schema["properties"].get(name)
+        return about.get("default", MISSING) if isinstance(about, Mapping) else MISSING
+
+    def _completed(self, given: dict[str, Any]) -> dict[str, Any]:
+        """`given` with the schema's defaults for what the code has none."""
+        missing = (name for name in self._signature.required if name not in given)
+        defaults = {name: copy.deepcopy(self._default(name)) for name in missing}
+        return given | {name: value for name, value in defaults.items() if value is not MISSING}
 
     def _misfits(self, given: Mapping[str, Any]) -> Iterator[str]:
         properties = self.schema["properties"]
@@ -73,7 +101,7 @@ class SchemaArguments:
 
     def _takes(self, name: str) -> bool:
         signature = self._signature
-        return name in signature.names or (signature.takes_any and name not in signature.contexts)
+        return name in signature.names or (signature.takes_any and name not in signature.hidden)
 
     def _compare_with_signature(self) -> None:
         """Raise for what could never work, before a model tries it."""
@@ -133,6 +161,16 @@ def _object_schema(tool: str, parameters: Any) -> dict[str, Any]:
         words = _("The tool %(tool)r: `properties` should be a dict of name and schema.")
         raise AgentDefinitionError(words % {"tool": tool})
     return schema
+
+
+def _described(schema: dict[str, Any], descriptions: Mapping[str, str]) -> dict[str, Any]:
+    properties = {
+        name: {**about, "description": descriptions[name]}
+        if name in descriptions and isinstance(about, Mapping) and not about.get("description")
+        else about
+        for name, about in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 def _validator_class(tool: str, schema: dict[str, Any]) -> Any:

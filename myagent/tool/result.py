@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
-from collections.abc import Set
-from dataclasses import dataclass, is_dataclass
-from datetime import date, time
-from enum import Enum
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from io import IOBase
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic.fields import FieldInfo
 
 from myagent.i18n import gettext as _
 from myagent.text import clean
-from myagent.tool.storable_json import plain
+from myagent.tool.image import Image, as_image
+from myagent.tool.plain_value import PlainValue
+from myagent.tool.pydantic_fields import default_of
 
 logger = logging.getLogger("myagent.tools")
 
@@ -33,6 +37,19 @@ class ToolResult:
     """Why the call failed, for the model and for people; None when it did not."""
     data: Any = None
     """JSON for programs: clients receive it beside the text, the model does not see it. By default the output's."""
+    base64_image: str | None = field(default=None, kw_only=True)
+    """A picture, as the base64 of its bytes; one of the `images`."""
+    images: Sequence[Any] = field(default=(), kw_only=True)
+    """Pictures for the model and for people, beside those in the output: `Image`, or Pillow's and matplotlib's."""
+    system: str | None = field(default=None, kw_only=True)
+    """A note for the model, after the output; people are not shown it."""
+
+    def __init_subclass__(cls) -> None:
+        # A class of an author's with more fields: without the decorator, and with fields of pydantic.
+        for name, value in list(vars(cls).items()):
+            if isinstance(value, FieldInfo):
+                setattr(cls, name, field(default_factory=partial(default_of, value)))
+        dataclass(frozen=True)(cls)
 
     @property
     def failed(self) -> bool:
@@ -46,57 +63,79 @@ class ToolResult:
 
 
 def to_result(value: Any) -> ToolResult:
-    """The result for what a tool returned: `output` is clean text and `data` is JSON. Never raises.
+    """The result for what a tool returned: `output` is clean text, `data` is JSON, `images` are `Image`s.
 
-    It may run code of the value's class (`__str__`, a serializer), so call it where the tool's code runs.
+    It runs code of the value's class (`__str__`, an iterator), so call it where the tool's code runs. Raises what an
+    iterator raises, and nothing else.
     """
+    reading = PlainValue()
+    result = value if isinstance(value, ToolResult) else ToolResult(value)
     try:
-        return _from_result(value) if isinstance(value, ToolResult) else ToolResult(*_text_and_data(value))
-    except Exception:
+        finished = _finished(result, reading)
+    except Exception as error:
+        if error is reading.raised:
+            raise
         logger.exception("What a tool returned (%s) could not be turned into text.", type(value).__name__)
-        words = _("The tool returned a %(type)s, which could not be turned into text.")
-        return ToolResult("", words % {"type": type(value).__name__})
+        reading.refuse_whole(value)
+    if reading.problem is None:
+        return finished
+    words = _("The tool's result cannot be passed on: %(problem)s.") % {"problem": reading.problem}
+    logger.error("What a tool returned is refused: %s.", reading.problem)
+    return ToolResult("", words)
 
 
-def collected(items: list[Any]) -> Any:
-    """The result of a tool written as a generator: pieces of text joined, anything else as a list."""
-    return "".join(items) if all(isinstance(item, str) for item in items) else items
+async def collected(pieces: AsyncIterator[Any]) -> ToolResult:
+    """The result of a tool that is an asynchronous generator."""
+    return to_result(_joined(await PlainValue().items_of_async(pieces)))
 
 
-def _from_result(result: ToolResult) -> ToolResult:
-    text, _, data = _text_and_data(result.output)
+def _finished(result: ToolResult, reading: PlainValue) -> ToolResult:
+    text, data = _text_and_data(result.output, reading)
     error: str | None = None
     if result.error:
         error = clean(str(result.error))
     elif result.error is not None and result.output is None:
         # ToolResult(error=str(e)) of an exception without a text is a failure all the same.
         error = "The tool failed and did not say why."
-    return ToolResult(text, error, data if result.data is None else _json(result.data))
+    if result.data is not None:
+        data = reading.of(result.data)
+    given = [Image(result.base64_image)] if result.base64_image else []  # type: ignore[arg-type]  # base64
+    for image in map(_image, [*result.images, *given]):
+        mark = reading.picture(image)
+        if mark not in text:
+            text = f"{text}\n{mark}" if text else mark
+    # Not a copy of the object: its class may be an author's, with a constructor of its own.
+    system = clean(str(result.system)) if result.system else None
+    return ToolResult(text, error, data, images=tuple(reading.images), system=system)
 
 
-def _text_and_data(value: Any) -> tuple[str, None, Any]:
-    match value:
-        case None:
-            return "", None, None
-        case Enum():
-            return _text_and_data(value.value)
-        case str():
-            return clean(value), None, None
-        case bool():
-            return json.dumps(value), None, None
-        case date() | time():
-            return value.isoformat(), None, None
-        case bytes() | bytearray() | memoryview():
-            size = memoryview(value).nbytes
-            return f"The tool returned {size} bytes of binary data, which cannot be shown as text.", None, None
-        case dict() | list() | tuple() | Set() | BaseModel():
-            data = _json(value)
-            return json.dumps(data, ensure_ascii=False), None, data
-    if is_dataclass(value) and not isinstance(value, type):
-        data = _json(value)
-        return json.dumps(data, ensure_ascii=False), None, data
-    return clean(str(value)), None, None
+def _image(value: Any) -> Image:
+    image = as_image(value)
+    if image is None:
+        raise TypeError(f"{type(value).__name__} is no picture: ToolResult(images=[…]) takes Image(data=…).")
+    return image
 
 
-def _json(value: Any) -> Any:
-    return plain(to_jsonable_python(value, bytes_mode="base64", fallback=str))
+def _joined(items: list[Any]) -> Any:
+    """The result of a tool written as a generator: pieces of text joined, anything else as a list."""
+    return "".join(items) if all(isinstance(item, str) for item in items) else items
+
+
+def _text_and_data(value: Any, reading: PlainValue) -> tuple[str, Any]:
+    if isinstance(value, Iterator):
+        is_text = inspect.isgenerator(value) or isinstance(value, IOBase)
+        items = reading.items(value)
+        value = _joined(items) if is_text else items
+    if value is None:
+        return "", None
+    if isinstance(value, bytes | bytearray | memoryview) and as_image(value) is None:
+        size = memoryview(value).nbytes
+        return f"The tool returned {size} bytes of binary data, which cannot be shown as text.", None
+    plain = reading.of(value)
+    if isinstance(plain, dict | list):
+        return json.dumps(plain, ensure_ascii=False), plain
+    if isinstance(plain, str) and not isinstance(value, date | timedelta):
+        return plain, None
+    if isinstance(value, date | timedelta | Decimal) or plain is None:
+        return clean(str(value.isoformat() if isinstance(value, date) else value)), None
+    return json.dumps(plain), None

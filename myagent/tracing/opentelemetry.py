@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from myagent.agent_definition import AgentDefinition
-from myagent.llm import LLM
+from myagent.llm import LLM, Usage
 from myagent.messages import Message
 from myagent.run_context import RunContext
 from myagent.tracing.spans import SpanKind, TracedSpan, Watcher
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import Tracer
 
 
+UNKNOWN_PROVIDER = "unknown"
+"""A word of our own: the conventions have a list of names, and none for the rest."""
 CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _CONTENT_VALUES = ("true", "1", "span_only", "span_and_event")
 _OPERATIONS: dict[SpanKind, str] = {
@@ -33,22 +36,34 @@ _OPERATIONS: dict[SpanKind, str] = {
 }
 
 
-def telemetry(agent: AgentDefinition, context: RunContext, llm: LLM) -> list[Watcher]:
-    """The watcher that makes OpenTelemetry's spans of this run; none where that is not installed or not set up."""
+def is_set_up() -> bool:
+    """Whether spans go anywhere: OpenTelemetry is installed, and somebody has given it a provider."""
     try:
         # Imported here because it need not be there.
         from opentelemetry import trace
     except ImportError:
+        return False
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def telemetry(agent: AgentDefinition, context: RunContext, llm: LLM, traceparent: str = "") -> list[Watcher]:
+    """The watcher that makes OpenTelemetry's spans of this run; none where that is not installed or not set up.
+
+    `traceparent` is the span of others that the run is part of; by default it is the current one.
+    """
+    if not is_set_up():
         return []
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return []
-    return [Telemetry(agent, context, llm, trace.get_tracer("myagent"))]
+    from opentelemetry import trace
+
+    return [Telemetry(agent, context, llm, trace.get_tracer("myagent"), traceparent)]
 
 
 class Telemetry(Watcher):
     """One run: `invoke_agent` around `chat` and `execute_tool`."""
 
-    def __init__(self, agent: AgentDefinition, context: RunContext, llm: LLM, tracer: Tracer) -> None:
+    def __init__(
+        self, agent: AgentDefinition, context: RunContext, llm: LLM, tracer: Tracer, traceparent: str = ""
+    ) -> None:
         # Imported here because it takes python-dotenv along, which `import myagent` should not.
         from myagent.llm.endpoint import setting
 
@@ -62,7 +77,8 @@ class Telemetry(Watcher):
             "gen_ai.conversation.id": context.session_id,
             "myagent.run.id": context.run_id,
         }
-        self._of_model = _model_attributes(llm)
+        self._traceparent = traceparent
+        self._is_compacted = False
         self._llm = llm
 
     def begun(self, span: TracedSpan) -> None:
@@ -72,14 +88,21 @@ class Telemetry(Watcher):
         operation = _OPERATIONS[span.kind]
         otel = self._tracer.start_span(
             f"{operation} {span.name}",
-            # Without a run, whatever the program is in the middle of.
-            set_span_in_context(self._run) if self._run is not None else None,
+            set_span_in_context(self._run) if self._run is not None else self._outside(),
             kind=OtelKind.CLIENT if operation == "chat" else OtelKind.INTERNAL,
             attributes={"gen_ai.operation.name": operation, **self._of_run, **self._known_before(span)},
         )
         if span.kind == "run":
             self._run = otel
         self._open[span.id] = otel
+
+    def _outside(self) -> Context | None:
+        """Where the run belongs; None is whatever the program is in the middle of."""
+        if not self._traceparent:
+            return None
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        return TraceContextTextMapPropagator().extract({"traceparent": self._traceparent})
 
     def inside(self, span: TracedSpan) -> AbstractContextManager[Any]:
         from opentelemetry.trace import use_span
@@ -99,7 +122,9 @@ class Telemetry(Watcher):
         if otel.is_recording():
             if span.kind in ("reply", "summary"):
                 # The endpoint is settled by the first request.
-                otel.set_attributes(_server_attributes(self._llm))
+                otel.set_attributes(server_attributes(self._llm))
+            if span.kind == "summary" and span.outcome == "ok":
+                self._is_compacted = True
             otel.set_attributes(_known_after(span))
             if self._keeps_content:
                 otel.set_attributes(_content(span))
@@ -111,7 +136,7 @@ class Telemetry(Watcher):
     def _known_before(self, span: TracedSpan) -> dict[str, Any]:
         match span.kind:
             case "run":
-                known = {**self._of_model, "myagent.max_steps": self._agent.max_steps}
+                known = {"gen_ai.request.model": self._llm.model, "myagent.max_steps": self._agent.max_steps}
                 return known | ({"gen_ai.agent.description": text} if (text := self._agent.description) else {})
             case "tool":
                 called = {"gen_ai.tool.name": span.name, "gen_ai.tool.type": "function", "myagent.step": span.step}
@@ -121,36 +146,37 @@ class Telemetry(Watcher):
                 text = tool.schema()["function"]["description"] if tool is not None else ""
                 return called | ({"gen_ai.tool.description": text} if text else {})
             case _:
-                asked = {"gen_ai.request.stream": True, "myagent.step": span.step, "myagent.attempt": span.attempt}
-                return (
-                    self._of_model
-                    | _server_attributes(self._llm)
-                    | asked
-                    | ({"myagent.purpose": "summary"} if span.kind == "summary" else {})
-                )
+                asked = {"gen_ai.request.stream": True, "gen_ai.output.type": "text"}
+                asked |= {"myagent.step": span.step, "myagent.attempt": span.attempt}
+                if span.kind == "summary":
+                    asked["myagent.purpose"] = "summary"
+                elif self._is_compacted:
+                    asked["gen_ai.conversation.compacted"] = True
+                return model_attributes(self._llm) | server_attributes(self._llm) | asked
 
 
-def _model_attributes(llm: LLM) -> dict[str, Any]:
-    # "_OTHER" is what the conventions have for whatever they have no name for.
-    provider = getattr(llm, "provider", None) or "_OTHER"
+def model_attributes(llm: LLM) -> dict[str, Any]:
+    """Which model is asked, and whose it is."""
+    provider = getattr(llm, "provider", None) or UNKNOWN_PROVIDER
     return {"gen_ai.provider.name": provider, "gen_ai.request.model": llm.model}
 
 
-def _server_attributes(llm: LLM) -> dict[str, Any]:
+def server_attributes(llm: LLM) -> dict[str, Any]:
+    """Where it is asked, as far as that is known."""
     server = getattr(llm, "server", None)
     return {} if server is None else {"server.address": server[0], "server.port": server[1]}
 
 
 def _known_after(span: TracedSpan) -> dict[str, Any]:
     known: dict[str, Any] = {}
-    if span.usage is not None and (
-        span.usage.input_tokens or span.usage.output_tokens
-    ):  # else the endpoint did not count
+    # Not of the run, whose calls have it: whoever adds up spans would count it twice.
+    counted = span.usage if span.kind != "run" else None
+    if counted is not None and (counted.input_tokens or counted.output_tokens):  # else the endpoint did not count
         known |= {
-            "gen_ai.usage.input_tokens": span.usage.input_tokens,
-            "gen_ai.usage.output_tokens": span.usage.output_tokens,
+            "gen_ai.usage.input_tokens": counted.input_tokens,
+            "gen_ai.usage.output_tokens": counted.output_tokens,
         }
-        known |= {name: count for name, count in _parts_of_usage(span) if count}
+        known |= {name: count for name, count in _parts_of_usage(counted) if count}
     if span.first_token_ms is not None:
         known["gen_ai.response.time_to_first_chunk"] = span.first_token_ms / 1000
     if span.retries:
@@ -165,14 +191,11 @@ def _known_after(span: TracedSpan) -> dict[str, Any]:
     return known
 
 
-def _parts_of_usage(span: TracedSpan) -> Iterator[tuple[str, int]]:
-    """The parts of input and output; those of the cache belong to one call of a model, not to a whole run."""
-    if span.usage is None:
-        return
-    if span.kind != "run":
-        yield "gen_ai.usage.cache_read.input_tokens", span.usage.cached_input_tokens
-        yield "gen_ai.usage.cache_write.input_tokens", span.usage.cache_write_tokens
-    yield "gen_ai.usage.reasoning.output_tokens", span.usage.reasoning_tokens
+def _parts_of_usage(usage: Usage) -> Iterator[tuple[str, int]]:
+    """The parts of input and output."""
+    yield "gen_ai.usage.cache_read.input_tokens", usage.cached_input_tokens
+    yield "gen_ai.usage.cache_write.input_tokens", usage.cache_write_tokens
+    yield "gen_ai.usage.reasoning.output_tokens", usage.reasoning_tokens
 
 
 # --- content ----------------------------------------------------------------------------------------------------------
@@ -191,8 +214,9 @@ def _content(span: TracedSpan) -> dict[str, str]:
     if system:
         content["gen_ai.system_instructions"] = _json([{"type": "text", "content": message.text} for message in system])
     if span.reply is not None:
-        finish = span.reply.finish or span.finish
-        content["gen_ai.output.messages"] = _json([{**_as_told(span.reply.message), "finish_reason": finish}])
+        content["gen_ai.output.messages"] = _json([_as_told(span.reply.message)])
+    if span.tools:
+        content["gen_ai.tool.definitions"] = _json([{"type": "function", **tool["function"]} for tool in span.tools])
     return content
 
 

@@ -1,0 +1,1 @@
+"""What happens before everything else is imported."""
