@@ -21,8 +21,12 @@ def main() -> None:
     """Run the management command that the arguments name."""
     check_python()
     # Only now: these need what was looked for above.
+    from myagent.startup.interrupts import end_quietly
+
+    end_quietly()
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import Error
 
     from myagent.cli.console import set_up_console
     from myagent.cli.server import settings_trouble
@@ -35,7 +39,17 @@ def main() -> None:
         if words := settings_trouble(error):
             sys.exit(words)
         raise
+    except Error as error:
+        # Once the settings are known.
+        from agents.database.trouble import words_about
+
+        if "--traceback" not in sys.argv and (words := words_about(error)):
+            sys.exit(f"❌ {words}")
+        raise
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

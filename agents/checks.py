@@ -8,9 +8,11 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.urls import get_resolver
 
 from agents.addresses import is_loopback, parse_address
-from agents.conf import Config, ConfigError, UnknownKey, WrongType, get_config
+from agents.conf import Config, get_config
+from agents.setting_values import ConfigError, UnknownKey, WrongType
 from myagent.i18n import gettext as _
 
 _IDS: dict[type[ConfigError], str] = {UnknownKey: "agents.E001", WrongType: "agents.E002"}
@@ -21,7 +23,7 @@ Doubt = tuple[str, bool, str, str]
 
 
 def check_config(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """E001 unknown key, E002 wrong type, E003 value that cannot be used; W001 to W005 for what is rarely meant."""
+    """E001 unknown key, E002 wrong type, E003 value that cannot be used; W001 to W006 for what is rarely meant."""
     try:
         config = get_config()
     except ConfigError as error:
@@ -49,14 +51,22 @@ def _without_effect(config: Config) -> Iterator[Doubt]:
     )
     yield (
         "W003",
-        bool(config.jwt_keys) and config.jwt_audience is None,
-        _("JWT_KEYS is set and JWT_AUDIENCE is not: tokens that were issued for another application are accepted too."),
+        config.has_sso and config.jwt_audience is None,
+        _("JWT_AUDIENCE is not set: tokens that the single sign-on issued for another application are accepted too."),
         _("Let the single sign-on name an audience in its tokens, and set it here."),
+    )
+    yield (
+        "W006",
+        config.outer_path.strip("/").partition("/")[0] in _first_segments(),
+        _("The path under which the server is to be found begins like one of its own: %(path)s")
+        % {"path": config.outer_path},
+        _("Choose another one in MYAGENT_PUBLIC_URL or --root-path, such as /chat."),
     )
 
 
 def _halves(config: Config) -> Iterator[Doubt]:
     """What WebSockets learn from the dict and pages from Django's own settings."""
+    has_tls = config.public_address is not None and config.public_address.scheme == "https"
     yield (
         "W004",
         {name.lower() for name in config.allowed_hosts} != _names_of_pages(config),
@@ -65,7 +75,8 @@ def _halves(config: Config) -> Iterator[Doubt]:
     )
     yield (
         "W005",
-        {settings.SECURE_PROXY_SSL_HEADER is not None, settings.USE_X_FORWARDED_HOST} != {bool(config.trusted_proxies)},
+        (settings.SECURE_PROXY_SSL_HEADER is not None, settings.USE_X_FORWARDED_HOST)
+        != (bool(config.trusted_proxies) or has_tls, bool(config.trusted_proxies)),
         _(
             "WebSockets go by MYAGENT['TRUSTED_PROXIES'], pages also by Django's SECURE_PROXY_SSL_HEADER and "
             "USE_X_FORWARDED_HOST, and only some of them are set."
@@ -74,8 +85,14 @@ def _halves(config: Config) -> Iterator[Doubt]:
     )
 
 
+def _first_segments() -> set[str]:
+    """How the paths of pages and WebSockets begin."""
+    patterns = [str(entry.pattern) for entry in get_resolver().url_patterns]
+    return {"ws", settings.STATIC_URL.strip("/"), *(pattern.partition("/")[0] for pattern in patterns)} - {""}
+
+
 def _names_of_pages(config: Config) -> set[str]:
-    """The names that Django answers to, but for those that `access.decision.check_host` accepts by itself."""
+    """The names that Django answers to, but for those that `access.host_rule` accepts by itself."""
     names = {name.lower() for name in settings.ALLOWED_HOSTS} - {name.lower() for name in config.served_hosts}
     names.discard("testserver")  # Django adds it while tests run
     if config.allowed_hosts:

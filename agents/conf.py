@@ -7,7 +7,6 @@ on top, by `configure()`.
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,54 +15,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from agents.addresses import Network, parse_network, split_origin
+from agents.addresses import Network, PublicAddress, parse_network, split_origin
+from agents.setting_values import (
+    UnknownKey,
+    check_number,
+    check_origin,
+    check_proxy,
+    check_public_url,
+    check_root_path,
+    check_sso,
+    converted,
+)
 from myagent.i18n import find_language
 from myagent.i18n import gettext as _
 
 KIB = 1024
 MIB = 1024 * KIB
-_ALSO_SET_BY = {
-    "AGENTS": "MYAGENT_AGENTS",
-    "ALLOW_ORIGINS": "--allow-origin",
-    "ALLOWED_HOSTS": "ALLOWED_HOSTS",
-    "DATA_DIR": "MYAGENT_DATA_DIR",
-    "LANGUAGE": "MYAGENT_LANGUAGE",
-    "TRUSTED_PROXIES": "MYAGENT_TRUSTED_PROXIES",
-}
-"""Where else than in the dict a value may come from: a variable of the environment or an option of the command."""
-_MAY_BE_ZERO = frozenset({"drain_seconds", "max_queued", "delta_interval_ms", "jwt_leeway_seconds"})
-_SECRET = frozenset({"JWT_KEYS"})
-
-
-class ConfigError(ImproperlyConfigured):
-    """A value of the configuration that cannot be used; `key` names it, `hint` says what to write instead."""
-
-    def __init__(self, key: str, problem: str, hint: str) -> None:
-        self.key = key
-        self.problem = problem
-        self.hint = hint
-        super().__init__(f"{self.what}\n   {hint}")
-
-    @property
-    def what(self) -> str:
-        """What is wrong: the setting by its name, and how it may have been set, and the problem."""
-        also = f" ({_ALSO_SET_BY[self.key]})" if self.key in _ALSO_SET_BY else ""
-        return f"MYAGENT[{self.key!r}]{also} {self.problem}"
-
-
-class UnknownKey(ConfigError):
-    """The dict holds a key that is not a setting."""
-
-
-class WrongType(ConfigError):
-    """The value is of a type that the setting does not take."""
-
-
-class WrongValue(ConfigError):
-    """The value is of the right type and still cannot be used."""
+GIB = 1024 * MIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,30 +46,49 @@ class Config:
     """`openai`: each agent's own model, or the endpoint that the environment names; `demo`: the offline one for all."""
     language: Literal["zh-hans", "en"] = "zh-hans"
     """The language of what the server says to people."""
+    page_title: str = "MyAgent"
+    """What the chat page is called."""
+    page_logo: str | None = None
+    """The address of the picture beside that name: a path of this server, or `data:`."""
     data_dir: Path = Path(".myagent")
     """The folder of the embedded database, the secret and the locks."""
+    group_access: bool = False
+    """Whether the UNIX group of the data folder's files may read and write them, too."""
     embedded_database: bool = True
     """Whether the database is the server's own SQLite file, which the command migrates by itself."""
     debug: bool = False
     """Whether everything is logged, and tracebacks are shown."""
-
     telemetry: Literal["off", "otlp", "otlp-grpc", "console"] = "off"
     """How the spans of traced agents leave, for where OpenTelemetry's own variables say; needs the extra `otel`."""
+    telemetry_metrics: Literal["off", "otlp", "otlp-grpc", "console"] = "off"
+    """How the metrics of OpenTelemetry leave, likewise."""
+    metrics_token: str | None = dataclasses.field(default=None, repr=False)
+    """Who shows it may read `/metrics`, beside the user `local` and users who may view agents."""
+    worker: int | None = None
+    """Which of the processes of a supervisor this is, from 0; set by it."""
+    workers_dir: Path | None = None
+    """A private folder that the processes of one supervisor share; set by it."""
 
     require_auth: bool = False
     """Whether connections from this machine need credentials too."""
     allow_anonymous: bool = False
     """Whether everybody who can reach the server may use it without credentials."""
     allow_origins: tuple[str, ...] = ()
-    """Origins of further pages that may connect, such as `https://app.example`; `null` for pages opened from a file."""
+    """Origins of further pages that may connect, with credentials of their own; `null` for pages opened from a file."""
     allowed_hosts: tuple[str, ...] = ()
-    """The names that the operator said the server has (`ALLOWED_HOSTS`); not empty turns the local rule off."""
+    """The names that the operator said the server has (`ALLOWED_HOSTS`)."""
+    public_url: str | None = None
+    """The URL of the server's pages as people write it, behind a proxy, such as `https://agents.example.com/chat`."""
+    root_path: str | None = None
+    """Where the paths of the server begin, such as `/chat`; by default what `public_url` has after the name."""
     served_hosts: tuple[str, ...] = ()
     """The concrete name or address given as `--host`; accepted as `Host` beside the others."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose forwarding headers count; not empty turns the local rule off."""
     jwt_keys: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """Secrets or public keys (PEM) of a single sign-on whose tokens let people in; several while one takes over."""
+    jwt_jwks_url: str | None = None
+    """Where the public keys of the single sign-on are fetched (JWKS), beside `jwt_keys`."""
     jwt_algorithm: Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"] = (
         "HS256"
     )
@@ -108,12 +97,18 @@ class Config:
     """Who must have issued them (`iss`); None for anybody with the key."""
     jwt_audience: str | None = None
     """For whom they must be (`aud`); None for tokens that do not say it."""
+    jwt_max_age_seconds: float = 86_400
+    """Seconds after its issue at which a token ends, whatever it says itself."""
     jwt_leeway_seconds: float = 10
     """By how many seconds the clocks of the two may differ."""
     jwt_username_claim: str = "sub"
-    """Which claim is the name of the user."""
+    """Which claim is the name of a user that is made."""
     jwt_create_users: bool = False
-    """Whether a user who is not known yet is made."""
+    """Whether a user is made for an identity that is linked to none yet."""
+    jwt_groups: Mapping[str, str] | None = None
+    """Groups as the single sign-on names them, and ours in which their members are put, and no others."""
+    jwt_groups_claim: str = "groups"
+    """Which claim names them; a dot leads into a claim, as in `realm_access.roles`."""
 
     user_tokens_per_day: int | None = None
     """Tokens of the model that one user may use in a day; all anonymous users count as one."""
@@ -126,9 +121,41 @@ class Config:
     user_messages_per_minute: int | None = None
     """Messages that one user may send in a minute."""
 
+    limit_local: bool = False
+    """Whether the shares below hold for the user `local`, too."""
+    user_stored_bytes: int | None = 1 * GIB
+    """Bytes of the conversations of one user in the database."""
+    user_sessions: int | None = 10_000
+    """Sessions that one user may have."""
+    user_queued: int | None = 100
+    """Messages that may wait in all sessions of one user together."""
+    user_requests_per_second: float | None = 100
+    """Requests of one user to one process; what was not used of ten seconds may come at once."""
+    user_bytes_per_second: int | None = 4 * MIB
+    """Bytes of these requests, likewise."""
+    address_stored_bytes: int | None = 100 * MIB
+    """Bytes of the conversations that anonymous visitors of one address began; of IPv6, of one network of 64 bits."""
+    address_sessions: int | None = 1_000
+    """Their sessions."""
+    address_queued: int | None = 50
+    """Messages that may wait in all of their sessions together."""
+    address_requests_per_second: float | None = 50
+    """Their requests to one process; what was not used of ten seconds may come at once."""
+    address_bytes_per_second: int | None = 1 * MIB
+    """Bytes of these requests, likewise."""
+    anonymous_stored_bytes: int | None = 5 * GIB
+    """Bytes of the conversations of all anonymous visitors together."""
+    anonymous_sessions: int | None = 50_000
+    """Sessions of all anonymous visitors together."""
+    anonymous_requests_per_second: float | None = 500
+    """Requests of all anonymous visitors together to one process."""
+    anonymous_bytes_per_second: int | None = 8 * MIB
+    """Bytes of these requests."""
     grants_seconds: float = 2
     """Seconds between two looks at whether open connections are still allowed."""
 
+    workers: int | None = None
+    """Processes that serve on one port, under a supervisor; None for one process without."""
     drain_seconds: float = 10
     """Seconds that running work is given to finish when the server stops."""
     max_runs: int = 500
@@ -158,10 +185,16 @@ class Config:
     """Seconds between two heartbeats of a connection."""
     stall_seconds: float = 30
     """Seconds after which a client that does not read is cut off."""
+    memory_percent: float | None = 90
+    """How much of the memory that it can have the process takes when it refuses new connections and messages."""
     max_connections: int = 5_000
     """WebSocket connections at once to one process."""
     max_attached: int = 1_000
     """Sessions that one connection may follow at once."""
+    max_file_bytes: int = 10 * MIB
+    """Bytes of the largest file that a user may attach."""
+    max_files: int = 500
+    """Files that one session may have."""
 
     compact_seconds: float | None = 3_600
     """Seconds after a final answer at which the pieces in which it was streamed leave the log; None for never."""
@@ -172,18 +205,43 @@ class Config:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                _check_number(field.name, value)
-        for origin in self.allow_origins:
-            _check_origin(origin)
-        for proxy in self.trusted_proxies:
-            _check_proxy(proxy)
-        for key in self.jwt_keys:
-            _check_jwt_key(key, self.jwt_algorithm)
+                check_number(field.name, value)
+        for check, values in ((check_origin, self.allow_origins), (check_proxy, self.trusted_proxies)):
+            for given in values:
+                check(given)
+        if self.public_url is not None:
+            check_public_url(self.public_url)
+        if self.root_path is not None:
+            check_root_path(self.root_path)
+        check_sso(self.jwt_keys, self.jwt_jwks_url, self.jwt_algorithm)
+
+    @property
+    def has_sso(self) -> bool:
+        """Whether tokens of a single sign-on let people in."""
+        return bool(self.jwt_keys) or self.jwt_jwks_url is not None
 
     @cached_property
     def trusted_networks(self) -> tuple[Network, ...]:
         """`trusted_proxies`, parsed."""
         return tuple(parse_network(proxy) for proxy in self.trusted_proxies)
+
+    @cached_property
+    def public_address(self) -> PublicAddress | None:
+        """`public_url`, parsed."""
+        return PublicAddress.parse(self.public_url) if self.public_url is not None else None
+
+    @property
+    def outer_path(self) -> str:
+        """Where the paths of the server begin, as far as the configuration says it."""
+        if self.root_path is not None:
+            return self.root_path
+        return self.public_address.path if self.public_address is not None else ""
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether `origin` is one of `allow_origins`, however it is written."""
+        return origin in self.allow_origins or (
+            (parts := split_origin(origin)) is not None and parts in map(split_origin, self.allow_origins)
+        )
 
 
 _TYPES = typing.get_type_hints(Config)
@@ -199,68 +257,8 @@ def build(values: Mapping[str, Any]) -> Config:
             raise UnknownKey(key, _("is not a setting."), _("Known are: %(known)s.") % {"known": known})
         if name == "language" and isinstance(value, str):
             value = find_language(value) or value
-        fields[name] = _converted(key, value, _TYPES[name])
+        fields[name] = converted(key, value, _TYPES[name])
     return Config(**fields)
-
-
-def _converted(key: str, value: Any, wanted: Any) -> Any:
-    """`value` as the field has it: lists become tuples, text a path; anything else must be of the type already."""
-    origin, options = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin is types.UnionType or origin is typing.Union:
-        if value is None and type(None) in options:
-            return None
-        return _converted(key, value, next(option for option in options if option is not type(None)))
-    if origin is Literal:
-        if value not in options:
-            raise WrongValue(key, _is(value), _("Choose one of: %(known)s") % {"known": ", ".join(map(repr, options))})
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            shown = type(value).__name__ if key in _SECRET else value
-            raise WrongType(key, _is(shown), _("Write a list of texts."))
-        return tuple(value)
-    if wanted is Path and isinstance(value, str):
-        return Path(value)
-    accepted = int | float if wanted is float else wanted
-    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        raise WrongType(key, _is(value), _("Write a value of type %(type)s.") % {"type": wanted.__name__})
-    return value
-
-
-def _is(value: object) -> str:
-    return _("is %(value)r.") % {"value": value}
-
-
-def _holds(value: object) -> str:
-    return _("holds %(value)r.") % {"value": value}
-
-
-def _check_number(name: str, value: float) -> None:
-    least = 0 if name in _MAY_BE_ZERO else 1 if isinstance(value, int) else 0.001
-    if not least <= value < float("inf"):
-        raise WrongValue(name.upper(), _is(value), _("Write a number that is at least %(least)s.") % {"least": least})
-
-
-def _check_origin(origin: str) -> None:
-    if origin != "null" and (split_origin(origin) is None or origin.endswith("/")):
-        hint = _("Write scheme, host and port, such as https://app.example, or null.")
-        raise WrongValue("ALLOW_ORIGINS", _holds(origin), hint)
-
-
-def _check_jwt_key(key: str, algorithm: str) -> None:
-    # Cryptography takes a tenth of a second to load, and most servers have no single sign-on.
-    from agents.sso_keys import key_problem
-
-    if (problem := key_problem(key, algorithm)) is not None:
-        hint = _("Write what JWT_ALGORITHM needs, which is %(algorithm)s: a long secret, or a public key as PEM.")
-        raise WrongValue("JWT_KEYS", problem, hint % {"algorithm": algorithm})
-
-
-def _check_proxy(proxy: str) -> None:
-    try:
-        parse_network(proxy)
-    except ValueError as error:
-        raise WrongValue("TRUSTED_PROXIES", _holds(proxy), _("Write addresses or networks (10.0.0.0/8).")) from error
 
 
 _config: Config | None = None

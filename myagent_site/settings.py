@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from dotenv import load_dotenv
 
 from agents.database.data_folder import DATABASE_FILE
-from agents.log_format import as_warning, without_traceback
+from agents.log_format import as_warning, outage_as_warning, without_traceback
 from myagent_site import environment
 
+# A supervisor starts its workers with these, so that each of them reads the file as it is then.
+INHERITED_VARIABLES = frozenset(os.environ)
 load_dotenv(Path.cwd() / ".env")
 env = environ.Env()
 
@@ -20,32 +23,37 @@ env = environ.Env()
 LANGUAGE_CODE = environment.language(env.str("MYAGENT_LANGUAGE", default=""))
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = environment.data_folder(env.str("MYAGENT_DATA_DIR", default=".myagent"))
+GROUP_ACCESS = env.bool("MYAGENT_GROUP_ACCESS", default=False)
+DATA_DIR = environment.data_folder(env.str("MYAGENT_DATA_DIR", default=".myagent"), GROUP_ACCESS)
 
-SECRET_KEY = env.str("MYAGENT_SECRET_KEY", default="") or environment.secret(DATA_DIR)
+SECRET_KEY = env.str("MYAGENT_SECRET_KEY", default="") or environment.secret(DATA_DIR, GROUP_ACCESS)
 SECRET_KEY_FALLBACKS: list[str] = env.list("MYAGENT_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = False
 
-# Without ALLOWED_HOSTS only this machine's own names are answered, whatever address the server listens on; the command
-# adds the name or address given as --host.
+# Names. `localhost` and addresses are answered beside them (agents/access/host_rule.py), and the command adds the name
+# or address given as --host.
 LOCAL_HOSTS = ["localhost", ".localhost", "127.0.0.1", "[::1]"]
 CONFIGURED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 ALLOWED_HOSTS = [*CONFIGURED_HOSTS] or [*LOCAL_HOSTS]
+PUBLIC_URL: str = env.str("MYAGENT_PUBLIC_URL", default="")
+PUBLIC_ADDRESS = environment.public_url(PUBLIC_URL)
 TRUSTED_PROXIES: list[str] = env.list("MYAGENT_TRUSTED_PROXIES", default=[])
 
 INSTALLED_APPS = [
+    "agents",  # before Django's, whose templates it extends
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "agents",
     "sessions_app",
 ]
 
 MIDDLEWARE = [
     "agents.web.middleware.TrustedProxies",
+    "agents.web.middleware.KnownHosts",
+    "agents.web.middleware.SubPath",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "agents.web.middleware.BrowserSessions",
@@ -79,7 +87,7 @@ TEMPLATES = [
 # --- database -------------------------------------------------------------------------------------------------------
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
-DATABASES = {"default": environment.database(DATABASE_URL, DATA_DIR / DATABASE_FILE)}
+DATABASES = {"default": environment.database(DATABASE_URL, DATA_DIR / DATABASE_FILE, GROUP_ACCESS)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Only hints travel through the layer (a log grew); the core layer loses its consumers with redis-py 8
@@ -104,8 +112,17 @@ TIME_ZONE = environment.time_zone(env.str("TZ", default=""))
 # --- web ------------------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "agents.web.sub_path.MountedFiles"},
+    "myagent_files": {"BACKEND": "sessions_app.files.database_storage.DatabaseStorage"},
+}
+# Bodies of requests: what is longer is in a temporary file, however many of them come at once.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 WHITENOISE_USE_FINDERS = True  # the admin's style sheets are served from the installed packages, also without DEBUG
 
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "index"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -113,10 +130,21 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 
-if TRUSTED_PROXIES:
+HAS_TLS = PUBLIC_ADDRESS is not None and PUBLIC_ADDRESS.scheme == "https"
+if TRUSTED_PROXIES or HAS_TLS:
     # Safe because the TrustedProxies middleware takes these headers from everybody else.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    USE_X_FORWARDED_HOST = True
+    USE_X_FORWARDED_HOST = bool(TRUSTED_PROXIES)
+if PUBLIC_ADDRESS is not None:
+    CSRF_TRUSTED_ORIGINS = [PUBLIC_ADDRESS.origin]
+if HAS_TLS:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 30 * 24 * 60 * 60
+    SILENCED_SYSTEM_CHECKS = [
+        "security.W005",  # the names below this one may be other servers, without TLS
+        "security.W008",  # the proxy redirects to TLS; the operator on this machine needs none
+        "security.W021",  # browsers keep their list of sites for ever: for the owner of the domain to decide
+    ]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -131,6 +159,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- log ------------------------------------------------------------------------------------------------------------
 
+WORKER: int | None = env.int("MYAGENT_WORKER", default=None)
+LOG_FORMATTER = environment.log_format(env.str("MYAGENT_LOG_FORMAT", default="") or "text")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -138,18 +168,24 @@ LOGGING = {
         "line": {
             "()": "agents.log_format.ConsoleFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            "worker": WORKER,
         },
+        "json": {"()": "agents.log_format.JsonFormatter", "worker": WORKER},
     },
     "filters": {
         "words_only": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback},
         "as_warning": {"()": "django.utils.log.CallbackFilter", "callback": as_warning},
+        "outage_as_warning": {"()": "django.utils.log.CallbackFilter", "callback": outage_as_warning},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMATTER}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         # Django's own handlers print only with DEBUG on, and mail to nobody.
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         "django.security.DisallowedHost": {"filters": ["words_only"]},
+        "django.request": {"filters": ["outage_as_warning"]},
+        # Each attempt of each of its threads, which those who ask the pool report once.
+        "psycopg.pool": {"level": "ERROR"},
         # Redis only hints: while it is away the polls find out, and each second of it is no error with a traceback.
         "channels_redis.pubsub": {"filters": ["as_warning"]},
         "myagent": {"level": "INFO"},
@@ -160,10 +196,10 @@ LOGGING = {
 # --- OpenTelemetry, whose package reads the rest of its many variables itself -----------------------------------------
 
 
-def _telemetry() -> str:
-    """How spans leave, by OpenTelemetry's own variables."""
-    exporter = env.str("OTEL_TRACES_EXPORTER", default="").strip()
-    names = ("OTEL_EXPORTER_OTLP_TRACES_{}", "OTEL_EXPORTER_OTLP_{}")
+def _telemetry(signal: str) -> str:
+    """How a signal (`TRACES`, `METRICS`) leaves, by OpenTelemetry's own variables."""
+    exporter = env.str(f"OTEL_{signal}_EXPORTER", default="").strip()
+    names = (f"OTEL_EXPORTER_OTLP_{signal}_{{}}", "OTEL_EXPORTER_OTLP_{}")
     endpoint, protocol = (
         next(filter(None, (env.str(name.format(what), default="") for name in names)), "")
         for what in ("ENDPOINT", "PROTOCOL")
@@ -182,7 +218,14 @@ MYAGENT: dict[str, Any] = {
     "ALLOWED_HOSTS": CONFIGURED_HOSTS,
     "DATA_DIR": DATA_DIR,
     "EMBEDDED_DATABASE": not DATABASE_URL,
+    "GROUP_ACCESS": GROUP_ACCESS,
     "LANGUAGE": LANGUAGE_CODE,
-    "TELEMETRY": _telemetry(),
+    "METRICS_TOKEN": env.str("MYAGENT_METRICS_TOKEN", default="") or None,
+    "PUBLIC_URL": PUBLIC_URL or None,
+    "TELEMETRY": _telemetry("TRACES"),
+    "TELEMETRY_METRICS": _telemetry("METRICS"),
     "TRUSTED_PROXIES": TRUSTED_PROXIES,
+    "WORKER": WORKER,
+    "WORKERS_DIR": env.str("MYAGENT_WORKERS_DIR", default="") or None,
+    "WORKERS": environment.workers(env.str("MYAGENT_WORKERS", default="")),
 }

@@ -1,23 +1,31 @@
-"""The HTTP side: a page that says the server runs, its health, the agents, the admin."""
+"""The HTTP side: the chat page, health and metrics, the agents, the login and the account, the admin."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.templatetags.static import static
-from django.urls import path
+from django.urls import include, path, reverse_lazy
 from django.utils.translation import gettext_lazy as _
-from django.views.generic import RedirectView
 
-from agents.web import api, views
+from agents.web import api, metrics_page, views
+from sessions_app.web import downloads, uploads
 
 admin.site.site_title = "MyAgent"
 admin.site.site_header = "MyAgent"
+# Django's own leaves out the last slash of a sub-path; lazy, since that is told by each request.
+admin.site.site_url = reverse_lazy("index")  # type: ignore[assignment]
 admin.site.index_title = _("Administration")
+
+handler500 = views.server_error
 
 urlpatterns = [
     path("", views.index, name="index"),
-    path("favicon.ico", RedirectView.as_view(url=static("sessions_app/icon.svg")), name="icon"),
+    path("favicon.ico", views.icon, name="icon"),
     path("healthz", views.health, name="health"),
+    path("readyz", views.ready, name="ready"),
+    path("metrics", metrics_page.metrics, name="metrics"),
     path("api/agents/", api.list_agents, name="agents"),
+    path("api/sessions/<str:session_id>/files", uploads.upload, name="upload"),
+    path("api/files/<str:file_id>", downloads.download, name="file"),
+    path("", include("agents.web.login_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -7,8 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from agents.access.shared_secret import note_secret
 from agents.conf import Config, get_config
+from agents.database.database_file import never_create
+from agents.database.limits import limit_waiting
 from agents.database.threads import in_thread
+from agents.database.trouble import words_about
 from agents.loading.hosted_rows import sync_hosted_agents
 from agents.loading.registry import Registry, get_registry, set_registry
 from agents.telemetry_export import start_telemetry, stop_telemetry
@@ -35,8 +39,10 @@ async def lifespan(
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             except Exception as error:
-                logger.exception("The engine could not be started.")
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                words = await in_thread(words_about, error)
+                if words is None:
+                    logger.exception("The engine could not be started.")
+                await send({"type": "lifespan.startup.failed", "message": words or str(error)})
                 return
             scope.setdefault("state", {})["engine"] = engine
             await send({"type": "lifespan.startup.complete"})
@@ -50,6 +56,8 @@ async def lifespan(
 
 async def _start(config: Config) -> Engine:
     use_language(config.language)
+    limit_waiting()
+    never_create()
     if len(get_registry()) == 0:
         # Not started by `runagent`, which loads the agents: the settings name them.
         # In a thread, as agent files must be loaded outside an event loop.
@@ -58,6 +66,7 @@ async def _start(config: Config) -> Engine:
             logger.error("%s is not served: %s", failed.source, failed.error)
         set_registry(registry)
         await in_thread(sync_hosted_agents, registry)
+    await in_thread(note_secret, config)
     start_telemetry(config)
     engine = Engine(config)
     await engine.start()

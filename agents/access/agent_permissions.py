@@ -51,7 +51,9 @@ def keep_limited(
 def denied_to(user_id: int | None) -> frozenset[str]:
     """The agents that this user may not use; None is an anonymous one. One query, two if any is limited."""
     limited = limited_agents()
-    if not limited or user_id is None:
+    if not limited:
+        return NOTHING
+    if user_id is None:
         return frozenset(limited)
     rows = list(with_rights(get_user_model()._default_manager.filter(pk=user_id)).values_list(*RIGHTS))
     return denied(limited, [group for group, _ in rows], may_use_any=any(may for _, may in rows))

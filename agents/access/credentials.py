@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from agents.access.agent_permissions import denied_to
 from agents.access.local_user import LOCAL_USERNAME
-from agents.access.sso import user_of_jwt
+from agents.access.sso import signed_on
 from agents.conf import Config
 from agents.models import AccessToken
 
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 class Identity:
     """A user who was recognised; `agents` is what the token is limited to (None: no limit), `denied` what groups deny.
 
-    `expires_at` is when a token of the single sign-on ends, `login` what the browser session is known by.
+    `sso_identity_id` is who the single sign-on says it is, `expires_at` when its token ends, and
+    `login` what the browser session is known by.
     """
 
     user_id: int
     username: str
     denied: frozenset[str]
+    is_staff: bool = False
     token_id: int | None = None
     agents: frozenset[str] | None = None
+    sso_identity_id: int | None = None
     expires_at: datetime | None = None
     login: Login | None = None
 
@@ -57,10 +61,10 @@ def user_of_token(plaintext: str) -> Identity | None:
     return _identity(token.user, token_id=token.pk, agents=limited_to(token.agents))
 
 
-def user_of_sso_token(text: str, config: Config) -> Identity:
-    """Whose token of the single sign-on this is. Raises `JWTRefused`."""
-    user, expires_at = user_of_jwt(text, config)
-    return _identity(user, expires_at=expires_at)
+def user_of_sso_token(text: str, config: Config, keys: Sequence[Any]) -> Identity:
+    """Whose token of the single sign-on this is; one of `keys` has signed it. Raises `JWTRefused`."""
+    found = signed_on(text, config, keys)
+    return _identity(found.user, sso_identity_id=found.identity_id, expires_at=found.until)
 
 
 def user_of_session(session_key: str) -> Identity | None:
@@ -98,4 +102,5 @@ def limited_to(agents: list[str]) -> frozenset[str] | None:
 
 
 def _identity(user: User, **facts: Any) -> Identity:
-    return Identity(user_id=user.pk, username=user.get_username(), denied=denied_to(user.pk), **facts)
+    name, denied = user.get_username(), denied_to(user.pk)
+    return Identity(user_id=user.pk, username=name, is_staff=user.is_staff, denied=denied, **facts)

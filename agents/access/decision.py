@@ -7,20 +7,24 @@ page that points its own name at this machine (DNS rebinding) gets nothing: its 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from django.http.request import validate_host
-
-from agents.access import credentials
+from agents.access import brakes, credentials
 from agents.access.agent_permissions import denied_to
 from agents.access.credentials import Identity, Login
 from agents.access.handshake import Handshake
+from agents.access.host_rule import serves, why_not_served
+from agents.access.jwks import signing_keys
+from agents.access.local_rule import has_loopback_origin, holder_of_peer, is_local, why_not_local
+from agents.access.peer_owner import Holder
 from agents.access.sso import JWTRefused
-from agents.addresses import is_loopback, parse_address, split_host, split_origin
+from agents.access.visitors import visitor_mark
+from agents.addresses import is_loopback, split_host, split_origin
 from agents.conf import Config
 from agents.database.threads import in_thread
 from agents.models.access_token import TOKEN_PREFIX
@@ -30,7 +34,7 @@ logger = logging.getLogger("myagent.access")
 Kind = Literal["local", "anonymous", "token", "jwt", "cookie"]
 _OUR_SITES = ("same-origin", "none")
 """`Sec-Fetch-Site` of what our own pages ask, and of an address that a person typed."""
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, OVER_LIMIT = 4401, 4403, 4404, 4429
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +42,22 @@ class Grant:
     """What a connection may do: as whom, and with which agents.
 
     `agents` is what a token is limited to (None means all), `denied` what is limited to groups that the user is in none
-    of. `expires_at` and `login` are there where the credential has an end of its own.
+    of. `expires_at` and `login` are there where the credential has an end of its own. `is_staff` permits nothing: pages
+    show staff the way to the admin.
     """
 
     kind: Kind
     user_id: int | None = None
     username: str | None = None
+    is_staff: bool = field(default=False, compare=False)
     agents: frozenset[str] | None = None
     denied: frozenset[str] = frozenset()
     token_id: int | None = None
+    sso_identity_id: int | None = None
     expires_at: datetime | None = None
     login: Login | None = None
+    visitor: str = ""
+    """Of an anonymous one, the mark of the address."""
 
     def allows(self, agent: str) -> bool:
         """Whether the agent of that name may be used, if there is one."""
@@ -61,9 +70,11 @@ class Grant:
             kind=kind,
             user_id=identity.user_id,
             username=identity.username,
+            is_staff=identity.is_staff,
             agents=identity.agents,
             denied=identity.denied,
             token_id=identity.token_id,
+            sso_identity_id=identity.sso_identity_id,
             expires_at=identity.expires_at,
             login=identity.login,
         )
@@ -83,13 +94,15 @@ class HandshakeForbidden(Exception):
 class ConnectionRefused(Exception):
     """Accept the handshake and close at once with `close_code`, so that a browser learns why.
 
-    `code` is for the client (it fits a close frame), `reason` for the log.
+    `code` is for the client (it fits a close frame), `reason` for the log; `retry_after` is when to try again, in
+    seconds.
     """
 
-    def __init__(self, close_code: int, code: str, reason: str) -> None:
+    def __init__(self, close_code: int, code: str, reason: str, *, retry_after: int | None = None) -> None:
         self.close_code = close_code
         self.code = code
         self.reason = reason
+        self.retry_after = retry_after
         super().__init__(reason)
 
 
@@ -101,10 +114,12 @@ async def authorize(scope: dict[str, Any], config: Config) -> Grant:
 async def authorize_request(scope: dict[str, Any], config: Config) -> Grant:
     """Decide on an HTTP request that changes nothing as on a handshake, and raise the same.
 
-    With such requests of our own pages browsers send no `Origin`; that they are these is in `Sec-Fetch-Site`.
+    With such requests of our own pages browsers send no `Origin`; that they are these is in `Sec-Fetch-Site`, and where
+    there is no TLS in the header that our pages add: of others a browser asks first, and no answer permits it.
     """
     handshake = Handshake.from_scope(scope, config)
-    if handshake.origin is None and handshake.fetch_site in _OUR_SITES:
+    is_ours = handshake.fetch_site in _OUR_SITES or (handshake.fetch_site is None and handshake.by_script)
+    if handshake.origin is None and is_ours:
         handshake = replace(handshake, origin=f"{handshake.scheme or scope.get('scheme', 'http')}://{handshake.host}")
     return await _decide(handshake, config)
 
@@ -122,32 +137,47 @@ async def _authorize(handshake: Handshake, config: Config) -> Grant:
     if handshake.token is not None:
         if config.allowed_hosts:
             check_host(handshake, config)
-        return await _token_grant(handshake.token, config)
+        return await _token_grant(handshake.token, handshake.client, config)
     check_host(handshake, config)
     check_origin(handshake, config)
-    if is_local(handshake, config):
-        return await _local_grant()
-    if handshake.session_key is not None and is_same_origin(handshake):
+    if handshake.session_key is not None and is_own_page(handshake, config):
         user = await in_thread(credentials.user_of_session, handshake.session_key)
         if user is not None:
             return Grant.of("cookie", user)
+    # Who holds the client's socket is looked for last of all, and only where it matters.
+    holder = await holder_of_peer(handshake) if is_local(handshake, config, Holder.US) else Holder.UNKNOWN
+    if is_local(handshake, config, holder):
+        return await _local_grant()
     if config.allow_anonymous:
-        return Grant(kind="anonymous", denied=await in_thread(denied_to, None))
-    raise ConnectionRefused(UNAUTHORIZED, "credentials_required", why_not_local(handshake, config))
+        return Grant(kind="anonymous", denied=await in_thread(denied_to, None), visitor=visitor_mark(handshake.client))
+    raise ConnectionRefused(UNAUTHORIZED, "credentials_required", why_not_local(handshake, config, holder))
 
 
-async def _token_grant(token: str, config: Config) -> Grant:
-    if config.jwt_keys and not token.startswith(TOKEN_PREFIX):
+async def _token_grant(token: str, client: str, config: Config) -> Grant:
+    if config.has_sso and not token.startswith(TOKEN_PREFIX):
+        keys = await signing_keys(token, config)
         try:
-            return Grant.of("jwt", await in_thread(credentials.user_of_sso_token, token, config))
+            return Grant.of("jwt", await in_thread(credentials.user_of_sso_token, token, config, keys))
         except JWTRefused as error:
             reason = f"The token of the single sign-on is refused: {error}."
-            raise ConnectionRefused(UNAUTHORIZED, "invalid_token", reason) from error
+            raise await _invalid_token(client, reason) from error
     identity = await in_thread(credentials.user_of_token, token)
     if identity is None:
         reason = "The token is unknown, expired or revoked. Make one with: manage.py createtoken USER"
-        raise ConnectionRefused(UNAUTHORIZED, "invalid_token", reason)
+        raise await _invalid_token(client, reason)
     return Grant.of("token", identity)
+
+
+async def _invalid_token(client: str, reason: str) -> ConnectionRefused:
+    """Why a token is refused. Late after many of that address, and after too many in other words; a valid token is
+    never asked for them.
+    """
+    failed = await in_thread(brakes.note_wrong_token, client)
+    await asyncio.sleep(failed.delay)
+    if failed.refused_for:
+        too_many = f"too many invalid tokens from there; further ones are refused for {failed.refused_for} s"
+        return ConnectionRefused(OVER_LIMIT, "too_many_attempts", too_many, retry_after=failed.refused_for)
+    return ConnectionRefused(UNAUTHORIZED, "invalid_token", reason)
 
 
 async def _local_grant() -> Grant:
@@ -159,33 +189,19 @@ async def _local_grant() -> Grant:
 
 
 def check_host(handshake: Handshake, config: Config) -> None:
-    """Raise `HandshakeForbidden` for a `Host` that is not a name of this server.
-
-    Without `ALLOWED_HOSTS` every literal address is one: names can be pointed at this machine by strangers, addresses
-    cannot.
-    """
-    parts = split_host(handshake.host)
-    if parts is not None:
-        name = parts[0]
-        written = f"[{name}]" if ":" in name else name
-        if validate_host(written, [*config.allowed_hosts, *config.served_hosts]):
-            return
-        if not config.allowed_hosts and (is_loopback(name) or parse_address(name) is not None):
-            return
-    raise HandshakeForbidden(
-        "bad_host",
-        f"the Host {handshake.host!r} is not a name of this server. If it is one, add it to ALLOWED_HOSTS.",
-    )
+    """Raise `HandshakeForbidden` for a `Host` that is not a name of this server."""
+    if not serves(handshake.host, config):
+        raise HandshakeForbidden("bad_host", why_not_served(handshake.host))
 
 
 def check_origin(handshake: Handshake, config: Config) -> None:
     """Raise `HandshakeForbidden` for a page that is neither of this server nor of this machine nor allowed."""
     if handshake.origin is None and handshake.fetch_site not in (None, *_OUR_SITES):
         raise HandshakeForbidden("bad_origin", "a page of another site may not ask without a token")
-    if handshake.origin is None or handshake.origin in config.allow_origins or is_same_origin(handshake):
+    if handshake.origin is None or config.allows_origin(handshake.origin) or is_own_page(handshake, config):
         return
     host = split_host(handshake.host)
-    if _has_loopback_origin(handshake) and host is not None and is_loopback(host[0]):
+    if has_loopback_origin(handshake) and host is not None and is_loopback(host[0]):
         return
     raise HandshakeForbidden(
         "bad_origin",
@@ -194,8 +210,18 @@ def check_origin(handshake: Handshake, config: Config) -> None:
     )
 
 
+def is_own_page(handshake: Handshake, config: Config) -> bool:
+    """Whether the page that connects came from this server: from where it is asked now, or from its public URL."""
+    public = config.public_address
+    return is_same_origin(handshake) or (
+        public is not None
+        and handshake.origin is not None
+        and split_origin(handshake.origin) == split_origin(public.origin)
+    )
+
+
 def is_same_origin(handshake: Handshake) -> bool:
-    """Whether the page that connects came from this server: `Origin` is there and names the same host and port.
+    """Whether the page that connects came from where it connects to: `Origin` names the same host and port.
 
     The scheme, too, where a trusted proxy tells it: a page that was not encrypted may be anybody's.
     """
@@ -203,38 +229,6 @@ def is_same_origin(handshake: Handshake) -> bool:
     if origin is None or handshake.scheme not in (None, origin[0]):
         return False
     return origin[1:] == split_host(handshake.host, scheme=origin[0])
-
-
-def is_local(handshake: Handshake, config: Config) -> bool:
-    """Whether the connection certainly comes from a program or page on this machine, and that is enough."""
-    return _local_objection(handshake, config) is None
-
-
-def why_not_local(handshake: Handshake, config: Config) -> str:
-    """Why credentials are needed, and where to get them; for the log."""
-    objection = _local_objection(handshake, config) or "credentials are needed"
-    return f"{objection}. Connect with ?token=…; the server prints one at its start, manage.py createtoken makes more."
-
-
-def _local_objection(handshake: Handshake, config: Config) -> str | None:
-    host = split_host(handshake.host)
-    if config.require_auth:
-        return "the server was started with --require-auth"
-    if config.allowed_hosts or config.trusted_proxies:
-        return "ALLOWED_HOSTS or MYAGENT_TRUSTED_PROXIES is set, so everybody needs credentials"
-    if not is_loopback(handshake.peer):
-        return "the client is not on this machine"
-    if host is None or not is_loopback(host[0]):
-        return f"the Host {handshake.host!r} is not localhost"
-    if handshake.forwarded:
-        return "the connection came through a proxy"
-    allowed = handshake.origin is None or handshake.origin in config.allow_origins or _has_loopback_origin(handshake)
-    return None if allowed else f"the page's Origin {handshake.origin!r} is not on this machine"
-
-
-def _has_loopback_origin(handshake: Handshake) -> bool:
-    origin = split_origin(handshake.origin) if handshake.origin is not None else None
-    return origin is not None and is_loopback(origin[1])
 
 
 def require_agent(grant: Grant, name: str, available: Iterable[str]) -> None:

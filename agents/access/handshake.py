@@ -10,11 +10,12 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.http import parse_cookie
 
-from agents.addresses import is_in, parse_address
+from agents.access.arrival import Arrival, headers_of
+from agents.access.peer_owner import SocketEnd
+from agents.access.subprotocol import offered_token
 from agents.conf import Config
 from myagent.text import clean
 
-_SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _FORWARDING = ("forwarded", "via", "x-real-ip")
 
 
@@ -22,8 +23,10 @@ _FORWARDING = ("forwarded", "via", "x-real-ip")
 class Handshake:
     """The facts that decide. `repr` holds no secret.
 
-    `peer` is the other end of the connection, `client` what a trusted proxy says of its own peer, for the log.
-    `forwarded` tells that a proxy was involved, `scheme` (`http` or `https`) how the client asked a trusted one.
+    `peer` is the other end of the connection; `client`, `host` and `scheme` are those of its `Arrival`. `forwarded`
+    tells that a proxy was involved. `connection` has the client's and our end, `is_served` tells that a server made
+    the scope: one that runs the lifespan of the application. `by_script` tells of a header that pages may send to their
+    own origin alone.
     """
 
     path: str
@@ -33,9 +36,12 @@ class Handshake:
     scheme: str | None
     origin: str | None
     fetch_site: str | None
+    by_script: bool
     forwarded: bool
     token: str | None
     session_key: str | None
+    connection: tuple[SocketEnd, SocketEnd] | None
+    is_served: bool
 
     def __repr__(self) -> str:
         return f"Handshake({self.client} -> {self.host}{self.path}, origin={self.origin})"
@@ -43,24 +49,31 @@ class Handshake:
     @classmethod
     def from_scope(cls, scope: dict[str, Any], config: Config) -> Self:
         """Read the scope; forwarding headers count only when the peer is a trusted proxy."""
-        headers = _headers(scope)
-        peer = (scope.get("client") or ("", 0))[0]
-        trusted = is_in(peer, config.trusted_networks)
-        forwarded = (
-            {name: value for name, value in headers.items() if name.startswith("x-forwarded-")} if trusted else {}
-        )
+        headers = headers_of(scope)
+        arrival = Arrival.of_scope(scope, config)
         return cls(
             path=scope.get("path", ""),
-            peer=peer,
-            client=_client(peer, forwarded.get("x-forwarded-for", ""), config),
-            host=_nearest(forwarded.get("x-forwarded-host")) or headers.get("host", ""),
-            scheme=_SCHEMES.get(_nearest(forwarded.get("x-forwarded-proto")).lower()),
+            peer=(scope.get("client") or ("", 0))[0],
+            client=arrival.client,
+            host=arrival.host,
+            scheme=arrival.scheme,
             origin=headers.get("origin"),
             fetch_site=headers.get("sec-fetch-site"),
+            by_script="x-csrftoken" in headers,
             forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
             token=_token(scope, headers),
-            session_key=browser_session(parse_cookie(headers.get("cookie", ""))),
+            session_key=browser_session(read_cookies(headers.get("cookie", ""))),
+            connection=_connection(scope),
+            is_served="state" in scope,
         )
+
+
+def read_cookies(header: str) -> dict[str, str]:
+    """The cookies of a request by name; of several of one name the first, as browsers put that of the nearest path.
+
+    Django takes the last one, which on a server with several applications may be another application's.
+    """
+    return dict(parse_cookie(";".join(reversed(header.split(";")))))
 
 
 def browser_session(cookies: Mapping[str, str]) -> str | None:
@@ -69,32 +82,17 @@ def browser_session(cookies: Mapping[str, str]) -> str | None:
     return key if key is not None and clean(key) == key else None
 
 
-def _nearest(value: str | None) -> str:
-    """What the proxy next to us says in a list to which each proxy adds at the end."""
-    return (value or "").rpartition(",")[2].strip()
-
-
-def _client(peer: str, forwarded_for: str, config: Config) -> str:
-    """The last address on the way to us that is no trusted proxy; those before it are whatever the client wrote."""
-    for address in reversed([address.strip() for address in forwarded_for.split(",")]):
-        if not is_in(address, config.trusted_networks):
-            return address if parse_address(address) is not None else peer
-    return peer
-
-
-def _headers(scope: dict[str, Any]) -> dict[str, str]:
-    """Headers by lower-case name; doubled ones joined, so that a second `Host` or `Origin` matches nothing."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope.get("headers", ()):
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+def _connection(scope: dict[str, Any]) -> tuple[SocketEnd, SocketEnd] | None:
+    client, server = SocketEnd.of(scope.get("client")), SocketEnd.of(scope.get("server"))
+    return (client, server) if client is not None and server is not None else None
 
 
 def _token(scope: dict[str, Any], headers: dict[str, str]) -> str | None:
-    """The token of the query, else of the `Authorization` header; an empty one counts as none."""
+    """The token of the query, else of the `Authorization` header, else among the subprotocols; none if it is empty."""
     query: str = scope.get("query_string", b"").decode("latin-1")
     if values := parse_qs(query).get("token"):
         return values[0]
     scheme, _, value = headers.get("authorization", "").partition(" ")
-    return value.strip() or None if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    return offered_token(scope)

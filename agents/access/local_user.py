@@ -64,6 +64,8 @@ def issue_banner_token(user: User) -> str:
     and another server may share the database.
     """
     now = timezone.now()
-    AccessToken.objects.filter(user=user, name=BANNER_TOKEN_NAME, expires_at__lte=now).delete()
+    # What was begun with a token that is gone is cancelled, and an expired one is no reason for that.
+    long_ago = now - BANNER_TOKEN_LIFE
+    AccessToken.objects.filter(user=user, name=BANNER_TOKEN_NAME, expires_at__lte=long_ago).delete()
     _, plaintext = AccessToken.objects.issue(user, BANNER_TOKEN_NAME, expires_at=now + BANNER_TOKEN_LIFE)
     return plaintext

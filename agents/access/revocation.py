@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.utils import timezone
 from agents.access.agent_permissions import RIGHTS, denied, limited_agents, with_rights
 from agents.access.credentials import limited_to, password_mark, session_store
 from agents.access.decision import Grant
+from agents.models import SsoIdentity
 from agents.models.access_token import usable_at
 
 
@@ -32,10 +33,17 @@ class Standing:
 class Rechecked:
     """The standing of all users concerned. A grant that becomes `None` here is no longer valid."""
 
-    def __init__(self, standings: dict[int, Standing], denied_to_anonymous: frozenset[str], logins: set[str]) -> None:
+    def __init__(
+        self,
+        standings: dict[int, Standing],
+        denied_to_anonymous: frozenset[str],
+        logins: set[str],
+        linked: Mapping[int, int | None],
+    ) -> None:
         self._standings = standings
         self._denied_to_anonymous = denied_to_anonymous
         self._logins = logins
+        self._linked = linked
         self._now = timezone.now()
 
     def of(self, grant: Grant) -> Grant | None:
@@ -46,6 +54,8 @@ class Rechecked:
         if standing is None or (grant.expires_at is not None and grant.expires_at <= self._now):
             return None
         if grant.token_id is not None and standing.tokens.get(grant.token_id, frozenset()) != grant.agents:
+            return None
+        if grant.sso_identity_id is not None and self._linked.get(grant.sso_identity_id) != grant.user_id:
             return None
         if grant.login is not None and (
             grant.login.session_key not in self._logins or grant.login.password_mark != password_mark(standing.password)
@@ -64,7 +74,7 @@ class Rechecked:
 def recheck(grants: Collection[Grant], user_ids: Iterable[int | None] = ()) -> Rechecked:
     """Look at these grants and users: one query for all of them, and one for the groups of agents.
 
-    Logins have their own, as browser sessions may be kept anywhere: one query for all where they are rows, else each is
+    Identities of the single sign-on take one more, and so do logins where browser sessions are rows; elsewhere each is
     looked for in its store.
     """
     limited = limited_agents()
@@ -74,7 +84,13 @@ def recheck(grants: Collection[Grant], user_ids: Iterable[int | None] = ()) -> R
     for standing in standings.values():
         standing.denied = denied(limited, standing.groups, may_use_any=standing.may_use_any)
     logins = {grant.login.session_key for grant in grants if grant.login is not None}
-    return Rechecked(standings, frozenset(limited), _still_there(logins))
+    identities = {grant.sso_identity_id for grant in grants} - {None}
+    return Rechecked(standings, frozenset(limited), _still_there(logins), _linked(identities))
+
+
+def _linked(identities: Collection[Any]) -> dict[int, int | None]:
+    """The user to which each of these identities is linked now."""
+    return dict(SsoIdentity.objects.filter(pk__in=identities).values_list("pk", "user")) if identities else {}
 
 
 def _standings(user_ids: Collection[Any], token_ids: Collection[Any], *, with_groups: bool) -> dict[int, Standing]:

@@ -1,4 +1,7 @@
-"""The user who stands in the audit log for what is done on the server's own command line."""
+"""The users who stand in the audit log for others: for the server's own command line, and for people who were deleted.
+
+They are inactive and have no password: no person can log in as them.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,22 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 SYSTEM_USERNAME = "manage.py"
+DELETED_USERNAME = "(deleted)"
 
 
 def system_user() -> User:
-    """That user; made when it is first needed. It is inactive and has no password: no person can log in as it."""
+    """Who did what is done on the command line; made when it is first needed."""
+    return _placeholder(SYSTEM_USERNAME)
+
+
+def deleted_user() -> User:
+    """Who did what people did that were deleted; made when it is first needed."""
+    return _placeholder(DELETED_USERNAME)
+
+
+def _placeholder(name: str) -> User:
     users = get_user_model()._default_manager
-    user: User = users.get_or_create(username=SYSTEM_USERNAME, defaults={"is_active": False, "password": "!"})[0]
+    user: User = users.get_or_create(username=name, defaults={"is_active": False, "password": "!"})[0]
     return user
 
 

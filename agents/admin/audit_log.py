@@ -19,7 +19,7 @@ from agents.admin.read_only import ReadOnlyAdmin
 class AuditAdmin(ReadOnlyAdmin):
     """Read-only. A user with entries cannot be deleted, but deactivated."""
 
-    list_display = ("action_time", "user", "content_type", "subject", "what")
+    list_display = ("action_time", "user", "what", "subject")
     list_display_links = None
     list_select_related = ("user", "content_type")
     list_filter = (
@@ -33,15 +33,17 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("object"))
     def subject(self, entry: LogEntry) -> SafeString | str:
+        """What kind of thing it was, linked to its page: its name may be an id, because names tell what people said."""
+        name = f"{entry.content_type.name} {entry.object_repr}" if entry.content_type else entry.object_repr
         try:
             url = entry.get_admin_url()
         except NoReverseMatch:
             url = None
-        return format_html('<a href="{}">{}</a>', url, entry.object_repr) if url else entry.object_repr
+        return format_html('<a href="{}">{}</a>', url, name) if url else name
 
     @admin.display(description=_("what"))
     def what(self, entry: LogEntry) -> str:
-        return f"{entry.get_action_flag_display()}: {entry.get_change_message()}"
+        return str(entry.get_change_message() or entry.get_action_flag_display())
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -8,8 +8,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.auth import get_user_model
-from django.db.models import Field, ForeignKey, QuerySet
+from django.db.models import Field, ForeignKey, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -19,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agents.access.agent_permissions import denied_to
+from agents.access.delegation import users_to_manage
 from agents.models import AccessToken, HostedAgent
 
 LIVES = (
@@ -30,6 +32,7 @@ LIVES = (
     (0, _("until it is revoked")),
 )
 DEFAULT_LIFE = 90
+LET_FINISH = "finish"
 
 
 class TokenForm(forms.ModelForm):
@@ -42,13 +45,24 @@ class TokenForm(forms.ModelForm):
         fields = ("user", "name", "agents")
 
 
+class RevokeForm(ActionForm):
+    """Beside the list of actions: what is to become of what was begun with a token that is revoked."""
+
+    stops_runs = forms.ChoiceField(
+        label="",
+        required=False,
+        choices=(("", _("and stop what they began")), (LET_FINISH, _("and let finish what they began"))),
+        widget=forms.Select(attrs={"aria-label": _("Revoke the selected tokens")}),
+    )
+
+
 @admin.register(AccessToken)
 class AccessTokenAdmin(admin.ModelAdmin):
     """Users who may add tokens create them for themselves; for others only those who may change these users, and so
     their passwords; for superusers only superusers. The same holds for seeing and revoking the tokens of others.
     """
 
-    list_display = ("name", "prefix", "user", "state", "created_at", "expires_at", "last_used_at")
+    list_display = ("name", "user", "state", "expires_at", "last_used_at", "created_at", "prefix")
     list_filter = (("user", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
@@ -56,10 +70,11 @@ class AccessTokenAdmin(admin.ModelAdmin):
     readonly_fields = fields
     autocomplete_fields = ("user",)
     actions = ("revoke",)
+    action_form = RevokeForm
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccessToken]:
         tokens: QuerySet[AccessToken] = super().get_queryset(request)
-        return tokens if _may_make_for_others(request) else tokens.filter(user=request.user.pk)
+        return tokens.filter(user__in=_people(request).values("pk"))
 
     @admin.display(description=_("state"))
     def state(self, token: AccessToken) -> Any:
@@ -92,7 +107,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
 
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "user":
-            kwargs |= {"queryset": _users(request), "initial": request.user.pk}
+            kwargs |= {"queryset": _people(request).filter(is_active=True), "initial": request.user.pk}
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: AccessToken, form: Any, change: bool) -> None:
@@ -132,11 +147,11 @@ class AccessTokenAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Revoke the selected tokens"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[AccessToken]) -> None:
-        now = timezone.now()
+        now, stops_runs = timezone.now(), request.POST.get("stops_runs") != LET_FINISH
         good = [token for token in queryset if token.revoked_at is None]
         for token in good:
-            token.revoke(now)
-            self.log_change(request, token, _("Revoked."))
+            token.revoke(now, stops_runs=stops_runs)
+            self.log_change(request, token, _("Revoked.") if stops_runs else _("Revoked; what it began may finish."))
         words = ngettext(
             "%(count)d token was revoked; connections with it are closed within seconds.",
             "%(count)d tokens were revoked; connections with them are closed within seconds.",
@@ -157,9 +172,10 @@ def _agents(request: HttpRequest) -> Iterable[str]:
     return rows.values_list("name", flat=True)
 
 
-def _users(request: HttpRequest) -> QuerySet[Any]:
-    """The users for whom this visitor may create tokens."""
-    users: QuerySet[Any] = get_user_model()._default_manager.filter(is_active=True)
+def _people(request: HttpRequest) -> QuerySet[Any]:
+    """The users whose tokens this visitor may see, create and revoke."""
+    users: QuerySet[Any] = get_user_model()._default_manager.all()
+    mine = Q(pk=request.user.pk or 0)
     if not _may_make_for_others(request):
-        return users.filter(pk=request.user.pk or 0)
-    return users if request.user.is_superuser else users.filter(is_superuser=False)
+        return users.filter(mine)
+    return users.filter(mine | Q(pk__in=users_to_manage(request.user).values("pk")))

@@ -1,7 +1,7 @@
 """What somebody may do now: tokens that are left today, runs at once, messages per minute. It only reads.
 
-A day is one of the server's time zone. What is used is counted with the calls of models (`Batch.charge`), so a limit is
-overrun by at most what the calls take that are going when it is reached.
+A day is one of the server's time zone. What is used is counted with the calls of models (`Batch.charge`). What a call
+is expected to take is reserved while it is made (`reservations.py`).
 """
 
 from __future__ import annotations
@@ -167,15 +167,17 @@ class Allowances:
 
     def of(self, user_id: int | None, agent: str) -> Allowance:
         """What this user, None for those without a name, may do with this agent now."""
-        known = self._known
-        limits = known[user_id] if user_id in known else known.setdefault(user_id, self._limits([user_id])[user_id])
-        levels = [*self._levels({user_id: limits})[user_id], *self._level_of_agent(agent)]
+        limits = self._known_limits(user_id)
         return Allowance(
             user_id=user_id,
-            reached=next((level for level in levels if level.is_used_up), None),
+            reached=next((level for level in self.levels_of(user_id, agent) if level.is_used_up), None),
             max_runs=limits.max_runs,
             messages_per_minute=limits.messages_per_minute,
         )
+
+    def levels_of(self, user_id: int | None, agent: str) -> list[Level]:
+        """How much is used of each budget that a call of this agent's model counts to."""
+        return [*self._levels({user_id: self._known_limits(user_id)})[user_id], *self._level_of_agent(agent)]
 
     def nearly_used_up(self, user_ids: Collection[int | None]) -> dict[int | None, list[Level]]:
         """Of these users those who have used most of a budget of theirs, or whose group has, and how much of which.
@@ -213,6 +215,10 @@ class Allowances:
 
     def _of_agent(self, agent: str) -> int | None:
         return self._agents.get(agent, self._config.agent_tokens_per_day)
+
+    def _known_limits(self, user_id: int | None) -> _Limits:
+        known = self._known
+        return known[user_id] if user_id in known else known.setdefault(user_id, self._limits([user_id])[user_id])
 
     def _limits(self, user_ids: Collection[int | None]) -> dict[int | None, _Limits]:
         rows: dict[int, list[dict[str, Any]]] = {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from django.utils import timezone
 
-from agents.budgets.allowances import Allowances, BudgetExceeded, end_of_day
-from agents.database.threads import in_thread_patiently
+from agents.budgets.allowances import Allowances, BudgetExceeded, Level, end_of_day
+from agents.budgets.reservations import reservations_of
 from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, ask_for_words
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message
@@ -28,6 +29,8 @@ class MeteredLLM:
         self._user_id = user_id
         self._agent = agent
         self._was_asked = False
+        self._reservations = reservations_of(allowances)
+        self._reserved: uuid.UUID | None = None
 
     @property
     def model(self) -> str:
@@ -59,13 +62,24 @@ class MeteredLLM:
     async def _checked(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None
     ) -> AsyncGenerator[Chunk]:
-        allowance = await in_thread_patiently(self._allowances.of, self._user_id, self._agent)
-        if allowance.reached is not None:
-            raise BudgetExceeded(allowance.reached, end_of_day(timezone.now()), refused=not self._was_asked)
-        self._was_asked = True
+        self.settle()  # what the call before took is stored by now
+        found = await self._reservations.reserve(self._user_id, self._agent, sum(map(estimate_tokens, messages)))
+        if isinstance(found, Level):
+            raise BudgetExceeded(found, end_of_day(timezone.now()), refused=not self._was_asked)
+        self._reserved, self._was_asked = found, True
         async with aclosing(self._ask(messages, tools, tool_choice)) as chunks:
             async for chunk in chunks:
-                yield _counted(chunk, messages) if isinstance(chunk, Reply) else chunk
+                yield self._noted(_counted(chunk, messages)) if isinstance(chunk, Reply) else chunk
+
+    def _noted(self, reply: Reply) -> Reply:
+        self._reservations.note(self._agent, reply.usage.input_tokens + reply.usage.output_tokens)
+        return reply
+
+    def settle(self) -> None:
+        """What the last call took is stored: it is set aside no more. To be called when the run is over."""
+        if self._reserved is not None:
+            self._reservations.release(self._reserved)
+            self._reserved = None
 
 
 def _counted(reply: Reply, messages: Sequence[Message]) -> Reply:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.access.local_user import LOCAL_USERNAME
-from agents.addresses import is_loopback
+from agents.access.system_user import operator
+from agents.addresses import is_any_address, is_loopback
 from agents.conf import Config
 from agents.console.labelled_rows import Row, console_for_rows, hanging, lay_out
 from agents.loading.model_choice import missing_setting, model_name
@@ -22,16 +22,18 @@ from agents.loading.registry import LoadedAgent, Registry
 from myagent.i18n import gettext as _
 from myagent.terminal.address import DEFAULT_URL
 
-ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
-"""What `--host` can be that is no address of its own: all addresses of this machine."""
-
 MANY = 4
 """Agents that are shown with all that is known of them; of more than that each has one row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
-    """The facts to show; `token` and `password` (None when the user has one) are shown here and nowhere else."""
+    """The facts to show; `token` and `password` (None when the user has one) are shown here and nowhere else.
+
+    `outward` are addresses under which other machines reach the server, where it listens on all; `has_layer` tells
+    whether there is a channel layer between machines, `knows_owners` whether this system says whose program a client
+    is, `is_root` whether the server is root's.
+    """
 
     config: Config
     registry: Registry
@@ -39,6 +41,10 @@ class Banner:
     port: int
     token: str = field(repr=False)
     password: str | None = field(repr=False)
+    outward: tuple[str, ...] = ()
+    has_layer: bool = False
+    knows_owners: bool = True
+    is_root: bool = False
 
     def rows(self) -> Iterator[Row]:
         """What there is, where it is, and who may use it."""
@@ -54,6 +60,8 @@ class Banner:
             yield Row(label=_("Log in as"), value=words % {"user": LOCAL_USERNAME, "password": self.password})
         folder = self.config.data_dir.absolute()
         yield Row(label=_("Data"), value=str(folder), whole=True, link=folder.as_uri())
+        if self.config.workers is not None:
+            yield Row(label=_("Workers"), value=self._workers(self.config.workers))
         yield from self._access()
 
     def warnings(self) -> list[str]:
@@ -67,7 +75,7 @@ class Banner:
             for loaded in self.registry
             if self.registry.available(loaded.name) is None
         ]
-        found += [self._open_to_all(), self._readable_by_others(), self._talkative()]
+        found += [self._open_to_all(), self._local_to_whom(), self._talkative()]
         return list(dict.fromkeys(warning for warning in found if warning))
 
     def _agents(self) -> Iterator[Row]:
@@ -90,16 +98,39 @@ class Banner:
         yield Row(value=_("tools: %(tools)s") % {"tools": tools})
 
     def _access(self) -> Iterator[Row]:
-        yield Row(label=_("Who gets in"), value=who_gets_in(self.config))
+        yield Row(label=_("Who gets in"), value=self._who_gets_in())
+        if self._has_local_rule and self.knows_owners and not self.config.allow_anonymous:
+            yield Row(value=_("on this machine: programs of the user %(user)s") % {"user": operator()})
         if self.config.allow_origins:
             words = _("pages of %(origins)s too")
             yield Row(value=words % {"origins": ", ".join(self.config.allow_origins)})
-        if self._is_local:
-            return
-        if self.host in ANY_ADDRESS:
-            yield Row(value=_("from other machines: the same with this machine's name or address"))
-        if not self.config.allow_anonymous:
+        yield from self._from_elsewhere()
+        if not self._is_local and not self.config.allow_anonymous:
             yield Row(label=_("New token"), value="manage.py createtoken NAME --create-user", whole=True)
+
+    def _from_elsewhere(self) -> Iterator[Row]:
+        """What other machines have to write, with a name only where the server answers to it."""
+        label = _("Elsewhere")
+        if self.config.public_url is not None:
+            yield _url(label, f"{self.config.public_url.rstrip('/')}/", link=self.config.public_url)
+        elif is_any_address(self.host):
+            names = [name for name in self.config.allowed_hosts if not name.startswith((".", "*"))]
+            for name in (*names, *self.outward):
+                url = self._address("http", name)
+                yield _url(label, url, link=url)
+                label = ""
+            words = _("from other machines: by an address of this one, or a name that ALLOWED_HOSTS has")
+            yield Row(label=label, value=words)
+
+    def _workers(self, count: int) -> str:
+        """How many processes there are, and how far others may be away."""
+        if self.config.embedded_database:
+            words = _("%(count)d processes on one port; all servers of this SQLite database are on this machine")
+        elif self.has_layer:
+            words = _("%(count)d processes on one port; servers on other machines are told of news through Redis")
+        else:
+            words = _("%(count)d processes on one port; servers on other machines, if any, poll (see REDIS_URL)")
+        return words % {"count": count}
 
     # --- warnings
 
@@ -111,12 +142,22 @@ class Banner:
             "--allow-anonymous, or use --host localhost."
         ) % {"port": self.port}
 
-    def _readable_by_others(self) -> str | None:
-        folder = self.config.data_dir
-        if not folder.exists() or not folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    def _local_to_whom(self) -> str | None:
+        """Whose programs are the user `local`, where that is not the operator alone."""
+        if not self._has_local_rule:
             return None
-        words = _("Other users of this machine can get at the conversations and the secret. Run: chmod 700 %(folder)s")
-        return words % {"folder": folder}
+        if not self.knows_owners:
+            return _(
+                "This system does not tell whose program a client is: every program on this machine, of any user, "
+                "counts as the user local, and so does whoever comes through a proxy on it. Use --require-auth if that "
+                "is not you alone."
+            )
+        if self.is_root:
+            return _(
+                "The server runs as root: every program of root on this machine, such as a proxy or what forwards the "
+                "ports of a container, counts as the user local. Run it as a user of its own, or use --require-auth."
+            )
+        return None
 
     def _talkative(self) -> str | None:
         return _("With --debug the log holds what users say.") if self.config.debug else None
@@ -127,26 +168,32 @@ class Banner:
         """What to type in another terminal of this machine; the usual address can be left out."""
         url = self._address("ws")
         command = f"{program()} chat" if url == DEFAULT_URL else f"{program()} chat {url}"
-        asked = self.config.require_auth or self.config.allowed_hosts or self.config.trusted_proxies
-        is_let_in = self.config.allow_anonymous or (self._is_local or self.host in ANY_ADDRESS) and not asked
+        is_near = self._is_local or is_any_address(self.host)
+        is_let_in = self.config.allow_anonymous or (is_near and self._has_local_rule)
         return command if is_let_in else f"MYAGENT_TOKEN={self.token} {command}"
 
     @property
     def _is_local(self) -> bool:
-        return self.host not in ANY_ADDRESS and is_loopback(self.host)
+        return not is_any_address(self.host) and is_loopback(self.host)
 
-    def _address(self, scheme: str) -> str:
-        host = "localhost" if self.host in ANY_ADDRESS else self.host
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+    @property
+    def _has_local_rule(self) -> bool:
+        """Whether programs on this machine may need no credentials."""
+        config = self.config
+        has_name = bool(config.allowed_hosts) or config.public_url is not None
+        return not (config.require_auth or config.trusted_proxies or (has_name and not self.knows_owners))
 
+    def _who_gets_in(self) -> str:
+        """The access rules in force, in a sentence."""
+        if self.config.allow_anonymous:
+            return _("everybody who can reach the server, without credentials")
+        if not self._has_local_rule:
+            return _("users with a token or a login")
+        return _("programs and pages on this machine; from elsewhere users with a token or a login")
 
-def who_gets_in(config: Config) -> str:
-    """The access rules in force, in a sentence."""
-    if config.allow_anonymous:
-        return _("everybody who can reach the server, without credentials")
-    if config.require_auth or config.allowed_hosts or config.trusted_proxies:
-        return _("users with a token or a login")
-    return _("programs and pages on this machine; from elsewhere users with a token or a login")
+    def _address(self, scheme: str, host: str | None = None) -> str:
+        host = host or ("localhost" if is_any_address(self.host) else self.host)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.config.outer_path}/"
 
 
 def show(banner: Banner, console: Console | None = None) -> None:

@@ -11,8 +11,9 @@ from agents.loading.agent_file_errors import AgentFileError, NoAgentLoaded
 from agents.loading.model_choice import model_name
 from agents.loading.registry import LoadedAgent, Registry
 from myagent.inspection.agent_checks import inspect_agent
-from myagent.inspection.finding import Finding, Severity, SourceLocation, place_of
-from myagent.tool.base_tool import BaseTool
+from myagent.inspection.finding import Finding, Severity, place_of
+from myagent.tool.base_tool import BaseTool, asks
+from myagent.tool.source_location import SourceLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _tool(tool: BaseTool) -> dict[str, Any]:
         **tool.schema()["function"],
         "async": tool.is_async,
         "timeout": tool.timeout,
-        "asks": "depends" if callable(tool.requires_confirmation) else bool(tool.requires_confirmation),
+        "asks": "depends" if (settled := asks(tool)) is None else settled,
         "file": place.file,
         "line": place.line,
     }

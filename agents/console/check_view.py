@@ -17,7 +17,7 @@ from agents.loading.model_choice import missing_setting, model_name
 from agents.loading.registry import LoadedAgent
 from myagent.i18n import gettext as _
 from myagent.inspection.finding import Finding, Severity
-from myagent.tool.base_tool import BaseTool
+from myagent.tool.base_tool import BaseTool, asks
 
 _MARKS = {Severity.ERROR: ("❌ ", "red"), Severity.WARNING: ("⚠️  ", "yellow")}
 _SHOWN_VALUES = 8
@@ -66,9 +66,9 @@ def _tool(tool: BaseTool) -> RenderableType:
 def _ways(tool: BaseTool) -> Iterator[str]:
     yield _("async") if tool.is_async else _("in a thread")
     yield _("%(seconds)g s") % {"seconds": tool.timeout} if tool.timeout is not None else _("no time limit")
-    if callable(tool.requires_confirmation):
+    if (settled := asks(tool)) is None:
         yield _("may ask first")
-    elif tool.requires_confirmation:
+    elif settled:
         yield _("asks first")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import connection
 
+from agents.database.threads import is_away
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
 
@@ -16,7 +18,8 @@ _CURES = (
     (r"(database|role) \S+ does not exist", gettext_noop("Make it in PostgreSQL, or correct DATABASE_URL.")),
     (r"authentication|no password|pg_hba", gettext_noop("Check the user and the password in DATABASE_URL.")),
     (
-        r"resolve|translate host|refused|time(d )?out|no route|unreachable|starting up|server closed",
+        r"resolve|translate host|refused|time(d )?out|no route|unreachable|starting up|server closed|not? answer|"
+        r"connection after",
         gettext_noop("Check that PostgreSQL runs, and host and port in DATABASE_URL."),
     ),
     (
@@ -38,10 +41,25 @@ def unusable(error: Exception) -> CommandError:
     """What a command raises because of `error`, which came from the database."""
     said = " ".join(str(error).split())
     words = _("The database cannot be used: %(error)s") % {"error": said}
-    cures = [cure for pattern, cure in _CURES if re.search(pattern, said, re.IGNORECASE)]
-    if not cures:
-        return CommandError(words)
-    return CommandError(f"{words}\n   {_(cures[0]) % {'name': connection.settings_dict['NAME']}}")
+    helps = cure(said, translate=_)
+    return CommandError(f"{words}\n   {helps}" if helps else words)
+
+
+def words_about(error: Exception) -> str | None:
+    """What a program says of `error` before it ends, if that came from a database that is locked or away. Blocking."""
+    if not is_away(error):
+        return None
+    try:
+        require_answer()  # the pool only says that it had to wait
+    except CommandError as reason:
+        return str(reason)
+    return str(unusable(error))
+
+
+def cure(said: str, *, translate: Callable[[str], str] = str) -> str:
+    """What helps against what a driver said, or nothing; for the log in English."""
+    cures = (words for pattern, words in _CURES if re.search(pattern, said, re.IGNORECASE))
+    return translate(next(cures, "")) % {"name": connection.settings_dict["NAME"]}
 
 
 def require_answer() -> None:

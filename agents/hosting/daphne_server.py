@@ -16,21 +16,17 @@ from typing import Any, TextIO
 
 import daphne.server
 from twisted.internet import reactor
-from twisted.logger import (
-    FilteringLogObserver,
-    LogLevel,
-    LogLevelFilterPredicate,
-    STDLibLogObserver,
-    globalLogBeginner,
-)
 
 from agents.hosting.access_log import AccessLog
 from agents.hosting.asgi_lifespan import Lifespan, StartupFailed
 from agents.hosting.asgi_types import Application, AsgiMessage, Receive, Scope, Send
 from agents.hosting.connection_host import HostingLimits
 from agents.hosting.http import AgentHTTPFactory, AgentRequest
+from agents.hosting.shared_port import SharedPort, SharedSockets
 from agents.hosting.sockets import BACKLOG, bind, describe_start_error
+from agents.hosting.stalled_loop import StalledLoop
 from agents.hosting.stop_signals import StopSignals
+from agents.hosting.twisted_errors import send_twisted_errors_to_logging
 from agents.hosting.websocket import AgentWebSocket, AgentWebSocketFactory
 
 logger = logging.getLogger("myagent.server")
@@ -42,6 +38,7 @@ GONE_SECONDS = 10
 CANCEL_SECONDS = 2
 """Seconds that the remaining tasks have to end when the process ends and they are cancelled."""
 SERVER_NAME = "MyAgent"
+
 
 _Connection = AgentWebSocket | AgentRequest
 
@@ -59,9 +56,9 @@ class _ApplicationInstance:
 class DaphneServer(daphne.server.Server):
     """Serves one ASGI application. `run()` blocks the main thread until a signal or `stop()`; it works once a process.
 
-    SIGINT and SIGTERM shut it down gracefully: it accepts no new connections; the application's lifespan shutdown lets
-    active work finish for up to `drain_seconds`, while open connections are still served; then every WebSocket is
-    closed with 1012. A second signal ends the process at once with exit code 130 (SIGINT) or 143 (SIGTERM).
+    Signals (`StopSignals`) shut it down gracefully: it accepts no new connections; the application's lifespan shutdown
+    lets active work finish for up to `drain_seconds`, while open connections are still served; then every WebSocket is
+    closed with 1012. A second signal ends the process at once.
     """
 
     failure: str | None
@@ -76,12 +73,13 @@ class DaphneServer(daphne.server.Server):
         config: HostingLimits,
         on_listening: Callable[[list[tuple[str, int]]], Awaitable[None]] | None = None,
         access_log: TextIO | None = None,
+        shared: SharedSockets | None = None,
     ) -> None:
-        """`on_listening` is called once, with all addresses, when connections are accepted; port 0 is a free one."""
+        """`on_listening` is called once, with all addresses, when connections are accepted; port 0 is a free one.
+        `shared` are sockets on which other processes listen, too, used instead of `host` and `port`."""
         super().__init__(
             application,
-            # Not used, as `bind` does more; but daphne ends the process when there are none.
-            endpoints=[f"tcp:{port}"],
+            endpoints=[f"tcp:{port}"],  # not used, but daphne ends the process when there are none
             action_logger=AccessLog(access_log) if access_log else None,
             websocket_timeout=-1,
             application_close_timeout=GONE_SECONDS,
@@ -94,6 +92,7 @@ class DaphneServer(daphne.server.Server):
         self.lifespan = Lifespan(application)
         self.connections: dict[_Connection, _ApplicationInstance] = {}
         self._address = host, port
+        self._shared = shared
         self._on_listening = on_listening
         self._log_streams = [access_log] if access_log else []
         self._ports: list[Any] = []
@@ -105,7 +104,7 @@ class DaphneServer(daphne.server.Server):
     def run(self) -> None:
         """Serve until stopped. Afterwards `failure` says why it could not start, if so; raises unexpected errors."""
         asyncio.set_event_loop(self.loop)
-        _send_twisted_errors_to_logging()
+        send_twisted_errors_to_logging()
         self.http_factory = AgentHTTPFactory(self)
         self.ws_factory = AgentWebSocketFactory(self)
         with StopSignals(self.stop, *self._log_streams):
@@ -127,7 +126,7 @@ class DaphneServer(daphne.server.Server):
             with contextlib.ExitStack() as stack:
                 # Bound before the application starts: with a taken port it must not take over the work of the server
                 # that is running there.
-                sockets = bind(*self._address)
+                sockets = self._shared.sockets() if self._shared is not None else bind(*self._address)
                 for sock in sockets:
                     stack.callback(sock.close)
                 await self._serve(sockets)
@@ -167,11 +166,15 @@ class DaphneServer(daphne.server.Server):
         addresses = [sock.getsockname()[:2] for sock in sockets]
         for sock in sockets:
             sock.listen(BACKLOG)
+        self._ports.append(StalledLoop(reactor, [] if self._shared else sockets, self.http_factory))
         for sock in sockets:
-            self._ports.append(reactor.adoptStreamPort(sock.fileno(), sock.family, self.http_factory))
+            if self._shared is not None:
+                self._ports.append(SharedPort.on(reactor, sock, self.http_factory, self._shared))
+            else:
+                self._ports.append(reactor.adoptStreamPort(sock.fileno(), sock.family, self.http_factory))
             sock.close()  # Twisted has made a copy; a socket left open would keep listening
-        for host, port in addresses:
-            logger.info("Listening on %s, port %d.", host, port)
+        for address in addresses:
+            logger.info("Listening on %s, port %d.", *address)
         if self._on_listening:
             await self._on_listening(addresses)
 
@@ -180,6 +183,8 @@ class DaphneServer(daphne.server.Server):
     async def _shut_down(self) -> None:
         began = self.loop.time()
         logger.info("Stopping.")
+        if self._shared is not None:
+            self._shared.leave()
         await asyncio.gather(*(port.stopListening().asFuture(self.loop) for port in self._ports))
         await self.lifespan.shutdown(self.limits.drain_seconds + GRACE_SECONDS)
         self.is_closing = True
@@ -203,6 +208,11 @@ class DaphneServer(daphne.server.Server):
     def protocol_connected(self, protocol: _Connection) -> None:
         """An HTTP request or the handshake of a WebSocket has begun."""
         self.connections[protocol] = _ApplicationInstance()
+        self._note_connections()
+
+    def _note_connections(self) -> None:
+        if self._shared is not None:
+            self._shared.note(len(self.connections))
 
     def protocol_disconnected(self, protocol: _Connection) -> None:
         """The client is gone or has been served; its application should end. May be called more than once."""
@@ -254,13 +264,14 @@ class DaphneServer(daphne.server.Server):
         instance = self.connections.get(protocol)
         if instance is not None and instance.client_left_at is None:
             self.check_headers_type(message)
-            protocol.handle_reply(message)
+            await protocol.reply(message, self.limits.stall_seconds)
 
     async def _check_timeouts(self) -> None:
         """Check the timeouts of all connections about once a second, until cancelled."""
         interval = min(1.0, self.limits.stall_seconds / 4)
         while True:
             await asyncio.sleep(interval)
+            self._note_connections()
             for connection, instance in list(self.connections.items()):
                 try:
                     connection.check_timeouts()
@@ -287,10 +298,3 @@ async def _cancel_leftovers() -> None:
         _, stuck = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
         for task in stuck:
             logger.error("%r did not end when it was cancelled.", task)
-
-
-def _send_twisted_errors_to_logging() -> None:
-    """Log Twisted's errors, and nothing below: such lines may contain queries. By default it prints or drops all."""
-    errors = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
-    observer = FilteringLogObserver(STDLibLogObserver("twisted"), [errors])
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)

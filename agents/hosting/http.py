@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
 from daphne.http_protocol import HTTPFactory, WebRequest
 
+from agents.conf import get_config
+from agents.hosting.asgi_types import AsgiMessage
+from agents.hosting.http_channel import REQUEST_SECONDS, AgentHTTPChannel
+
 MAX_BODY_BYTES = 16 * 1024 * 1024
+_FORM_BYTES = 1024 * 1024
+"""What a form has around its largest file."""
 
 
 class AgentRequest(WebRequest):
@@ -20,15 +27,15 @@ class AgentRequest(WebRequest):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body. Twisted itself has no limit and spools long bodies to the disk."""
         self.body_bytes += len(data)
-        if self.body_bytes <= MAX_BODY_BYTES:
+        if self.body_bytes <= (limit := _max_body_bytes()):
             super().handleContentChunk(data)
-        elif self.body_bytes - len(data) <= MAX_BODY_BYTES:
+        elif self.body_bytes - len(data) <= limit:
             self.channel.transport.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
             self.channel.loseConnection()
 
     def process(self) -> object:
         """Hand the complete request to the application, or its connection to the WebSocket protocol."""
-        if self.body_bytes > MAX_BODY_BYTES:
+        if self.body_bytes > _max_body_bytes():
             return None
         if len(self.requestHeaders.getRawHeaders(b"host", [])) > 1:
             self.channel.persistent = False
@@ -46,6 +53,18 @@ class AgentRequest(WebRequest):
         self.channel.requests.clear()
         self.channel = None
 
+    async def reply(self, message: AsgiMessage, stall_seconds: float) -> None:
+        """Write a part of the answer. Returns when there is room for the next one, which would wait in memory.
+
+        A client that reads nothing for `stall_seconds` is cut off.
+        """
+        self.handle_reply(message)
+        if self.finished or self.channel is None:
+            return
+        channel = self.channel
+        if not await channel.taken(stall_seconds):
+            channel.forceAbortClient()
+
     def handle_exception(self, exception: BaseException) -> None:
         """Tell the client that the application failed: by an error page, or by an abort if a response has begun."""
         if self.finished or self.channel is None:
@@ -60,13 +79,24 @@ class AgentRequest(WebRequest):
         self.handle_exception(RuntimeError("The application returned without a complete response."))
 
 
+def _max_body_bytes() -> int:
+    return max(MAX_BODY_BYTES, get_config().max_file_bytes + _FORM_BYTES)
+
+
 class AgentHTTPFactory(HTTPFactory):
     """Makes the HTTP side of a connection."""
+
+    protocol = AgentHTTPChannel
+
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self.timeOut = REQUEST_SECONDS
 
     def buildProtocol(self, addr: object) -> object:
         """A channel whose requests are `AgentRequest`."""
         channel = super().buildProtocol(addr)
-        channel.requestFactory = AgentRequest
+        # Twisted would read the forms itself, which nobody asks it for: whole in memory, and on the event loop.
+        channel.requestFactory = partial(AgentRequest, parsePOSTFormSubmission=False)
         return channel
 
     def log(self, request: object) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import suppress
 
+from agents.addresses import is_any_address, parse_address
 from myagent.i18n import gettext as _
 from myagent.i18n import gettext_noop
 
@@ -20,14 +22,18 @@ _HINTS = {
 }
 _UNKNOWN_NAME = gettext_noop("%(host)s is no name that this machine knows. Use localhost, or 0.0.0.0 for all.")
 
+_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+_ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""An address of each family that is on no machine (RFC 5737, RFC 3849)."""
+
 _Address = tuple[socket.AddressFamily, str]
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
     """Return bound sockets for `host` that do not listen yet, all on one port; port 0 chooses a free one.
 
-    "localhost" is both 127.0.0.1 and ::1, because a browser may try either. Addresses that this machine lacks are left
-    out unless none remains. Raises `OSError`.
+    "localhost" is both 127.0.0.1 and ::1, because a browser may try either; "::" is all addresses of both families.
+    Addresses that this machine lacks are left out unless none remains. Raises `OSError`.
     """
     addresses = _addresses(host)
     for attempt in range(_ATTEMPTS_AT_A_FREE_PORT):
@@ -47,9 +53,32 @@ def describe_start_error(error: Exception, host: str, port: int) -> str:
     return f"{error}\n   {_(hint) % {'host': host, 'port': port}}" if hint else str(error)
 
 
+def outward_addresses(host: str) -> list[str]:
+    """Under which addresses other machines reach a server that listens on `host`; empty unless those are all of them.
+
+    One of each family: that from which this machine would ask the rest of the world. Nothing is sent.
+    """
+    if not is_any_address(host):
+        return []
+    found = []
+    for family, elsewhere in _ELSEWHERE.items():
+        if (family, _ANY[family]) in _addresses(host):
+            with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+                sock.connect((elsewhere, 9))
+                found.append(str(sock.getsockname()[0]))
+    return [address for address in found if not _stays_here(address)]
+
+
+def _stays_here(address: str) -> bool:
+    parsed = parse_address(address)
+    return parsed is None or parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local
+
+
 def _addresses(host: str) -> list[_Address]:
     if host == "localhost":
         return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    if host.strip("[]") == "::":
+        return [(socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")]
     try:
         found = socket.getaddrinfo(host or None, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except UnicodeError as error:  # what cannot be a name at all, such as "a..b"

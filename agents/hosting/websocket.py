@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import TimerHandle
 from typing import Any
 
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
@@ -15,6 +16,7 @@ from agents.hosting.connection_host import ConnectionHost
 from agents.hosting.flow_control import Inbox
 from agents.hosting.keepalive import Keepalive, KeepaliveAction
 from agents.hosting.websocket_adapter import Phase, WebSocketAdapter
+from agents.metrics import measures
 
 logger = logging.getLogger("myagent.server")
 
@@ -36,6 +38,7 @@ class AgentWebSocket(WebSocketAdapter):
         self.is_held = False
         """True while the socket is not read, because the application has too much to handle."""
         self._disconnect_was_reported = False
+        self._abort_timer: TimerHandle | None = None
 
     # --- the handshake
 
@@ -95,6 +98,7 @@ class AgentWebSocket(WebSocketAdapter):
         while self.phase is Phase.OPEN:
             if self.send_buffer.room.is_open:
                 self.send_buffer.write_frame(first_byte, payload)
+                measures.SENT_BYTES.add("websocket", count=len(payload))
                 return
             await self.send_buffer.room.wait()
 
@@ -149,6 +153,7 @@ class AgentWebSocket(WebSocketAdapter):
 
     def message_received(self, message: AsgiMessage, size: int) -> None:
         """Queue a message for the application."""
+        measures.RECEIVED_BYTES.add("websocket", count=size)
         self._inbox.put_frame(message, size)
 
     def onPing(self, payload: bytes) -> None:
@@ -217,13 +222,15 @@ class AgentWebSocket(WebSocketAdapter):
         self.send_buffer.flush()
         if not abort or self.wasClean:
             abort = False
-            if self.send_buffer.unsent:
-                self.server.loop.call_later(CLOSE_SECONDS, self.transport.abortConnection)
+            # Also when the kernel has taken all: Twisted closes a socket when it is writable, and this one may be full.
+            self._abort_timer = self.server.loop.call_later(CLOSE_SECONDS, self.transport.abortConnection)
         super().dropConnection(abort)
         self.send_buffer.room.open()
 
     def connection_closed(self, code: int | None, reason: str) -> None:
         """The TCP connection is gone: release waiting senders, and tell the application and the server."""
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
         self.send_buffer.room.open()
         self._report_disconnect(code, reason)
         self._log_action("disconnected", status=code)

@@ -28,22 +28,32 @@ _SENDABLE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 _TRAFFIC_STATS = TrafficStats()  # shared: autobahn counts into it, and nothing reads it
 _HANDSHAKE_ONLY = (
     "_raw_query_string",
+    "_results",
     "_transport_details",
+    "_valid_events",
     "_wskey",
     "application_deferred",
     "clean_headers",
     "http_headers",
     "http_request_data",
+    "http_request_host",
     "http_request_params",
     "http_request_path",
     "http_request_uri",
     "http_response_data",
+    "http_status_line",
+    "last_ping",
     "request",
+    "root_path",
     "send_queue",
+    "server_addr",
+    "socket_opened",
     "utf8validator",
     "websocket_extensions",
     "websocket_extensions_in_use",
+    "websocket_origin",
     "websocket_protocols",
+    "websocket_version",
 )
 """Attributes that autobahn and daphne need for the handshake, or not at all, but keep as long as the connection.
 
@@ -135,8 +145,18 @@ class WebSocketAdapter(WebSocketProtocol):
 
     def onOpen(self) -> None:
         """The handshake is complete; release what only the handshake needed."""
-        for name in _HANDSHAKE_ONLY:
-            setattr(self, name, None)
+        kept, kind = {}, type(self)
+        for name, value in self.__dict__.items():
+            if name in _HANDSHAKE_ONLY:
+                value = None
+            if value is None or value is False:
+                # Most of these say that something has not happened yet: for all connections alike, on their class.
+                if not hasattr(kind, name):
+                    setattr(kind, name, value)
+                if getattr(kind, name) is value:
+                    continue
+            kept[name] = value
+        self.__dict__ = kept  # deleting from the old dict would not make it smaller
         self.trafficStats = _TRAFFIC_STATS
 
     # --- messages

@@ -5,7 +5,9 @@ AgentFileError
 ├── NotAPythonFile        a file of another kind
 ├── FolderWithoutAgents   no file in the folder defines an agent
 ├── AgentSyntaxError      Python cannot read the file
+├── AgentFileNotUtf8      the file is not text in UTF-8
 ├── AgentImportFailed     the file's own code raised an exception
+├── AgentServesItself     the file's own code serves something and does not end
 ├── ModuleNameTaken       two modules of one name, or a name that a library has already
 ├── AgentVariableMissing  the file defines no `agent`
 ├── AgentWrongType        `agent` is something else than an agent
@@ -18,6 +20,7 @@ AgentFileError
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -58,6 +61,10 @@ class AgentFileMissing(AgentFileError):
 
 def _closest(file: str) -> str:
     """A question that names the file that may have been meant; empty when none is like it."""
+    name = file.partition(":")[0]  # "my_agent:agent", as servers of other kinds want it
+    for meant in (Path(name), Path(f"{name}.py"), Path(*name.split(".")).with_suffix(".py")):
+        if meant.suffix == ".py" and os.path.isfile(meant):  # False also for what can be no name
+            return _("Did you mean %(file)s?") % {"file": meant}
     folder = Path(file).expanduser().parent
     names = [path.name for path in folder.glob("*.py")] if folder.is_dir() else []
     found = get_close_matches(Path(file).name, names, n=1)
@@ -86,7 +93,10 @@ class FolderWithoutAgents(AgentFileError):
         super().__init__(
             _("No agent file was found in the folder %(folder)s") % {"folder": folder},
             file=folder,
-            cure=_("Put files in it that end in .py, do not begin with '_', and define 'agent'."),
+            cure=_(
+                "Put files in it that end in .py, do not begin with '_', and define 'agent'; or define it in its "
+                "__init__.py."
+            ),
         )
 
 
@@ -96,9 +106,16 @@ class AgentSyntaxError(AgentFileError):
     code = "agent_file_syntax"
 
     def __init__(self, file: str, error: SyntaxError) -> None:
-        where = {"file": file, "line": error.lineno or 0, "error": error.msg}
-        problem = _("Syntax error in %(file)s, line %(line)d: %(error)s") % where
-        super().__init__("\n".join([problem, *_marked_line(error)]), file=file, line=error.lineno)
+        where = {"file": file, "line": error.lineno, "error": error.msg}
+        if error.lineno:
+            problem = _("Syntax error in %(file)s, line %(line)d: %(error)s") % where
+        else:
+            problem = _("Syntax error in %(file)s: %(error)s") % where
+        cure = ""
+        if "'await' outside" in error.msg:
+            cure = _("Await in an async function; what uses the agent goes under if __name__ == '__main__':")
+        lines = [problem, *_marked_line(error)]
+        super().__init__("\n".join(lines), file=file, line=error.lineno or None, cure=cure)
 
 
 def _marked_line(error: SyntaxError) -> list[str]:
@@ -111,14 +128,29 @@ def _marked_line(error: SyntaxError) -> list[str]:
     return [f"     {line.lstrip()}", f"     {' ' * column}^"]
 
 
+class AgentFileNotUtf8(AgentFileError):
+    """The file is not text in UTF-8; `encoding` is the one that it may be in, empty when that cannot be told."""
+
+    code = "agent_file_encoding"
+
+    def __init__(self, file: str, encoding: str) -> None:
+        words = _("%(file)s is not saved as UTF-8") % {"file": file}
+        cure = _("Save it as UTF-8 in your editor.")
+        if encoding:
+            words = _("%(file)s is not saved as UTF-8; it looks like %(encoding)s") % {
+                "file": file,
+                "encoding": encoding,
+            }
+        super().__init__(words, file=file, cure=cure)
+
+
 class AgentImportFailed(AgentFileError):
-    """The file's own code raised an exception; it is the `__cause__`."""
+    """The file's own code raised an exception; it is the `__cause__`. `words` stand for it where it is no sentence."""
 
     code = "agent_file_import"
 
-    def __init__(self, file: str, error: BaseException, *, line: int | None, cure: str = "") -> None:
-        # A sentence of ours needs no class name before it.
-        words = str(error) if isinstance(error, MyAgentError) else f"{type(error).__name__}: {error}"
+    def __init__(self, file: str, error: BaseException, *, line: int | None, words: str = "", cure: str = "") -> None:
+        words = words or _words_of(error)
         if line is None:
             problem = _("%(file)s cannot be loaded: %(error)s") % {"file": file, "error": words}
         else:
@@ -127,12 +159,37 @@ class AgentImportFailed(AgentFileError):
         super().__init__(problem, file=file, line=line, cure=cure)
 
 
+def _words_of(error: BaseException) -> str:
+    # A sentence of ours needs no class name before it.
+    if isinstance(error, MyAgentError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+class AgentServesItself(AgentFileError):
+    """The file's own code serves something (`what` is the function that does), so that loading it does not end."""
+
+    code = "agent_serves_itself"
+
+    def __init__(self, file: str, what: str, *, line: int | None) -> None:
+        where = {"file": file, "line": line or 0, "what": what}
+        super().__init__(
+            _("%(file)s, line %(line)d: %(what)s does not come to an end, so the file cannot be loaded") % where,
+            file=file,
+            line=line,
+            cure=_("This server serves the agent. Put such code under if __name__ == '__main__':"),
+        )
+
+
 class ModuleNameTaken(AgentFileError):
-    """The file is named like a library or another agent's module, or imports a module that two agents' folders hold."""
+    """The file is named like a library or another agent's module, or imports a module that two places hold.
+
+    `is_needed` says that the first one is the server's.
+    """
 
     code = "agent_module_name_taken"
 
-    def __init__(self, name: str, first: str, second: str, *, file: str) -> None:
+    def __init__(self, name: str, first: str, second: str, *, file: str, is_needed: bool = False) -> None:
         self.paths = (first, second)
         if Path(second).resolve() == Path(file).expanduser().resolve():
             words = _("Two modules are named '%(name)s': %(first)s and %(second)s")
@@ -141,7 +198,9 @@ class ModuleNameTaken(AgentFileError):
         super().__init__(
             words % {"file": file, "name": name, "first": first, "second": second},
             file=file,
-            cure=_("Rename one of them: Python can hold only one module of a name."),
+            cure=_("Rename %(second)s: the server needs the other one itself.") % {"second": second}
+            if is_needed
+            else _("Rename one of them: Python can hold only one module of a name."),
         )
 
 
@@ -150,11 +209,11 @@ class AgentVariableMissing(AgentFileError):
 
     code = "agent_variable_missing"
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, cure: str = "") -> None:
         super().__init__(
             _("No 'agent' variable was found in %(file)s") % {"file": file},
             file=file,
-            cure=_("Define it at the top level of the file: agent = create_react_agent(...)"),
+            cure=cure or _("Define it at the top level of the file: agent = create_react_agent(...)"),
         )
 
 
@@ -163,11 +222,12 @@ class AgentWrongType(AgentFileError):
 
     code = "agent_wrong_type"
 
-    def __init__(self, file: str, found: str) -> None:
+    def __init__(self, file: str, found: str, cure: str = "") -> None:
         super().__init__(
             _("'agent' in %(file)s is %(found)s, not an agent") % {"file": file, "found": found},
             file=file,
-            cure=_(
+            cure=cure
+            or _(
                 "It should be what create_react_agent(...) returns, or a function without arguments that returns that."
             ),
         )

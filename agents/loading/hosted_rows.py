@@ -10,7 +10,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import CharField, Q
 
+from agents.conf import get_config
 from agents.loading.loader import is_module_name
+from agents.loading.model_choice import model_name
 from agents.loading.registry import AgentLimits, FailedAgent, LoadedAgent, Registry
 from agents.models import HostedAgent
 from myagent.agent import Agent
@@ -74,6 +76,15 @@ def note_failed(failed: FailedAgent, *, goes_on: bool = False, is_new: bool = Fa
         _warn_of_remade(row)
 
 
+def note_blocking(agent: str, tool: str, place: str) -> None:
+    """Note that a tool blocks its loop again and again, at this file and line."""
+    with transaction.atomic():
+        row = HostedAgent.objects.select_for_update().filter(name=agent).first()
+        if row is not None:
+            row.blocking[tool] = place
+            row.save(update_fields=["blocking"])
+
+
 def _warn_of_remade(row: HostedAgent) -> None:
     """Say that it is off: deleting the row does not mean that everybody may use the agent, perhaps the opposite."""
     logger.warning(
@@ -129,8 +140,9 @@ def _description(loaded: LoadedAgent) -> dict[str, Any]:
         "description": clean(agent.description),
         "source": _short("source", loaded.source),
         "tools": tool_facts(agent),
-        "model": _short("model", agent.llm.model) if agent.llm is not None else "",
+        "model": _short("model", model_name(agent, get_config())),
         "loaded_at": loaded.loaded_at,
+        "blocking": {},
     }
 
 

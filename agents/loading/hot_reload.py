@@ -17,10 +17,10 @@ from agents.loading import stale_bytecode
 from agents.loading.agent_file_errors import AgentLoadsTooLong
 from agents.loading.agent_folders import module_file
 from agents.loading.import_graph import packages_around, reached
-from agents.loading.loader import is_module_name, load_agent
+from agents.loading.loader import is_module_name, load_agent, name_of
+from agents.loading.server_modules import SERVER_PACKAGES
 from myagent.agent import Agent
 
-SERVER_PACKAGES = ("myagent", "agents", "sessions_app", "myagent_site")
 _LIBRARIES = frozenset({"site-packages", "dist-packages"})
 
 _one_at_a_time = threading.Lock()
@@ -116,7 +116,7 @@ def _path(source: str) -> Path:
 
 
 def _name(source: str) -> str:
-    return source if is_module_name(source) else _path(source).stem
+    return source if is_module_name(source) else name_of(_path(source))
 
 
 def _module_of(source: str) -> ModuleType | None:

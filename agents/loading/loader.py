@@ -4,47 +4,59 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import sys
 import traceback
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
+from agents.caretaker import caretaker
 from agents.loading import stale_bytecode
 from agents.loading.agent_file_errors import (
     AgentFileError,
     AgentFileMissing,
+    AgentFileNotUtf8,
     AgentImportFailed,
+    AgentServesItself,
     AgentSyntaxError,
-    AgentVariableMissing,
-    AgentWrongType,
     ModuleNameTaken,
     NotAPythonFile,
 )
-from agents.loading.agent_folders import AmbiguousModule, folders, module_file
+from agents.loading.agent_folders import AmbiguousModule, NeededModule, folders, module_file
+from agents.loading.agent_variable import agent_in
+from agents.loading.failed_import import advice
+from agents.loading.file_encoding import wrong_encoding
+from agents.loading.loading_watch import LoadingWatch
+from agents.loading.server_modules import found_elsewhere, is_needed
+from agents.loading.surroundings import surroundings
 from myagent.agent import Agent
-from myagent.exceptions import MyAgentError
-from myagent.i18n import gettext as _
+from myagent.exceptions import AgentDefinitionError
+from myagent.tool.attributes import check_attributes
 
-VARIABLE = "agent"
+T = TypeVar("T")
 
 
 def load_agent(source: str) -> Agent:
     """The agent that the file or module `source` defines. Raises `AgentFileError`."""
     try:
-        return _load(source)
+        with caretaker.watching(f"The agent file {source}"):
+            return _load(source)
     except AgentFileError as error:
         stale_bytecode.forget_failed(error)  # it may be corrected at once and is then loaded again
         raise
 
 
 def _load(source: str) -> Agent:
-    module = _load_module(source)
-    if not hasattr(module, VARIABLE):
-        raise AgentVariableMissing(source)
-    return _as_agent(getattr(module, VARIABLE), source, module)
+    module = _import_module(source) if is_module_name(source) else _load_file(source)
+    agent = agent_in(module, source, partial(_run, source, module.__name__))
+    try:
+        for tool in agent.tools:
+            check_attributes(tool)  # again: the file may have set some after it made the agent
+    except AgentDefinitionError as error:
+        raise _failure(source, module.__name__, error) from error
+    return agent
 
 
 def is_module_name(source: str) -> bool:
@@ -52,8 +64,9 @@ def is_module_name(source: str) -> bool:
     return not source.endswith(".py") and not Path(source).exists() and all(map(str.isidentifier, source.split(".")))
 
 
-def _load_module(source: str) -> ModuleType:
-    return _import_module(source) if is_module_name(source) else _load_file(source)
+def name_of(file: Path) -> str:
+    """The name under which the module in an agent file is known: that of the file, or of the package that it makes."""
+    return file.parent.name if file.name == "__init__.py" else file.stem
 
 
 def _import_module(name: str) -> ModuleType:
@@ -61,31 +74,41 @@ def _import_module(name: str) -> ModuleType:
     if not {"", str(Path.cwd())} & set(sys.path):
         sys.path.append(str(Path.cwd()))
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise AgentFileMissing(name) from error
-        raise _import_failed(name, error, None) from error
-    except SyntaxError as error:
-        raise AgentSyntaxError(error.filename or name, error) from error
-    except (Exception, SystemExit) as error:
-        raise _import_failed(name, error, None) from error
+        return _run(name, name, partial(importlib.import_module, name))
+    except AgentImportFailed as error:
+        missing = error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and f"{name}.".startswith(f"{missing.name}."):
+            raise AgentFileMissing(name) from missing
+        raise
 
 
 def _load_file(source: str) -> ModuleType:
     path = _checked_path(source)
-    name = path.stem
+    name = name_of(path)
     existing = sys.modules.get(name)
     if existing is not None:
         taken = module_file(existing)
         if taken == path:
             return existing  # another agent imported it already
         raise ModuleNameTaken(name, str(taken or f"{name} (Python)"), source, file=source)
+    if (theirs := found_elsewhere(name, {path.parent})) is not None and is_needed(name):
+        raise ModuleNameTaken(name, theirs, source, file=source, is_needed=True)
     try:
         folders.admit(path)
-    except AmbiguousModule as error:
-        raise _import_failed(source, error, path) from error
-    return _run_file(source, path)
+    except (AmbiguousModule, NeededModule) as error:
+        raise _failure(source, name, error) from error
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise NotAPythonFile(source)
+    module = importlib.util.module_from_spec(spec)
+    # Under its own name, so that other agents and its own helpers can import it.
+    sys.modules[name] = module
+    try:
+        _run(source, name, partial(spec.loader.exec_module, module))
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
 
 
 def _checked_path(source: str) -> Path:
@@ -94,90 +117,64 @@ def _checked_path(source: str) -> Path:
         raise AgentFileMissing(source)
     if not path.is_file() or path.suffix != ".py":
         raise NotAPythonFile(source)
+    if (encoding := wrong_encoding(path)) is not None:
+        raise AgentFileNotUtf8(source, encoding)
     return path
 
 
-def _run_file(source: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise NotAPythonFile(source)
-    module = importlib.util.module_from_spec(spec)
-    # Under its own name, so that other agents and its own helpers can import it.
-    sys.modules[path.stem] = module
+def _run(source: str, name: str, code: Callable[[], T]) -> T:
+    """Run code of the module `name`. Raises `AgentFileError` in the place of what it raises."""
+    watch = LoadingWatch(source, name)
     try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        sys.modules.pop(path.stem, None)
-        if isinstance(error, SyntaxError):
-            same = error.filename is not None and Path(error.filename).resolve() == path
-            raise AgentSyntaxError(source if same else error.filename or source, error) from error
-        if isinstance(error, Exception | SystemExit):
-            raise _import_failed(source, error, path) from error
-        raise
-    return module
-
-
-def _import_failed(source: str, error: BaseException, path: Path | None) -> AgentFileError:
-    if isinstance(error, AmbiguousModule):
-        return ModuleNameTaken(error.name or "", *map(str, error.paths), file=source)
-    return AgentImportFailed(source, error, line=_line_in(error, path), cure=_cure(error))
-
-
-def _line_in(error: BaseException, path: Path | None) -> int | None:
-    """The innermost line of the agent's own file that the exception passed through."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if path == Path(frame.filename)]
-    return lines[-1] if lines else None
-
-
-def _cure(error: BaseException) -> str:
-    """What to do about the commonest exceptions of an agent file; empty when its own words must do."""
-    text = str(error)
-    if isinstance(error, MyAgentError):
-        return ""
-    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "agents":
-        return _(
-            "'agents' is a part of this server and also the name of OpenAI's Agents SDK; the two cannot be used in one "
-            "process. Define the agent with myagent instead."
-        )
-    if isinstance(error, ModuleNotFoundError):
-        words = _("Install it in this environment (pip install %(package)s), or put the module beside the agent file.")
-        return words % {"package": (error.name or "").partition(".")[0]}
-    if isinstance(error, RuntimeError) and "event loop" in text:
-        return _("Agent files are loaded outside an event loop: make such objects inside a tool, at its first call.")
-    if isinstance(error, SystemExit):
-        return _("An agent file must not end the program; put such code under if __name__ == '__main__':")
-    return ""
-
-
-def _as_agent(value: Any, source: str, module: ModuleType) -> Agent:
-    if isinstance(value, Agent):
-        return value
-    if not (inspect.isroutine(value) or isinstance(value, partial)) or inspect.iscoroutinefunction(value):
-        raise AgentWrongType(source, _described(value))
-    if _wants_arguments(value):
-        raise AgentWrongType(source, _("a function that wants arguments"))
-    try:
-        made = value()
+        with surroundings(source), watch:
+            done = code()
     except (Exception, SystemExit) as error:
-        raise _import_failed(source, error, module_file(module)) from error
-    if not isinstance(made, Agent):
-        raise AgentWrongType(source, _("a function that returns %(found)s") % {"found": _described(made)})
-    return made
+        raise _failure(source, name, error) from error
+    except KeyboardInterrupt as error:
+        if watch.serving is None:
+            raise
+        raise AgentServesItself(source, watch.serving, line=watch.line) from error
+    if watch.serving is not None:
+        raise AgentServesItself(source, watch.serving, line=watch.line)  # it took the interrupt for its own end
+    return done
 
 
-def _described(value: Any) -> str:
-    if inspect.iscoroutinefunction(value) or inspect.iscoroutine(value):
-        if inspect.iscoroutine(value):
-            value.close()  # it will never be awaited, and Python would warn of that
-        return _("an async function")
-    return f"{type(value).__name__} ({value!r:.60})"
+def _failure(source: str, name: str, error: BaseException) -> AgentFileError:
+    file, line = _place_in(error, name)
+    if not is_module_name(source):
+        file = Path(source).expanduser().resolve()
+    match error:
+        case AmbiguousModule() | NeededModule():
+            paths = map(str, error.paths)
+            return ModuleNameTaken(error.name or "", *paths, file=source, is_needed=isinstance(error, NeededModule))
+        case SyntaxError():
+            return _unreadable(source, error, file)
+        case AgentDefinitionError() if error.file:
+            own = file is not None and Path(error.file) == file
+            return AgentImportFailed(source if own else _shown(error.file), error, line=error.line)
+    found = advice(error, file)
+    return AgentImportFailed(source, error, line=line, words=found.words, cure=found.cure)
 
 
-def _wants_arguments(function: Any) -> bool:
-    try:
-        inspect.signature(function).bind()
-    except TypeError:
-        return True
-    except ValueError:
-        return False  # built-in functions without a signature
-    return False
+def _shown(file: str) -> str:
+    """A file's path, from the current folder where it lies in there."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def _unreadable(source: str, error: SyntaxError, file: Path | None) -> AgentFileError:
+    where = Path(error.filename or file or source).resolve()
+    name = source if where == file else str(error.filename or source)
+    if (encoding := wrong_encoding(where)) is not None:
+        return AgentFileNotUtf8(name, encoding)
+    return AgentSyntaxError(name, error)
+
+
+def _place_in(error: BaseException, name: str) -> tuple[Path | None, int | None]:
+    """The file of the module `name`, and the innermost line in it that the exception passed through."""
+    found = [
+        (Path(frame.f_code.co_filename), line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") == name
+    ]
+    return found[-1] if found else (None, None)

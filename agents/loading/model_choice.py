@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 
 from agents.conf import Config
@@ -80,8 +81,11 @@ def _unusable_client(error: BaseException) -> str:
         "The package openai, with which the model is asked, cannot be used (%(error)s). It was found at %(place)s; let "
         "no file of your own have that name, and install it with: pip install 'openai[aiohttp]>=3.54'"
     )
-    place = getattr(found, "__file__", None) or getattr(importlib.util.find_spec("openai"), "origin", None) or "-"
-    return words % {"error": f"{type(error).__name__}: {error}", "place": place}
+    place = getattr(found, "__file__", None)
+    if place is None:
+        with suppress(ValueError):  # something stands for the module and does not say where it is from
+            place = getattr(importlib.util.find_spec("openai"), "origin", None)
+    return words % {"error": f"{type(error).__name__}: {error}", "place": place or "-"}
 
 
 class UnusableLLM:

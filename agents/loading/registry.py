@@ -91,10 +91,10 @@ class Registry:
             self.add(item)
 
     @classmethod
-    def from_sources(cls, sources: Iterable[str]) -> Registry:
+    def from_sources(cls, sources: Iterable[str], *, may_be_empty: bool = False) -> Registry:
         """Load files, the agent files in folders, and modules. What fails is among the `failures`.
 
-        Raises `AgentFileError` when nothing is left to be served.
+        Raises `AgentFileError` when nothing is left to be served, unless it `may_be_empty`.
         """
         registry = cls()
         for source in sources:
@@ -103,7 +103,7 @@ class Registry:
             else:
                 registry._load(source)
         errors = [failed.error for failed in registry.failures]
-        if errors and not registry:
+        if errors and not registry and not may_be_empty:
             raise errors[0] if len(errors) == 1 else NoAgentLoaded(errors)
         for error in errors:
             logger.debug("%s is not served.", error.file, exc_info=error)

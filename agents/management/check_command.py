@@ -10,13 +10,15 @@ import orjson
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from rich.console import Console
 
-from agents.conf import Config, ConfigError, configure
+from agents.conf import Config, configure
 from agents.console.check_report import NOTHING, Report, check_sources
 from agents.console.check_view import show
 from agents.console.model_report import check_models
+from agents.console.own_output import keep_output
 from agents.console.trial_question import TrialQuestion
 from agents.loading.model_choice import llm_of
 from agents.management.plain_command import add_language, names
+from agents.setting_values import ConfigError
 from myagent.exceptions import RunError
 from myagent.i18n import gettext as _
 from myagent.i18n import use_language
@@ -48,10 +50,12 @@ def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
     if not (options["sources"] or options["model"]):
         raise CommandError(_("Name at least one agent file, or --model to check the model."))
     config = _configured(options)
-    report = check_sources(options["sources"], ignore=options["ignore"]) if options["sources"] else NOTHING
     stdout.ending = ""  # pieces of an answer are no lines
+    spare = keep_output(stdout, alone=options["json"])
+    report = check_sources(options["sources"], ignore=options["ignore"]) if options["sources"] else NOTHING
+    own: Any = spare if options["json"] or stdout.closed else stdout
     # What is printed for people goes elsewhere when a program reads.
-    output: Any = sys.stderr if options["json"] else stdout
+    output = sys.stderr if options["json"] else own
     console = Console(file=output, highlight=False, markup=False, emoji=False)
     if options["sources"] and not options["json"]:
         show(report, config, console)
@@ -63,7 +67,10 @@ def check(options: dict[str, Any], stdout: OutputWrapper) -> None:
     if options["json"]:
         report_json = report.as_json(config) | ({"answers": answers} if options["ask"] is not None else {})
         report_json |= {"models": [model.as_json() for model in models]} if options["model"] else {}
-        stdout.write(orjson.dumps(report_json, option=orjson.OPT_INDENT_2, default=str).decode(), ending="\n")
+        own.write(
+            orjson.dumps(report_json, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str).decode()
+        )
+    own.flush()
     if not passes or any("error" in answer for answer in answers) or not all(model.passes for model in models):
         sys.exit(1)
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
-from agents.conf import ConfigError, get_config
+from agents.conf import get_config
 from agents.database.migrate import bring_up_to_date
+from agents.setting_values import MOST_WORKERS, ConfigError
+from agents.supervisor.cores import usable_cores
 from myagent.cli.language import add_language_option, asked_language
 from myagent.i18n import gettext as _
 from myagent.i18n import use_language
@@ -88,6 +90,16 @@ def seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(_("%(text)r is not a number of seconds") % {"text": text})
     return value
+
+
+def workers(text: str) -> int:
+    """A number of processes as an argument; `auto` is the number of cores."""
+    if text == "auto":
+        return usable_cores()
+    if not text.isdecimal() or not 0 < int(text) <= MOST_WORKERS:
+        words = _("%(text)r is not a number of processes; write auto, or a number from 1 to %(most)d")
+        raise argparse.ArgumentTypeError(words % {"text": text, "most": MOST_WORKERS})
+    return int(text)
 
 
 def period(text: str) -> timedelta:

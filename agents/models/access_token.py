@@ -67,6 +67,8 @@ class AccessToken(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(pgettext_lazy("moment", "revoked"), null=True, blank=True, editable=False)
+    stops_runs = models.BooleanField(default=False, db_default=False, editable=False)
+    """Whether, when it was revoked, what it had begun was to be cancelled, too."""
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = AccessTokenQuerySet.as_manager()
@@ -85,11 +87,13 @@ class AccessToken(models.Model):
         self.token_hash, self.prefix = hash_token(plaintext), plaintext[:SHOWN_CHARACTERS]
         return plaintext
 
-    def revoke(self, now: datetime) -> None:
-        """Refuse it from now on; open connections are closed within `grants_seconds`."""
+    def revoke(self, now: datetime, *, stops_runs: bool = True) -> None:
+        """Refuse it from now on; within `grants_seconds` open connections are closed and, with `stops_runs`, what was
+        begun with it and is not finished is cancelled.
+        """
         if self.revoked_at is None:
-            self.revoked_at = now
-            self.save(update_fields=["revoked_at"])
+            self.revoked_at, self.stops_runs = now, stops_runs
+            self.save(update_fields=["revoked_at", "stops_runs"])
 
     def note_use(self, now: datetime) -> None:
         """Store when it was used, to the minute, so that many connections do not mean many writes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from functools import cache
@@ -181,6 +182,25 @@ class Usage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.agent}"
+
+
+class Reservation(models.Model):
+    """Tokens that a call of a model is expected to take, from before it is made until its use is stored.
+
+    It expires by itself unless its process renews it: a process that died holds nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
+    agent = models.CharField(max_length=64)
+    tokens = models.PositiveBigIntegerField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class Pace(models.Model):

@@ -52,6 +52,13 @@ class HostedAgent(models.Model):
     loaded_at = models.DateTimeField(_("loaded"), null=True, blank=True)
     failed_at = models.DateTimeField(pgettext_lazy("moment", "failed"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
+    blocking = models.JSONField(
+        _("tools that block"),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_("Found since it was loaded, with file and line."),
+    )
     is_default = models.BooleanField(
         _("default"),
         default=False,

@@ -1,4 +1,4 @@
-"""Where an `async def` tool runs: a daemon thread with an event loop, for all calls of an agent or for one."""
+"""Where `async def` tools run: daemon threads with an event loop each."""
 
 from __future__ import annotations
 
@@ -8,150 +8,160 @@ import inspect
 import logging
 import sys
 import threading
-import traceback
-import weakref
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
 
-from agents.tool_runner.watchdog import Pulse
-from myagent.daemon_threads import DaemonExecutor, DaemonPool, Job, deliver
+from agents.authors_code import authors_place
+from agents.tool_runner.traced_loop import CallMark, TracedLoop, mark
+from myagent.daemon_threads import DaemonPool, settle
 
 logger = logging.getLogger("myagent.tools")
 
-# The tool's name and not the call, which holds the context: a cycle.
-_serving: contextvars.ContextVar[str] = contextvars.ContextVar("tool_of_loop")
-
-
-class Place(Protocol):
-    """What currently holds a call: a `ToolLoop` or a `LoneCall`."""
-
-    def give_up(self, call: AsyncCall) -> None:
-        """Cancel `call`, or prevent it from beginning; does not wait."""
-        ...
+CHECKS_PER_STALL = 5
 
 
 @dataclass(slots=True, eq=False)
 class AsyncCall:
-    """A pending or running call of an `async def` tool; `future` belongs to the server's loop, which awaits it."""
+    """A pending or running call of an `async def` tool; the server awaits its `future`."""
 
-    tool: str
+    mark: CallMark
     code: Callable[[], Any]
     context: contextvars.Context
-    server: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    place: Place | None = None
+    future: Future[Any] = field(default_factory=Future)
+    loop: ToolLoop | None = None
     task: asyncio.Task[Any] | None = None
     given_up: bool = False
 
-    async def run(self) -> Any:
-        """Run the tool's code; what it raises is meant for `future`."""
-        self.task = asyncio.current_task()
-        # give_up() sets the flag and then looks for the task, so that one of the two always sees the other.
-        if self.given_up:
-            return None
-        value = self.code()
-        return await value if inspect.isawaitable(value) else value
-
     def give_up(self) -> None:
-        """Cancel it wherever it is, without waiting; called on the server's loop."""
+        """Cancel it, or prevent it from beginning, without waiting; called on the server's loop."""
         self.given_up = True
-        if self.place is not None:
-            self.place.give_up(self)
-
-    def cancel_task(self) -> None:
-        """Cancel its task from another thread."""
-        if self.task is not None:
-            call_in_loop(self.task.get_loop(), self.task.cancel)
+        if self.loop is not None and not self.loop.take(self) and self.task is not None:
+            self.loop.have_called(self.task.cancel)
 
 
 class ToolLoop:
-    """Runs calls concurrently on one loop.
+    """Runs calls concurrently on one loop, and can tell from outside whether that is stuck.
 
-    A call is owned by the thread that pops it from `_waiting` (popping from a dict is atomic): this loop's thread to
-    begin it, or the server's to move it elsewhere. `on_begin` is called with the tool's name, in this loop's thread.
+    A call is owned by the thread that takes it from `_waiting` (popping from a dict is atomic): this loop's thread to
+    begin it, or the server's to move it elsewhere.
     """
 
-    def __init__(self, agent: str, pool: DaemonPool, *, on_begin: Callable[[str, ToolLoop], None]) -> None:
+    def __init__(self, agent: str, pool: DaemonPool, *, alone: bool = False) -> None:
         self.agent = agent
-        self._on_begin = on_begin
+        self.alone = alone
+        """Whether it is for a tool that blocks, so that no others come here to be served."""
+        self.tried: set[str] = set()
+        """The tools of which a call has ended here."""
+        self.waited: set[str] = set()
+        """Those of them that awaited something."""
+        self.ended: Future[None] = Future()
         self._waiting: dict[AsyncCall, bool] = {}
         self._begun: dict[AsyncCall, bool] = {}
-        self._owners: weakref.WeakKeyDictionary[asyncio.Task[Any], str] = weakref.WeakKeyDictionary()
         self._stopping = False
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_task_factory(self._make_task)
-        self._loop.set_default_executor(DaemonExecutor(pool))
-        self.pulse = Pulse(partial(call_in_loop, self._loop), partial(asyncio.current_task, self._loop))
-        self._ended: Callable[[], None] | None = None
+        self._answered = True
+        self._task: asyncio.Task[Any] | None = None
+        self._asked_at = self._task_since = 0.0
+        self._stuck_since: float | None = None
+        self._loop = TracedLoop()
+        self._loop.set_default_executor(pool)
+        self.have_called, self.keepers, self.running = self._loop.have_called, self._loop.keepers, self._loop.running
         self._thread = threading.Thread(target=self._run_thread, name=f"tools of {agent}", daemon=True)
         self._thread.start()
 
     @property
-    def busy(self) -> bool:
-        return bool(self._waiting or self._begun)
+    def waiting(self) -> list[AsyncCall]:
+        """The calls whose code has not begun."""
+        return list(self._waiting)
+
+    @property
+    def load(self) -> int:
+        """How many calls are here."""
+        return len(self._waiting) + len(self._begun)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether only calls are left that were given up and do not end."""
+        return bool(self._begun) and not self._waiting and all(call.given_up for call in list(self._begun))
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long ago the loop missed the deadline of an answer that it still owes; 0 if it owes none."""
+        return 0.0 if self._answered or self._stuck_since is None else time.monotonic() - self._stuck_since
 
     def submit(self, call: AsyncCall) -> None:
         """Begin `call` as soon as the loop is free."""
-        call.place = self
+        call.loop = self
         self._waiting[call] = True
-        call_in_loop(self._loop, self._begin, call)
+        self.have_called(self._begin, call)
 
-    def give_up(self, call: AsyncCall) -> None:
-        if not self._waiting.pop(call, False):
-            call.cancel_task()
+    def take(self, call: AsyncCall) -> bool:
+        """Take `call` away, if its code has not begun; returns whether it is the caller's now."""
+        return self._waiting.pop(call, False)
 
-    def take_waiting(self) -> list[AsyncCall]:
-        """Remove and return the calls whose code has not begun."""
-        taken = [call for call in list(self._waiting) if self._waiting.pop(call, False)]
-        for call in taken:
-            # A context cannot be entered twice, and this loop may still enter the one it knows.
-            call.context = call.context.copy()
-        return taken
+    def detect_stall(self, now: float, stall_seconds: float, *, excused: bool) -> bool:
+        """Ask the loop for an answer, unless it owes one; True once, when that takes so long.
 
-    def running_tool(self) -> str | None:
-        """The tool whose code runs at this moment, if any."""
+        `excused` restarts the measurement.
+        """
+        if self.stuck_seconds:
+            return False
         task = asyncio.current_task(self._loop)
-        return None if task is None else self._owners.get(task)
+        if self._answered or excused:
+            self._asked_at = now
+        if self._answered or excused or task is not self._task:
+            self._task, self._task_since = task, now
+        if self._answered:
+            self._answered = False
+            self.have_called(setattr, self, "_answered", True)
+        # It may have blocked since the check before the one that asked.
+        is_late = now - self._asked_at >= stall_seconds * (1 - 1 / CHECKS_PER_STALL)
+        self._stuck_since = now if is_late else None
+        return is_late and not self._answered
+
+    def blamed(self, now: float, stall_seconds: float) -> CallMark | None:
+        """The call whose code has had most of that time, if it is one and not many with a short turn each."""
+        return self.running() if now - self._task_since >= stall_seconds / 2 else None
 
     def position(self) -> str:
-        """The innermost files and lines of the thread's stack, innermost last."""
-        frame = sys._current_frames().get(self._thread.ident or 0)
-        return " > ".join(f"{place.filename}:{place.lineno}" for place in traceback.extract_stack(frame)[-3:])
+        """The file and line that the thread is at, in the author's code if possible."""
+        return authors_place(sys._current_frames().get(self._thread.ident or 0))
 
-    def stop(self, ended: Callable[[], None] | None = None) -> None:
-        """Cancel running calls and end the thread as soon as their code allows it; then call `ended`."""
-        self._ended = ended
+    def stop(self) -> None:
+        """Cancel running calls and end the thread as soon as their code allows it; `ended` tells when it has."""
         self._stopping = True
-        call_in_loop(self._loop, self._loop.stop)
-
-    def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        task = asyncio.Task(coroutine, loop=loop, **options)
-        context = options.get("context")
-        # A tool's own tasks run in copies of its context, and can block just as the tool itself can.
-        if tool := _serving.get(None) if context is None else context.get(_serving):
-            self._owners[task] = tool
-        return task
+        self.have_called(self._loop.stop)
 
     def _begin(self, call: AsyncCall) -> None:
-        context = call.context
+        # One context for each attempt, since none can be entered twice, and a call may be moved at this moment.
+        context = call.context.copy()
         if call in self._waiting:
-            context.run(_serving.set, call.tool)
-            self._loop.create_task(self._run(call), name=call.tool, context=context)
+            context.run(mark.set, call.mark)
+            self._loop.create_task(self._run(call), name=call.mark.tool, context=context)
 
     async def _run(self, call: AsyncCall) -> None:
         self._begun[call] = True
         # The call is claimed only here, where its own code begins: of several tasks that were made in one turn of the
         # loop, the first one may block.
-        if self._waiting.pop(call, False):
-            self._on_begin(call.tool, self)
+        if self.take(call):
+            self._loop.call_soon(setattr, call.mark, "waited", True)  # unless it has ended by then
             value = error = None
+            # give_up() sets the flag and then looks for the task, so that one of the two always sees the other.
+            call.task = asyncio.current_task()
             try:
-                value = await call.run()
+                value = None if call.given_up else call.code()
+                if inspect.isawaitable(value):
+                    value = await value
             except BaseException as raised:  # noqa: BLE001 - even SystemExit belongs to the caller that awaits the future
                 error = raised
-            deliver(call.server, call.future, value, error)
+            call.mark.ended = True
+            self.tried.add(call.mark.tool)
+            if call.mark.waited:
+                self.waited.add(call.mark.tool)
+            if call.future.set_running_or_notify_cancel():
+                settle(call.future, value, error)
             error = None  # its traceback holds this frame: a cycle
         del self._begun[call]
 
@@ -165,33 +175,4 @@ class ToolLoop:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.get_loop()  # leaving the runner cancels all tasks and closes the loop
         finally:
-            if self._ended is not None:
-                self._ended()
-
-
-class LoneCall:
-    """A call on a thread and loop of its own, for tools that block."""
-
-    def __init__(self, call: AsyncCall, pool: DaemonPool) -> None:
-        self._call = call
-        self._pool = pool
-        self._job = Job(self._run_thread, partial(deliver, call.server, call.future), f"The tool {call.tool!r}")
-        call.place = self
-        pool.submit(self._job)
-
-    def give_up(self, call: AsyncCall) -> None:
-        self._pool.give_up(self._job)
-        call.cancel_task()
-
-    def _run_thread(self) -> Any:
-        with asyncio.Runner() as runner:
-            runner.get_loop().set_default_executor(DaemonExecutor(self._pool))
-            return runner.run(self._call.run(), context=self._call.context)
-
-
-def call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., Any], *arguments: Any) -> None:
-    """Have `loop` call `callback` from any thread; does nothing when the loop is closed."""
-    try:
-        loop.call_soon_threadsafe(callback, *arguments)
-    except RuntimeError:
-        logger.debug("A tool loop is closed already.")
+            self.ended.set_result(None)

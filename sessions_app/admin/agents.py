@@ -33,7 +33,7 @@ SHOWN_STATUSES = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED)
 class HostedAgentAdmin(UsedToday):
     """Shows what servers have loaded; only what operators decide can be changed."""
 
-    list_display = ("name", "badge", "tool_count", "runs", "used_today", "loaded", "last_error")
+    list_display = ("name", "badge", "last_error", "runs", "model", "used_today", "tool_count", "loaded")
     list_filter = ("enabled", "limited")
     search_fields = ("name", "description", "source")
     filter_horizontal = ("groups",)

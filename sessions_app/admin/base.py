@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model, QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from agents.admin.read_only import ReadOnlyAdmin
@@ -37,9 +38,19 @@ def buttons_to(request: HttpRequest, targets: Iterable[Target]) -> list[dict[str
     return buttons
 
 
-def may_view_all(request: HttpRequest) -> bool:
-    """Whether this visitor may view the conversations of other users."""
-    return request.user.has_perm("sessions_app.view_any_session")
+def visible(request: HttpRequest, rows: QuerySet[Any], owner: str) -> QuerySet[Any]:
+    """Those of `rows` that this visitor may see; `owner` is the path to the user whose conversation a row is of.
+
+    With `view_any_session` all of them, with `view_led_session` their own and those of members of the groups that they
+    lead, else their own.
+    """
+    if request.user.has_perm("sessions_app.view_any_session"):
+        return rows
+    mine = Q(**{owner: request.user.pk})
+    if request.user.has_perm("sessions_app.view_led_session"):
+        users = get_user_model()._default_manager
+        mine |= Q(**{f"{owner}__in": users.filter(groups__leads__user=request.user.pk).values("pk")})
+    return rows.filter(mine)
 
 
 class PageList(ChangeList):
@@ -58,7 +69,7 @@ class PageList(ChangeList):
 class ConversationAdmin(ReadOnlyAdmin):
     """Rows of conversations: never changed, and viewed by users with the view permission.
 
-    Rows of other users' conversations need `view_any_session`, too; without it they do not exist.
+    Rows of other users' conversations need a further permission, see `visible`; without it they do not exist.
     """
 
     actions: Any = None
@@ -77,7 +88,7 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows if may_view_all(request) else rows.filter(**{self.owned_by: request.user.pk})
+        return visible(request, rows, self.owned_by)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PageList

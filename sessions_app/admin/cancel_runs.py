@@ -42,7 +42,7 @@ def cancel_runs(runs: Iterable[Run], *, by: int) -> int:
 class CancellableAdmin(ConversationAdmin):
     """Runs that can be viewed and cancelled."""
 
-    actions = ("cancel",)
+    actions: tuple[str, ...] = ("cancel",)
 
     def has_cancel_any_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("sessions_app.cancel_any_run")

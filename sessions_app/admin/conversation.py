@@ -15,12 +15,13 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast, Length, Substr
 from django.utils.safestring import SafeString
 
+from myagent.text import with_marks
 from sessions_app.admin.markdown import Markdown
 from sessions_app.admin.pictures import Part, parts_of
 from sessions_app.admin.show import (
     badge,
     cut,
-    excerpt,
+    gist,
     list_url,
     milliseconds_between,
     outcome_badge,
@@ -64,6 +65,7 @@ class ShownQuestion:
     """A question to the user and its answer in a word."""
 
     confirmation: Confirmation
+    words: str
     verdict: Any
     url: str
 
@@ -73,18 +75,23 @@ class ShownCall:
     """A tool call with its outcome.
 
     `gist` has the arguments that ran, or those asked for where it did not; `arguments_run` is empty where both are the
-    same.
+    same; `waits` says that a question about it has no answer yet. `parts` are the pictures of its result; `parts_url`
+    is where they are if they are too large for this page.
     """
 
     kind: str = "called"
     call: ToolCall
+    tool: str
     badge: SafeString
     gist: str
     is_changed: bool
     arguments: str
     arguments_run: str
+    waits: bool
     result: str
     is_cut: bool
+    parts: list[Part]
+    parts_url: str
     duration: str
     url: str
     questions: list[ShownQuestion]
@@ -104,7 +111,7 @@ ShownEntry = ShownMessage | ShownCall | ShownSummary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRun:
-    """One run: its entries in order, its questions that belong to no call, its timeline, its error."""
+    """One run: entries in order, questions that belong to no call, its timeline, its error, what its user thinks."""
 
     run: Run
     url: str
@@ -112,6 +119,7 @@ class ShownRun:
     spans_url: str
     duration: str
     error: str
+    comment: str
     entries: list[ShownEntry]
     questions: list[ShownQuestion]
     timeline: Timeline | None
@@ -153,6 +161,7 @@ class ConversationReader:
                 spans_url=list_url(Span, run=run.pk),
                 duration=took(milliseconds_between(run.started_at, run.finished_at)),
                 error=errors.get(str(run.pk), ""),
+                comment=with_marks(run.comment or ""),
                 entries=self._entries(rows, run),
                 questions=[_asked(row) for row in rows.confirmations[run.pk] if row.tool_call_id is None],
                 timeline=timeline_of(run, rows.spans[run.pk], rows.confirmations[run.pk], at_most=self._bars),
@@ -197,8 +206,12 @@ class ConversationReader:
         asked = defaultdict(list)
         for confirmation in rows.confirmations[run.pk]:
             asked[confirmation.tool_call_id].append(_asked(confirmation))
+        results = {message.position: message for message in rows.messages[run.pk] if message.has_parts}
         for call in rows.calls[run.pk]:
-            placed.append((call.position, _called(call, asked[call.pk])))
+            result = results.get(call.position)
+            parts = None if result is None else rows.parts.get(result.pk)
+            parts_url = page_url(result) if result is not None and parts is None else ""
+            placed.append((call.position, _called(call, asked[call.pk], parts or [], parts_url)))
         called_at = {call.position for call in rows.calls[run.pk]}
         for message in rows.messages[run.pk]:
             if message.position in called_at or not (message.shown or message.has_parts):
@@ -237,7 +250,7 @@ def _errors(failed: Sequence[Run]) -> dict[str, str]:
     return {frame["metadata"].get("run_id"): frame["content"] for frame in told}
 
 
-def _called(call: Any, questions: list[ShownQuestion]) -> ShownCall:
+def _called(call: Any, questions: list[ShownQuestion], parts: list[Part], parts_url: str) -> ShownCall:
     ran = call.arguments if call.arguments_run is None else call.arguments_run
     differs = ran != call.arguments
     # A tool's types convert what was asked for, too ("5" becomes 5); that is no edit.
@@ -245,14 +258,18 @@ def _called(call: Any, questions: list[ShownQuestion]) -> ShownCall:
     arguments = pretty(call.arguments)
     return ShownCall(
         call=call,
+        tool=with_marks(call.tool),
         badge=outcome_badge(call.outcome) if call.outcome else badge(call),
-        gist=excerpt(", ".join(f"{name}: {_short(value)}" for name, value in ran.items()), 80),
+        gist=gist(ran, 80),
         is_changed=differs and is_edited,
         arguments=cut(arguments, SHOWN),
         arguments_run=cut(pretty(ran), SHOWN) if differs else "",
+        waits=any(question.confirmation.answer is None for question in questions),
         # Of a call that failed, the result only repeats the error.
         result="" if call.error and call.shown == f"Error: {call.error}" else cut(call.shown, SHOWN),
         is_cut=len(call.shown) > SHOWN or len(arguments) > SHOWN,
+        parts=parts,
+        parts_url=parts_url,
         duration=took(call.duration_ms),
         url=page_url(call),
         questions=questions,
@@ -260,8 +277,9 @@ def _called(call: Any, questions: list[ShownQuestion]) -> ShownCall:
 
 
 def _asked(confirmation: Confirmation) -> ShownQuestion:
-    return ShownQuestion(confirmation=confirmation, verdict=verdict(confirmation.answer), url=page_url(confirmation))
-
-
-def _short(value: Any) -> str:
-    return value[:200] if isinstance(value, str) else pretty(value)[:200]
+    return ShownQuestion(
+        confirmation=confirmation,
+        words=with_marks(confirmation.question),
+        verdict=verdict(confirmation.answer),
+        url=page_url(confirmation),
+    )

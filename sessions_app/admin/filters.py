@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from myagent.protocol import server_events
 from myagent.protocol.server_base import ServerEvent
-from sessions_app.admin.base import may_view_all
+from sessions_app.admin.base import visible
 from sessions_app.admin.show import OUTCOMES, excerpt
 from sessions_app.models import Run, Session
 
@@ -78,8 +78,7 @@ class UserFilter(ParentFilter):
         return get_user_model()
 
     def _visible(self, request: HttpRequest, model_admin: Any) -> QuerySet[Any]:
-        users = get_user_model()._default_manager.all()
-        return users if may_view_all(request) else users.filter(pk=request.user.pk or 0)
+        return visible(request, get_user_model()._default_manager.all(), "pk")
 
 
 class OwnerFilter(UserFilter):

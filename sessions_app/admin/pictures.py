@@ -6,14 +6,17 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.template.loader import get_template
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from myagent.tool.image import MEDIA_TYPES
 from sessions_app.admin.markdown import is_harmless
 from sessions_app.admin.show import excerpt
+from sessions_app.files.file_parts import file_of
 from sessions_app.models import Message
 
 READ_AT_MOST = 8_000_000
@@ -25,11 +28,12 @@ _KINDS = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF87a", 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a message: a picture at `src`, a link to one elsewhere, or only a description."""
+    """One part of a message: a picture at `src`, a link to one elsewhere, a file to save, or only a description."""
 
     words: str
     src: str = ""
     href: str = ""
+    file: str = ""
 
 
 def parts_of(messages: Iterable[Any]) -> dict[int, list[Part]]:
@@ -54,13 +58,22 @@ def _parts(pk: int, parts: Iterable[Mapping[str, Any]]) -> Iterator[Part]:
         if kind == "text":
             continue
         url = _url(part)
-        if url.startswith(_DATA):
+        if (file_id := file_of(part)) is not None:
+            yield _of_file(file_id, part[kind])
+        elif url.startswith(_DATA):
             src = reverse("admin:sessions_app_message_picture", args=[pk, index])
             yield Part(words=url[:40].partition(";")[0].removeprefix("data:"), src=src)
         elif is_harmless(url):
             yield Part(words=excerpt(url), href=url)
         else:
             yield Part(words=excerpt(f"{kind} {url}"))
+
+
+def _of_file(file_id: UUID, facts: Mapping[str, Any]) -> Part:
+    """A file that the server keeps: shown if it is a picture, else to be saved, by whoever may see it."""
+    at = reverse("admin:sessions_app_sessionfile_content", args=[file_id])
+    words = excerpt(str(facts.get("name") or file_id))
+    return Part(words=words, src=at) if str(facts.get("type")) in MEDIA_TYPES else Part(words=words, file=at)
 
 
 def _url(part: Mapping[str, Any]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Substr
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,7 +19,9 @@ from sessions_app.admin.base import Target, may_view
 from sessions_app.admin.cancel_runs import CancellableAdmin
 from sessions_app.admin.conversation import ConversationReader
 from sessions_app.admin.filters import AgentFilter, SessionFilter
+from sessions_app.admin.rated_runs import RatedAdmin, RatingFilter, sign_of
 from sessions_app.admin.show import (
+    EXCERPT,
     PARTS_OF_USAGE,
     badge,
     excerpt,
@@ -33,22 +37,17 @@ from sessions_app.models import Confirmation, Event, Message, Run, Span, Summary
 USAGE = ("steps", "llm_calls", "input_tokens", "output_tokens")
 # Of a timeline; further spans are counted, and found in the list of spans.
 BARS = 300
+# Characters of a title that is what somebody said.
+TITLE = 80
 
 
 @admin.register(Run)
-class RunAdmin(CancellableAdmin):
+class RunAdmin(CancellableAdmin, RatedAdmin):
     """One run for each message of a user."""
 
-    list_display = (
-        "queued",
-        "conversation",
-        "agent",
-        "badge",
-        "steps",
-        "tokens",
-        "duration",
-    )
-    list_filter = (SessionFilter, "status", AgentFilter, "queued_at")
+    list_display = ("words", "badge", "tokens", "duration", "conversation", "agent", "queued", "steps")
+    list_filter = (SessionFilter, "status", RatingFilter, AgentFilter, "queued_at")
+    actions = ("cancel", "export_feedback")
     list_select_related = ("session",)
     ordering = ("-queued_at", "-pk")
     in_order = ("queued_at", "pk")
@@ -75,7 +74,23 @@ class RunAdmin(CancellableAdmin):
     )
 
     def for_list(self, rows: QuerySet[Run]) -> QuerySet[Run]:
-        return rows.defer("session__state", "session__metadata")
+        return rows.defer("end_state", "session__state", "session__metadata")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
+        """With the feedback for those who may read it, where there is some."""
+        (head, options), *others = super().get_fieldsets(request, obj)
+        if obj is None or not obj.rating or not may_view(request, Message):
+            return [(head, options), *others]
+        return [(head, {**options, "fields": (*options["fields"], "feedback")}), *others]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [name for name in self.list_display if name != "words" or may_view(request, Message)]
+
+    def complete(self, rows: list[Any]) -> None:
+        """Add what was said to begin each run, in one query."""
+        said = _said([row.pk for row in rows])
+        for row in rows:
+            row.said = said.get(row.pk, "")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -83,6 +98,11 @@ class RunAdmin(CancellableAdmin):
         for word in search_term.split():
             queryset = queryset.filter(_found(word))
         return queryset, False
+
+    @admin.display(description=_("message"))
+    def words(self, run: Any) -> str:
+        """What the user said, or when and how it ended where that has no words."""
+        return excerpt(run.said, 80) or str(run)
 
     @admin.display(description=pgettext_lazy("moment", "queued"), ordering="queued_at")
     def queued(self, run: Run) -> str:
@@ -98,7 +118,7 @@ class RunAdmin(CancellableAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, run: Run) -> SafeString:
-        return format_html("{} {}", badge(run), run.error_code)
+        return format_html("{} {} {}", badge(run), run.error_code, sign_of(run))
 
     @admin.display(description=_("tokens in + out"))
     def tokens(self, run: Run) -> str:
@@ -114,6 +134,8 @@ class RunAdmin(CancellableAdmin):
 
     def page_context(self, request: HttpRequest, row: Run) -> dict[str, Any]:
         context = super().page_context(request, row)
+        if may_view(request, Message) and (said := excerpt(_said([row.pk]).get(row.pk, ""), TITLE)):
+            context["subtitle"] = said
         if not may_view(request, Message, ToolCall, Confirmation):
             return context
         bars = BARS if may_view(request, Span) else 0
@@ -125,6 +147,12 @@ class RunAdmin(CancellableAdmin):
             "may_see_events": may_view(request, Event),
             "whole_timeline": True,
         }
+
+
+def _said(runs: Iterable[UUID]) -> dict[UUID, str]:
+    """The beginnings of what users said to begin these runs."""
+    first = Message.objects.filter(run__in=runs, role=Message.Role.USER).order_by("-pk")
+    return dict(first.values_list("run", Substr("content", 1, EXCERPT * 4)))
 
 
 def _found(word: str) -> Q:

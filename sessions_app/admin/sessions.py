@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -23,13 +24,25 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from agents.audit import log_columns
+from myagent.text import short_id
 from sessions_app.admin.base import ConversationAdmin, Target, may_view
 from sessions_app.admin.conversation import ConversationReader
-from sessions_app.admin.export import EXPORTED, exported
 from sessions_app.admin.filters import OwnerFilter, RunStatusFilter
 from sessions_app.admin.search import contains, narrow
-from sessions_app.admin.show import badge, block, count_badges, excerpt, link, list_url, moment, pretty, uuid_of
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
+from sessions_app.admin.show import (
+    badge,
+    block,
+    count_badges,
+    excerpt,
+    link,
+    list_url,
+    moment,
+    page_url,
+    pretty,
+    uuid_of,
+)
+from sessions_app.conversation_export import EXPORTED, exported
+from sessions_app.models import Confirmation, Event, Message, Run, Session, SessionFile, Span, Summary, ToolCall
 
 RUNS_PER_PAGE = 20
 # Of each timeline on this page; a run's own page has more.
@@ -40,7 +53,7 @@ BARS = 40
 class SessionAdmin(ConversationAdmin):
     """Which user talked with which agent, when, and what was said."""
 
-    list_display = ("name", "agent", "owner", "badge", "runs", "tokens", "active")
+    list_display = ("name", "owner", "agent", "runs", "tokens", "active", "badge")
     list_filter = (OwnerFilter, "agent", RunStatusFilter, "status", "active_at")
     list_select_related = ("user",)
     owned_by = "user"
@@ -48,12 +61,12 @@ class SessionAdmin(ConversationAdmin):
     search_fields = ("title", "user", "messages")
     search_help_text = _("Words of titles and messages, names of users, or the id of a session.")
     fieldsets = (
-        (None, {"fields": (("agent", "user", "badge"), ("created_at", "active_at"))}),
+        (None, {"fields": (("agent", "user", "badge"), ("created_at", "active_at"), "origin")}),
         (
             _("Details"),
             {
                 "classes": ("collapse",),
-                "fields": ("id", "last_seq", "acked_seq", "last_position", "state_json", "metadata_json"),
+                "fields": ("id", "size", "last_seq", "acked_seq", "last_position", "state_json", "metadata_json"),
             },
         ),
     )
@@ -117,6 +130,22 @@ class SessionAdmin(ConversationAdmin):
     def tokens(self, session: Any) -> str:
         return f"{session.spent:,}"
 
+    @admin.display(description=_("stored"))
+    def size(self, session: Session) -> str:
+        return "-" if session.stored_bytes is None else filesizeformat(session.stored_bytes)
+
+    @admin.display(description=_("forked from"))
+    def origin(self, session: Session) -> SafeString | str:
+        """The session that this one continues, while it is there. Named if it has the same owner: whoever sees this one
+        need not see that of somebody else.
+        """
+        if not session.forked_from:
+            return "-"
+        own = Session.objects.of(session.user_id).defer("state", "metadata")
+        source = own.filter(pk=session.forked_from["session_id"]).first()
+        name = short_id(session.forked_from["session_id"])
+        return name if source is None else link(page_url(source), f"{excerpt(str(source), 60)} ({name})")
+
     @admin.display(description=pgettext_lazy("what tools keep", "state"))
     def state_json(self, session: Session) -> SafeString:
         return block(pretty(session.state))
@@ -126,7 +155,9 @@ class SessionAdmin(ConversationAdmin):
         return block(pretty(session.metadata))
 
     def related(self, row: Session) -> Iterable[Target]:
-        return [(kind, {"session": row.pk}) for kind in (Run, Message, ToolCall, Confirmation, Span, Event)]
+        return [
+            (kind, {"session": row.pk}) for kind in (Run, Message, ToolCall, Confirmation, SessionFile, Span, Event)
+        ]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.export)
@@ -140,9 +171,7 @@ class SessionAdmin(ConversationAdmin):
         if session is None:
             raise Http404
         content = orjson.dumps(exported(session), option=orjson.OPT_INDENT_2)
-        # By its id, because the title is part of the conversation.
-        by, exported_it = request.user.pk or 0, str(_("Exported."))
-        LogEntry.objects.create(**log_columns(Session, session.pk, str(session.pk), user_id=by, message=exported_it))
+        _note_export(session, by=request.user.pk or 0)
         headers = {"Content-Disposition": f'attachment; filename="session-{session.pk}.json"'}
         return HttpResponse(content, content_type="application/json", headers=headers)
 
@@ -164,3 +193,11 @@ class SessionAdmin(ConversationAdmin):
 
 def _may_export(request: HttpRequest) -> bool:
     return may_view(request, *EXPORTED) and request.user.has_perm("sessions_app.export_session")
+
+
+def _note_export(session: Session, *, by: int) -> None:
+    """By its id, because the title is part of the conversation; of an anonymous one by the beginning of its id, since
+    whoever knows all of it may use the session.
+    """
+    pk, name = (session.pk, str(session.pk)) if session.user_id is not None else ("", short_id(session.pk))
+    LogEntry.objects.create(**log_columns(Session, pk, name, user_id=by, message=str(_("Exported."))))

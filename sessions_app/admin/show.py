@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from myagent.text import with_marks
 from sessions_app.models import Span
 
 EXCERPT = 100
@@ -58,12 +59,21 @@ def link(url: str, text: object) -> SafeString:
 
 def excerpt(text: str, length: int = EXCERPT) -> str:
     """The beginning of `text` on one line."""
-    return Truncator(" ".join(text[: length * 4].split())).chars(length)
+    return Truncator(with_marks(" ".join(text[: length * 4].split()))).chars(length)
 
 
 def pretty(value: Any) -> str:
-    """JSON for people: indented, and in their own script. At most `WHOLE` characters."""
-    return cut(json.dumps(value, ensure_ascii=False, indent=2), WHOLE)
+    """JSON for people: indented, and in their own script, with marks for what is hidden. At most `WHOLE` characters."""
+    return with_marks(cut(json.dumps(value, ensure_ascii=False, indent=2), WHOLE))
+
+
+def gist(arguments: Mapping[str, Any], length: int = EXCERPT) -> str:
+    """The arguments of a call on one line, as people would say them."""
+    return excerpt(", ".join(f"{name}: {_short(value)}" for name, value in arguments.items()), length)
+
+
+def _short(value: Any) -> str:
+    return value[:200] if isinstance(value, str) else pretty(value)[:200]
 
 
 def cut(text: str, length: int) -> str:
@@ -72,8 +82,8 @@ def cut(text: str, length: int) -> str:
 
 
 def block(text: str) -> SafeString:
-    """Preformatted text."""
-    return format_html('<pre class="block">{}</pre>', text) if text else SafeString("-")
+    """Preformatted text. It scrolls when it is long, so keyboards reach it."""
+    return format_html('<pre class="block" tabindex="0">{}</pre>', text) if text else SafeString("-")
 
 
 def badge(row: Any) -> SafeString:

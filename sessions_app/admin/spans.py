@@ -20,7 +20,7 @@ from sessions_app.models import Span, ToolCall
 class SpanAdmin(ConversationAdmin):
     """The calls of traced agents."""
 
-    list_display = ("name", "kind", "badge", "took", "first_token", "tokens", "conversation", "started")
+    list_display = ("name", "kind", "badge", "took", "tokens", "first_token", "conversation", "started")
     list_filter = (SessionOfRunFilter, RunFilter, "kind", "outcome", "name", "started_at")
     list_select_related = ("run__session",)
     owned_by = "run__session__user"

@@ -19,6 +19,7 @@ from sessions_app.admin.show import (
     block,
     cut,
     excerpt,
+    gist,
     link,
     moment,
     outcome_badge,
@@ -68,7 +69,7 @@ class ToolCallAdmin(OfRunAdmin):
 
     @admin.display(description=_("arguments"))
     def gist(self, call: ToolCall) -> str:
-        return excerpt(pretty(call.arguments), 60)
+        return gist(call.arguments)
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, call: ToolCall) -> SafeString:
@@ -105,23 +106,20 @@ class ToolCallAdmin(OfRunAdmin):
 class ConfirmationAdmin(OfRunAdmin):
     """What users were asked before a tool ran, and their answers."""
 
-    list_display = ("asked", "verdict", "answered_by", "conversation", "asked_on", "answered_on")
+    list_display = ("asked", "gist", "verdict", "answered_by", "conversation", "asked_on")
     list_filter = (SessionOfRunFilter, RunFilter, "asked_at")
     ordering = ("-asked_at", "-pk")
     in_order = ("asked_at", "pk")
     search_fields = ("question", "answered_by")
     fieldsets = (
-        (None, {"fields": ("run", "tool_call", "whole_question", "verdict", "answered_by")}),
-        (None, {"fields": ("asked_at", "expires_at", "answered_at", "answer_json")}),
+        (None, {"fields": ("run", "tool_call", "whole_question", "arguments_json", "verdict", "answered_by")}),
+        (None, {"fields": ("arguments_run_json", "asked_at", "expires_at", "answered_at", "answer_json")}),
         (_("Details"), {"classes": ("collapse",), "fields": ("step_id",)}),
     )
 
     def for_list(self, rows: QuerySet[Confirmation]) -> QuerySet[Confirmation]:
-        return rows.defer("run__session__state", "run__session__metadata")
-
-    @admin.display(description=_("answered"), ordering="answered_at")
-    def answered_on(self, confirmation: Confirmation) -> str:
-        return moment(confirmation.answered_at)
+        call = ("tool_call__result", "tool_call__error", "tool_call__arguments_run")
+        return rows.select_related("tool_call").defer(*call, "run__session__state", "run__session__metadata")
 
     @admin.display(description=_("question"))
     def asked(self, confirmation: Confirmation) -> str:
@@ -130,6 +128,21 @@ class ConfirmationAdmin(OfRunAdmin):
     @admin.display(description=_("answer"))
     def verdict(self, confirmation: Confirmation) -> Any:
         return verdict(confirmation.answer)
+
+    @admin.display(description=_("arguments"))
+    def gist(self, confirmation: Confirmation) -> str:
+        """What was asked for: the tool that waits, and its arguments."""
+        call = confirmation.tool_call
+        return f"{call.tool}({gist(call.arguments)})" if call is not None else "-"
+
+    @admin.display(description=_("arguments asked"))
+    def arguments_json(self, confirmation: Confirmation) -> SafeString:
+        return block(pretty(confirmation.tool_call.arguments) if confirmation.tool_call is not None else "")
+
+    @admin.display(description=_("arguments run"))
+    def arguments_run_json(self, confirmation: Confirmation) -> SafeString:
+        call = confirmation.tool_call
+        return block(pretty(call.arguments_run) if call is not None and call.arguments_run is not None else "")
 
     @admin.display(description=_("question"))
     def whole_question(self, confirmation: Confirmation) -> SafeString:

@@ -15,28 +15,40 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 from django.db import Error
 
+from agents.access.asked_language import asked_language
 from agents.access.decision import ConnectionRefused, Grant, HandshakeForbidden, authorize, require_agent
+from agents.access.request_count import count_request
+from agents.access.subprotocol import acceptance
+from agents.access.trace_context import traceparent_of
+from agents.budgets.rates import RateExceeded
 from agents.database.threads import is_away
 from agents.loading.registry import get_registry
+from agents.log_context import log_ids
+from agents.metrics import measures
+from agents.metrics.instruments import OTHER
 from myagent import __version__
 from myagent.i18n import gettext as _
+from myagent.i18n import speak
+from myagent.protocol.client_events import UserAck
 from myagent.protocol.client_fields import ClientEvent
-from myagent.protocol.codec import encode, parse_frame, refusal_event, timestamp
+from myagent.protocol.codec import encode, refusal_event, timestamp
 from myagent.protocol.direct_events import ConnectedMetadata, HeartbeatMetadata, SystemConnected, SystemHeartbeat
 from myagent.protocol.error_codes import CloseCode, ErrorCode, ProtocolError
 from myagent.protocol.server_base import PROTOCOL_VERSION
 from myagent.text import short_id
-from sessions_app.connection import handlers, requests, state_requests
+from sessions_app.connection import fork_requests, handlers, requests, state_requests
 from sessions_app.connection.frame_log import frame_line
-from sessions_app.connection.requester import Requester, try_again
+from sessions_app.connection.heavy_work import parsed
+from sessions_app.connection.requester import Requester, too_many_requests, try_again
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
 from sessions_app.upkeep.access_watch import Budget
+from sessions_app.upkeep.gauges import WEBSOCKET
 
 logger = logging.getLogger("myagent.connections")
 
-HANDLERS = handlers.table(requests, state_requests)
+HANDLERS = handlers.table(requests, fork_requests, state_requests)
 
 
 class AgentConsumer(AsyncConsumer):
@@ -74,9 +86,11 @@ class AgentConsumer(AsyncConsumer):
         if engine is None:
             logger.error("No engine is running: serve with runagent, or with a server that supports ASGI lifespan.")
             return await self._refuse(CloseCode.SERVER_FAULT, "no engine")
+        # For this task, in which all requests of the connection are handled, and those that it begins.
+        speak(asked_language(self.scope))
         self.engine = engine
-        if self._is_full():
-            return await self._refuse(CloseCode.OVER_LIMIT, "too many connections")
+        if reason := self._full():
+            return await self._refuse(CloseCode.OVER_LIMIT, reason)
         try:
             self.grant = await authorize(self.scope, engine.config)
             agent = self._agent_of_path()
@@ -93,17 +107,21 @@ class AgentConsumer(AsyncConsumer):
             logger.warning("Refused a connection: the database does not answer (%s).", error)
             return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
         # Again: of several that arrived at the same moment, each found room before the first was accepted.
-        if self._is_full():
-            return await self._refuse(CloseCode.OVER_LIMIT, "too many connections")
-        await self.send({"type": "websocket.accept"})
+        if reason := self._full():
+            return await self._refuse(CloseCode.OVER_LIMIT, reason)
+        await self.send(acceptance(self.scope))
         self._start(agent)
         return None
 
-    def _is_full(self) -> bool:
+    def _full(self) -> str:
+        """Why no further connection is accepted; empty while there is room."""
+        if self.engine.memory_watch.is_scarce:
+            return ErrorCode.BUSY
         limit = self.engine.config.max_connections
-        if is_full := len(self.engine.connections) >= limit:
-            logger.warning("Refused a connection: %d are open already (MAX_CONNECTIONS).", limit)
-        return is_full
+        if len(self.engine.connections) < limit:
+            return ""
+        logger.warning("Refused a connection: %d are open already (MAX_CONNECTIONS).", limit)
+        return "too many connections"
 
     def _agent_of_path(self) -> str:
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
@@ -117,14 +135,20 @@ class AgentConsumer(AsyncConsumer):
 
     async def _refuse(self, code: int, reason: str) -> None:
         # Accepted first: a browser shows a refused handshake as a bare 1006 and hides the reason.
-        await self.send({"type": "websocket.accept"})
+        await self.send(acceptance(self.scope))
         await self.send({"type": "websocket.close", "code": code, "reason": reason})
 
     def _start(self, agent: str) -> None:
         connection_id = str(uuid.uuid4())
-        send = with_details(self._send_frame) if may_read_details(self.grant, self.engine.config) else self._send_frame
+        log_ids(connection=connection_id, user_id=self.grant.user_id)
+        may_read = may_read_details(self.grant, self.engine.config)
+        send = self._send_detailed_frame if may_read else self._send_frame
         self.pump = Pump(connection_id, self.engine.hub, send, self.engine.config)
-        self.requester = Requester(connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump)
+        self.pump.language = asked_language(self.scope)
+        trace = traceparent_of(self.scope)
+        self.requester = Requester(
+            connection_id=connection_id, grant=self.grant, agent=agent, pump=self.pump, traceparent=trace
+        )
         self._heartbeat_at = asyncio.get_running_loop().time() + self.engine.config.heartbeat_seconds
         names = [name for name in get_registry().names if self.grant.allows(name)]
         metadata = ConnectedMetadata(
@@ -133,14 +157,27 @@ class AgentConsumer(AsyncConsumer):
             protocol=PROTOCOL_VERSION,
             agents=names,
             max_frame_bytes=self.engine.config.max_frame_bytes,
+            user=self.grant.username,
+            credential=self.grant.kind,
+            staff=self.grant.is_staff or None,
         )
         self.pump.direct(SystemConnected(content=_("Connected."), metadata=metadata))
         self._pumping = asyncio.create_task(self._pump_frames())
         self.engine.connections.add(self)
+        self._forget_handshake()
+
+    def _forget_handshake(self) -> None:
+        # What called this keeps both for as long as the connection: 2 KiB, more with the headers that browsers send.
+        if isinstance(headers := self.scope.get("headers"), list):
+            headers.clear()
+        self.scope.clear()  # a copy, which the router made
 
     async def _send_frame(self, frame: str) -> None:
         self._log_frame("->", frame)
         await self.send({"type": "websocket.send", "text": frame})
+
+    async def _send_detailed_frame(self, frame: str) -> None:
+        await self._send_frame(await with_details(frame))
 
     def _log_frame(self, arrow: str, frame: str | None) -> None:
         if logger.isEnabledFor(logging.DEBUG):
@@ -157,6 +194,7 @@ class AgentConsumer(AsyncConsumer):
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         """The client has left; its sessions and runs continue without it."""
+        measures.CONNECTIONS_CLOSED.add(WEBSOCKET, measures.close_code(message.get("code")))
         raise StopConsumer
 
     def _release(self) -> None:
@@ -176,8 +214,10 @@ class AgentConsumer(AsyncConsumer):
         self._log_frame("<-", text)
         event: ClientEvent | None = None
         try:
-            event = parse_frame(message.get("bytes") or b"" if text is None else text)
-            await self._handle(event)
+            frame: str | bytes = message.get("bytes") or b"" if text is None else text
+            event = await self._admitted(frame)
+            if event is not None:
+                await self._handle(event)
         except ProtocolError as error:
             self._refuse_request(error, event)
         except Exception as error:
@@ -190,6 +230,34 @@ class AgentConsumer(AsyncConsumer):
             words = _("The server made a mistake with this request; its log has the details.")
             self._refuse_request(ProtocolError(ErrorCode.INTERNAL_ERROR, words), event)
 
+    async def _admitted(self, frame: str | bytes) -> ClientEvent | None:
+        """The request in `frame`. Raises `ProtocolError` when it is none, or one too many.
+
+        None for an acknowledgement too many: it expects no answer, and the next one says what it said.
+        """
+        try:
+            event = await parsed(frame)
+        except ProtocolError:
+            measures.FRAMES_RECEIVED.add(OTHER)
+            self._count(len(frame))
+            raise
+        measures.FRAMES_RECEIVED.add(event.event)
+        try:
+            self._count(len(frame))
+        except ProtocolError as error:
+            if isinstance(event, UserAck):
+                return None
+            error.request, error.request_id = event.event, event.request_id
+            error.session_id = getattr(event, "session_id", None)
+            raise
+        return event
+
+    def _count(self, size: int) -> None:
+        try:
+            count_request(self.grant, size, self.engine.config)
+        except RateExceeded as error:
+            raise too_many_requests(error) from error
+
     def _is_open(self) -> bool:
         return self._pumping is not None and not self._revoked
 
@@ -198,8 +266,11 @@ class AgentConsumer(AsyncConsumer):
 
     def _refuse_request(self, error: ProtocolError, event: ClientEvent | None) -> None:
         if event is not None:
+            if not event.is_answered:
+                return
             error.request, error.request_id = event.event, event.request_id
             error.session_id = getattr(event, "session_id", None)
+        measures.REFUSALS.add(error.code)
         self.pump.direct(refusal_event(error), session_id=error.session_id, request_id=error.request_id)
 
     # --- Connection, for the engine ---

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from agents.access.decision import Grant
 from agents.budgets.allowances import BudgetExceeded, end_of_day
+from agents.budgets.rates import RateExceeded
+from agents.budgets.shares import Quota, Scope
 from agents.database.threads import in_thread
 from agents.loading.registry import LoadedAgent, get_registry
 from myagent.i18n import gettext as _
@@ -20,18 +22,22 @@ from sessions_app import queries
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.queued_entry import NotStored
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import JournalClosed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Requester:
-    """The connection that a request came by, what it may do, and the agent that its path names."""
+    """The connection that a request came by, what it may do, the agent that its path names, and the trace (of others)
+    that it is part of.
+    """
 
     connection_id: str
     grant: Grant
     agent: str
     pump: Pump
+    traceparent: str = ""
 
 
 async def open_session(requester: Requester, session_id: str) -> uuid.UUID:
@@ -125,22 +131,24 @@ async def record(engine: Engine, entry: Entry, *, then: Callable[[Any], None] | 
 
     `then` is called with the outcome once it is committed, also if the client has left and nothing waits for it.
     """
-    if not engine.journal.is_healthy:
-        raise try_again()
     try:
-        outcome = await engine.journal.submit(entry)
-        if then is not None:
-            outcome.add_done_callback(lambda done: done.exception() or then(done.result()))
-        # Shielded: a client that leaves cancels this handler, not the commit.
-        return await asyncio.shield(outcome)
+        return await engine.journal.record_promptly(entry, then=then)
     except Refused as refusal:
         raise _refusal(refusal) from refusal
+    except NotStored as error:
+        raise try_again(is_certain=error.is_certain) from None
     except JournalClosed:
         raise try_again() from None
 
 
-def try_again() -> ProtocolError:
-    """The error for every request while the database does not answer."""
+def try_again(*, is_certain: bool = True) -> ProtocolError:
+    """The error for every request while the database does not answer.
+
+    It is not certain that nothing was changed when the answer to a COMMIT is missing.
+    """
+    if not is_certain:
+        message = _("The database does not answer, and it is not known whether this was stored. Please look again.")
+        return ProtocolError(ErrorCode.TRY_AGAIN, message, maybe_stored=True)
     message = _("The server cannot store anything at the moment. Nothing was changed; please try again.")
     return ProtocolError(ErrorCode.TRY_AGAIN, message)
 
@@ -154,6 +162,9 @@ def _refusal(refusal: Refused) -> ProtocolError:
         case ErrorCode.SESSION_BUSY:
             message = _("%(limit)d messages are waiting already. Wait for answers, or cancel.") % refusal.data
             return ProtocolError(ErrorCode.SESSION_BUSY, message)
+        case ErrorCode.BUSY:
+            message = _("The server is short of memory. Nothing was changed; please try again in a while.")
+            return ProtocolError(ErrorCode.BUSY, message)
         case ErrorCode.BUDGET_EXCEEDED:
             exceeded = BudgetExceeded(refusal.data["level"], end_of_day(timezone.now()))
             return ProtocolError(ErrorCode.BUDGET_EXCEEDED, str(exceeded), **exceeded.details)
@@ -165,11 +176,58 @@ def _refusal(refusal: Refused) -> ProtocolError:
             return ProtocolError(ErrorCode.TOO_MANY_RUNS, message % refusal.data, limit=refusal.data["limit"])
         case ErrorCode.TOO_MANY_MESSAGES:
             return _too_many_messages(refusal.data["limit"], refusal.data["retry_after"])
+        case ErrorCode.OVER_QUOTA:
+            return over_quota(**refusal.data)
+        case ErrorCode.MESSAGE_NOT_FOUND:
+            message = _("There is no such message in this session.")
+            return ProtocolError(ErrorCode.MESSAGE_NOT_FOUND, message)
+        case ErrorCode.RUN_NOT_FOUND:
+            return no_such_run()
+        case ErrorCode.CURSOR_AHEAD:
+            return ahead_of_log(refusal.data["last_seq"])
+        case ErrorCode.TOO_MANY_FILES:
+            message = _("A conversation may have %(limit)d files. Begin a new one.")
+            return ProtocolError(ErrorCode.TOO_MANY_FILES, message % refusal.data, limit=refusal.data["limit"])
         case ErrorCode.NO_PENDING_CONFIRMATION:
             message = _("No confirmation with this step_id is waiting for an answer.")
             return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
         case _:
             return not_found()
+
+
+def no_such_run() -> ProtocolError:
+    """The error for a rating of what is no answer."""
+    return ProtocolError(ErrorCode.RUN_NOT_FOUND, _("There is no run in this session that has ended and has this id."))
+
+
+def ahead_of_log(last_seq: int) -> ProtocolError:
+    """The error for the number of an event that there is not yet."""
+    words = _("The log of this session ends at %(last)d, before the event that was named.") % {"last": last_seq}
+    return ProtocolError(ErrorCode.CURSOR_AHEAD, words, last_seq=last_seq)
+
+
+def over_quota(quota: Quota, limit: int, scope: Scope) -> ProtocolError:
+    """The error for what would be more than a share."""
+    match quota, scope:
+        case "stored_bytes", "anonymous":
+            words = _("The conversations of anonymous visitors take up all the room there is for them.")
+        case "sessions", "anonymous":
+            words = _("There are as many conversations of anonymous visitors as there may be.")
+        case "stored_bytes", _:
+            words = _("Your conversations take up the %(size)s that they may. Delete some to go on.")
+        case "sessions", _:
+            words = _("You have the %(limit)s conversations that you may have. Delete some to begin another.")
+        case _:
+            words = _("%(limit)s messages are waiting in your conversations already. Wait for answers, or cancel.")
+    words %= {"limit": f"{limit:,}", "size": filesizeformat(limit)}
+    return ProtocolError(ErrorCode.OVER_QUOTA, words, quota=quota, limit=limit, scope=scope)
+
+
+def too_many_requests(error: RateExceeded) -> ProtocolError:
+    """The error for what comes too fast."""
+    return ProtocolError(
+        ErrorCode.TOO_MANY_REQUESTS, str(error), rate=error.rate, limit=error.limit, retry_after=error.retry_after
+    )
 
 
 def _too_many_messages(limit: int, retry_after: int | None) -> ProtocolError:

@@ -6,7 +6,9 @@ import uuid
 from functools import partial
 from typing import Any
 
+from agents.access.request_count import sharer_of
 from agents.budgets.allowances import Allowance
+from agents.budgets.shares import shares_of
 from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
 from myagent.i18n import gettext as _
@@ -23,6 +25,7 @@ from myagent.protocol.direct_events import (
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.connection.handlers import handles
+from sessions_app.connection.message_files import with_files
 from sessions_app.connection.requester import (
     Requester,
     agent_unavailable,
@@ -65,6 +68,8 @@ async def create_session(engine: Engine, requester: Requester, event: events.Use
                 title=event.title,
                 metadata=event.session_metadata,
                 request_id=event.request_id,
+                visitor=sharer_of(requester.grant).visitor,
+                shares=shares_of(engine.config),
             ),
         )
     except BaseException:
@@ -75,7 +80,10 @@ async def create_session(engine: Engine, requester: Requester, event: events.Use
 @handles(events.UserUpdateSession)
 async def update_session(engine: Engine, requester: Requester, event: events.UserUpdateSession) -> None:
     session_id = await open_session(requester, event.session_id)
-    await record(engine, UpdateSession(session_id=session_id, title=event.title, metadata=event.session_metadata))
+    entry = UpdateSession(
+        session_id=session_id, title=event.title, metadata=event.session_metadata, shares=shares_of(engine.config)
+    )
+    await record(engine, entry)
 
 
 @handles(events.UserCloseSession)
@@ -129,8 +137,14 @@ async def reconnect(engine: Engine, requester: Requester, event: events.UserReco
 
 @handles(events.UserAck)
 async def acknowledge(engine: Engine, requester: Requester, event: events.UserAck) -> None:
-    session_id = await open_session(requester, event.acked_session)
-    engine.acknowledge(session_id, event.after)
+    """Note how far the client has got. One that says nothing, or has more than there is, changes nothing."""
+    if event.session_id is None or event.seq is None:
+        return
+    session_id = await open_session(requester, event.session_id)
+    attachment = requester.pump.attachment(session_id)
+    cursor = attachment.state.cursor if attachment is not None else None
+    if cursor is not None and event.seq <= cursor.last_seq:
+        engine.acknowledge(session_id, event.seq)
 
 
 # --- runs ---
@@ -141,44 +155,56 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
     """Store a message and start or queue its run; does not wait for the run."""
     session_id = await open_session(requester, event.session_id)
     if event.is_blank:
-        raise ProtocolError(ErrorCode.EMPTY_MESSAGE, _("The message is empty. Write something and send it again."))
+        raise blank_message()
     attachment = requester.pump.attachment(session_id)
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
         raise agent_unavailable(attachment.agent if attachment else "")
-    message = Message.user(event.content)
-    posted: Posted = await record(
-        engine,
-        PostMessage(
+    message = Message.user(await with_files(session_id, event.content, agent.agent))
+    allowance = await allowance_of(engine, requester, agent.name)
+    with engine.runner.places.for_message(session_id, agent.name) as lease:
+        entry = PostMessage(
             session_id=session_id,
             new_run_id=uuid.uuid4(),
             message=message,
             message_id=event.message_id,
             origin=requester.connection_id,
-            lease=engine.runner.lease_for(agent.name),
+            lease=lease,
             when_busy=agent.agent.when_busy,
             max_queued=engine.config.max_queued,
-            allowance=await _allowance(engine, requester, agent.name),
-        ),
-        then=partial(_begin, engine, agent.name, message),
-    )
-    _notify_accepted(requester, event, posted)
+            allowance=allowance,
+            shares=shares_of(engine.config),
+            token_id=requester.grant.token_id,
+            takes_new=not engine.memory_watch.is_scarce,
+            traceparent=requester.traceparent,
+        )
+        posted: Posted = await record(engine, entry, then=partial(begin, engine, agent.name, message))
+    if lease is None and posted.position == 1:
+        engine.wakeups.announce_queued()
+    notify_accepted(requester, event.session_id, event.request_id, posted)
 
 
-def _begin(engine: Engine, agent: str, message: Message, posted: Posted) -> None:
+def blank_message() -> ProtocolError:
+    """The error for a message that says nothing."""
+    return ProtocolError(ErrorCode.EMPTY_MESSAGE, _("The message is empty. Write something and send it again."))
+
+
+def begin(engine: Engine, agent: str, message: Message | None, posted: Posted) -> None:
+    """Start the run of a stored message, which is read again where it is not given."""
     engine.runner.stop_runs(posted.ended)
     if posted.begun is not None:
         engine.runner.launch(posted.begun, agent, message=message)
 
 
-async def _allowance(engine: Engine, requester: Requester, agent: str) -> Allowance | None:
+async def allowance_of(engine: Engine, requester: Requester, agent: str) -> Allowance | None:
     """What the client may still use of the agent; None while nothing is limited."""
     if not engine.allowances.may_limit(agent):
         return None
     return await in_thread(engine.allowances.of, requester.grant.user_id, agent)
 
 
-def _notify_accepted(requester: Requester, event: events.UserMessage, posted: Posted) -> None:
+def notify_accepted(requester: Requester, session_id: str, request_id: str | None, posted: Posted) -> None:
+    """Tell the client that sent a message how it was stored."""
     facts = NoticeMetadata(
         action="accepted",
         message_id=posted.message_id,
@@ -187,7 +213,7 @@ def _notify_accepted(requester: Requester, event: events.UserMessage, posted: Po
         duplicate=True if posted.duplicate else None,
     )
     notice = SystemNotice(content=_("The message was accepted."), metadata=facts)
-    requester.pump.direct(notice, session_id=event.session_id, request_id=event.request_id)
+    requester.pump.direct(notice, session_id=session_id, request_id=request_id)
 
 
 @handles(events.UserResponse)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
+from agents.access.request_count import sharer_of
+from agents.budgets.shares import shares_of
 from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
 from myagent.i18n import gettext as _
@@ -13,6 +15,7 @@ from myagent.protocol.direct_events import StateExported, StateExportedMetadata,
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.connection.handlers import handles
+from sessions_app.connection.heavy_work import beside_the_loop
 from sessions_app.connection.requester import (
     Requester,
     attach_if_usable,
@@ -49,7 +52,7 @@ async def request_state(engine: Engine, requester: Requester, event: events.User
 @handles(events.UserReconnectWithState)
 async def reconnect_with_state(engine: Engine, requester: Requester, event: events.UserReconnectWithState) -> None:
     """Reconnect to the session of an exported state if it is here, else continue in a new session made from it."""
-    saved = unseal(event.signed_state, user=requester.grant.username, now=datetime.now(UTC))
+    saved = await beside_the_loop(unseal, event.signed_state, user=requester.grant.username, now=datetime.now(UTC))
     if get_registry().get(saved.agent) is None or not requester.grant.allows(saved.agent):
         words = _("The state belongs to the agent %(agent)r, which is not available here.") % {"agent": saved.agent}
         raise invalid_state("unknown_agent", words)
@@ -102,6 +105,8 @@ async def _restore_elsewhere(
                 messages=saved.messages,
                 tool_state=saved.tool_state,
                 steps=saved.step,
+                visitor=sharer_of(requester.grant).visitor,
+                shares=shares_of(engine.config),
             ),
         )
     except BaseException:

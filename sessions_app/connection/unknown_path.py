@@ -7,6 +7,7 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
+from agents.access.subprotocol import acceptance
 from myagent.protocol.error_codes import CloseCode
 
 
@@ -16,7 +17,7 @@ class UnknownPath(AsyncConsumer):
     channel_layer_alias = "myagent-none"
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
-        await self.send({"type": "websocket.accept"})
+        await self.send(acceptance(self.scope))
         await self.send({"type": "websocket.close", "code": CloseCode.NO_SUCH_AGENT, "reason": "no such path"})
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:

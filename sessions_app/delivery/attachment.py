@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from myagent.protocol.cursor import Cursor
+from sessions_app.run_queue import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,23 @@ class Behind:
 
 State = Checking | AwaitingReplay | Following | Behind
 _CHECKING, _CHECKING_AND_MISSED = Checking(), Checking(has_missed=True)
+_NONE: frozenset[int] = frozenset()
 
 
 class Attachment:
     """Pure: it decides, the pump reads and sends."""
 
-    __slots__ = ("deletion_request", "own", "state")
+    __slots__ = ("deletion_request", "own", "place", "state")
 
     def __init__(self) -> None:
         self.state: State = _CHECKING
         self.deletion_request: str | None = None
         """The `request_id` of this client's own request to delete the session."""
-        self.own: frozenset[int] = frozenset()
+        self.own = _NONE
         """Events that this client sent itself, and so does not get back live."""
+
+        self.place: Place | None = None
+        """Where its next run stands in the queue, as the client was told last."""
 
     @property
     def agent(self) -> str:
@@ -83,7 +88,7 @@ class Attachment:
         """Send what comes after `after`, the client's own events too. None if the client may not use the session."""
         if isinstance(self.state, Checking):
             return None
-        self.own = frozenset()
+        self.own = _NONE
         self.state = Following(self.state.agent, cursor := Cursor(after))
         return cursor
 

@@ -6,8 +6,6 @@ look at are in the run's row.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import orjson
 
 from agents.access.decision import Grant
@@ -29,13 +27,9 @@ def may_read_details(grant: Grant, config: Config) -> bool:
     return grant.kind == "local" or (grant.username == LOCAL_USERNAME and config.embedded_database)
 
 
-def with_details(send: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-    """`send`, with the details of a run's error in place of the sentence for everybody."""
-
-    async def send_with_details(frame: str) -> None:
-        await send(await _detailed(frame) if _MARK in frame[:_HEAD] else frame)
-
-    return send_with_details
+async def with_details(frame: str) -> str:
+    """The frame, with the details of a run's error in place of the sentence for everybody."""
+    return await _detailed(frame) if _MARK in frame[:_HEAD] else frame
 
 
 async def _detailed(frame: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from agents.database.threads import in_thread_patiently
+from agents.metrics import measures
 from myagent.i18n import gettext as _
+from myagent.i18n import speaking
 from myagent.protocol.codec import encode
 from myagent.protocol.cursor import Cursor, Delivery
 from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, SystemNotice
@@ -18,26 +21,13 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 from sessions_app import queries
 from sessions_app.delivery.attachment import Attachment, Behind, Following
+from sessions_app.delivery.connection_limits import ConnectionLimits
 from sessions_app.delivery.hub import Hub
+from sessions_app.delivery.queued_notice import queued_notice
 from sessions_app.journal.log import Growth, Logged
+from sessions_app.run_queue import Place
 
 logger = logging.getLogger("myagent.connections")
-
-
-class ConnectionLimits(Protocol):
-    """What one connection may use; `agents.conf.Config` satisfies it."""
-
-    @property
-    def max_attached(self) -> int:
-        """Sessions that it may be attached to at once."""
-
-    @property
-    def outbound_frames(self) -> int:
-        """Unsent frames after which no live event is queued for it, and none of its requests is handled."""
-
-    @property
-    def outbound_characters(self) -> int:
-        """Characters of unsent frames, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +46,9 @@ class _Replay:
 
 class Pump:
     """Lives on the event loop. `send` writes one frame and returns when the socket has room for more."""
+
+    language: str | None = None
+    """The one that the client asked for."""
 
     def __init__(
         self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: ConnectionLimits
@@ -77,6 +70,11 @@ class Pump:
     def direct(self, event: ServerEvent, *, session_id: str | None = None, request_id: str | None = None) -> None:
         """Send an event to this connection alone."""
         self._put(encode(event, session_id=session_id, request_id=request_id))
+
+    def say(self, make: Callable[[], ServerEvent], session_id: str | None = None, request: str | None = None) -> None:
+        """The same from outside of this connection, where its language is not spoken."""
+        with speaking(self.language):
+            self.direct(make(), session_id=session_id, request_id=request)
 
     def heartbeat(self, frame: str, last_seqs: dict[uuid.UUID, int]) -> None:
         """Send a heartbeat unless the client is behind anyway, and catch up with what no wake-up told of."""
@@ -156,8 +154,15 @@ class Pump:
         attachment = self._attached[session_id]
         self.detach(session_id)
         if attachment.agent:
-            deleted = SessionDeleted(content=_("The session was deleted."))
-            self.direct(deleted, session_id=str(session_id), request_id=attachment.deletion_request)
+            self.say(_deleted, str(session_id), attachment.deletion_request)
+
+    def tell_place(self, session_id: uuid.UUID, place: Place | None) -> None:
+        attachment = self._attached[session_id]
+        if not attachment.agent or place == attachment.place:
+            return
+        attachment.place = place
+        if place is not None:
+            self.say(partial(queued_notice, place), str(session_id))
 
     def detach(self, session_id: uuid.UUID) -> None:
         if self._attached.pop(session_id, None) is not None:
@@ -217,6 +222,7 @@ class Pump:
                 attachment.take_own(item.logged.seq)
             case Delivery.SEND:
                 await self._send(item.logged.frame)
+                measures.EVENTS_SENT.add("live")
             case Delivery.CATCH_UP:
                 attachment.miss()
 
@@ -224,7 +230,9 @@ class Pump:
         attachment = self._attached.get(item.session_id)
         if attachment is None or (cursor := attachment.start_replay(item.after)) is None:
             return
+        began = time.monotonic()
         replayed = await self._catch_up(item.session_id, attachment, cursor)
+        measures.REPLAY_DURATION.observe(time.monotonic() - began)
         try:
             last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
         except queries.SessionGone:
@@ -252,6 +260,7 @@ class Pump:
                     await self._send(frame)
                     sent += 1
             if len(page) < queries.REPLAY_PAGE:
+                measures.EVENTS_SENT.add("replay", count=sent)
                 return sent
 
     def _is_full(self, more: int = 0) -> bool:
@@ -275,3 +284,7 @@ class Pump:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _deleted() -> ServerEvent:
+    return SessionDeleted(content=_("The session was deleted."))

@@ -1,5 +1,7 @@
 """Wake-ups between processes: a session's log grew. The only user of the channel layer.
 
+Workers of one supervisor reach each other through it, all others through the layer.
+
 A wake-up is a hint without content. The layer may drop it (`channels` promises at most once), so every process polls
 as well.
 """
@@ -11,7 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from channels.layers import get_channel_layer
 
@@ -26,13 +28,40 @@ _SEND_FAILED = "Wake-ups cannot be sent to other processes (%s); they will poll 
 _RECEIVE_FAILED = "Wake-ups of other processes cannot be received (%s); polling instead. Check REDIS_URL."
 
 
-class Wakeups:
-    """`on_wake` is called on the loop with the `last_seq` of sessions that grew elsewhere."""
+_QUEUED = uuid.UUID(int=0)
+"""No session: it stands in the message for all that wait. A server that does not know it finds no such session."""
 
-    def __init__(self, on_wake: Callable[[dict[uuid.UUID, int]], None]) -> None:
+
+class Siblings(Protocol):
+    """The other workers of one supervisor."""
+
+    family: str
+    """What all of them have in common."""
+    on_grown: Callable[[dict[str, int]], None]
+    """Called on the loop with the sessions that grew there; empty when some cannot be named."""
+
+    def wake(self, grown: Mapping[str, int]) -> None:
+        """Tell them, on the loop, without waiting."""
+        ...
+
+
+class Wakeups:
+    """`on_wake` is called on the loop with the `last_seq` of sessions that grew elsewhere, `on_queued` when a process
+    has no place for a run.
+    """
+
+    def __init__(
+        self,
+        on_wake: Callable[[dict[uuid.UUID, int]], None],
+        on_queued: Callable[[], None],
+        siblings: Siblings | None = None,
+    ) -> None:
         self._on_wake = on_wake
+        self._on_queued = on_queued
         self._layer: Any = get_channel_layer()
-        self._name = uuid.uuid4().hex
+        self._siblings = siblings
+        # What siblings send to the layer is known from them already.
+        self._name = siblings.family if siblings is not None else uuid.uuid4().hex
         self._pending: dict[uuid.UUID, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._has_pending = asyncio.Event()
@@ -40,10 +69,12 @@ class Wakeups:
 
     @property
     def is_available(self) -> bool:
-        """Whether other processes can be reached at all."""
+        """Whether processes that are no siblings can be reached at all."""
         return self._layer is not None
 
     def start(self) -> None:
+        if self._siblings is not None:
+            self._siblings.on_grown = self._grown
         if self.is_available:
             self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
 
@@ -58,9 +89,15 @@ class Wakeups:
 
     def announce(self, last_seqs: Mapping[uuid.UUID, int]) -> None:
         """Notify the other processes; several calls may become one message."""
+        if self._siblings is not None:
+            self._siblings.wake({str(session_id): last_seq for session_id, last_seq in last_seqs.items()})
         if self.is_available:
             self._pending.update(last_seqs)
             self._has_pending.set()
+
+    def announce_queued(self) -> None:
+        """Notify the other processes that a run waits for a place, in whichever process it may be."""
+        self.announce({_QUEUED: 1})
 
     async def _send(self) -> None:
         while True:
@@ -101,4 +138,10 @@ class Wakeups:
 
     def _wake(self, message: dict[str, Any]) -> None:
         if message.get("from") != self._name:
-            self._on_wake({uuid.UUID(session_id): last_seq for session_id, last_seq in message["grown"].items()})
+            self._grown(message["grown"])
+
+    def _grown(self, grown: Mapping[str, int]) -> None:
+        last_seqs = {uuid.UUID(session_id): last_seq for session_id, last_seq in grown.items()}
+        if last_seqs.pop(_QUEUED, None) or not grown:  # of those that cannot be named one may be this
+            self._on_queued()
+        self._on_wake(last_seqs)

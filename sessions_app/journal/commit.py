@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from agents.database.threads import is_away
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entry import Entry, needs_of
-from sessions_app.journal.locks import LockedRun, Locks
+from sessions_app.journal.known_rows import KnownRows
+from sessions_app.journal.locked_rows import LockedRun
+from sessions_app.journal.locks import Locks
 from sessions_app.journal.log import Growth
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import RunEnd
@@ -48,8 +50,14 @@ def commit(entries: Sequence[Entry]) -> Committed:
         return _write(entries)
 
 
-def _write(entries: Sequence[Entry]) -> Committed:
-    batch = Batch(needs_of(entries))
+def _nothing() -> None:
+    pass
+
+
+def _write(
+    entries: Sequence[Entry], known: KnownRows | None = None, answered: Callable[[], None] = _nothing
+) -> Committed:
+    batch = Batch(needs_of(entries), known, answered=answered)
     results = [_apply(entry, batch) for entry in entries]
     batch.close()
     return Committed.of(batch, results)
@@ -67,19 +75,50 @@ class CommitOnce:
     leaves open whether that took effect, and then the next attempt begins with finding out.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        before_commit: Callable[[], None] = _nothing,
+        answered: Callable[[], None] = _nothing,
+        known: KnownRows | None = None,
+    ) -> None:
+        """`before_commit` is called in each attempt when all is written; what it raises undoes the attempt. `answered`
+        is called meanwhile by entries that take long, whenever the database has taken a part.
+        """
+        self._answered = answered
         self._entries = entries
+        self._known = known
+        self._before_commit = before_commit
         self._in_doubt: Committed | None = None
         """What the last attempt wrote, if it reached its COMMIT."""
+        self._looked_again = False
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an attempt may have been stored."""
+        return self._in_doubt is not None
 
     def attempt(self) -> Committed:
         """Commit. Raises what the database raises, or `OutcomeUnknown`; after the former it can be tried again."""
+        doubted = self._in_doubt
         with transaction.atomic(durable=True):
-            if self._in_doubt is not None and _outcome(self._in_doubt, self._entries) is Outcome.STORED:
-                return self._in_doubt
+            if doubted is not None and _outcome(doubted, self._entries) is Outcome.STORED:
+                return doubted
             self._in_doubt = None
-            self._in_doubt = _write(self._entries)
-            return self._in_doubt
+            try:
+                committed = _write(self._entries, self._known, self._answered)
+            except IntegrityError as error:
+                # A COMMIT that was given up took effect only now, after it was looked for; so look again.
+                if doubted is None or self._looked_again:
+                    raise
+                self._in_doubt, self._looked_again = doubted, True
+                raise OperationalError(str(error)) from error
+            self._before_commit()
+            self._in_doubt = committed
+        if self._known is not None:
+            self._known.committed()
+        return committed
 
 
 class Outcome(Enum):
@@ -96,7 +135,8 @@ class OutcomeUnknown(Exception):
 def _outcome(committed: Committed, entries: Sequence[Entry]) -> Outcome:
     """Of a commit of `entries`; waits for a server that is still working on it. Raises `OutcomeUnknown`."""
     try:
-        Locks(needs_of(entries))
+        # Also for what a claim would skip: it may be locked by that very commit.
+        Locks(needs_of(entries).without_skipping())
         return read_outcome(committed)
     except Exception as error:
         if is_away(error):

@@ -8,8 +8,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from agents.budgets.shares import Sharer
 from sessions_app.journal.batch import Batch
-from sessions_app.journal.locks import LockedRun, LockedSession, Needs
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.locks import Needs
+
+NO_SESSION = uuid.UUID(int=0)
+"""For entries that concern the process and no session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,18 @@ class Entry(ABC):
     """Whether this entry may wait a few milliseconds for others, so that one commit serves them all."""
     needs_unfinished: ClassVar[bool] = False
     """Whether `apply` reads the session's unfinished runs, which are locked then."""
+    loses_files: ClassVar[bool] = False
+    """Whether `apply` takes the session's files from it, which are locked then."""
+
+    @property
+    def skips_locked(self) -> bool:
+        """Whether a session that another transaction has locked is left to it instead of being waited for."""
+        return False
+
+    @property
+    def read_session(self) -> uuid.UUID | None:
+        """A session that must be locked, too, because it is read."""
+        return None
 
     @property
     def run_id(self) -> uuid.UUID | None:
@@ -48,6 +65,16 @@ class Entry(ABC):
         """The agent whose runs must be counted."""
         return None
 
+    @property
+    def counted_sharer(self) -> Sharer | None:
+        """Whose sessions must be counted."""
+        return None
+
+    @property
+    def counts_owner(self) -> bool:
+        """Whether what the owner of the session has stored must be counted."""
+        return False
+
     @abstractmethod
     def apply(self, batch: Batch) -> Any:
         """Decide and write; returns the entry's result. Raises `Refused`."""
@@ -56,12 +83,18 @@ class Entry(ABC):
 def needs_of(entries: Sequence[Entry]) -> Needs:
     """What must be locked and looked up before any of these entries is applied."""
     runs = {run_id for entry in entries if (run_id := entry.run_id) is not None}
+    sessions = {entry.session_id for entry in entries if not entry.skips_locked}
+    sessions |= {session_id for entry in entries if (session_id := entry.read_session) is not None}
     return Needs(
-        sessions={entry.session_id for entry in entries},
+        sessions=sessions,
+        claimed_sessions={entry.session_id for entry in entries if entry.skips_locked} - sessions,
         runs=runs.union(*(further for entry in entries if (further := entry.further_runs))),
         unfinished_of={entry.session_id for entry in entries if entry.needs_unfinished},
         paced_users={user_id for entry in entries if (user_id := entry.paced_user) is not None},
         limited_agents={name for entry in entries if (name := entry.limited_agent) is not None},
+        counted_sharers={sharer for entry in entries if (sharer := entry.counted_sharer) is not None},
+        counted_owners={entry.session_id for entry in entries if entry.counts_owner},
+        losing_files={entry.session_id for entry in entries if entry.loses_files},
         client_ids={(entry.session_id, name) for entry in entries if (name := entry.client_id) is not None},
     )
 
@@ -71,7 +104,7 @@ class RunRef:
     """A run and the right to write for it: once the run has a newer `epoch`, another process or nobody owns it.
 
     `user_id` is the owner of the session, None for an anonymous one; `history_end` is the position of the last message
-    before the run's own one, where that is known.
+    before the run's own one, where that is known; `waited` is for how many seconds it was queued.
     """
 
     session_id: uuid.UUID
@@ -79,6 +112,7 @@ class RunRef:
     epoch: int
     user_id: int | None = None
     history_end: int | None = None
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
+from agents.budgets.shares import Sharer
 from agents.models import HostedAgent, Pace
 from myagent.protocol.error_codes import ErrorCode
 from sessions_app.journal.bulk_sql import lock_rows
+from sessions_app.journal.known_rows import KnownRows
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.refusal import STALE_RUN, Refused
-from sessions_app.models import Message, Run, Session
-
-
-@dataclass(slots=True)
-class LockedSession:
-    """The columns of a locked session that entries read."""
-
-    id: uuid.UUID
-    agent: str
-    user_id: int | None
-    title: str
-    status: str
-    last_seq: int
-    last_position: int
-
-
-@dataclass(slots=True)
-class LockedRun:
-    """The columns of a locked run that entries read."""
-
-    id: uuid.UUID
-    session_id: uuid.UUID
-    status: str
-    owner: str
-    epoch: int
-    attempts: int
-    queued_at: datetime
-    steps: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    llm_calls: int = 0
-    cached_input_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-
-    @property
-    def is_active(self) -> bool:
-        return self.status in Run.ACTIVE
-
+from sessions_app.models import Message, Run, Session, StoredFile
 
 _SESSION_COLUMNS = tuple(item.name for item in fields(LockedSession))
 _RUN_COLUMNS = tuple(item.name for item in fields(LockedRun))
@@ -64,13 +32,25 @@ class Needs:
     """What the entries of one transaction need: rows to be locked, and ids of clients to be looked up."""
 
     sessions: Collection[uuid.UUID] = ()
+    claimed_sessions: Collection[uuid.UUID] = ()
+    """Sessions that are skipped where another transaction has locked them."""
     runs: Collection[uuid.UUID] = ()
     unfinished_of: Collection[uuid.UUID] = ()
     """The sessions whose unfinished runs are locked, too."""
     paced_users: Collection[int] = ()
     limited_agents: Collection[str] = ()
+    counted_sharers: Collection[Sharer] = ()
+    """Those whose sessions are counted, by one process at a time."""
+    counted_owners: Collection[uuid.UUID] = ()
+    """The sessions whose owners are counted likewise."""
+    losing_files: Collection[uuid.UUID] = ()
+    """The sessions whose files are locked."""
     client_ids: Collection[tuple[uuid.UUID, str]] = ()
     """By session: ids of messages, given by clients."""
+
+    def without_skipping(self) -> Needs:
+        """The same, waiting for every session."""
+        return replace(self, sessions={*self.sessions, *self.claimed_sessions}, claimed_sessions=())
 
 
 class Locks:
@@ -79,7 +59,11 @@ class Locks:
     To construct it is to lock: entries have no other way, and so no other order, to lock the rows that they need.
     """
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: Needs, known: KnownRows | None = None) -> None:
+        self._known = KnownRows() if known is None else known
+        self._known.begin()
+        self._whole: set[uuid.UUID] = set(needs.unfinished_of)
+        self._is_exact = True
         self.sessions: dict[uuid.UUID, LockedSession] = {}
         self.runs: dict[uuid.UUID, LockedRun] = {}
         self.client_ids: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
@@ -89,20 +73,38 @@ class Locks:
         # All processes lock in this order of tables, and in each table in the order of its keys: so none waits for
         # one that waits for it. `Usage` comes last of all, when the batch is written.
         self._lock_sessions(needs.sessions)
-        self._lock_runs(needs.runs, needs.unfinished_of)
+        # Out of the order, which is safe: who does not wait for a lock is in nobody's circle.
+        self._lock_sessions(needs.claimed_sessions, skip_locked=True)
+        skipped = set(needs.claimed_sessions) - self.sessions.keys()
+        self._lock_runs(needs.runs, set(needs.unfinished_of) - skipped)
         self._lock_paces(needs.paced_users)
         self._lock_agents(needs.limited_agents)
+        owners = {session.sharer for pk in needs.counted_owners if (session := self.sessions.get(pk)) is not None}
+        _lock_sharers({*needs.counted_sharers, *owners})
+        _lock_files(needs.losing_files)
         self._find_client_ids(needs.client_ids)
 
-    def _lock_sessions(self, ids: Collection[uuid.UUID]) -> None:
-        for row in lock_rows(Session, _SESSION_COLUMNS, {"id": ids}):
+    def _lock_sessions(self, ids: Collection[uuid.UUID], *, skip_locked: bool = False) -> None:
+        unknown = []
+        for session_id in ids:
+            if (session := self._known.session(session_id)) is None:
+                unknown.append(session_id)
+            else:
+                self.sessions[session_id] = session
+        for row in lock_rows(Session, _SESSION_COLUMNS, {"id": unknown}, skip_locked=skip_locked):
             self.sessions[row[0]] = LockedSession(*row)
 
     def _lock_runs(self, ids: Collection[uuid.UUID], unfinished_of: Collection[uuid.UUID]) -> None:
-        by_id = lock_rows(Run, _RUN_COLUMNS, {"id": ids})
-        unfinished = {"session_id": unfinished_of, "status": Run.UNFINISHED}
-        for row in (*by_id, *lock_rows(Run, _RUN_COLUMNS, unfinished)):
-            self.runs[row[0]] = LockedRun(*row)
+        found = {run_id: self._known.run(run_id) for run_id in ids}
+        unfinished = {session_id: self._known.unfinished_of(session_id) for session_id in unfinished_of}
+        for run in (*found.values(), *chain.from_iterable(filter(None, unfinished.values()))):
+            if run is not None:
+                self.runs[run.id] = run
+        by_id = {"id": [run_id for run_id, run in found.items() if run is None]}
+        by_session = {"session_id": [pk for pk, runs in unfinished.items() if runs is None], "status": Run.UNFINISHED}
+        for row in (*lock_rows(Run, _RUN_COLUMNS, by_id), *lock_rows(Run, _RUN_COLUMNS, by_session)):
+            # Not twice: what is known of a run is changed in one place.
+            self.runs.setdefault(row[0], LockedRun(*row))
 
     def _lock_paces(self, user_ids: Collection[int]) -> None:
         if not user_ids:
@@ -174,7 +176,43 @@ class Locks:
             if name in LockedRun.__slots__:
                 setattr(run, name, value)
 
+    def distrust(self) -> None:
+        """Locked columns were written past this object, so that nothing is known of these rows after the commit."""
+        self._is_exact = False
+
+    def hand_back(self) -> None:
+        """All is written: once it is committed, the next transaction need not read these rows."""
+        if self._is_exact:
+            self._known.keep(self.sessions.values(), self.runs.values(), self._whole)
+
     def forget(self, session_id: uuid.UUID) -> None:
         """The session is deleted: later entries do not find it or its runs."""
+        self.distrust()
         self.sessions.pop(session_id, None)
         self.runs = {run.id: run for run in self.runs.values() if run.session_id != session_id}
+
+
+def _lock_sharers(sharers: Collection[Sharer]) -> None:
+    """Until the commit. By their names alone: rows would have to be made for nothing else, and deleted again.
+
+    On SQLite one process writes at a time anyway.
+    """
+    if not sharers or connection.vendor != "postgresql":
+        return
+    names = {f"myagent.share:{sharer.user_id}:{sharer.visitor}" for sharer in sharers}
+    keys = sorted(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True) for name in names)
+    with connection.cursor() as cursor:
+        cursor.executemany("SELECT pg_advisory_xact_lock(%s)", [(key,) for key in keys])
+
+
+def _lock_files(session_ids: Collection[uuid.UUID]) -> None:
+    """Of all these sessions at once: forks have the same files, and another process may delete them in another order.
+
+    So of two sessions that lose a file at the same time the second one sees, too, that it was the last.
+    """
+    if not session_ids or not connection.features.has_select_for_update:
+        return
+    shared = StoredFile.objects.select_for_update(no_key=True, of=("self",))
+    locked = shared.filter(sessions__session_id__in=session_ids).order_by("pk")
+    for _ in locked.values_list("pk", flat=True).iterator():
+        pass

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.server_base import ServerEvent
-from sessions_app.journal.locks import LockedSession
+from sessions_app.journal.locked_rows import LockedSession
+from sessions_app.journal.stored_size import size_of_text
 from sessions_app.journal.writes import Writes
-from sessions_app.models import Event, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class Growth:
     session_id: uuid.UUID
     prev_seq: int
     events: list[Logged] = field(default_factory=list)
+    name: str = field(init=False)
+    """The session's id as frames have it."""
+
+    def __post_init__(self) -> None:
+        self.name = str(self.session_id)
 
 
 class Log:
@@ -37,7 +42,6 @@ class Log:
     def __init__(self, writes: Writes, now: datetime) -> None:
         self.growths: dict[uuid.UUID, Growth] = {}
         self._writes = writes
-        self._now = now
         self._at = timestamp(now)
 
     def append(self, session: LockedSession, event: ServerEvent, *, origin: str | None = None) -> None:
@@ -46,18 +50,10 @@ class Log:
         if growth is None:
             growth = self.growths[session.id] = Growth(session.id, session.last_seq)
         session.last_seq += 1
-        frame = encode(event, session_id=str(session.id), seq=session.last_seq, at=self._at)
+        frame = encode(event, session_id=growth.name, seq=session.last_seq, at=self._at)
         growth.events.append(Logged(session.last_seq, frame, origin))
-        self._writes.insert(
-            Event,
-            session_id=session.id,
-            seq=session.last_seq,
-            name=event.event,
-            step_id=event.step_id or "",
-            frame=frame,
-            created_at=self._now,
-        )
-        self._writes.change(Session, session.id, last_seq=session.last_seq)
+        session.grow(size_of_text(frame))
+        self._writes.add_event(session, (session.last_seq, event.event, event.step_id or "", frame))
 
     def forget(self, session_id: uuid.UUID) -> None:
         """The session is deleted: nothing of it is announced."""

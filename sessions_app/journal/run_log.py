@@ -6,6 +6,8 @@ import logging
 import uuid
 from dataclasses import dataclass
 
+from agents.log_format import FACTS
+from agents.metrics import measures
 from myagent.llm import Usage
 from myagent.text import short_id
 
@@ -57,11 +59,19 @@ class RunEnd:
         }
 
 
+_INTERRUPTED = ("cancelled", "deleted")
+
+
 def log_end(end: RunEnd, *, model: str) -> None:
-    """Write the line; to be called once, when the end is committed. It contains nothing of the conversation."""
+    """Write the line, and count; to be called once, when the end is committed. It contains nothing of what was said."""
+    measures.RUNS_ENDED.add(end.agent, "interrupted" if end.outcome in _INTERRUPTED else end.outcome)
+    measures.RUN_DURATION.observe(end.seconds, end.agent)
+    if end.outcome == "error":
+        measures.RUN_ERRORS.add(end.agent, end.reason)
     if logger.isEnabledFor(logging.INFO):
-        facts = " ".join(f"{name}={_one_word(str(value))}" for name, value in end.fields(model).items())
-        logger.info("Run ended: %s", facts)
+        fields = end.fields(model)
+        facts = " ".join(f"{name}={_one_word(str(value))}" for name, value in fields.items())
+        logger.info("Run ended: %s", facts, extra={FACTS: fields})
 
 
 def _one_word(value: str) -> str:

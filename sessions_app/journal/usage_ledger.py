@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.models.budgets import Spender, Usage
 from myagent.llm import Usage as Tokens
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.models import Run
 
 

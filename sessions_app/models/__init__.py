@@ -1,9 +1,25 @@
-"""Conversations as they are stored. Only the journal (`sessions_app.journal.writer`) writes these tables."""
+"""Conversations as they are stored. Only the journal (`sessions_app.journal.writer`) writes these tables.
+
+The bytes of files are beside them: `sessions_app.files` writes `StoredFile` and `FileChunk`.
+"""
 
 from sessions_app.models.event import Event
 from sessions_app.models.message import Message, Summary
 from sessions_app.models.run import Confirmation, Run, ToolCall
 from sessions_app.models.session import Session
 from sessions_app.models.span import Span
+from sessions_app.models.stored_file import FileChunk, SessionFile, StoredFile
 
-__all__ = ["Confirmation", "Event", "Message", "Run", "Session", "Span", "Summary", "ToolCall"]
+__all__ = [
+    "Confirmation",
+    "Event",
+    "FileChunk",
+    "Message",
+    "Run",
+    "Session",
+    "SessionFile",
+    "Span",
+    "StoredFile",
+    "Summary",
+    "ToolCall",
+]

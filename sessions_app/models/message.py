@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from myagent.messages import Message as LibraryMessage
@@ -53,7 +54,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.content[:60]}"
+        return f"{self.get_role_display()}: {Truncator(self.content[:1000]).chars(60)}"
 
     @classmethod
     def fields_of(cls, message: LibraryMessage) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -49,6 +52,12 @@ class Run(models.Model):
         CANCELLED = "cancelled", _("cancelled")
         """Ended by the user."""
 
+    class Rating(models.TextChoices):
+        UP = "up", _("good")
+        """The user liked the answer."""
+        DOWN = "down", _("bad")
+        """The user did not."""
+
     ACTIVE = (Status.RUNNING, Status.WAITING)
     UNFINISHED = (Status.QUEUED, *ACTIVE)
 
@@ -58,6 +67,10 @@ class Run(models.Model):
     owner = models.CharField(_("owner"), max_length=64, blank=True)
     epoch = models.PositiveIntegerField(_("epoch"), default=0)
     lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
+    token_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    """The access token with which its message was sent; no foreign key, as the token may be deleted before."""
+    traceparent = models.CharField(max_length=55, blank=True, default="", db_default="", editable=False)
+    """The trace that the request is part of which caused the run (W3C Trace Context)."""
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     steps = models.PositiveIntegerField(_("steps"), default=0)
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
@@ -74,6 +87,11 @@ class Run(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     streamed_until = models.BigIntegerField(_("final answer with its pieces"), null=True, blank=True, editable=False)
     """`seq` of the final answer while its streamed deltas are still in the log, too; None once they are compacted."""
+    end_state = models.JSONField(null=True, blank=True, editable=False)
+    """The tools' state as the run left it; False where it did not change it, None for runs from before it was kept."""
+    rating = models.CharField(_("rating"), max_length=8, choices=Rating, null=True, blank=True)  # noqa: DJ001 - absent
+    comment = models.TextField(_("comment"), null=True, blank=True)  # noqa: DJ001 - absent while there is no rating
+    rated_at = models.DateTimeField(pgettext_lazy("moment", "rated"), null=True, blank=True)
 
     objects = RunQuerySet.as_manager()
 
@@ -90,11 +108,14 @@ class Run(models.Model):
             models.Index(fields=["queued_at"], condition=Q(status="queued"), name="run_queue"),
             models.Index(fields=["status"], condition=Q(finished_at__isnull=True), name="run_unfinished"),
             models.Index(fields=["-queued_at", "-id"], name="run_newest"),
+            models.Index(fields=["session", "-queued_at"], name="run_of_session"),
+            models.Index(fields=["-rated_at"], condition=Q(rated_at__isnull=False), name="run_rated"),
             models.Index(fields=["finished_at"], condition=Q(streamed_until__isnull=False), name="run_to_compact"),
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        at = date_format(timezone.localtime(self.queued_at), "Y-m-d H:i:s")
+        return f"{at} · {self.get_status_display()}"
 
 
 class ToolCall(models.Model):
@@ -157,4 +178,4 @@ class Confirmation(models.Model):
         verbose_name_plural = _("confirmations")
 
     def __str__(self) -> str:
-        return self.question[:60]
+        return Truncator(self.question).chars(60)

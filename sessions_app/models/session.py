@@ -43,6 +43,12 @@ class Session(models.Model):
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     last_seq = models.BigIntegerField(_("last event"), default=0)
     last_position = models.BigIntegerField(_("last message"), default=0)
+    stored_bytes = models.BigIntegerField(_("stored bytes"), null=True, blank=True, editable=False)
+    """Of the log and the history. None until they are counted, for a session from before they were."""
+    visitor = models.CharField(max_length=32, null=True, blank=True, editable=False)  # noqa: DJ001 - absent for users
+    """Of an anonymous session, the mark of the address that it was created from (`agents.access.visitors`)."""
+    forked_from = models.JSONField(_("forked from"), null=True, blank=True)
+    """The session and the point of it that this one continues, as the wire has it; that session may be deleted."""
     acked_seq = models.BigIntegerField(_("acknowledged event"), default=0)
     created_at = models.DateTimeField(_("created"))
     active_at = models.DateTimeField(_("last active"))
@@ -54,9 +60,14 @@ class Session(models.Model):
         verbose_name_plural = _("sessions")
         permissions = [
             ("view_any_session", "Can view the sessions of other users"),
+            ("view_led_session", "Can view the sessions of the members of groups that they lead"),
             ("export_session", "Can export sessions that may be viewed"),
         ]
-        indexes = [models.Index(fields=["user", "-active_at", "-id"], name="session_of_user")]
+        indexes = [
+            models.Index(fields=["user", "-active_at", "-id"], name="session_of_user"),
+            models.Index(fields=["visitor"], condition=models.Q(visitor__isnull=False), name="session_of_visitor"),
+            models.Index(fields=["id"], condition=models.Q(stored_bytes__isnull=True), name="session_uncounted"),
+        ]
 
     def __str__(self) -> str:
-        return self.title or str(self.id)
+        return self.title or str(_("without a title (%(id)s)")) % {"id": str(self.id)[:8]}

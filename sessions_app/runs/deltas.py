@@ -50,6 +50,11 @@ class DeltaPacer:
             return None
         return max(now, self._not_before)
 
+    @property
+    def is_beginning(self) -> bool:
+        """Whether held pieces are the first of the step's text, or of its reasoning."""
+        return bool((self._text and not self._text_index) or (self._reasoning and not self._reasoning_index))
+
     def take(self, now: float) -> tuple[ServerEvent, ...]:
         """The events of all held pieces."""
         self._not_before = now + self._interval
@@ -80,14 +85,15 @@ class DeltaPacer:
         return PartialAnswer(step_id=self._step_id, content=text, metadata=metadata)
 
 
-Offer = Callable[[tuple[ServerEvent, ...]], asyncio.Future[Any]]
+Offer = Callable[[tuple[ServerEvent, ...], bool], asyncio.Future[Any]]
 
 
 class DeltaSender:
     """Sends the pieces when the pacer says so. Lives on the event loop.
 
     At most one entry is uncommitted at a time, so a slow database leads to fewer and larger pieces, not to a queue.
-    `offer` queues events for the journal at once, so that no later entry overtakes them, and returns their outcome.
+    `offer` queues events for the journal at once, so that no later entry overtakes them, and returns their outcome. It
+    is told whether the text begins with them, which people wait for.
     """
 
     def __init__(self, pacer: DeltaPacer, offer: Offer) -> None:
@@ -140,7 +146,8 @@ class DeltaSender:
             self._timer = self._loop.call_at(due, self._on_timer)
         else:
             self._is_uncommitted = True
-            self._offer(self._pacer.take(now)).add_done_callback(self._committed)
+            is_beginning = self._pacer.is_beginning
+            self._offer(self._pacer.take(now), is_beginning).add_done_callback(self._committed)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -6,14 +6,13 @@ import asyncio
 import copy
 import logging
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from agents.loading.registry import LoadedAgent
-from agents.tool_runner.tool_runner import ToolRunner
+from agents.log_context import log_ids
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
@@ -30,6 +29,7 @@ from myagent.events import (
 )
 from myagent.exceptions import RunCancelled, RunError
 from myagent.i18n import gettext as _
+from myagent.i18n import speak
 from myagent.llm import LLM
 from myagent.loop import react
 from myagent.loop.checkpoint import START
@@ -38,8 +38,9 @@ from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.run_context import RunContext
-from myagent.text import clean
+from myagent.text import clean, short_id
 from myagent.tool.base_tool import BaseTool
+from sessions_app.files.run_files import files_of_run
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.runs import (
     Ended,
@@ -54,33 +55,19 @@ from sessions_app.journal.entries.runs import (
 from sessions_app.journal.entry import RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.run_log import RunEnd, log_end
-from sessions_app.journal.writer import Journal, JournalClosed
+from sessions_app.journal.writer import JournalClosed
 from sessions_app.models import Run
 from sessions_app.queries import Conversation, SessionGone
 from sessions_app.runs.deltas import DeltaPacer, DeltaSender
-from sessions_app.runs.history_cache import RecentConversations
+from sessions_app.runs.driver_dependencies import DriverDependencies
 from sessions_app.runs.questions import Questions
+from sessions_app.runs.run_meter import RunMeter
+from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
-from sessions_app.runs.translate import final_answer, run_failed, to_wire
+from sessions_app.runs.translate import final_answer, model_waiting, run_failed, to_wire
 
 logger = logging.getLogger("myagent.runner")
-
-
-Tell = Callable[[uuid.UUID, ServerEvent], None]
-"""Sends an event that is not logged to the connections that follow a session."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriverDependencies:
-    """What all drivers of this process share. `delta_interval` is in seconds."""
-
-    journal: Journal
-    tool_runner: ToolRunner
-    recent: RecentConversations
-    tell: Tell
-    delta_interval: float
-    max_output_bytes: int
 
 
 class RunDriver:
@@ -100,6 +87,8 @@ class RunDriver:
         recovered: Recovered | None = None,
         max_steps: int | None = None,
     ) -> None:
+        is_takeover = recovered is not None
+        self._meter = RunMeter(loaded.agent, llm.model, waited=ref.waited, is_takeover=is_takeover)
         recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
         self.agent = loaded.agent
@@ -137,13 +126,20 @@ class RunDriver:
 
     async def drive(self) -> None:
         """Work on the run to its end. Raises nothing; the run's end is stored before this is cancelled."""
+        # Its connection may have asked for another language; what is stored is in the server's.
+        speak(None)
+        log_ids(session=short_id(self.ref.session_id), run=self._run_id, user_id=self.ref.user_id)
         try:
             await self._drive()
         except (Refused, JournalClosed, RunCancelled, SessionGone) as error:
             logger.info("Run %s is no longer ours (%s).", self.ref.run_id, error)
         except RunError as error:
             await self._fail(error.code, error.public, detail=clean(str(error)), **error.details)
-        except Exception:
+        except BaseException as error:
+            # Only a cancel of this task is one: a model's code may raise anything, and still the run has to end.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             logger.exception("Run %s of agent %r failed.", self.ref.run_id, self.agent.name)
             await self._fail(ErrorCode.INTERNAL_ERROR, _("The server made a mistake; its log has the details."))
         finally:
@@ -155,10 +151,11 @@ class RunDriver:
         )
         context = RunContext(
             session_id=str(self.ref.session_id),
-            run_id=str(self.ref.run_id),
+            run_id=self._run_id,
             agent=self.agent.name,
             user=conversation.username,
             state=copy.deepcopy(conversation.state),
+            files=await files_of_run(self.ref.session_id, conversation.messages, may_have_more=conversation.is_cut),
         )
         history = list(conversation.messages)
         run = react.run(
@@ -172,6 +169,8 @@ class RunDriver:
             max_output_bytes=self._shared.max_output_bytes,
             max_steps=self._max_steps,
             watchers=[SpanRecorder(self._shared.journal, self._fields)],
+            report=self._meter.model_asked,
+            traceparent=await traceparent_of_run(self.agent, self.ref.run_id),
         )
         async with aclosing(run) as events:
             async for event in events:
@@ -180,16 +179,18 @@ class RunDriver:
     async def _take(self, event: AgentEvent) -> None:
         match event:
             case TextDelta(text=text):
+                if not self._meter.has_text:
+                    self._meter.first_text()
                 self._deltas.add_text(text)
             case ReasoningDelta(text=text):
                 self._deltas.add_reasoning(text)
             case StepStarted(step=step) | StepReset(step=step):
                 self._step = step
+                self._meter.take(event)
                 self._deltas.begin(step)
                 await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
             case ModelWaiting():
-                for told in to_wire(event, self._run_id):
-                    self._shared.tell(self.ref.session_id, told)
+                self._shared.tell(self.ref.session_id, partial(model_waiting, event, self._run_id))
             case HistorySummarized():
                 self._usage = event.usage
                 after = self._conversation.starts_after
@@ -202,13 +203,12 @@ class RunDriver:
                 events = (*self._deltas.finish(), *to_wire(event, self._run_id))
                 self._first_result = await self._writer.record(StoreReply(**self._fields, reply=event, events=events))
                 self._conversation.messages.append(event.message)
-            case ToolStarted():
-                await self._writer.record(
-                    StartCall(**self._fields, step_id=event.call.step_id, arguments=event.arguments)
-                )
+            case ToolStarted(call=call, arguments=arguments):
+                await self._writer.record(StartCall(**self._fields, step_id=call.step_id, arguments=arguments))
             case ToolProgress():
                 await self._writer.record(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
             case ToolFinished():
+                self._meter.take(event)
                 self._results[event.call.index] = event.message
                 if event.state is not None:
                     self._conversation.state = event.state
@@ -218,8 +218,9 @@ class RunDriver:
             case RunFinished():
                 await self._finish(event)
 
-    def _offer_deltas(self, events: tuple[ServerEvent, ...]) -> asyncio.Future[Any]:
-        return self._writer.offer(LogDeltas(**self._fields, events=events))
+    def _offer_deltas(self, events: tuple[ServerEvent, ...], is_beginning: bool) -> asyncio.Future[Any]:
+        kind = LogEvents if is_beginning else LogDeltas
+        return self._writer.offer(kind(**self._fields, events=events))
 
     def _keep_results(self) -> None:
         """Add the results so far, which came as they were ready, to the history in the order of their calls."""
@@ -295,4 +296,4 @@ class RunDriver:
         return await self._shared.tool_runner.execute(self.agent.name, tool, call, version=self._version)
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
-        return await self._questions.ask(request)
+        return await self._meter.asked(self._questions.ask(request))

@@ -43,7 +43,7 @@ class RecentConversations:
 
     def remember(self, session_id: uuid.UUID, history_end: int, conversation: Conversation) -> None:
         self._forget(session_id)
-        size = sum(_characters(message) for message in conversation.messages) + len(conversation.summary)
+        size = _count(conversation) + len(conversation.summary)
         size += len(orjson.dumps(conversation.state)) if conversation.state else 0
         if size > self._max_characters:
             return
@@ -61,6 +61,14 @@ class RecentConversations:
     def _forget(self, session_id: uuid.UUID) -> None:
         if (kept := self._kept.pop(session_id, None)) is not None:
             self._characters -= kept[1]
+
+
+def _count(conversation: Conversation) -> int:
+    """The characters of its messages; those that were counted before are not counted again."""
+    count, size = conversation.counted
+    size += sum(_characters(message) for message in conversation.messages[count:])
+    conversation.counted = len(conversation.messages), size
+    return size
 
 
 def _characters(message: Message) -> int:

@@ -16,6 +16,8 @@ class Places:
         self._max_runs = max_runs
         self._max_runs_per_agent = max_runs_per_agent
         self._has_refused = False
+        self.are_queued_for = False
+        """Whether runs may be waiting because this process was full: then none starts before them."""
         self.is_closed = False
         """Whether no run may start any more, because the server is stopping."""
 
@@ -24,13 +26,23 @@ class Places:
 
     def is_free(self, agent: str, taken: Counter[str]) -> bool:
         """Whether one more run of `agent` may start; a refusal is remembered."""
+        limit = self._max_runs_per_agent
         if self.is_closed:
             return False
-        limit = self._max_runs_per_agent
-        is_full = taken.total() >= self._max_runs or (limit is not None and taken[agent] >= limit)
-        if is_full:
+        if not self.free(taken) or (limit is not None and taken[agent] >= limit):
             self.refuse()
-        return not is_full
+            return False
+        return True
+
+    def free(self, taken: Counter[str]) -> int:
+        """How many more runs may start, whatever their agents; that there are none is remembered."""
+        if self.is_closed:
+            return 0
+        free = max(self._max_runs - taken.total(), 0)
+        if not free:
+            self.are_queued_for = True
+            self.refuse()
+        return free
 
     def left(self, limits: Mapping[str, int | None], active: Counter[str], taken: Counter[str]) -> dict[str, int]:
         """How many more runs of each limited agent may start; that there are none is remembered as a refusal.
@@ -47,6 +59,10 @@ class Places:
     def refuse(self) -> None:
         """A run was found that has to wait."""
         self._has_refused = True
+
+    def none_waits(self) -> None:
+        """No run was found that could start here, while there was a place for it."""
+        self.are_queued_for = False
 
     def take_refusals(self) -> bool:
         """Whether a run was refused since this was asked last: it should be looked for again."""

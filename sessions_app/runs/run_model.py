@@ -1,4 +1,4 @@
-"""The model of one run: its agent's, metered for its user."""
+"""The model of one run: its agent's, sent the files of its session, metered for its user."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from agents.conf import Config
 from agents.loading.model_choice import UnusableLLM, llm_of
 from myagent.agent import Agent
 from myagent.llm import LLM
+from sessions_app.files.files_llm import FilesLLM
+from sessions_app.journal.entry import RunRef
 
 logger = logging.getLogger("myagent.runner")
 
 
-def model_of_run(agent: Agent, user_id: int | None, *, config: Config, allowances: Allowances) -> LLM:
+def model_of_run(agent: Agent, ref: RunRef, *, config: Config, allowances: Allowances) -> LLM:
     """The model to ask. One that cannot be made fails the run that asks it, and nothing else."""
     try:
-        return MeteredLLM(llm_of(agent, config), allowances, user_id, agent.name)
-    except Exception as error:
+        llm = FilesLLM(llm_of(agent, config), ref.session_id)
+        return MeteredLLM(llm, allowances, ref.user_id, agent.name)
+    except (Exception, SystemExit) as error:
         logger.exception("The model of agent %r cannot be used.", agent.name)
         return UnusableLLM(f"{type(error).__name__}: {error}")
+
+
+def settle(llm: LLM) -> None:
+    """The run of this model is over."""
+    if isinstance(llm, MeteredLLM):
+        llm.settle()

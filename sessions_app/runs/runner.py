@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,24 +18,28 @@ from agents.tool_runner.tool_runner import ToolRunner
 from myagent.agent import Agent
 from myagent.messages import Message
 from sessions_app import queries
-from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
+from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns
 from sessions_app.journal.entries.recovery import MAX_ATTEMPTS, Recovered, RecoverRun
-from sessions_app.journal.entry import RunRef
+from sessions_app.journal.entry import NO_SESSION, RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
-from sessions_app.runs.driver import DriverDependencies, RunDriver, Tell
+from sessions_app.run_queue import startable_sessions
+from sessions_app.runs.driver import RunDriver
+from sessions_app.runs.driver_dependencies import DriverDependencies, Tell
 from sessions_app.runs.history_cache import RecentConversations
 from sessions_app.runs.last_attempt import LastAttempt
 from sessions_app.runs.lease_clock import LeaseClock
-from sessions_app.runs.places import Places
+from sessions_app.runs.lease_renewal import LeaseRenewal
+from sessions_app.runs.place_leases import PlaceLeases
 from sessions_app.runs.process_locks import OwnerLock
-from sessions_app.runs.run_model import model_of_run
+from sessions_app.runs.run_model import model_of_run, settle
 
 logger = logging.getLogger("myagent.runner")
 
+LOOK_AGAIN_SECONDS = 0.1
 RELEASE_SECONDS = 5.0
-NO_SESSION = uuid.UUID(int=0)
-"""For entries that concern the process and no session."""
+HOPELESS_SECONDS = 1.0
+"""The same while the database does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +81,28 @@ class Runner:
         self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._starting: set[asyncio.Task[None]] = set()
         self._unused: list[tuple[Agent, Callable[[], None]]] = []
-        self._places = Places(config.max_runs, config.max_runs_per_agent)
+        self.places = PlaceLeases(config, owner.name, self._taking_places)
         self._last_attempt = LastAttempt()
         self._lease_clock = LeaseClock(config.lease_seconds)
-        self.place_freed = asyncio.Event()
-        """Set when a place became free while runs waited for one."""
+        self._leases = LeaseRenewal(journal, Lease(owner.name, config.lease_seconds))
 
     # --- starting ---
 
-    def lease_for(self, agent: str) -> Lease | None:
-        """The right to start a run of this agent here; None while there is no place, or the server is stopping."""
-        if not self._places.is_free(agent, self._taken()):
-            return None
-        limits = get_registry().limits(agent)
-        return Lease(self._owner.name, self._config.lease_seconds, agent, limits.max_runs)
-
-    def _taken(self) -> Counter[str]:
-        return Counter(driver.agent.name for driver in self._drivers.values() if not driver.is_waiting)
+    def _taking_places(self) -> dict[uuid.UUID, str]:
+        working = (driver for driver in self._drivers.values() if not driver.is_waiting)
+        return {driver.ref.session_id: driver.agent.name for driver in working}
 
     def launch(
         self, ref: RunRef, agent: str, *, message: Message | None = None, recovered: Recovered | None = None
     ) -> None:
         """Work on a run that this process has just begun to own; see `RunDriver`."""
-        if self._places.is_closed:
+        if self.places.rules.is_closed:
             return  # its lease was given out before the stop; it is released with the others
         loaded = get_registry().get(agent)
         if loaded is None:
             logger.error("Run %s needs the agent %r, which is not loaded here.", ref.run_id, agent)
             return
-        llm = model_of_run(loaded.agent, ref.user_id, config=self._config, allowances=self._allowances)
+        llm = model_of_run(loaded.agent, ref, config=self._config, allowances=self._allowances)
         driver = RunDriver(
             ref,
             loaded,
@@ -118,6 +114,7 @@ class Runner:
         )
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
+        task.add_done_callback(lambda _: settle(llm))
         task.add_done_callback(lambda _: self._ended(driver))
 
     def _ended(self, driver: RunDriver) -> None:
@@ -125,29 +122,29 @@ class Runner:
         self._tasks.pop(driver.ref.run_id, None)
         self._notify_unused()
         is_limited = get_registry().limits(driver.agent.name).max_runs is not None
-        if driver.has_more and not is_limited:
+        # Where places are rare, the session that has just had one waits behind the others.
+        if self.places.free_one(has_more=driver.has_more, is_limited=is_limited):
             self._start_later(driver.ref.session_id, driver.agent.name)
-        elif self._places.take_refusals() or driver.has_more:
-            # Where places are rare, the session that has just had one waits behind the others.
-            self.place_freed.set()
 
     def _start_later(self, session_id: uuid.UUID, agent: str) -> None:
         task = asyncio.create_task(self.start_next(session_id, agent))
         self._starting.add(task)
         task.add_done_callback(self._starting.discard)
 
-    async def start_next(self, session_id: uuid.UUID, agent: str) -> None:
+    async def start_next(self, session_id: uuid.UUID, agent: str, *, skip_locked: bool = False) -> None:
         """Start the session's next queued run, if it has one, there is a place, and the agent is enabled."""
-        lease = self.lease_for(agent)
-        if lease is None or get_registry().available(agent) is None:
-            return
-        try:
-            ref = await self._journal.record(ClaimNext(session_id=session_id, lease=lease))
-        except (Refused, JournalClosed) as error:
-            logger.info("Nothing to start in session %s (%s).", session_id, error)
-            return
-        if ref is not None:
-            self.launch(ref, agent)
+        with self.places.lend(session_id, agent) as lease:
+            if lease is None or get_registry().available(agent) is None:
+                return
+            try:
+                ref = await self._journal.record(ClaimNext(session_id=session_id, lease=lease, skip_locked=skip_locked))
+            except (Refused, JournalClosed) as error:
+                logger.info("Nothing to start in session %s (%s).", session_id, error)
+                return
+            if ref is not None:
+                self.launch(ref, agent)
+            elif skip_locked:  # whoever has it locked may do something else than begin the run
+                asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self.places.look_for_queued)
 
     def when_unused(self, agent: Agent, then: Callable[[], None]) -> None:
         """Call `then` as soon as no run here uses this very object."""
@@ -199,23 +196,34 @@ class Runner:
     # --- leases ---
 
     async def renew_leases(self) -> None:
-        """Extend the leases of all our runs."""
+        """Extend the leases of all our runs, as long as what these write is stored."""
         if run_ids := list(self._drivers):
-            lease = Lease(self._owner.name, self._config.lease_seconds)
-            await self._journal.record(RenewLeases(session_id=NO_SESSION, lease=lease, run_ids=run_ids))
+            await self._leases.renew(run_ids)
 
     async def resume_and_start(self) -> None:
         """Resume runs whose process died, and start those that wait, while there are places."""
-        if self._places.is_closed:
+        if self.places.rules.is_closed:
             return  # what this process released is for others
         dead, lapsed = await in_thread(self._find_lapsed, list(self._drivers))
         if not self._lease_clock.expiry_counts():
             lapsed = [run for run in lapsed if run.owner in dead]
         for run in lapsed:
             await self._isolated(self._take_over(run, dead), run.session_id)
-        left, names = await self._places_left(), get_registry().names
-        for session_id, agent in await in_thread(queries.startable_sessions, self._config.max_runs, names, left):
-            await self._isolated(self.start_next(session_id, agent), session_id)
+        await self._start_queued()
+
+    async def _start_queued(self) -> None:
+        """Start the runs that are next of all that wait anywhere, until there is no place for another one."""
+        tried: set[uuid.UUID] = set()
+        while free := self.places.free():
+            left, names = await self.places.left(), get_registry().names
+            found = await in_thread(startable_sessions, free, names, left, tried)
+            if not found:
+                # What another process was about to take is its own now, or is looked for again.
+                return self.places.rules.none_waits()
+            # All at once: one commit claims them, before another process looks. What that was quicker to claim is not
+            # waited for, and the next ones are looked for instead.
+            await asyncio.gather(*(self._isolated(self.start_next(*it, skip_locked=True), it[0]) for it in found))
+            tried.update(session_id for session_id, _ in found)
 
     async def _isolated(self, start: Coroutine[Any, Any, None], session_id: uuid.UUID) -> None:
         """Start one run; what fails in it keeps no other one from starting."""
@@ -226,26 +234,19 @@ class Runner:
                 raise
             logger.exception("A run of session %s cannot be started.", session_id)
 
-    async def _places_left(self) -> dict[str, int]:
-        limits = {name: get_registry().limits(name).max_runs for name in get_registry().names}
-        limited = [name for name, limit in limits.items() if limit is not None]
-        active = await in_thread(queries.going_of, limited) if limited else Counter()
-        return self._places.left(limits, active, self._taken())
-
     def _find_lapsed(self, mine: list[uuid.UUID]) -> tuple[list[str], list[queries.LapsedRun]]:
         """The owners whose locks show that they are dead; and the runs of these, and those with an expired lease."""
         # Locks show only processes on this machine; elsewhere the lease decides.
-        owners = queries.active_owners() if self._config.embedded_database else []
-        dead = [owner for owner in owners if not self._owner.is_alive(owner)]
+        dead = self._owner.find_dead(queries.active_owners()) if self._owner.can_tell else []
         return dead, queries.lapsed_runs(mine, dead, get_registry().names)
 
     async def _take_over(self, run: queries.LapsedRun, dead: list[str]) -> None:
-        loaded, lease = get_registry().available(run.agent), self.lease_for(run.agent)
+        loaded, lease = get_registry().available(run.agent), self.places.lease_for(run.agent)
         if loaded is None or lease is None:
             return
         is_last = run.attempts + bool(run.owner) >= MAX_ATTEMPTS
         if is_last and self._last_attempt.is_under_way(self._not_waiting(), time.monotonic()):
-            self._places.refuse()
+            self.places.rules.refuse()
             return
         entry = RecoverRun(
             session_id=run.session_id,
@@ -274,24 +275,25 @@ class Runner:
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more, let runs end for so long, then release the rest, so that others can resume them."""
-        self._places.close()
+        self.places.rules.close()
         working = [task for run_id, task in self._tasks.items() if not self._drivers[run_id].is_waiting]
         if working and seconds > 0:
             logger.info("Waiting up to %g s for %d runs to end.", seconds, len(working))
             await asyncio.wait(working, timeout=seconds)
-        # Runs that were just being started are ours after this, and are released with the others.
-        await asyncio.gather(*self._starting, return_exceptions=True)
-        rest = list(self._tasks.values())
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        limit = RELEASE_SECONDS if self._journal.is_healthy else HOPELESS_SECONDS
+        until = asyncio.get_running_loop().time() + limit
+        if self._starting:  # these runs are ours after this, and are released with the others
+            await asyncio.wait(self._starting, timeout=limit)
+        # In any case before tools and journal are closed, which a run would take for a failure of its tool.
+        if rest := [*self._starting, *self._tasks.values()]:
+            for task in rest:
+                task.cancel()
+            await asyncio.wait(rest, timeout=limit)
         try:
-            async with asyncio.timeout(RELEASE_SECONDS):
+            async with asyncio.timeout_at(until):
                 await self.release()
         except TimeoutError:
-            logger.warning(
-                "The database does not answer; unfinished runs can be resumed when their leases have expired."
-            )
+            logger.warning("The database does not answer; unfinished runs can be resumed when their leases expire.")
 
     def release(self) -> asyncio.Future[int]:
         """Release all runs of this process, after everything that was submitted so far is committed."""

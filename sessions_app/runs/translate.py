@@ -24,6 +24,7 @@ from myagent.protocol.server_events import (
     ConfirmMetadata,
     FinalAnswer,
     FinalMetadata,
+    ImageFields,
     RunErrorMetadata,
     RunFailed,
     StepResetMetadata,
@@ -53,11 +54,11 @@ def _step_started(event: StepStarted, run_id: str) -> tuple[ServerEvent, ...]:
     return (Thinking(content=_("Analysing your question..."), metadata=metadata),)
 
 
-@to_wire.register
-def _model_waiting(event: ModelWaiting, run_id: str) -> tuple[ServerEvent, ...]:
+def model_waiting(event: ModelWaiting, run_id: str) -> ServerEvent:
+    """The notice that the model's endpoint makes the run wait."""
     words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {"seconds": round(event.seconds)}
     metadata = NoticeMetadata(action="waiting_for_model", run_id=run_id, seconds=event.seconds)
-    return (SystemNotice(content=words, metadata=metadata),)
+    return SystemNotice(content=words, metadata=metadata)
 
 
 @to_wire.register
@@ -94,6 +95,7 @@ def _tool_finished(event: ToolFinished, run_id: str) -> tuple[ServerEvent, ...]:
         duration_ms=event.duration_ms,
         data=event.data,
         truncated=True if event.truncated else None,
+        images=[ImageFields(media_type=image.media_type, data=image.base64) for image in event.images] or None,
     )
     return (ToolReturned(step_id=event.call.step_id, content=event.output, metadata=metadata),)
 

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from django.utils import timezone
@@ -108,7 +109,7 @@ class AccessWatch:
                 budget = level.scope, level.group_id
                 if connection.notified_until.get(budget) != free_at:
                     connection.notified_until = {**connection.notified_until, budget: free_at}
-                    connection.pump.direct(_notice(level, free_at))
+                    connection.pump.say(partial(_notice, level, free_at))
 
     async def _log_budgets(self) -> None:
         """Log, once a day, each agent whose budget for all users together is nearly used up."""

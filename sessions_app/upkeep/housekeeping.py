@@ -10,16 +10,19 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from agents.conf import Config
 from agents.database.threads import in_thread
-from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession
+from sessions_app.files.file_store import sweep
+from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession, RecountSession
+from sessions_app.journal.entries.sessions import DeleteSession
 from sessions_app.journal.entry import Entry
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
@@ -30,6 +33,8 @@ logger = logging.getLogger("myagent.housekeeping")
 ROWS_PER_COMMIT = 500
 """Rows that one transaction deletes, so that no other entry waits long for it."""
 ENTRIES_PER_COMMIT = 50
+COUNTED_PER_COMMIT = 5
+"""Sessions that one transaction counts: all of their rows are read."""
 DUE_PER_ROUND = 10_000
 PAUSE_SECONDS = 0.1
 """Between two batches of a server, so that other entries come between."""
@@ -91,9 +96,18 @@ def idle_sessions(before: datetime, limit: int) -> list[uuid.UUID]:
     return list(idle.order_by("active_at").values_list("id", flat=True)[:limit])
 
 
-def prunable(before: datetime, *, closed_only: bool = False, agent: str | None = None) -> list[tuple[uuid.UUID, int]]:
+def uncounted_sessions(limit: int) -> list[uuid.UUID]:
+    """Sessions from before it was counted what they take."""
+    return list(Session.objects.filter(stored_bytes__isnull=True).values_list("id", flat=True)[:limit])
+
+
+def prunable(
+    before: datetime, *, closed_only: bool = False, agent: str | None = None, user_id: int | None = None
+) -> list[tuple[uuid.UUID, int]]:
     """Id and length of the log of every session that was last active before this moment, the oldest first."""
     old = _unused(before)
+    if user_id is not None:
+        old = old.filter(user=user_id)
     if closed_only:
         old = old.filter(status=Session.Status.CLOSED)
     if agent is not None:
@@ -109,15 +123,27 @@ def _unused(before: datetime) -> QuerySet[Session]:
 # --- in batches ---
 
 
-def prunes(sessions: Iterable[tuple[uuid.UUID, int]], before: datetime) -> Iterator[list[PruneSession]]:
-    """Batches of entries that delete these sessions, each of about as many rows as one transaction should delete."""
-    batch: list[PruneSession] = []
+def prunes(sessions: Iterable[tuple[uuid.UUID, int]], before: datetime) -> Iterator[list[DeleteSession]]:
+    """Batches of entries that delete these sessions, unless they were used since `before`."""
+    return _deletions(sessions, partial(PruneSession, before=before))
+
+
+def deletions(sessions: Iterable[tuple[uuid.UUID, int]]) -> Iterator[list[DeleteSession]]:
+    """Batches of entries that delete these sessions, whatever is under way in them."""
+    return _deletions(sessions, DeleteSession)
+
+
+def _deletions(
+    sessions: Iterable[tuple[uuid.UUID, int]], entry: Callable[..., DeleteSession]
+) -> Iterator[list[DeleteSession]]:
+    """Batches, each of about as many rows as one transaction should delete."""
+    batch: list[DeleteSession] = []
     rows = 0
     for session_id, length in sessions:
         if batch and (rows + length > ROWS_PER_COMMIT or len(batch) == ENTRIES_PER_COMMIT):
             yield batch
             batch, rows = [], 0
-        batch.append(PruneSession(session_id=session_id, before=before))
+        batch.append(entry(session_id=session_id))
         rows += length
     if batch:
         yield batch
@@ -143,6 +169,13 @@ def closings(sessions: Sequence[uuid.UUID], before: datetime) -> Iterator[list[C
         yield [CloseIdleSession(session_id=session_id, before=before) for session_id in ids]
 
 
+def recounts(sessions: Sequence[uuid.UUID], *, only_new: bool = False) -> Iterator[list[RecountSession]]:
+    """Batches of entries that count what these sessions take."""
+    for start in range(0, len(sessions), COUNTED_PER_COMMIT):
+        ids = sessions[start : start + COUNTED_PER_COMMIT]
+        yield [RecountSession(session_id=session_id, only_new=only_new) for session_id in ids]
+
+
 class Housekeeper:
     """The part of the upkeep that a server does by itself. Lives on the event loop."""
 
@@ -161,6 +194,9 @@ class Housekeeper:
             answers = await in_thread(streamed_answers, before, DUE_PER_ROUND)
             random.shuffle(answers)
             await self._commit(compactions(answers))
+        if uncounted := await in_thread(uncounted_sessions, DUE_PER_ROUND):
+            random.shuffle(uncounted)
+            await self._commit(recounts(uncounted, only_new=True))
         now = asyncio.get_running_loop().time()
         if self._idle_close_days is not None and now >= self._close_at:
             before = timezone.now() - timedelta(days=self._idle_close_days)
@@ -169,6 +205,11 @@ class Housekeeper:
                 self._close_at = now + CLOSING_ROUND_SECONDS  # finding idle sessions reads all of them
             random.shuffle(sessions)
             await self._commit(closings(sessions, before))
+
+    async def delete_files(self) -> None:
+        """Delete the files that no session has. By itself: the storage may be elsewhere, and away."""
+        if count := await in_thread(sweep, timezone.now()):
+            logger.info("Deleted files that no session has: %d.", count)
 
     async def _commit(self, batches: Iterator[Sequence[Entry]]) -> None:
         done = 0

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from agents.audit import note_command
+from agents.conf import get_config
 from agents.management.check_command import add_check_arguments, check
 from agents.management.plain_command import PlainCommand, speak_early
 from agents.models import HostedAgent
+from agents.supervisor.operator_socket import replace_workers
 from myagent.i18n import gettext as _
 
 WAIT_SECONDS = 60.0
@@ -38,8 +40,18 @@ class Command(PlainCommand):
             ("reload", _("let servers reload agents from their files, without a restart")),
         ):
             parser_of = actions.add_parser(action, help=words)
-            parser_of.add_argument("names", nargs="+", metavar="NAME")
+            parser_of.add_argument("names", nargs="*" if action == "reload" else "+", metavar="NAME")
         parser_of.add_argument("--wait", action="store_true", help=_("until a server has done it, and say how it went"))
+        parser_of.add_argument(
+            "--workers",
+            action="store_true",
+            help=_("replace the workers of this data folder, one after the other: new code of everything"),
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        if options.get("workers"):
+            self.uses_tables = False  # a newer version must load before its tables are made
+        return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         match options["action"]:
@@ -47,6 +59,10 @@ class Command(PlainCommand):
                 self._list()
             case "check":
                 check(options, self.stdout)
+            case "reload" if options["workers"]:
+                self._replace_workers(options["names"])
+            case "reload" if not options["names"]:
+                raise CommandError(_("Name the agents to reload, or --workers."))
             case "reload":
                 self._reload(_known(options["names"]), wait=options["wait"])
             case action:
@@ -69,6 +85,9 @@ class Command(PlainCommand):
         for row in rows:
             if row.error:
                 self.stdout.write(f"❌ {row.name}: {row.error}")
+            for tool, place in sorted(row.blocking.items()):
+                words = _("the tool %(tool)s blocks its event loop again and again, at %(place)s")
+                self.stdout.write(f"⚠️ {row.name}: {words % {'tool': tool, 'place': place}}")
 
     def _switch(self, rows: list[HostedAgent], *, enabled: bool) -> None:
         words = _("%(name)s is switched on.") if enabled else _("%(name)s is switched off.")
@@ -90,6 +109,24 @@ class Command(PlainCommand):
         failed = [f"{row.name}: {row.error}" for row in self._answers(rows) if row.error]
         if failed:
             raise CommandError("\n❌ ".join(failed))
+
+    def _replace_workers(self, names: list[str]) -> None:
+        if names:
+            raise CommandError(_("--workers reloads everything: name no agents."))
+        found = False
+        try:
+            for outcome in replace_workers(get_config().data_dir):
+                found = True
+                if outcome.error:
+                    words = _("%(count)d workers were replaced, the others stay as they are: %(error)s")
+                    raise CommandError(words % {"count": outcome.replaced, "error": outcome.error})
+                self.stdout.write("✅ " + _("%(count)d workers were replaced.") % {"count": outcome.replaced})
+        except OSError as error:
+            raise CommandError(_("The workers cannot be replaced: %(error)s") % {"error": error}) from error
+        if not found:
+            raise CommandError(
+                _("No server with workers uses the data folder %(folder)s.") % {"folder": get_config().data_dir}
+            )
 
     def _answers(self, rows: list[HostedAgent]) -> Iterator[HostedAgent]:
         """The rows as they are once a server has done what was asked. Raises `CommandError` when none does."""

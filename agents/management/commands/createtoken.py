@@ -6,9 +6,11 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from agents.audit import note_made
+from agents.audit import note_command, note_made
 from agents.management.plain_command import PlainCommand, names, period, speak_early
-from agents.models import AccessToken, HostedAgent
+from agents.models import AccessToken, HostedAgent, Invitation
+from agents.models.invitation import LONGEST_LIFE
+from agents.web.server_address import invitation_link, server_root
 from myagent.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -34,9 +36,20 @@ class Command(PlainCommand):
         parser.add_argument(
             "--expires", type=period, metavar="PERIOD", help=_("how long it is valid, such as 30d (default: forever)")
         )
+        parser.add_argument(
+            "--link",
+            nargs="?",
+            const="",
+            metavar="URL",
+            help=_(
+                "instead of a token print a link that logs in once, for 7 days at most; URL is the server's address"
+            ),
+        )
         parser.add_argument("--create-user", action="store_true", help=_("make the user if there is none"))
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["link"] is not None:
+            return self._invite(options)
         user = _user(options["username"], create=options["create_user"])
         expires_at = timezone.now() + options["expires"] if options["expires"] is not None else None
         token, plaintext = AccessToken.objects.issue(
@@ -47,6 +60,21 @@ class Command(PlainCommand):
             words = _("No server has loaded an agent of this name from this database: %(names)s")
             self.stderr.write("⚠️  " + words % {"names": ", ".join(unknown)}, lambda text: text)
         self.stdout.write(plaintext)
+        return None
+
+    def _invite(self, options: dict[str, Any]) -> None:
+        life, agents = options["expires"] or LONGEST_LIFE, options["agents"]
+        if agents:
+            raise CommandError(_("A link logs in for all agents that its user may use: leave --agents out."))
+        if life > LONGEST_LIFE:
+            raise CommandError(_("A link is valid for 7 days at most: give --expires 7d or less."))
+        root = server_root(options["link"])
+        user = _user(options["username"], create=options["create_user"])
+        if not user.is_active:
+            raise CommandError(_("The user %(name)r is not active.") % {"name": user.get_username()})
+        _invitation, secret = Invitation.objects.issue(user, life)
+        note_command(user, _("Made a link to log in."))
+        self.stdout.write(invitation_link(root, secret))
 
 
 def _unknown(wanted: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from agents.budgets.allowances import Allowance, TooFast
 from agents.models.budgets import Pace
 from myagent.protocol.error_codes import ErrorCode
 from sessions_app.journal.batch import Batch
-from sessions_app.journal.locks import LockedSession
+from sessions_app.journal.locked_rows import LockedSession
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Run
 

@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from agents.audit import log_columns
 from myagent.i18n import gettext as _
 from sessions_app.journal.batch import Batch
-from sessions_app.journal.locks import LockedRun
+from sessions_app.journal.locked_rows import LockedRun
 from sessions_app.models import Confirmation, Run
 
 

@@ -15,7 +15,8 @@ from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata, ToolResultMetadata, ToolReturned
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.partial_cost import charge_broken_off
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.file_links import unlink_files
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.run_log import RunEnd
 from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
@@ -50,14 +51,12 @@ def close_run(
     for confirmation in Confirmation.objects.filter(run_id=run.id, answer__isnull=True):
         withdraw(batch, confirmation)
     if text := _shown_text(run):
-        batch.writes.insert(
-            Message,
-            session_id=run.session_id,
+        batch.add_message(
+            session,
             run_id=run.id,
             position=batch.take_positions(session),
             role=Message.Role.ASSISTANT,
             content=f"{text}\n{_BROKEN_OFF}",
-            created_at=batch.now,
         )
 
 
@@ -86,15 +85,13 @@ def close_call(
         duration_ms=metadata.duration_ms,
         finished_at=batch.now,
     )
-    batch.writes.insert(
-        Message,
-        session_id=run.session_id,
+    batch.add_message(
+        session,
         run_id=run.id,
         position=call.position,
         role=Message.Role.TOOL,
         content=text,
         tool_call_id=call.call_id,
-        created_at=batch.now,
     )
 
 
@@ -208,8 +205,9 @@ def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, r
     )
 
 
-def delete_rows(session_id: uuid.UUID) -> None:
-    """Delete a session and all that is stored of it."""
+def delete_rows(session_id: uuid.UUID, now: datetime) -> None:
+    """Delete a session and all that is stored of it; the bytes of its files follow, unless another session has them."""
+    unlink_files(session_id, now)
     of_run = Run.objects.filter(session_id=session_id)
     # Table by table, in the order of foreign keys: Django's own cascade would load every event first.
     for rows in (

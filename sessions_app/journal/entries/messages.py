@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from agents.budgets.allowances import Allowance
+from agents.budgets.shares import Shares
 from myagent.agent_definition import WhenBusy
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.error_codes import ErrorCode
@@ -17,7 +18,7 @@ from sessions_app.journal.entries.allowance import check_allowance
 from sessions_app.journal.entries.ending import cancel_run
 from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Message, Run, Session
 
@@ -41,8 +42,9 @@ class Posted:
 class PostMessage(Entry):
     """A user's message and its run; begins at once when the session has no unfinished run and the caller's lease holds.
 
-    Refused with `session_closed`, with `session_busy` when the queue is full or the agent takes no queue, and with
-    `budget_exceeded`, `too_many_runs` or `too_many_messages` when `allowance` does not permit it.
+    Refused with `busy` unless it `takes_new`, with `session_closed`, with `session_busy` when the queue is full or the
+    agent takes no queue, with `budget_exceeded`, `too_many_runs` or `too_many_messages` when `allowance` does not
+    permit it, and with `over_quota` when the session's owner has no room left in `shares`.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -55,6 +57,13 @@ class PostMessage(Entry):
     when_busy: WhenBusy = "queue"
     max_queued: int = 10
     allowance: Allowance | None = None
+    shares: Shares | None = None
+    token_id: int | None = None
+    """The access token with which it is sent."""
+    takes_new: bool = True
+    """False to take only what was stored before, while the server is short of memory."""
+    traceparent: str = ""
+    """The trace that it is part of."""
 
     @property
     def client_id(self) -> str | None:
@@ -72,18 +81,43 @@ class PostMessage(Entry):
         session = batch.locks.session(self.session_id)
         if self.message_id is not None and (first := batch.locks.client_ids.get((session.id, self.message_id))):
             return self._duplicate(batch, session, first)
-        if session.status != Session.Status.OPEN:
-            raise Refused(ErrorCode.SESSION_CLOSED)
         before = batch.locks.unfinished(session.id)
-        self._check_room(before)
-        if self.allowance is not None:
-            check_allowance(batch, self.allowance, session, begins=not before)
+        self.check(batch, session, before)
         ended: tuple[uuid.UUID, ...] = ()
         if self.when_busy == "interrupt":
             for other in before:
                 cancel_run(batch, session, other, reason="new_message")
             ended, before = tuple(other.id for other in before), []
+        return self.store(batch, session, before, self.usable_lease(batch, session, before), ended)
+
+    def check(self, batch: Batch, session: LockedSession, before: list[LockedRun]) -> None:
+        """Raise `Refused` when the message may not be sent now, `before` being the session's unfinished runs."""
+        if not self.takes_new:
+            raise Refused(ErrorCode.BUSY)
+        if session.status != Session.Status.OPEN:
+            raise Refused(ErrorCode.SESSION_CLOSED)
+        self._check_room(before)
+        if self.shares is not None:
+            batch.shares.check_room(session, self.shares)
+        if self.allowance is not None:
+            check_allowance(batch, self.allowance, session, begins=not before)
+
+    def usable_lease(self, batch: Batch, session: LockedSession, before: list[LockedRun]) -> Lease | None:
+        """The lease under which the run begins at once; None when it queues. Raises `Refused` when it may not."""
         lease = self.lease if not before and self.lease is not None and self.lease.holds(batch) else None
+        if lease is None and self.shares is not None:
+            batch.shares.check_queue(session, self.shares)
+        return lease
+
+    def store(
+        self,
+        batch: Batch,
+        session: LockedSession,
+        before: list[LockedRun],
+        lease: Lease | None,
+        ended: tuple[uuid.UUID, ...] = (),
+    ) -> Posted:
+        """Write the message and its run."""
         run = self._insert(batch, session, before, begins=lease is not None)
         if lease is not None:
             take_run(batch, run, lease)
@@ -120,16 +154,16 @@ class PostMessage(Entry):
             self.new_run_id, session.id, Run.Status.QUEUED, owner="", epoch=0, attempts=0, queued_at=queued_at
         )
         batch.locks.add_run(run)
-        batch.writes.insert(Run, id=run.id, session_id=session.id, status=run.status, queued_at=queued_at)
+        # It is False until a tool changes the state.
+        columns = {"status": run.status, "queued_at": queued_at, "token_id": self.token_id, "end_state": False}
+        batch.writes.insert(Run, id=run.id, session_id=session.id, traceparent=self.traceparent, **columns)
         # A queued message gets its position when its run begins, so as not to fall between calls and their results.
         position = batch.take_positions(session) if begins else None
-        batch.writes.insert(
-            Message,
-            session_id=session.id,
+        batch.add_message(
+            session,
             run_id=run.id,
             position=position,
             client_id=self.message_id,
-            created_at=batch.now,
             **Message.fields_of(self.message),
         )
         if self.message_id is not None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import place_messages
 from sessions_app.journal.entry import Entry, RunRef
-from sessions_app.journal.locks import LockedRun
+from sessions_app.journal.locked_rows import LockedRun
 from sessions_app.models import Run
 
 
@@ -57,26 +58,35 @@ def take_run(batch: Batch, run: LockedRun, lease: Lease, *, begins: bool = True,
 class ClaimNext(Entry):
     """Begin the first queued run of a session.
 
-    Returns it, or None when there is none, another one is active, or the agent has no place for it.
+    Returns it, or None when there is none, another one is active, the agent has no place for it, or, with
+    `skip_locked`, somebody else is writing in the session: perhaps another process that begins the very run.
     """
 
     needs_unfinished: ClassVar[bool] = True
 
     lease: Lease
+    skip_locked: bool = True
+
+    @property
+    def skips_locked(self) -> bool:
+        return self.skip_locked
 
     @property
     def limited_agent(self) -> str | None:
         return self.lease.limited_agent
 
     def apply(self, batch: Batch) -> RunRef | None:
-        session = batch.locks.session(self.session_id)
+        session = batch.locks.sessions.get(self.session_id)
+        if session is None:
+            return None
         waiting = batch.locks.unfinished(session.id)
         if not waiting or waiting[0].is_active or not self.lease.holds(batch):
             return None
         run = waiting[0]
         place_messages(batch, session, run.id)
         take_run(batch, run, self.lease)
-        return RunRef(session.id, run.id, run.epoch, session.user_id)
+        waited = max((batch.now - run.queued_at).total_seconds(), 0.0)
+        return RunRef(session.id, run.id, run.epoch, session.user_id, waited=waited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +107,24 @@ class RenewLeases(Entry):
         return self.run_ids
 
     def apply(self, batch: Batch) -> int:
-        mine = Run.objects.active().filter(pk__in=self.run_ids, owner=self.lease.owner)
-        return mine.update(lease_until=Now() + timedelta(seconds=self.lease.seconds))
+        return _renew(self.lease, self.run_ids)
+
+
+def renew_unlocked(lease: Lease, run_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Renew the leases of these runs of their owner, at once and beside the journal; returns those that it has locked.
+
+    It waits for no lock, so that it cannot get into the way of those who lock rows in their order. Blocking.
+    """
+    with transaction.atomic(durable=True):
+        mine = Run.objects.active().filter(pk__in=run_ids, owner=lease.owner)
+        unlocked = set(mine.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+        _renew(lease, unlocked)
+        return [pk for pk in mine.values_list("pk", flat=True) if pk not in unlocked]
+
+
+def _renew(lease: Lease, run_ids: Collection[uuid.UUID]) -> int:
+    mine = Run.objects.active().filter(pk__in=run_ids, owner=lease.owner)
+    return mine.update(lease_until=Now() + timedelta(seconds=lease.seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +138,5 @@ class ReleaseRuns(Entry):
 
     def apply(self, batch: Batch) -> int:
         batch.writes.flush()
+        batch.locks.distrust()
         return Run.objects.active().filter(owner=self.owner).update(lease_until=Now(), owner="")

@@ -14,7 +14,7 @@ from myagent.llm import Usage
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message as LibraryMessage
 from sessions_app.journal.batch import Batch
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Event, Message, Run
 

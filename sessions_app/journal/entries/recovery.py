@@ -23,7 +23,7 @@ from sessions_app.journal.entries.ending import (
 )
 from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.refusal import STALE_RUN, Refused
 from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Run, ToolCall

@@ -10,6 +10,7 @@ from typing import Any
 from myagent.messages import Message as LibraryMessage
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.sessions import CreateSession
+from sessions_app.journal.stored_size import size_of_state
 from sessions_app.models import Message, Run, Session
 
 
@@ -17,7 +18,7 @@ from sessions_app.models import Message, Run, Session
 class RestoreSession(CreateSession):
     """A new session with the history and the tools' state of an exported one.
 
-    The history belongs to one run that is over, so that its positions come before all that follows. The log starts
+    History and state belong to one run that is over, so that its positions come before all that follows. The log starts
     empty: the events of the old session have the old session's numbers.
     """
 
@@ -29,7 +30,7 @@ class RestoreSession(CreateSession):
     def apply(self, batch: Batch) -> None:
         CreateSession.apply(self, batch)
         batch.writes.change(Session, self.session_id, state=self.tool_state)
-        if not self.messages:
+        if not (self.messages or self.tool_state):
             return
         batch.writes.insert(
             Run,
@@ -40,14 +41,12 @@ class RestoreSession(CreateSession):
             queued_at=batch.now,
             started_at=batch.now,
             finished_at=batch.now,
+            end_state=self.tool_state or False,
         )
-        first = batch.take_positions(batch.locks.session(self.session_id), len(self.messages))
+        session = batch.locks.session(self.session_id)
+        batch.writes.change(Session, session.id, stored_bytes=session.grow(size_of_state(self.tool_state)))
+        if not self.messages:
+            return
+        first = batch.take_positions(session, len(self.messages))
         for position, message in enumerate(self.messages, first):
-            batch.writes.insert(
-                Message,
-                session_id=self.session_id,
-                run_id=self.new_run_id,
-                position=position,
-                created_at=batch.now,
-                **Message.fields_of(message),
-            )
+            batch.add_message(session, run_id=self.new_run_id, position=position, **Message.fields_of(message))

@@ -15,7 +15,8 @@ from myagent.protocol.server_events import PartialAnswer
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import SILENCE, close_run
 from sessions_app.journal.entry import RunEntry
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.stored_size import size_of_state
 from sessions_app.models import Confirmation, Message, Run, Session, Summary, ToolCall
 
 
@@ -50,7 +51,7 @@ class StoreReply(RunEntry):
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
         reply = self.reply
         position = batch.take_positions(session, 1 + len(reply.calls))
-        _insert_message(batch, run, reply.message, position)
+        _add_message(batch, session, run, reply.message, position)
         for call in reply.calls:
             batch.writes.insert(
                 ToolCall,
@@ -127,13 +128,23 @@ class FinishCall(RunEntry):
             duration_ms=finished.duration_ms,
             finished_at=batch.now,
         )
-        _insert_message(batch, run, finished.message, self.position)
+        _add_message(batch, session, run, finished.message, self.position)
         if run.status == Run.Status.WAITING:
             _withdraw_questions(batch, run, finished.call.step_id)
         if finished.state is not None:
-            batch.writes.change(Session, session.id, state=finished.state)
+            _keep_state(batch, session, run, finished.state)
         for event in self.events:
             batch.log.append(session, event)
+
+
+def _keep_state(batch: Batch, session: LockedSession, run: LockedRun, state: dict[str, Any]) -> None:
+    """Store the tools' state: of the session, and as the one that this run leaves, for forks."""
+    batch.writes.flush()
+    before = Run.objects.filter(pk=run.id).values_list("end_state", flat=True).first()
+    batch.writes.change(Session, session.id, state=state)
+    batch.writes.change(Run, run.id, end_state=state)
+    session.grow(size_of_state(state) - size_of_state(before))
+    batch.writes.change(Session, session.id, stored_bytes=session.stored_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +236,7 @@ class EndRun(RunEntry):
         if self.status is not Run.Status.SUCCEEDED:
             close_run(batch, session, run, call_status="cancelled")
         if self.message is not None:
-            _insert_message(batch, run, self.message, batch.take_positions(session))
+            _add_message(batch, session, run, self.message, batch.take_positions(session))
         batch.change_run(
             run,
             status=self.status,
@@ -244,12 +255,5 @@ class EndRun(RunEntry):
         return Ended(bool(batch.locks.unfinished(session.id)), session.last_position)
 
 
-def _insert_message(batch: Batch, run: LockedRun, message: LibraryMessage, position: int) -> None:
-    batch.writes.insert(
-        Message,
-        session_id=run.session_id,
-        run_id=run.id,
-        position=position,
-        created_at=batch.now,
-        **Message.fields_of(message),
-    )
+def _add_message(batch: Batch, session: LockedSession, run: LockedRun, message: LibraryMessage, position: int) -> None:
+    batch.add_message(session, run_id=run.id, position=position, **Message.fields_of(message))

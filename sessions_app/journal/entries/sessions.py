@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 from django.db.models import F
 from django.db.models.functions import Greatest
 
+from agents.budgets.shares import Sharer, Shares
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
 from myagent.protocol.server_events import (
+    ForkedFrom,
     ResponseMetadata,
     SessionCreated,
     SessionCreatedMetadata,
@@ -27,14 +29,14 @@ from sessions_app.journal.entries.ending import cancel_run, delete_rows, end_of
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.entries.runs import settle
 from sessions_app.journal.entry import Entry
-from sessions_app.journal.locks import LockedSession
+from sessions_app.journal.locked_rows import LockedSession
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSession(Entry):
-    """A new session, `session_id` chosen by the caller."""
+    """A new session, `session_id` chosen by the caller. Refused with `over_quota` where `shares` say so."""
 
     agent: str
     user_id: int | None
@@ -42,8 +44,29 @@ class CreateSession(Entry):
     title: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     request_id: str | None = None
+    visitor: str | None = None
+    shares: Shares | None = None
+    forked_from: ForkedFrom | None = None
 
-    def apply(self, batch: Batch) -> None:
+    @property
+    def sharer(self) -> Sharer:
+        return Sharer(self.user_id, self.visitor)
+
+    @property
+    def counted_sharer(self) -> Sharer | None:
+        return self.sharer if self.shares is not None and self.shares.of(self.sharer).sessions is not None else None
+
+    def apply(self, batch: Batch) -> Any:
+        self.check(batch)
+        self.insert(batch)
+
+    def check(self, batch: Batch) -> None:
+        """Raise `Refused` when there may be no further session."""
+        if self.shares is not None:
+            batch.shares.check_new_session(self.sharer, self.shares)
+
+    def insert(self, batch: Batch) -> LockedSession:
+        """Write the session and the beginning of its log."""
         batch.writes.insert(
             Session,
             id=self.session_id,
@@ -51,17 +74,32 @@ class CreateSession(Entry):
             user_id=self.user_id,
             title=self.title,
             metadata=self.metadata,
+            visitor=self.visitor,
+            stored_bytes=0,
+            forked_from=self.forked_from.model_dump(exclude_none=True) if self.forked_from is not None else None,
             created_at=batch.now,
             active_at=batch.now,
         )
         session = LockedSession(
-            self.session_id, self.agent, self.user_id, self.title, Session.Status.OPEN, last_seq=0, last_position=0
+            self.session_id,
+            self.agent,
+            self.user_id,
+            self.title,
+            Session.Status.OPEN,
+            last_seq=0,
+            last_position=0,
+            visitor=self.visitor,
+            stored_bytes=0,
         )
         batch.locks.add_session(session)
         metadata = SessionCreatedMetadata(
-            agent_name=self.agent, connection_id=self.connection_id, request_id=self.request_id
+            agent_name=self.agent,
+            connection_id=self.connection_id,
+            request_id=self.request_id,
+            forked_from=self.forked_from,
         )
         batch.log.append(session, SessionCreated(content=_("The session was created."), metadata=metadata))
+        return session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +173,16 @@ class CloseSession(CancelRuns):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSession(Entry):
-    """Change title or metadata; None leaves it unchanged."""
+    """Change title or metadata; None leaves it unchanged. Refused with `over_quota` where `shares` say so."""
 
     title: str | None
     metadata: dict[str, Any] | None
+    shares: Shares | None = None
 
     def apply(self, batch: Batch) -> None:
         session = batch.locks.session(self.session_id)
+        if self.shares is not None:
+            batch.shares.check_room(session, self.shares)
         batch.writes.flush()
         metadata = self.metadata
         if metadata is None:
@@ -161,6 +202,7 @@ class DeleteSession(Entry):
     """Delete a session and all that is stored of it. Returns the ids of the runs that were unfinished."""
 
     needs_unfinished: ClassVar[bool] = True
+    loses_files: ClassVar[bool] = True
 
     def apply(self, batch: Batch) -> list[uuid.UUID]:
         session = batch.locks.session(self.session_id)
@@ -169,7 +211,7 @@ class DeleteSession(Entry):
             charge_broken_off(batch, session, run)
         batch.ended += [end_of(batch, session, run, "deleted") for run in runs]
         batch.writes.flush()
-        delete_rows(session.id)
+        delete_rows(session.id, batch.now)
         batch.forget(session.id)
         return [run.id for run in runs]
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entry import RunEntry
-from sessions_app.journal.locks import LockedRun, LockedSession
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.models import Span
 
 

@@ -5,10 +5,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from agents.management.named_user import find_user
 from agents.management.plain_command import PlainCommand, period, speak_early
 from myagent.i18n import gettext as _
 from sessions_app.journal.refusal import Refused
 from sessions_app.management.progress import committed
+from sessions_app.management.unused_files import delete_files
 from sessions_app.models import Session
 from sessions_app.upkeep.housekeeping import prunable, prunes
 
@@ -33,6 +35,7 @@ class Command(PlainCommand):
         parser.add_argument("--dry-run", action="store_true", help=_("say how many there are and delete nothing"))
         parser.add_argument("--closed-only", action="store_true", help=_("only conversations that were closed"))
         parser.add_argument("--agent", metavar="NAME", help=_("only conversations with this agent"))
+        parser.add_argument("--user", metavar="NAME", help=_("only conversations of this user"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         agent = options["agent"]
@@ -41,11 +44,13 @@ class Command(PlainCommand):
             words = _("There is no conversation with an agent %(name)r. There are conversations with: %(known)s")
             raise CommandError(words % {"name": agent, "known": known})
         before = timezone.now() - options["older_than"]
-        sessions = prunable(before, closed_only=options["closed_only"], agent=agent)
+        user_id = find_user(options["user"]).pk if options["user"] is not None else None
+        sessions = prunable(before, closed_only=options["closed_only"], agent=agent, user_id=user_id)
         if options["dry_run"]:
             self.stdout.write(_("Conversations that would be deleted: %(count)d") % {"count": len(sessions)})
             return
         outcomes = committed(prunes(sessions, before), total=len(sessions), out=self.stdout)
+        delete_files()
         spared = sum(isinstance(outcome, Refused) for outcome in outcomes)
         self.stdout.write(_("Conversations deleted: %(count)d") % {"count": len(sessions) - spared})
         if spared:

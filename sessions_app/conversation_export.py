@@ -8,11 +8,11 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from sessions_app.models import Confirmation, Message, Run, Session, Span, Summary, ToolCall
+from sessions_app.models import Confirmation, Message, Run, Session, SessionFile, Span, Summary, ToolCall
 
 FORMAT = "myagent.conversation"
 VERSION = 1
-EXPORTED = (Session, Run, Message, ToolCall, Confirmation, Summary, Span)
+EXPORTED = (Session, Run, Message, ToolCall, Confirmation, Summary, Span, SessionFile)
 """The tables that a document contains; the event log is not among them."""
 
 
@@ -33,8 +33,15 @@ def exported(session: Session) -> dict[str, Any]:
         "exported_at": timezone.now(),
         "session": {**columns, "user": user},
         "runs": [run | {name: rows[run["id"]] for name, rows in of_runs.items()} for run in runs],
+        "files": [_file(row) for row in session.files.select_related("file").order_by("pk")],
         "summaries": list(session.summaries.order_by("upto_position").values()),
     }
+
+
+def _file(row: SessionFile) -> dict[str, Any]:
+    """What a file is, without its bytes."""
+    facts = {name: getattr(row.file, name) for name in ("type", "encoding", "size", "sha256")}
+    return {"file_id": row.file_id, "name": row.name, "created_at": row.created_at, **facts}
 
 
 def _by_run(rows: QuerySet[Any]) -> dict[Any, list[dict[str, Any]]]:

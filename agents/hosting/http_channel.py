@@ -1,0 +1,112 @@
+"""A TCP connection as long as it speaks HTTP: what is too large is refused in words, and a request has its time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
+from twisted.web.http import HTTPChannel
+
+from agents.hosting.flow_control import Gate
+
+logger = logging.getLogger("myagent.server")
+
+REQUEST_SECONDS = 60
+"""Seconds from the first byte of a request to its last one, and of silence before that."""
+READ_ON_SECONDS = 2
+"""Seconds that a client has to read why it is refused, before the connection is cut while it may still be sending."""
+_TOO_LARGE = b"431 Request Header Fields Too Large"
+_TOO_LONG = b"414 URI Too Long"
+
+
+class AgentHTTPChannel(HTTPChannel):
+    """Twisted's own answers nothing, or 400, when the headers exceed its limits, and begins to wait again with each
+    byte, and so for ever for one byte now and then.
+    """
+
+    transport: Any
+    _is_refused = False
+    _is_receiving = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken = Gate(is_open=True)
+
+    def pauseProducing(self) -> None:
+        """The client reads more slowly than it is answered: there is as much for it as should wait."""
+        super().pauseProducing()
+        self._taken.close()
+
+    def resumeProducing(self) -> None:
+        """The client has taken what waited for it."""
+        super().resumeProducing()
+        self._taken.open()
+
+    def connectionLost(self, reason: Any) -> None:
+        """The client is gone, and takes nothing more."""
+        super().connectionLost(reason)
+        self._taken.open()
+
+    async def taken(self, seconds: float) -> bool:
+        """Return once there is room for more of an answer; False when there was none for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._taken.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def resetTimeout(self) -> None:
+        """Called when bytes come; only the first ones of a request count."""
+        if not self._is_receiving:
+            self._is_receiving = True
+            super().resetTimeout()
+
+    def requestDone(self, request: Any) -> None:
+        """A request was answered; what comes next is another one."""
+        self._is_receiving = False
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:
+        """The time is over."""
+        if self._is_receiving:
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+        super().timeoutConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes from the socket. Those of a refused client are dropped; left unread, they would cut the answer."""
+        if not self._is_refused:
+            super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line of the headers."""
+        if not self._is_refused:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """The line of the request, or one header, is longer than `MAX_LENGTH`."""
+        self._refuse(_TOO_LARGE if self.requests else _TOO_LONG)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
+            self._refuse(_TOO_LARGE)
+        else:
+            super()._respondToBadRequestAndDisconnect()
+
+    def _refuse(self, status: bytes) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
+        logger.warning(
+            "Refused a request from %s with %s: at most %d bytes of headers and %d headers are accepted.",
+            getattr(self.transport.getPeer(), "host", "a client"),
+            status.decode(),
+            self.totalHeadersSize,
+            self.maxHeaders,
+        )
+        self.transport.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        self.setTimeout(None)
+        self.transport.loseWriteConnection()
+        self.callLater(READ_ON_SECONDS, self.transport.abortConnection)

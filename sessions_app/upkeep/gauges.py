@@ -1,0 +1,77 @@
+"""What Prometheus is told of the state of a process and of its database, read when it asks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from django.db import Error
+
+from agents.database.threads import in_thread
+from agents.loading.registry import get_registry
+from agents.metrics import measures
+from agents.metrics.snapshot import Readings
+from agents.tool_runner.tool_runner import ToolRunner
+from sessions_app import queries
+from sessions_app.journal.log import Growth
+from sessions_app.journal.writer import Journal
+from sessions_app.runs.runner import Runner
+
+logger = logging.getLogger("myagent.server")
+
+PATIENCE_SECONDS = 2.0
+"""How long an answer waits for the database; then it says nothing of what is in there."""
+WEBSOCKET = "websocket"
+
+
+_NAME_AT = len('{"event":"')
+
+
+def count_events(growths: Iterable[Growth]) -> None:
+    """Count what was stored, by the names that frames begin with (`codec.encode`)."""
+    for growth in growths:
+        for logged in growth.events:
+            frame = logged.frame
+            measures.EVENTS_LOGGED.add(frame[_NAME_AT : frame.index('"', _NAME_AT)])
+
+
+class EngineGauges:
+    """Lives on the event loop."""
+
+    def __init__(
+        self, *, runner: Runner, journal: Journal, tool_runner: ToolRunner, connections: Collection[object]
+    ) -> None:
+        self._runner = runner
+        self._journal = journal
+        self._tool_runner = tool_runner
+        self._connections = connections
+
+    def of_process(self) -> Readings:
+        """The gauges of this process. An agent without runs has the value 0, so that a graph shows it."""
+        names = get_registry().all_names
+        running = Counter(run.agent for run in self._runner.working)
+        return {
+            measures.CONNECTIONS: {(WEBSOCKET,): len(self._connections)},
+            measures.RUNS_RUNNING: {(name,): running[name] for name in {*names, *running}},
+            measures.TOOLS_BLOCKING: {(name,): len(self._tool_runner.blocking_tools(name)) for name in names},
+            measures.DATABASE_HEALTHY: {(): self._journal.is_healthy},
+            measures.OLDEST_COMMIT: {(): self._journal.age},
+        }
+
+    async def of_database(self) -> Readings:
+        """What is the same for all processes; nothing while the database does not answer."""
+        if not self._journal.is_healthy:
+            return {}
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                queued, pending = await in_thread(queries.waiting_by_agent)
+        except (Error, TimeoutError) as error:
+            logger.info("What waits in the database cannot be counted for /metrics: %r", error)
+            return {}
+        names = get_registry().all_names
+        return {
+            measures.RUNS_QUEUED: {(name,): queued[name] for name in {*names, *queued}},
+            measures.CONFIRMATIONS_PENDING: {(name,): pending[name] for name in {*names, *pending}},
+        }

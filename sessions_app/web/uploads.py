@@ -1,0 +1,201 @@
+"""`POST /api/sessions/<id>/files`: files for a session, from whoever may use it."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from django.middleware.csrf import CsrfViewMiddleware
+from django.template.defaultfilters import filesizeformat
+from django.views.decorators.csrf import csrf_exempt
+
+from agents.access.decision import Grant
+from agents.budgets.shares import shares_of
+from agents.conf import Config
+from agents.database.threads import in_thread, is_away
+from agents.loading.registry import get_registry
+from agents.web.api_admission import (
+    ApiRefused,
+    admit,
+    database_away,
+    for_pages,
+    json_answer,
+    preflight,
+    wrong_method,
+)
+from myagent.agent import Agent
+from myagent.i18n import gettext as _
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from sessions_app import queries
+from sessions_app.connection.message_files import check_kind
+from sessions_app.connection.requester import agent_unavailable, not_found, parse_session_id, record, try_again
+from sessions_app.engine import Engine
+from sessions_app.files import file_store
+from sessions_app.files.file_kinds import FileKind, claims_picture, kind_of
+from sessions_app.files.file_names import clean_name
+from sessions_app.files.file_parts import url_of
+from sessions_app.journal.entries.session_files import AddFiles
+from sessions_app.models import StoredFile
+
+logger = logging.getLogger("myagent.files")
+
+METHODS = "POST, OPTIONS"
+FIELD = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file of a request, before it is stored."""
+
+    content: UploadedFile
+    name: str
+    kind: FileKind
+
+
+@csrf_exempt  # checked below, where the credential is a cookie
+async def upload(request: HttpRequest, session_id: str) -> HttpResponse:
+    """The view. All files of a request are stored, or none."""
+    if request.method == "OPTIONS":
+        return preflight(METHODS)
+    origin = request.headers.get("Origin")
+    try:
+        if request.method != "POST":
+            raise wrong_method(METHODS)
+        grant = await admit(request, size=int(request.META.get("CONTENT_LENGTH") or 0), changes=True)
+        files = await _take(request, grant, session_id)
+    except ApiRefused as refused:
+        return refused.answer(origin)
+    except ProtocolError as error:
+        return as_refused(error).answer(origin)
+    except Error as error:
+        if not is_away(error):
+            raise
+        return database_away().answer(origin)
+    return for_pages(json_answer({"files": files}, status=HTTPStatus.CREATED), origin)
+
+
+async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str, Any]]:
+    session_id = parse_session_id(text)
+    facts = await in_thread(queries.session_facts, session_id, grant.user_id)
+    if facts is None or not grant.allows(facts.agent):
+        raise not_found()
+    loaded = get_registry().available(facts.agent)
+    if loaded is None:
+        raise agent_unavailable(facts.agent)
+    engine: Engine | None = request.scope.get("state", {}).get("engine")  # type: ignore[attr-defined]  # ASGIRequest
+    if engine is None:
+        raise database_away()
+    async with engine.uploads:
+        uploads = await in_thread(_read, request, grant, loaded.agent, engine.config)
+        try:
+            rows = await in_thread(_store, uploads)
+        except OSError as error:
+            logger.error("A file cannot be stored: %s", error)
+            raise try_again() from error
+    names = {row.id: upload.name for row, upload in zip(rows, uploads, strict=True)}
+    await _give(engine, session_id, rows, names)
+    root_path = request.META.get("SCRIPT_NAME", "")
+    return [
+        {
+            "file_id": str(row.id),
+            "name": names[row.id],
+            "type": row.type,
+            "size": row.size,
+            "url": url_of(row.id, root_path),
+        }
+        for row in rows
+    ]
+
+
+async def _give(engine: Engine, session_id: uuid.UUID, rows: list[StoredFile], names: dict[uuid.UUID, str]) -> None:
+    entry = AddFiles(
+        session_id=session_id, names=names, max_files=engine.config.max_files, shares=shares_of(engine.config)
+    )
+    try:
+        await record(engine, entry)
+    except ProtocolError as error:
+        # Where it is not certain that the session does not have them, they are deleted later or not at all.
+        if error.code is not ErrorCode.TRY_AGAIN:
+            await in_thread(file_store.discard, rows)
+        raise
+
+
+def _read(request: HttpRequest, grant: Grant, agent: Agent, config: Config) -> list[Upload]:
+    """The files of the request; all of them are as they should be. Blocking: it reads the body."""
+    try:
+        given = request.FILES.getlist(FIELD)
+    except (MultiPartParserError, UnreadablePostError, RequestDataTooBig, SuspiciousOperation) as error:
+        logger.info("The body of an upload cannot be read: %s", error)
+        words = _("The request should be multipart/form-data with files as the field %(field)r.")
+        raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD}) from error
+    if grant.kind == "cookie" and _CsrfCheck(_nothing).refuses(request):
+        words = _("The page is out of date. Load it again, and send the files once more.")
+        raise ApiRefused(HTTPStatus.FORBIDDEN, "csrf_failed", words)
+    if not given:
+        words = _("The request should be multipart/form-data with files as the field %(field)r.")
+        raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD})
+    return [_checked(content, agent, config) for content in given]
+
+
+def _checked(content: UploadedFile, agent: Agent, config: Config) -> Upload:
+    name = clean_name(content.name or "")
+    if (content.size or 0) > config.max_file_bytes:
+        words = _("%(name)s is too large: a file may have %(limit)s.")
+        about = {"name": name, "limit": filesizeformat(config.max_file_bytes)}
+        raise ProtocolError(ErrorCode.TOO_LARGE, words % about, limit=config.max_file_bytes)
+    kind = kind_of(content.file, name)  # type: ignore[arg-type]  # of Django's own, a binary file
+    if claims_picture(name, content.content_type or "") and not kind.is_picture:
+        words = _("%(name)s is not the picture that it says it is. PNG, JPEG, GIF and WebP are taken.")
+        raise ProtocolError(ErrorCode.UNSUPPORTED_TYPE, words % {"name": name})
+    check_kind(agent, kind, name)
+    return Upload(content, name, kind)
+
+
+def _store(uploads: list[Upload]) -> list[StoredFile]:
+    rows: list[StoredFile] = []
+    try:
+        for upload in uploads:
+            rows.append(file_store.store(upload.content, upload.kind))
+    except BaseException:
+        file_store.discard(rows)
+        raise
+    return rows
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's own check, for a view that has to know first who asks."""
+
+    def refuses(self, request: HttpRequest) -> bool:
+        request.csrf_processing_done = False  # type: ignore[attr-defined]
+        self.process_request(request)
+        return self.process_view(request, _nothing, (), {}) is not None
+
+
+def _nothing(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+def as_refused(error: ProtocolError) -> ApiRefused:
+    """The answer to a request for what a WebSocket's would be refused."""
+    headers = {"Retry-After": str(error.data["retry_after"])} if error.data.get("retry_after") else {}
+    return ApiRefused(_STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), **headers)
+
+
+_STATUS = {
+    ErrorCode.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.FILE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorCode.UNSUPPORTED_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.TRY_AGAIN: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.AGENT_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Of everything else that is refused: 409, it depends on what there is already."""
