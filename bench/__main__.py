@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import normalising
+from bench import guessing, normalising
 from bench.measuring import COMMAND, FLOOR, FULL, OURS, QUICK, ClientFailed, Plan, measure
 from bench.processes import Cores, ServerFailed
 from bench.report import Line, lines, table
@@ -107,7 +107,7 @@ def main() -> int:
         with console.status("starting") as status:
             measured = lines(measure(plan, status.update))
             if OURS in plan.sides and not plan.profile:
-                measured.append(normalising.line())
+                measured += [normalising.line(), guessing.line(plan.command)]
     except (ServerFailed, ClientFailed, subprocess.CalledProcessError) as error:
         console.print("\n".join([str(error), *getattr(error, "__notes__", [])]), style="red", markup=False)
         return 2

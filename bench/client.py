@@ -111,8 +111,8 @@ class Conversation:
 @asynccontextmanager
 async def conversation(url: str) -> AsyncIterator[Conversation]:
     """Connect and create a session; connection and session stay until the end."""
-    # No proxy, no compression, no pings: nothing that costs time here or that only one of the servers would do.
-    async with connect(url, proxy=None, compression=None, ping_interval=None, open_timeout=60) as socket:
+    # Compression is offered, as browsers do. No proxy and no pings: they cost time here and show nothing.
+    async with connect(url, proxy=None, ping_interval=None, open_timeout=60) as socket:
         opened = Conversation(socket)
         await socket.send('{"event": "user.create_session"}')
         async with opened.patience():

@@ -52,6 +52,7 @@ FULL = (
     Scenario(sessions=200, delay_ms=0, conversations=200, turns=2),
     Scenario(sessions=1, delay_ms=20, conversations=2, turns=5),
     Scenario(sessions=50, delay_ms=20, conversations=50, turns=5),
+    Scenario(sessions=200, delay_ms=20, conversations=200, turns=2),
 )
 QUICK = (
     Scenario(sessions=1, delay_ms=0, conversations=6, turns=5),
@@ -59,6 +60,7 @@ QUICK = (
     Scenario(sessions=200, delay_ms=0, conversations=200, turns=1),
     Scenario(sessions=1, delay_ms=20, conversations=1, turns=3),
     Scenario(sessions=50, delay_ms=20, conversations=50, turns=3),
+    Scenario(sessions=200, delay_ms=20, conversations=200, turns=1),
 )
 
 

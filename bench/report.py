@@ -12,10 +12,11 @@ from bench.client import Idle, Load
 from bench.measuring import FLOOR, OURS, Outcome, Scenario
 
 KIB = 1024
-BUDGET_CPU_RATIO = {(50, 0): 0.25, (50, 20): 0.45}  # (sessions, ms per token)
+BUDGET_CPU_RATIO = {(1, 20): 1.3, (50, 0): 0.22, (50, 20): 0.46, (200, 0): 0.18, (200, 20): 0.34}
+"""For (sessions, ms per token)."""
 BUDGET_LONE_P50_RATIO = 1.0
 BUDGET_FRAMES = 20.0
-BUDGET_IDLE_KIB = 20.0
+BUDGET_IDLE_KIB = 14.0
 PACED_MS = 20
 
 

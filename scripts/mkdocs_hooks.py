@@ -17,8 +17,8 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = {"index.md": "README.md", "index.zh.md": "README.zh.md"}
-"""Pages of the site that have another name in the repository."""
+HOME = {"index.md": "README.md", "index.zh.md": "README.zh.md", "reporting.md": "SECURITY.md"}
+"""Pages of the site that have another name in the repository. On some systems SECURITY is security."""
 LANGUAGES = {".py": "python", ".html": "html", ".md": "markdown"}
 _FENCE = re.compile(r"(^`{3,}.*?^`{3,}$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)(?=[)#])")

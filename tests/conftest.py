@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from myagent.client import Client, ServerFrame, connect
 from tests.support.admin_pages import ann, boss  # noqa: F401 - fixtures
 from tests.support.agent_server import AgentServer
 from tests.support.model_server import ModelServer
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import postgres_url, redis_url  # noqa: F401 - fixtures
 
 TESTS = Path(__file__).resolve().parent
@@ -25,14 +28,28 @@ TESTS = Path(__file__).resolve().parent
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
     os.environ.pop(_name, None)
 
-# How fast inputs are generated says something of the machine, which is shared, and nothing of the code.
-settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+# Inputs are the same in every run, so that a change fails for what it does alone; `--hypothesis-profile curious` draws
+# others. How fast they are generated and used says something of the machine, which is shared, and nothing of the code.
+settings.register_profile("curious", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", parent=settings.get_profile("curious"), derandomize=True)
 settings.load_profile("patient")
 
 SERVERS = ("agents/hosting", "agents/web", "docs", "faults", "myagent/cli", "myagent/testing", "server")
 """Folders whose tests start servers and commands: a file takes a minute there, and a second elsewhere."""
-WAIT_SECONDS = 20.0
-"""How long a test waits for an event before it fails; far more than anything takes."""
+MARKS_TABLES = re.compile(
+    r"mark\.database\b|^from tests\.support(\.entries import| import .*\bentries\b)", re.MULTILINE
+)
+"""What makes a test one on tables: the marker, or those that `tests.support.entries` has."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files without tests on tables when only those are wanted: each worker would import all of them."""
+    only_tables = str(config.option.markexpr).startswith("database and")
+    return True if only_tables and collection_path.suffix == ".py" and not _is_on_tables(collection_path) else None
+
+
+def _is_on_tables(path: Path) -> bool:
+    return MARKS_TABLES.search(path.read_text(encoding="utf-8")) is not None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     on_tables = {item.path for item in items if item.get_closest_marker("django_db")}
     long = {path: path.stat().st_size for path in {item.path for item in items} - on_tables if _starts_servers(path)}
     items.sort(key=lambda item: -long.get(item.path, 0))
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests out of the sight of the garbage collector: it would go through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _starts_servers(path: Path) -> bool:

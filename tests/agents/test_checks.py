@@ -28,6 +28,14 @@ def test_the_shipped_settings_are_in_order():
         ({"INBOUND_BYTES": 1024}, "agents.W002"),
         ({"JWT_KEYS": ["x" * 32]}, "agents.W003"),
         ({"JWT_KEYS": ["x" * 31], "JWT_AUDIENCE": "myagent"}, "agents.E003"),
+        ({"ROOT_PATH": "chat"}, "agents.E003"),
+        ({"ROOT_PATH": "/chat/"}, "agents.E003"),
+        ({"ROOT_PATH": "//chat"}, "agents.E003"),
+        ({"PUBLIC_URL": "agents.example.com"}, "agents.E003"),
+        ({"ALLOW_ORIGINS": ["chrome-extension://abcdef"]}, "agents.E003"),
+        ({"ROOT_PATH": "/ws/chat"}, "agents.W006"),
+        ({"ROOT_PATH": "/static"}, "agents.W006"),
+        ({"PUBLIC_URL": "http://a.example/admin"}, "agents.W006"),
     ],
 )
 def test_a_mistake_has_its_own_id(values, expected):
@@ -68,6 +76,15 @@ def test_what_host_names_is_known_to_both():
 def test_pages_and_websockets_should_believe_the_same_proxies(proxies, scheme_header, forwarded_host, expected):
     with override_settings(SECURE_PROXY_SSL_HEADER=scheme_header, USE_X_FORWARDED_HOST=forwarded_host):
         assert ids(TRUSTED_PROXIES=proxies) == expected
+
+
+def test_a_public_url_with_tls_needs_the_scheme_too():
+    tls = {"PUBLIC_URL": "https://a.example"}
+    with override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"), USE_X_FORWARDED_HOST=False):
+        assert ids(**tls) == []
+    with override_settings(SECURE_PROXY_SSL_HEADER=None, USE_X_FORWARDED_HOST=False):
+        assert ids(**tls) == ["agents.W005"]
+        assert ids(PUBLIC_URL="http://a.example") == []
 
 
 def test_the_check_is_registered():

@@ -8,7 +8,8 @@ import pytest
 from django.test import override_settings
 
 from agents import conf
-from agents.conf import Config, ConfigError, UnknownKey, WrongType, WrongValue, build, configure, get_config
+from agents.conf import Config, build, configure, get_config
+from agents.setting_values import ConfigError, UnknownKey, WrongType, WrongValue
 
 
 @pytest.fixture(autouse=True)

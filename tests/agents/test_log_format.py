@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
+import json
 import logging
 import re
+import uuid
+from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
 
-from agents.log_format import LONGEST_DETAIL, ConsoleFormatter, as_warning, wants_colour, without_traceback
+from agents.log_context import log_ids
+from agents.log_format import (
+    FACTS,
+    LONGEST_DETAIL,
+    ConsoleFormatter,
+    JsonFormatter,
+    as_warning,
+    wants_colour,
+    without_traceback,
+)
+from tests.support.services import module
 
 
 @pytest.fixture
@@ -91,3 +105,55 @@ def test_nobody_is_forced_to_see_colours(monkeypatch, name, value):
 
 def test_the_server_logs_in_this_way():
     assert settings.LOGGING["formatters"]["line"]["()"] == "agents.log_format.ConsoleFormatter"
+
+
+def test_a_worker_has_its_number_in_front(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    record = logging.LogRecord("agents.a", logging.INFO, "a.py", 1, "hello", (), None)
+    for stream in (io.StringIO(), Terminal()):
+        assert ConsoleFormatter("%(message)s", stream=stream, worker=3).format(record).startswith("[3] ")
+        assert not ConsoleFormatter("%(message)s", stream=stream).format(record).startswith("[3] ")
+
+
+# --- what programs read -----------------------------------------------------------------------------------------------
+
+
+def read(record, **options):
+    text = JsonFormatter(**options).format(record)
+    assert "\n" not in text
+    return json.loads(text)
+
+
+def test_a_line_for_programs(record):
+    record.args = ("really\n{not a line}",)
+    line = read(record, worker=1)
+    assert line["exception"].startswith("Traceback") and line["exception"].endswith("ConnectionError: nobody listens")
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is UTC
+    del line["exception"]
+    message = "100% broken: really\n{not a line}"
+    assert line == {"level": "ERROR", "logger": "some.library", "message": message, "worker": 1}
+
+
+def test_its_ids_are_those_of_the_task_and_of_the_span(record):
+    trace = module("opentelemetry.sdk.trace", extra="otel")
+
+    def work():
+        log_ids(session="ab12cd34", run="r", user_id=7, connection=None)
+        with trace.TracerProvider(shutdown_on_exit=False).get_tracer("t").start_as_current_span("s") as span:
+            return read(record), span.get_span_context()
+
+    line, span = contextvars.copy_context().run(work)
+    assert (line["session"], line["run"], line["user_id"]) == ("ab12cd34", "r", 7) and "connection" not in line
+    assert int(line["trace_id"], 16) == span.trace_id and int(line["span_id"], 16) == span.span_id
+    assert not {"run", "trace_id"} & read(record).keys(), "and of no other"
+
+
+def test_a_line_for_programs_has_no_token_and_fields_of_ours_alone():
+    words = 'Bearer "x" token=abc\\"def mya_0123456789 ' + "x" * 9000
+    record = logging.LogRecord("agents.a", logging.INFO, "a.py", 1, words, (), None)
+    record.password = "swordfish"
+    setattr(record, FACTS, {"outcome": "answer", "run": uuid.UUID(int=7)})
+    line = read(record)
+    assert "abc" not in line["message"] and "0123456789" not in line["message"] and len(line["message"]) < 8100
+    assert line["outcome"] == "answer" and line["run"].endswith("07") and "password" not in line

@@ -63,6 +63,26 @@ async def test_a_missing_package_is_told_with_the_cure(provider, monkeypatch, ca
     assert caplog.text.endswith(cure)
 
 
+@pytest.fixture
+def meters(monkeypatch):
+    """Holds the global provider of metrics of this test alone."""
+    from opentelemetry import metrics
+
+    held = [metrics.NoOpMeterProvider()]
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: held[-1])
+    monkeypatch.setattr(metrics, "set_meter_provider", held.append)
+    yield held
+    for made in held[1:]:
+        made.shutdown()
+
+
+async def test_metrics_are_set_up_by_themselves_and_once(provider, meters, caplog):
+    start_telemetry(Config(telemetry_metrics="otlp"))
+    start_telemetry(Config(telemetry_metrics="otlp"))
+    assert (len(provider), len(meters)) == (1, 2)
+    assert meters[-1]._sdk_config.resource.attributes["service.name"] == "myagent"
+
+
 async def test_a_collector_that_does_not_answer_does_not_hold_up_the_exit(provider, monkeypatch, caplog):
     monkeypatch.setattr(telemetry, "STOP_SECONDS", 0.05)
     stuck = threading.Event()

@@ -13,13 +13,14 @@ import pytest
 
 from tests.myagent.cli.test_main import environment, serving
 from tests.support.agent_server import AgentServer
+from tests.support.javascript_client import node_modules
 from tests.support.markdown import Block, blocks
 from tests.support.model_replies import text, tools
+from tests.support.patience import WAIT_SECONDS
 from tests.support.proxy import Proxy
 from tests.support.services import program
 
 PAGE = "docs/clients.md"
-PATIENCE = 60
 LANGUAGES = {
     # WebSocket is a global of node from 22 on; before, it has to be switched on.
     "javascript": lambda: [program("node"), "--experimental-websocket", "--no-warnings", "--input-type=module", "-"],
@@ -91,10 +92,12 @@ def running(block: Block, port: int, folder):
     command = LANGUAGES[language]()
     environ = environment(folder, PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, env=environ)
-    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog = threading.Timer(WAIT_SECONDS, process.kill)
     watchdog.start()
     try:
         assert "localhost:8080" in block.text
+        if "myagent-client" in block.text and not (folder / "node_modules").exists():
+            (folder / "node_modules").symlink_to(node_modules())
         process.stdin.write(block.text.replace("localhost:8080", f"127.0.0.1:{port}"))
         process.stdin.close()
         process.stdin = None
@@ -134,7 +137,7 @@ def test_a_client_that_comes_back_prints_the_same_over_a_broken_connection(shop_
     model.reset()
     model.script(tools(call), answer := text("\n".join(printed.splitlines()[-3:]), hang=3))
     with Proxy("127.0.0.1", server.port) as proxy, running(block, proxy.port, server.folder) as process:
-        assert answer.gate.entered.wait(PATIENCE)
+        assert answer.gate.entered.wait(WAIT_SECONDS)
         proxy.cut()
         proxy.mend()
         proxy.wait_accepted(1)

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files, packages_distributions
 from pathlib import Path
@@ -23,7 +23,12 @@ FOR_TESTS = ("pytest_myagent.py", "examples", "tests", "bench", "scripts")
 """What is imported under pytest, by people who develop, to measure, or to build the site."""
 UNINSTALLED = {"opentelemetry.exporter.otlp.proto.grpc": "opentelemetry-exporter-otlp-proto-grpc"}
 """Modules of extras that `make venv` does not install."""
-INSTALLED_AS = packages_distributions()
+
+
+@cache
+def installed_as() -> Mapping[str, list[str]]:
+    """The distributions of each module."""
+    return packages_distributions()
 
 
 def python_files(names: Iterable[str]) -> Iterator[Path]:
@@ -59,7 +64,7 @@ def distribution_of(name: str) -> str | None:
     for module, distribution in UNINSTALLED.items():
         if name.startswith(f"{module}."):
             return distribution
-    found = set(INSTALLED_AS.get(name.partition(".")[0], ()))
+    found = set(installed_as().get(name.partition(".")[0], ()))
     if len(found) > 1:  # a namespace of several, such as opentelemetry
         found = {distribution for distribution in found if holds(distribution, name)}
     return canonicalize_name(found.pop()) if found else None
@@ -121,7 +126,7 @@ def test_what_is_declared_is_used():
     used = set(imported(PRODUCT))
     text = " ".join(path.read_text(encoding="utf-8") for path in python_files(PRODUCT))
     named = set(re.findall(r"[\"'](\w+)\.[\w.]+[\"']", text))
-    used |= {canonicalize_name(name) for word in named for name in INSTALLED_AS.get(word, ())}
+    used |= {canonicalize_name(name) for word in named for name in installed_as().get(word, ())}
     assert set(declared()) - used == set()
 
 

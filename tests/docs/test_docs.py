@@ -29,8 +29,11 @@ from myagent.protocol import error_codes as errors
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.protocol.server_base import ServerEvent
 from myagent.tool.function_tool import OPTIONS
+from sessions_app.files.file_kinds import FileKind
+from sessions_app.files.file_parts import file_of, url_of, with_facts
+from sessions_app.files.file_store import FileFacts
 from sessions_app.journal.entries.recovery import POISONED
-from tests.myagent.cli.test_main import environment, run, serving
+from tests.myagent.cli.test_main import COMMAND, environment, run, serving
 from tests.support.markdown import blocks
 from tests.support.paths import ROOT
 from tests.support.services import module
@@ -136,7 +139,9 @@ def test_every_event_of_the_server_has_an_example():
 
 
 def test_every_block_of_json_is_an_example():
-    assert all(block.mark in ("client", "server", "api") for block in blocks(PROTOCOL, language="json"))
+    assert all(
+        block.mark in ("client", "server", "api", "files", "part") for block in blocks(PROTOCOL, language="json")
+    )
 
 
 def test_the_list_of_agents_is_what_the_api_sends(folder):
@@ -144,6 +149,19 @@ def test_the_list_of_agents_is_what_the_api_sends(folder):
     file = (folder / "my_agent.py").rename(folder / "agent_of_the_api.py")  # the other name is for other tests
     registry = Registry.from_sources([str(file)])
     assert json.loads(block.text) == {"agents": usable_agents(Grant(kind="local"), registry)}
+
+
+def test_a_file_is_what_an_upload_answers_and_a_message_names():
+    ((upload,), (said,)) = blocks(PROTOCOL, mark="files"), blocks(PROTOCOL, mark="part")
+    (file,) = json.loads(upload.text)["files"]
+    part = json.loads(said.text)
+    file_id = file_of(part)
+    assert file == {"file_id": str(file_id)} | {key: file[key] for key in ("name", "type", "size")} | {
+        "url": url_of(file_id)
+    }
+    kind = FileKind(file["type"])
+    facts = FileFacts(file_id, file["name"], kind, file["size"], sha256="", location="")
+    assert with_facts([{"type": "image_url", "image_url": {"url": file["url"]}}], {file_id: facts}) == [part]
 
 
 def section(name: str, heading: str) -> str:
@@ -248,19 +266,36 @@ def test_every_attribute_of_a_tool_is_documented(name):
 FILES_NAMED = sorted(
     {
         name
-        for file in ("docs/design.md", "CONTRIBUTING.md")
+        for file in ("docs/design.md", "docs/security.md", "CONTRIBUTING.md")
         for name in re.findall(r"\b(?:tests|bench|myagent|agents|sessions_app)/[\w/]+\.py", page(file))
     }
 )
 
 
 @pytest.mark.parametrize("name", FILES_NAMED)
-def test_the_files_that_the_design_names_exist(name):
+def test_the_files_that_a_page_names_exist(name):
     assert (ROOT / name).is_file()
 
 
 def test_the_design_names_the_tests_of_its_promises():
     assert sum(name.startswith("tests/") for name in FILES_NAMED) > 50
+
+
+PROMISES = [
+    row
+    for row in re.findall(r"^\| (.+) \| (.+) \|$", section("docs/security.md", "What is promised"), re.MULTILINE)
+    if row != ("promise", "tests")
+]
+"""What is promised about security, and what holds it."""
+
+
+@pytest.mark.parametrize(("promise", "tests"), PROMISES, ids=[promise[:40] for promise, _ in PROMISES])
+def test_a_promise_about_security_names_its_tests(promise, tests):
+    assert re.fullmatch(r"(`(tests|bench)/[\w/]+\.py`(, )?)+", tests), promise
+
+
+def test_promises_about_security_are_found():
+    assert len(PROMISES) > 25
 
 
 def anchors(name: str) -> set[str]:
@@ -280,13 +315,22 @@ def test_links_lead_somewhere(name):
 
 
 MARKS = {
-    *("agent", "api", "chat", "client", "command", "file: my_agent.py", "pytest", "run", "serve", "server"),
+    *("agent", "api", "chat", "client", "command", "file: my_agent.py", "files", "part", "pytest", "run", "serve"),
+    "server",
     # tests/docs/test_scripts.py
-    *("http", "install", "javascript", "make", "script", "settings", "shared database", "sql", "unit", "variables"),
+    *("http", "install", "javascript", "make", "move", "script", "settings", "shared database", "sql"),
+    *("unit", "variables"),
+    # tests/docs/test_deploy.py
+    "deploy",
+    # tests/server/test_rolling_restart.py
+    "command with workers",
     # tests/server/test_proxy.py
     *("caddy", "file: production.py", "nginx", "production"),
+    "pgbouncer",  # tests/server/test_pooler.py
 }
 CLIENT_MARKS = {
+    # tests/agents/web/test_chat_element.py
+    "element",
     # tests/docs/test_clients.py
     *("by hand", "file: shop.py", "prints", "serves the clients"),
     *(f"client: {kind}" for kind in ("javascript", "javascript, cut", "python", "python, cut", "shell")),
@@ -388,6 +432,8 @@ def used_data(tmp_path_factory):
     with serving(folder, "my_agent.py", "--port", "0") as server:
         server.read_banner()
         server.interrupt()
+    for name in ("robot", "alice", "ada"):  # those whom earlier commands of the pages have made
+        run([sys.executable, str(ROOT / "manage.py"), "createtoken", name, "--create-user"], folder)
     return folder / "data"
 
 
@@ -464,8 +510,7 @@ def test_the_first_agent_calls_its_tool_without_a_key(folder, name):
     (file,) = blocks(name, mark="file: my_agent.py")
     (folder / "my_agent.py").write_text(file.text, encoding="utf-8")
     (question,) = re.findall(r"^❯ (.+)$", page(name), re.MULTILINE)
-    command = ["sh", "-c", 'myagent-ws check my_agent.py --llm demo --ask "$1"', "sh", question]
-    told = run(command, folder, PATH=shell_environment(folder)["PATH"])
+    told = run([*COMMAND, "check", "my_agent.py", "--llm", "demo", "--ask", question], folder)
     (greeting,) = re.findall(r'output=f"(.+?\})', file.text)
     assert re.search(greeting.replace("{name}", "(Ada|小明)"), told.stdout), told.stdout
 
@@ -487,7 +532,7 @@ def test_the_targets_of_make_exist(name):
 def test_both_readmes_have_the_same_commands():
     def bare(name):
         """The blocks, without the page's language, and comments and quoted words, which are in it."""
-        own = r"  +#.*|'[^']*'|(?<=^export MYAGENT_LANGUAGE=)\S+"
+        own = r"  +#.*|'[^']*'|(?<=^export MYAGENT_LANGUAGE=)\S+|(?<=^make run LANGUAGE=)\S+"
         lines = [[re.sub(own, "", line) for line in block.commands] for block in blocks(name, language="bash")]
         return lines, [(block.language, block.mark) for block in blocks(name)]
 

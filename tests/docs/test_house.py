@@ -24,10 +24,12 @@ LINES = 300
 SAME_NOUN = {
     "agents.py": "the command `agents`, and agents in the admin",
     "apps.py": "Django looks for the configuration of an app in a file of this name",
+    "backup.py": "the command `backup`, and how a copy of the database is made",
     "chat.py": "the command `chat` of both programs, and the chat on the terminal",
     "housekeeping.py": "what is due, and the entries that write it",
     "messages.py": "messages: what the loop reads, how they are written, and in the admin",
     "runs.py": "runs: how they are written, and in the admin",
+    "session_files.py": "the files of a session: how they are written, and in the admin",
     "sessions.py": "sessions: what a client asks of them, how they are written, and in the admin",
     "spans.py": "spans: of the loop, how they are written, and in the admin",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,10 +22,10 @@ from tests.support.markdown import Block, blocks
 from tests.support.model_replies import text
 from tests.support.model_server import ModelServer
 from tests.support.paths import ROOT
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import libpq, program
 
 READMES = ("README.md", "README.zh.md")
-PATIENCE = 30
 
 
 def marked(mark: str) -> list[tuple[str, Block]]:
@@ -77,6 +78,21 @@ def test_a_script(folder, used_data, name, block):  # noqa: F811
         assert result.stdout == "The answer of a model.\n"
     else:
         assert (folder / "backup.sqlite3").stat().st_size > 0
+
+
+MOVES = marked("move")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "block"), MOVES, ids=at(MOVES))
+def test_a_move_to_postgresql(folder, used_data, postgres_url, name, block):  # noqa: F811
+    shutil.copytree(used_data, folder / ".myagent")
+    script = block.text.replace("postgres://user:password@db.example:5432/myagent", postgres_url)
+    environ = shell_environment(folder, MYAGENT_DATA_DIR=str(folder / ".myagent"))
+    command = ["sh", "-ec", script]
+    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Copied and checked" in result.stdout
 
 
 SHARED = marked("shared database")
@@ -262,7 +278,7 @@ def until(command: list[str], words: str, *, typed: str = "") -> str:
     """What a program prints up to `words`; it is ended then."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
-    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog = threading.Timer(WAIT_SECONDS, process.kill)
     watchdog.start()
     printed = ""
     try:
@@ -320,6 +336,12 @@ def test_both_languages_have_the_same_code(english, chinese):
     """The English page's is run, so the Chinese page's is right as well."""
     shown = [[(block.mark, block.language, block.text) for block in blocks(name)] for name in (english, chinese)]
     assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATED.items())
+def test_both_languages_name_the_same_tests(english, chinese):
+    named = [re.findall(r"`((?:tests|bench)/[\w/*]+\.py)`", page(name)) for name in (english, chinese)]
+    assert named[0] == named[1]
 
 
 @pytest.mark.parametrize(("english", "chinese"), PAIRS)

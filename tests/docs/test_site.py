@@ -79,7 +79,7 @@ def leads_to(site: Path, file: Path, link: str) -> tuple[Path, str]:
 
 
 def test_every_page_of_the_documentation_is_there(site):
-    named = {"README.md": "index.html", "README.zh.md": "index.zh/index.html"}
+    named = {"README.md": "index.html", "README.zh.md": "index.zh/index.html", "SECURITY.md": "reporting/index.html"}
     for name in [*named, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]:
         assert (site / named.get(name, f"{name.removesuffix('.md')}/index.html")).is_file(), name
     for file in (ROOT / "docs").glob("*.md"):

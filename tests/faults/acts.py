@@ -172,5 +172,5 @@ class Acts:
         request_id = uuid.uuid4().hex
         self._refused[request_id] = code
         reply = await self._client.ask(event, request_id)
-        if reply.code != code:
+        if reply.code not in (code, "try_again"):  # while the database is away nothing is had either
             self._shared.problems.append(f"{self._client.name} was to be refused with {code}: {reply}")

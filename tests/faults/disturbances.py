@@ -18,18 +18,20 @@ class Kind(StrEnum):
 
     KILL = "kill"
     TERMINATE = "terminate"
+    REPLACE = "workers replaced"
     PAUSE = "pause"
     LOCK = "database locked"
     CUT_DATABASE = "database connections cut"
+    RESTART_DATABASE = "database restarted"
     MODEL_OUT = "model out"
     REDIS = "redis killed"
 
 
 INTERRUPTING = frozenset(Kind) - {Kind.MODEL_OUT, Kind.REDIS}
 """What can take a run from its owner."""
-CRASHING = INTERRUPTING - {Kind.TERMINATE}
+CRASHING = INTERRUPTING - {Kind.TERMINATE, Kind.REPLACE}
 """What counts against a run that its process was working on; an orderly end does not."""
-REVIVING = frozenset({Kind.PAUSE, Kind.LOCK, Kind.CUT_DATABASE})
+REVIVING = frozenset({Kind.PAUSE, Kind.LOCK, Kind.CUT_DATABASE, Kind.RESTART_DATABASE})
 """What can leave a run with two owners for a moment, of which one does not know it yet."""
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from websockets.exceptions import WebSocketException
 
@@ -26,18 +27,19 @@ from tests.faults.disturbances import Kind
 from tests.faults.model import FaultyModel
 from tests.faults.report import Report
 from tests.faults.stored import Stored
+from tests.faults.supervised import SupervisedServer
 from tests.faults.view import View
 from tests.support.agent_server import AgentServer
 from tests.support.model_server import ModelServer
+from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
-from tests.support.services import give_sqlite_tables, postgres_database
+from tests.support.services import give_postgres_tables, give_sqlite_tables, postgres_database
 
 LEASE_SECONDS = 3
-SERVERS = range(2)
 SETTLE_SECONDS = 180
 LONGER_SECONDS = 60.0
 """By how much at most a round takes longer than twice as long as wanted, to reach its counts."""
-SQLITE = "sqlite"
+SQLITE, OWN_POSTGRES = "sqlite", "postgres"
 _TRACEBACK = re.compile(r"^(.*)\nTraceback .*\n(?:[ ].*\n)+(\S.*)", re.MULTILINE)
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1, "STALL_SECONDS": 1.5}
 SECRET = "of a round of the fault suite, whose servers are to take each other's states"
@@ -48,16 +50,18 @@ _STALLED = "has read nothing for"
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """What a round is: how long it disturbs, in seconds, with how many clients, on which `database`.
+    """What a round is: how long it disturbs, in seconds, how many clients of how many servers, on which `database`.
 
-    It goes on until there were so many `kills` and `cuts`, and one client saw the end of so many `runs`, but not for
-    ever. `redis` is the path of the program that
-    wakes the servers up, None for none.
+    Each server has `workers` under a supervisor, or is a single process with 0. The round continues until there were so
+    many `kills` and `cuts`, and one client saw the end of so many `runs`, but not for ever. `redis` is the path of the
+    program that wakes the servers up, None for none.
     """
 
     seconds: float
     seed: int
     clients: int
+    servers: int
+    workers: int
     database: str
     redis: str | None = None
     kills: int = 0
@@ -83,32 +87,38 @@ class Supervisor:
         """All of it; afterwards the report has the counts and the problems."""
         with ExitStack() as stack:
             model = stack.enter_context(ModelServer(default=self._model))
-            database, environment = self._database(stack)
+            postgres = stack.enter_context(PostgresServer()) if self._wanted.database == OWN_POSTGRES else None
+            database, environment = self._database(stack, postgres)
             redis = None
             if self._wanted.redis is not None:
                 redis = stack.enter_context(RedisServer(self._wanted.redis, self._folder))
                 environment = environment | {"REDIS_URL": redis.url}
             # Servers of one SQLite database share its folder; those of a PostgreSQL are on machines of their own.
-            folders = [self._folder / str(number) if database.has_connections else self._folder for number in SERVERS]
+            shares_folder = not database.has_connections
+            numbers = range(self._wanted.servers)
+            folders = [self._folder if shares_folder else self._folder / str(number) for number in numbers]
             servers = [self._server(model, folder, environment) for folder in folders]
             with self._logs_kept(servers):
                 for server in servers:
                     stack.push(server)
                 with ThreadPoolExecutor() as pool:
                     list(pool.map(AgentServer.__enter__, servers))
-                chaos = Chaos(self._wanted.seed, servers, database, self._model, redis, lease_seconds=LEASE_SECONDS)
+                seed = self._wanted.seed
+                chaos = Chaos(seed, servers, database, self._model, redis, postgres, lease_seconds=LEASE_SECONDS)
                 asyncio.run(self._drive(chaos, servers))
                 self._stop(servers, chaos)
             tables = {table: database.rows(table) for table in TABLES}
-        self._check(Stored(tables, chaos.disturbances))
+        self._check(Stored(tables, chaos.disturbances), chaos)
         self._count(tables, chaos)
 
-    def _database(self, stack: ExitStack) -> tuple[Database, dict[str, str]]:
+    def _database(self, stack: ExitStack, own: PostgresServer | None) -> tuple[Database, dict[str, str]]:
         """The database of the round, and what servers are told of it."""
         if self._wanted.database == SQLITE:
             give_sqlite_tables(self._folder / "data")
             return SQLite(self._folder / "data" / "myagent.sqlite3"), {}
-        url = stack.enter_context(postgres_database())
+        if own is not None:
+            give_postgres_tables(own.url)
+        url = own.url if own is not None else stack.enter_context(postgres_database())
         return PostgreSQL(url), {"DATABASE_URL": url, "MYAGENT_SECRET_KEY": SECRET}
 
     def _stop(self, servers: list[AgentServer], chaos: Chaos) -> None:
@@ -125,7 +135,10 @@ class Supervisor:
     def _server(self, model: ModelServer, folder: Path, environment: dict[str, str]) -> AgentServer:
         folder.mkdir(exist_ok=True)
         told: dict[str, str | None] = {**environment, "COUNTING_FILE": str(self._effects)}
-        return AgentServer(folder, "counting.py", model=model, settings=SETTINGS, environment=told)
+        facts: dict[str, Any] = {"model": model, "settings": SETTINGS, "environment": told}
+        if self._wanted.workers:
+            return SupervisedServer(folder, "counting.py", workers=self._wanted.workers, **facts)
+        return AgentServer(folder, "counting.py", **facts)
 
     @contextmanager
     def _logs_kept(self, servers: list[AgentServer]) -> Iterator[None]:
@@ -191,9 +204,9 @@ class Supervisor:
 
     # --- afterwards ---
 
-    def _check(self, stored: Stored) -> None:
+    def _check(self, stored: Stored, chaos: Chaos) -> None:
         views = [*(client.view for client in self._clients), *self._audits]
-        self._report.problems += self._model.problems
+        self._report.problems += [*self._model.problems, *chaos.problems]
         self._report.problems += check_all(
             stored, self._conversations, views, self._model.asked, effects_in(self._effects)
         )

@@ -63,11 +63,13 @@ def test_unknown_options_are_refused_with_those_that_are_known():
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("name", ""), ("name", "  "), ("name", 5), ("system_prompt", None), ("system_prompt", 5), ("description", 5),
+        ("name", ""), ("name", "  "), ("name", 5), ("system_prompt", 5), ("description", 5),
         ("next_step_prompt", 5), ("max_steps", 0), ("max_steps", -1), ("max_steps", 2.5), ("max_steps", True),
         ("max_steps", "3"), ("context_window", 0), ("max_observe", 0), ("max_observe", "x"), ("when_busy", "wait"),
-        ("compact", "forget"), ("compact", None), ("context_window", "x"),
-        ("tools", None), ("tools", weather), ("tools", [Delete]), ("tools", [weather, weather]), ("tools", [5]),
+        ("compact", "forget"), ("compact", None), ("context_window", "x"), ("accepts", "pictures"), ("accepts", 3),
+        ("examples", "How?"), ("examples", [5]), ("examples", [" "]), ("examples", ["x" * 201]),
+        ("examples", ["x"] * 13),
+        ("tools", 5), ("tools", [Delete]), ("tools", [weather, weather]), ("tools", [5]),
     ],
 )  # fmt: skip
 def test_options_that_cannot_be(option, value):

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from myagent.daemon_threads import DaemonExecutor, DaemonPool, describe, run_in_daemon_thread
+from myagent.daemon_threads import DaemonPool, describe, run_in_daemon_thread
 
 PATIENCE = 20.0
 
@@ -197,7 +197,7 @@ async def test_a_thread_that_cannot_be_started_is_logged_and_others_do_the_work(
 
 async def test_executor_for_to_thread():
     loop = asyncio.get_running_loop()
-    executor = DaemonExecutor(DaemonPool(2))
+    executor = DaemonPool(2)
     thread = await loop.run_in_executor(executor, threading.current_thread)
     assert thread.daemon
     with pytest.raises(ZeroDivisionError):
@@ -208,10 +208,9 @@ async def test_executor_for_to_thread():
 
 async def test_executor_skips_what_was_cancelled(gate):
     pool = DaemonPool(1)
-    executor = DaemonExecutor(pool)
-    first = executor.submit(gate.block)
+    first = pool.submit(gate.block)
     await gate.reached()
-    second = executor.submit(gate.block)
+    second = pool.submit(gate.block)
     assert second.cancel()
     gate.opened.set()
     assert first.result(PATIENCE) == "passed"
@@ -254,7 +253,7 @@ async def test_a_closed_pool_lets_its_threads_end_and_takes_nothing_more(gate):
         await gate.reached()
     given_up = busy.pop()
     await give_up(given_up)
-    pool.close()
+    pool.shutdown()
     with pytest.raises(RuntimeError):
         await pool.run(threading.current_thread)
     gate.opened.set()

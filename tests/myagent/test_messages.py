@@ -47,3 +47,12 @@ def test_messages_do_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Message.user("hi").content = "ho"
     assert Message.assistant("x", [CALL]).tool_calls == (CALL,)
+
+
+def test_a_file_is_neither_text_nor_a_picture():
+    file = {"type": "file", "file": {"file_id": "f", "name": "a.txt"}}
+    named = {"type": "image_url", "image_url": {"url": "/api/files/g", "file_id": "g"}}
+    message = Message.user([*PARTS, file, named])
+    assert message.text == "what\n?" and message.pictures == [PARTS[1], named]
+    assert [facts["file_id"] for facts in message.attachments] == ["f", "g"]
+    assert Message.user("f").attachments == []

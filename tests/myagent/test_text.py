@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myagent.text import clean, clean_json, clean_value, pieces, shorten
+from myagent.text import clean, clean_json, clean_value, pieces, shorten, with_escapes, with_marks
 
 any_text = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -96,3 +96,28 @@ def test_pieces_of_chinese_are_a_few_characters():
 def test_clean_value_reaches_every_text():
     dirty = {"a\x00": ["b\ud800", {"c": "\x00"}, 1, None, True], "d": "fine"}
     assert clean_value(dirty) == {"a\ufffd": ["b\ufffd", {"c": "\ufffd"}, 1, None, True], "d": "fine"}
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("rm -rf", "rm -rf"),
+        ("北京 🌦️ café", "北京 🌦️ café"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("\u3000\u00a0", "\u3000\u00a0"),
+        ("photo_\u202egnp.exe", "photo_⟨U+202E⟩gnp.exe"),
+        ("a\u200bb\u2066c\ufeff", "a⟨U+200B⟩b⟨U+2066⟩c⟨U+FEFF⟩"),
+        ("\x1b[2J\x7f\x9b\r", "⟨U+001B⟩[2J⟨U+007F⟩⟨U+009B⟩⟨U+000D⟩"),
+        ("a\U000e0041\u3164\u2028\u00ad", "a⟨U+E0041⟩⟨U+3164⟩⟨U+2028⟩⟨U+00AD⟩"),
+    ],
+)
+def test_what_is_hidden_has_a_mark(text, marked):
+    assert with_marks(text) == marked
+    assert with_marks(marked) == marked
+
+
+@given(st.text())
+def test_escapes_change_no_value(text):
+    escaped = with_escapes(json.dumps([text], ensure_ascii=False))
+    assert json.loads(escaped) == [text]
+    assert with_marks(escaped) == escaped

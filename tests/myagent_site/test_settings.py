@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import OperationalError
 from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from agents.web import chat_page
 from agents.web.middleware import TrustedProxies
 from myagent import i18n
 from myagent_site import environment
+from tests.support import forked
 from tests.support.paths import ROOT
 
 
@@ -148,9 +150,45 @@ def test_hosts_and_proxies(tmp_path):
     assert found["USE_X_FORWARDED_HOST"] is True
 
 
+def test_a_public_url_is_all_that_tls_needs(tmp_path):
+    found = settings_for(tmp_path, MYAGENT_PUBLIC_URL="https://Agents.example.com:8443/chat/")
+    assert found["CSRF_TRUSTED_ORIGINS"] == ["https://agents.example.com:8443"]
+    assert found["MYAGENT"]["PUBLIC_URL"] == "https://Agents.example.com:8443/chat/"
+    assert found["SESSION_COOKIE_SECURE"] and found["CSRF_COOKIE_SECURE"]
+    assert found["SECURE_HSTS_SECONDS"] > 0
+    assert "SECURE_HSTS_INCLUDE_SUBDOMAINS" not in found
+    assert found["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+    assert found["USE_X_FORWARDED_HOST"] is False
+
+
+def test_a_public_url_without_tls_demands_none(tmp_path):
+    found = settings_for(tmp_path, MYAGENT_PUBLIC_URL="http://box.lan:8080")
+    assert found["CSRF_TRUSTED_ORIGINS"] == ["http://box.lan:8080"]
+    assert not {"SESSION_COOKIE_SECURE", "SECURE_HSTS_SECONDS", "SECURE_PROXY_SSL_HEADER"} & found.keys()
+
+
+def test_the_deploy_check_needs_nothing_but_a_public_url(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MYAGENT_", "DJANGO_"))}
+    environment |= {"MYAGENT_PUBLIC_URL": "https://agents.example.com/chat", "MYAGENT_LANGUAGE": "en"}
+    command = [sys.executable, str(ROOT / "manage.py"), "check", "--deploy", "--fail-level", "INFO"]
+    done = forked.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
 @pytest.fixture
 def in_english(monkeypatch):
     monkeypatch.setattr(i18n, "_language", "en")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["agents.example.com", "//agents.example.com", "ftp://a.example", "https://", "https://a b/", "https://u@a.example"]
+    + [f"https://a.example{rest}" for rest in ("/?x=1", "/#x", "/a//b", "/a/../b", "/ä", ":port/")],
+)
+def test_what_is_no_public_url_is_told_what_one_looks_like(in_english, url):
+    with pytest.raises(ImproperlyConfigured, match=r"MYAGENT_PUBLIC_URL .*https://agents\.example\.com/chat"):
+        environment.public_url(url)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "foo://x", "mysql://u:p@h/x", "postgres://h:port/x", ":", "5"])
@@ -239,26 +277,39 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path):
 
 def test_the_first_page_tells_nothing_secret(client):
     answer = client.get("/")
-    assert answer.content == chat_page.FILE.read_bytes()  # the same for everybody
+    assert json.loads(re.search(r'"application/json">(.*?)</script>', answer.content.decode())[1]) == {
+        "title": "MyAgent",
+        "logo": "",
+        "root": "/",
+    }  # the same for everybody
     assert "ws://testserver;" in answer.headers["content-security-policy"]
     assert not answer.cookies
 
 
-@pytest.mark.django_db
-def test_health(client):
+def test_health_asks_no_database(client):
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_health_without_a_database(client, monkeypatch):
-    def cursor():
-        raise DatabaseError("gone")
-
-    monkeypatch.setattr("agents.web.views.connection", type("Gone", (), {"cursor": staticmethod(cursor)}))
-    answer = client.get("/healthz")
+def test_without_an_engine_nothing_is_stored(client, caplog):
+    answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "error")
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz"])
+@pytest.mark.parametrize(
+    ("error", "status"), [(OperationalError("server closed the connection"), 503), (ValueError("a bug"), 500)]
+)
+def test_a_page_that_needs_the_database_says_that_it_is_away(client, monkeypatch, in_english, caplog, error, status):
+    def fail(_request):
+        raise error
+
+    monkeypatch.setattr(chat_page, "respond", fail)
+    client.raise_request_exception = False
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers.get("retry-after")) == (status, "5" if status == 503 else None)
+    assert ("does not answer at the moment; please try again" in answer.content.decode()) is (status == 503)
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
 def test_pages_are_only_read(client, path):
     assert client.post(path).status_code == 405
 

@@ -32,13 +32,13 @@ agent = create_react_agent(name="broken", llm=Broken(), tools=[])
 '''
 
 
-def start(folder, *, paths=(), **environment):
+def start(folder, *, paths=(), file="second.py", **environment):
     """Start a server that is to refuse to start; what it says."""
     from tests.myagent.cli.test_main import environment as stranger
 
     variables = stranger(folder, OPENAI_API_KEY="k", **environment)
     variables["PYTHONPATH"] = ":".join([*map(str, paths), variables["PYTHONPATH"]])
-    command = [sys.executable, str(ROOT / "manage.py"), "runagent", str(AGENT_FILES / "second.py"), "--port", "0"]
+    command = [sys.executable, str(ROOT / "manage.py"), "runagent", str(AGENT_FILES / file), "--port", "0"]
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -50,6 +50,20 @@ def test_a_file_of_that_name_is_found_at_the_start(tmp_path, content):
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("❌")]
     assert "openai" in line and "Traceback" not in ended.stderr
     assert str(tmp_path / "openai.py") in line
+
+
+def test_a_stub_in_its_place_is_found_at_the_start(tmp_path):
+    stub = tmp_path / "stubbed.py"
+    stub.write_text(
+        "import sys, types\n"
+        "from myagent import create_react_agent\n"
+        "sys.modules['openai'] = types.ModuleType('openai')\n"
+        "agent = create_react_agent(name='stubbed', system_prompt='You answer.')\n"
+    )
+    ended = start(tmp_path, file=stub)
+    assert ended.returncode == 1, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("❌")]
+    assert "openai" in line and "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("url", ["localhost:11434/v1", "https://<your-resource>.example/v1"])

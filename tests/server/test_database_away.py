@@ -19,6 +19,8 @@ from tests.support.proxy import Proxy
 from tests.support.services import ask_postgres, libpq
 from tests.support.two_servers import POSTGRES, two_servers
 
+pytestmark = pytest.mark.slow
+
 LOCK_SECONDS = 40
 IS_AWAY = "The database is unavailable"
 SWEEP_FAILED = "retrying in 1 s"

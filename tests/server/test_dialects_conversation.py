@@ -8,7 +8,6 @@ import json
 import pytest
 
 from tests.conftest import connected
-from tests.support.agent_server import AgentServer
 from tests.support.conversation import ended, turn
 from tests.support.model_replies import Raw, Status
 from tests.support.strict_endpoint import strict
@@ -103,29 +102,27 @@ def wants_back_what_it_gave(body):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_a_conversation(dialect, model, tmp_path):
-    model.reset()
+async def test_a_conversation(dialect, server, model):
     model.guard = wants_back_what_it_gave if dialect == "reasoning beside calls" else strict
     asks_two, answers, waits, last = DIALECTS[dialect]
-    with AgentServer(tmp_path, "tools.py", model=model) as server:
-        async with connected(server) as client:
-            session_id = await client.create_session()
-            model.script(asks_two, answers)
-            frames = await turn(client, session_id, "What is the sum, and what do you remember?")
-            results = [frame.metadata["tool"] for frame in frames if frame.event == "agent.tool_result"]
-            assert (sorted(results), frames[-1].content) == (["add", "recall"], "Three.")
-            model.script(waits)
-            run = await client.say(session_id, "Wait for me.")
-            await client.wait_for("agent.tool_progress")
-            await client.cancel(session_id)
-            assert (await client.wait_for(ended(run.run_id))).event == "agent.interrupted"
-        await asyncio.to_thread(server.terminate)
-        await asyncio.to_thread(server.wait_exit)
-        await asyncio.to_thread(server.start)
-        async with connected(server) as client:
-            model.script(last)
-            frames = await turn(client, session_id, "Thank you.")
-            assert frames[-1].content == "Bye."
+    async with connected(server) as client:
+        session_id = await client.create_session()
+        model.script(asks_two, answers)
+        frames = await turn(client, session_id, "What is the sum, and what do you remember?")
+        results = [frame.metadata["tool"] for frame in frames if frame.event == "agent.tool_result"]
+        assert (sorted(results), frames[-1].content) == (["add", "recall"], "Three.")
+        model.script(waits)
+        run = await client.say(session_id, "Wait for me.")
+        await client.wait_for("agent.tool_progress")
+        await client.cancel(session_id)
+        assert (await client.wait_for(ended(run.run_id))).event == "agent.interrupted"
+    await asyncio.to_thread(server.terminate)
+    await asyncio.to_thread(server.wait_exit)
+    await asyncio.to_thread(server.start)
+    async with connected(server) as client:
+        model.script(last)
+        frames = await turn(client, session_id, "Thank you.")
+        assert frames[-1].content == "Bye."
     assert [request.body["messages"] for request in model.refused] == []
     said = json.dumps(model.requests[-1].messages)
     assert all(words in said for words in ("What is the sum", "Three.", "Wait for me.", "Thank you."))

@@ -13,13 +13,17 @@ from tests.support.agent_server import AgentServer
 from tests.support.conversation import PARTIAL, check_log, ended, kinds, refusal, text_of, turn, whole_log
 from tests.support.model_replies import text
 from tests.support.paths import ROOT
+from tests.support.patience import WAIT_SECONDS
 from tests.support.two_servers import KINDS, two_servers
+
+pytestmark = pytest.mark.slow
 
 COMMAND_SECONDS = 60
 AGE = """
 import sys
 from datetime import timedelta
 from sessions_app.models import Run, Session
+from tests.support.patience import WAIT_SECONDS
 days = timedelta(days=float(sys.argv[-1]))
 for run in Run.objects.exclude(finished_at=None):
     Run.objects.filter(pk=run.pk).update(finished_at=run.finished_at - days)
@@ -148,7 +152,7 @@ async def test_pruning_beside_a_running_server(server, client, model):
 
 async def compacted(server, session_id):
     """Wait until the log of a session holds no pieces any more; returns it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             log = await whole_log(server, session_id)
             if PARTIAL not in kinds(log):

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.conftest import connected
 from tests.support.conversation import ended, text_of, turn, whole_log
 from tests.support.model_replies import text
+from tests.support.patience import WAIT_SECONDS
 
 SERVER = {"settings": {"STALL_SECONDS": 2, "HEARTBEAT_SECONDS": 1, "MAX_QUEUED": 1, "MAX_RUNS": 2}}
 
@@ -29,7 +30,7 @@ async def test_a_client_that_does_not_read_is_cut_and_loses_nothing(server, clie
             await deaf.send(json.dumps({"event": "user.reconnect", "session_id": session_id}))
         await asyncio.to_thread(server.wait_log, "has read nothing for 2 s")
         # Others notice nothing of it.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             other_id = await client.create_session()
             frames = await turn(client, other_id, "tokens:100")
             assert text_of(frames) == frames[-1].content

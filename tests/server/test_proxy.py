@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tests.support.backstage import Backstage
 from tests.support.conversation import turn
 from tests.support.markdown import blocks
 from tests.support.nginx import NAME, Nginx
+from tests.support.other_user import NOBODY
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow  # nginx
@@ -34,7 +36,7 @@ def production(folder) -> dict[str, str]:
     (shell,) = blocks("docs/operations.md", mark="production")
     (folder / "production.py").write_text(module.text, encoding="utf-8")
     exported = dict(line.removeprefix("export ").split("=") for line in shell.commands if line.startswith("export "))
-    assert set(exported) == {"DJANGO_SETTINGS_MODULE", "ALLOWED_HOSTS", "MYAGENT_TRUSTED_PROXIES"}
+    assert set(exported) == {"DJANGO_SETTINGS_MODULE", "MYAGENT_PUBLIC_URL", "MYAGENT_TRUSTED_PROXIES"}
     return exported | {"PYTHONPATH": f"{folder}:{ROOT}", "MYAGENT_LANGUAGE": "en"}
 
 
@@ -144,7 +146,7 @@ async def test_the_login_cookie_counts_from_the_pages_of_this_server_only(proxie
     for foreign in (
         "https://evil.example",
         f"http://{NAME}:{nginx.port}",
-        f"https://{NAME}",
+        f"https://{NAME}:1",
         "null",
         "http://localhost",
     ):
@@ -170,21 +172,32 @@ async def test_forged_forwarding_headers_change_nothing(proxied, forged):
     assert (status, headers["Location"]) == (302, "/admin/login/?next=/admin/")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "app.localhost", "evil.example", f"{NAME}.evil.example"])
+@pytest.mark.parametrize("host", ["evil.example", f"{NAME}.evil.example", f"evil.{NAME}"])
 async def test_a_forged_host_gets_nothing(proxied, host):
     _, nginx, token = proxied
-    # The name that the server listens on is one of its own, and makes nobody local either.
-    assert await outcome(nginx, host="localhost") == 4401
     assert await outcome(nginx, host=host) == 403
-    assert await outcome(nginx, host=host, token=token) == 403
     assert ask(nginx, "/admin/login/", Host=host)[0] == 400
+    assert ask(nginx, "/healthz", Host=host)[0] == 200
+    # Whoever has a token needs no name.
+    assert await outcome(nginx, host=host, token=token) == "system.connected"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "app.localhost", "192.0.2.7"])
+async def test_a_forged_address_makes_nobody_local(proxied, host):
+    _, nginx, token = proxied
+    assert await outcome(nginx, host=host) == 4401
+    assert await outcome(nginx, host=host, origin=f"https://{host}") == 4401
+    assert await outcome(nginx, host=host, token=token) == "system.connected"
 
 
 async def test_headers_of_strangers_who_reach_the_server_itself(proxied):
     """Whoever gets past the proxy is on the machine itself here, and is the proxy as far as the server can know."""
     server, nginx, _ = proxied
     status, headers, _ = ask(nginx, "/admin/login/", port=server.port, plain=True)
-    assert (status, headers["Location"]) == (301, f"https://{NAME}:{nginx.port}/admin/login/")
+    # Without TLS no browser sends the cookies back, nor does it learn that it should use TLS.
+    assert status == 200
+    assert "Secure" in headers["Set-Cookie"]
+    assert "Strict-Transport-Security" not in headers
     assert ask(nginx, "/healthz", port=server.port, plain=True)[0] == 200
 
 
@@ -214,7 +227,7 @@ def test_the_deploy_check_has_nothing_to_say(proxied):
 
 
 async def test_a_proxy_that_the_server_was_not_told_of_makes_nobody_local(model, tmp_path):
-    """The headers of the page are enough: without them all the world would seem to be on this machine."""
+    """The headers of the page are enough, even if the proxy runs as the server's own user, as it does here."""
     with AgentServer(tmp_path, "tools.py", model=model) as server, Nginx(tmp_path / "nginx", server.port) as nginx:
         async with connect(server.url) as socket:
             assert "system.connected" in await socket.recv()
@@ -222,6 +235,26 @@ async def test_a_proxy_that_the_server_was_not_told_of_makes_nobody_local(model,
         assert await outcome(nginx, host="127.0.0.1") == 4401
         assert await outcome(nginx) == 403
         assert "came through a proxy" in server.log
+
+
+HEADERS = {
+    f"        proxy_set_header {name};\n": ""
+    for name in ("X-Forwarded-Host $http_host", "X-Forwarded-Proto $scheme", "X-Forwarded-For $remote_addr")
+}
+
+
+async def test_a_proxy_of_another_user_makes_nobody_local(model, tmp_path):
+    """Nobody told the server of it, and it does not say that it is one."""
+    with AgentServer(tmp_path, "tools.py", model=model) as server:
+        with Nginx(tmp_path / "nginx", server.port, edits=HEADERS, user=NOBODY) as nginx:
+            for host in ("localhost", "127.0.0.1", "[::1]"):
+                assert await outcome(nginx, host=host) == 4401
+                status, _, answer = ask(nginx, "/api/agents/", Host=host)
+                assert (status, json.loads(answer)["code"]) == (401, "credentials_required")
+        assert "belongs to another user" in server.log
+        with Nginx(tmp_path / "ours", server.port, edits=HEADERS) as nginx:
+            # The same user is the same person.
+            assert await outcome(nginx, host="localhost") == "system.connected"
 
 
 # --- Caddy ------------------------------------------------------------------------------------------------------------

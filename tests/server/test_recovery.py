@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections import Counter
 from contextlib import asynccontextmanager
+from queue import Queue
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.conftest import connected
 from tests.support.agent_server import AgentServer
 from tests.support.conversation import PARTIAL, ended, happens, only, text_of, turn, whole_log
 from tests.support.model_replies import text, tools
+from tests.support.patience import WAIT_SECONDS
 
 REASON = "restart"
 
@@ -23,12 +25,24 @@ def path(tmp_path):
     return tmp_path / "acted"
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory, model):
+    """A server that the tests kill one after the other; each talks to it in sessions of its own."""
+    with AgentServer(tmp_path_factory.mktemp("lasting"), "recovering.py", model=model) as server:
+        yield server
+
+
 @pytest.fixture
-def start(tmp_path, model):
-    """Starts a server of this test alone."""
+def start(tmp_path, model, lasting):
+    """Starts a server; one of this test alone when it names the files or has wishes."""
     servers = []
 
     def start(*files, **options):
+        if not files and not options:
+            if lasting.has_ended:
+                lasting.start()
+            lasting.forget_log()
+            return lasting
         server = AgentServer(tmp_path, *(files or ("recovering.py",)), model=model, **options)
         servers.append(server)
         return server.__enter__()
@@ -379,23 +393,25 @@ async def test_a_run_that_stops_its_process_takes_no_other_with_it(start, model,
     server = start()
     words = ("0", "1", "die", "2", "3")
     asked = Counter()
-    deadly = []
+    deadly, ready = [], Queue()
 
     def reply(body):
         (said,) = [message["content"] for message in body["messages"] if message["role"] == "user"]
         asked[said] += 1
         answer = tools(("die", {})) if said == "die" else text(said)
-        if asked[said] < MAX_ATTEMPTS:
+        if said == "die":
+            deadly.append(answer)
+        if said == "die" or asked[said] < MAX_ATTEMPTS:
             answer.hang = 0
-            deadly.extend([answer] if said == "die" else [])
-            if len({asked[each] for each in words}) == 1:
-                deadly.pop().gate.open()
+        if deadly and (asked["die"] == MAX_ATTEMPTS or len({asked[each] for each in words}) == 1):
+            ready.put(deadly.pop())
         return answer
 
     monkeypatch.setattr(model, "default", reply)
     async with connected(server) as client:
         runs = [await begin(client, each) for each in words]
         for _ in range(MAX_ATTEMPTS):
+            (await asyncio.to_thread(ready.get, timeout=WAIT_SECONDS)).gate.open()
             assert await asyncio.to_thread(server.wait_exit) == -signal.SIGKILL
             await asyncio.to_thread(server.start)
         async with back(server, client) as client:
@@ -441,7 +457,7 @@ async def test_a_run_of_an_agent_that_is_switched_off_waits_for_it(start, model)
 
 
 async def test_a_run_of_an_agent_that_is_not_loaded_waits_for_it(start, model):
-    server = start()
+    server = start("recovering.py")
     model.script(text("one", hang=0))
     async with connected(server) as client:
         session_id, run_id = await begin(client)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 
 import pytest
 import redis
 
 from tests.conftest import connected
 from tests.support.conversation import PARTIAL, ended, happens, whole_log
+from tests.support.held_port import held_port
 from tests.support.model_replies import text
 from tests.support.proxy import Proxy
+from tests.support.services import redis_database
 from tests.support.two_servers import POSTGRES, two_servers
 
 WORSE_THAN_WARNING = re.compile(r" (ERROR|CRITICAL) |Traceback")
@@ -59,7 +60,7 @@ def assert_only_warned(*servers):
 
 
 async def test_cut_off_in_the_middle_and_back(model, tmp_path, proxy):
-    with pair_with(f"redis://127.0.0.1:{proxy.port}/9", tmp_path, model) as (first, second):
+    with pair_with(f"redis://127.0.0.1:{proxy.port}/{redis_database()}", tmp_path, model) as (first, second):
         await converse(first, second, model, proxy.cut)
         assert "Wake-ups cannot be sent to other processes" in first.log + second.log
         assert_only_warned(first, second)
@@ -70,9 +71,7 @@ async def test_cut_off_in_the_middle_and_back(model, tmp_path, proxy):
 
 
 async def test_never_there(model, tmp_path, redis_url):
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with pair_with(f"redis://127.0.0.1:{port}/0", tmp_path, model) as (first, second):
+    with held_port() as nobody, pair_with(f"redis://127.0.0.1:{nobody}/0", tmp_path, model) as (first, second):
         await converse(first, second, model, lambda: None)
         for server in (first, second):
             assert server.log.count("cannot be received") == 1, "once a minute is enough"

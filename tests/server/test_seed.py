@@ -22,20 +22,21 @@ from agents.loading.loader import load_agent
 from myagent import create_react_agent
 from myagent.protocol.codec import CLIENT_EVENT_NAMES, parse_frame
 from myagent.tool.base_tool import BaseTool, ToolResult
-from tests.myagent.cli.test_main import environment, run, serving
+from tests.myagent.cli.test_main import MODULE, environment, run, serving
 from tests.support.markdown import blocks
 from tests.support.model_server import ModelServer, text, tools
 from tests.support.paths import ROOT
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import program
 
 PAGE = "tests/server/seed/quick_start.txt"
-PATIENCE = 20
 
 BLOCKING = """
 import asyncio
 
 from myagent import create_react_agent
 from myagent.tool.base_tool import BaseTool, ToolResult
+from tests.support.patience import WAIT_SECONDS
 
 class Wait(BaseTool):
     name = "wait"
@@ -97,10 +98,20 @@ def on_free_port(command: str) -> str:
 @contextmanager
 def serving_line(folder, line: str, **extra):
     """Serve with a line of shell from the page, on a free port."""
-    command = ["sh", "-c", f"exec {on_free_port(line)}"]
+    with serving_command(folder, "sh", "-c", f"exec {on_free_port(line)}", **extra) as server:
+        yield server
+
+
+@contextmanager
+def serving_command(folder, *command, **extra):
     with serving(folder, command=command, **chinese(folder, **extra)) as server:
         server.read_banner()
         yield server
+
+
+def module_serving(folder, *arguments, **extra):
+    """Serve as a line of the page does, without a shell; that the lines themselves serve is tested once."""
+    return serving_command(folder, *MODULE, *arguments, "--port", "0", **extra)
 
 
 class Talk:
@@ -119,7 +130,7 @@ class Talk:
         """The event of that name, and all the agent's events before it."""
         seen = {}
         while name not in seen:
-            event = json.loads(self.socket.recv(timeout=PATIENCE))
+            event = json.loads(self.socket.recv(timeout=WAIT_SECONDS))
             seen.setdefault(event["event"], event)
         return seen
 
@@ -247,7 +258,7 @@ def test_the_javascript_client_gets_an_answer(folder):
         # WebSocket is a global of node from 22 on; before, it has to be switched on.
         node = [program("node"), "--experimental-websocket", "--no-warnings", str(client)]
         process = subprocess.Popen(node, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog = threading.Timer(WAIT_SECONDS, process.kill)
         watchdog.start()
         printed = ""
         try:
@@ -279,7 +290,7 @@ def sample_messages():
 def test_the_sample_messages_are_answered(folder):
     create, weather, city = sample_messages()
     with (
-        serving_line(folder, "python -m myagent.cli.server examples/ws_weather_agent.py --llm demo") as server,
+        module_serving(folder, "examples/ws_weather_agent.py", "--llm", "demo") as server,
         talking(server) as talk,
     ):
         talk.send(**create)
@@ -317,7 +328,7 @@ def test_the_events_are_as_the_page_shows_them(folder):
     with ModelServer() as model:
         model.script(tools(("say_hello", {"name": "小明"})), text("你好，小明"))
         environ = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": model.url}
-        with serving_line(folder, "myagent-ws server my_agent.py", **environ) as server, talking(server) as talk:
+        with module_serving(folder, "my_agent.py", **environ) as server, talking(server) as talk:
             seen = talk.begin()
             talk.ask("我是小明")
             seen |= talk.until("agent.final_answer")
@@ -342,8 +353,7 @@ def test_the_events_are_as_the_page_shows_them(folder):
 
 def test_cancelling_says_so(folder):
     (folder / "waiting.py").write_text(BLOCKING)
-    line = "python -m myagent.cli.server waiting.py --llm demo"
-    with serving_line(folder, line) as server, talking(server) as talk:
+    with module_serving(folder, "waiting.py", "--llm", "demo") as server, talking(server) as talk:
         talk.begin()
         talk.ask("wait for ever")
         talk.until("agent.tool_call")
@@ -356,7 +366,7 @@ def test_cancelling_says_so(folder):
 
 def test_a_file_without_an_agent(folder):
     (folder / "my_agent.py").write_text("x = 1\n")
-    result = run(["sh", "-c", "myagent-ws server my_agent.py"], folder, **chinese(folder))
+    result = run([*MODULE, "my_agent.py"], folder, **chinese(folder))
     assert result.returncode == 1
     assert block("❌ 在 my_agent.py").strip() == result.stderr.splitlines()[0]
     assert "Traceback" not in result.stderr
@@ -364,8 +374,8 @@ def test_a_file_without_an_agent(folder):
 
 def test_a_taken_port(folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        line = f"myagent-ws server my_agent.py --host 127.0.0.1 --port {taken.getsockname()[1]}"
-        result = run(["sh", "-c", line], folder, **chinese(folder))
+        arguments = ["my_agent.py", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1])]
+        result = run([*MODULE, *arguments], folder, **chinese(folder))
     assert result.returncode == 1
     # 48 is the number that macOS has for this.
     told = re.sub(r"Errno \d+", "Errno 48", result.stderr)

@@ -14,7 +14,7 @@ from tests.support.conversation import ended, refusal, turn, whole_log
 from tests.support.model_replies import text
 
 SECRET = "the-secret-of-both-servers-which-is-long-enough-for-it"
-SERVER = {"files": ("tools.py", "second.py"), "environment": {"MYAGENT_SECRET_KEY": SECRET}}
+SERVER = {"files": ("tools.py", "second.py", "recovering.py"), "environment": {"MYAGENT_SECRET_KEY": SECRET}}
 
 
 @pytest.fixture(scope="module")
@@ -334,9 +334,11 @@ async def test_no_secret_is_inside(server, client, model):
         assert secret not in state
 
 
-async def test_a_state_whose_tools_keep_too_much_is_not_exported(server, client):
-    session_id = await client.create_session(metadata={"much": "x" * 300_000})
-    frame = await refusal(client, {"event": "user.request_state", "session_id": session_id})
+async def test_a_state_whose_tools_keep_too_much_is_not_exported(server):
+    async with connected(server, "ws/recovering/") as client:
+        session_id = await client.create_session()
+        await turn(client, session_id, f'call:note {{"word": "{"x" * 300_000}"}}')
+        frame = await refusal(client, {"event": "user.request_state", "session_id": session_id})
     assert (frame.event, frame.code) == ("agent.error", "state_too_large")
 
 

@@ -7,6 +7,7 @@ import asyncio
 from myagent.client import stay_connected
 from myagent.client.reconnect_loop import Backoff
 from tests.support.conversation import whole_log
+from tests.support.patience import WAIT_SECONDS
 from tests.support.proxy import Proxy
 
 CUTS = 6
@@ -37,7 +38,7 @@ async def test_every_event_once_over_many_connections(server, tmp_path, monkeypa
                     await asyncio.to_thread(proxy.wait_accepted, 1)
 
             cutting = asyncio.create_task(cut())
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(WAIT_SECONDS):
                 async for frame in client:
                     if frame.seq is not None:
                         events.append(frame)

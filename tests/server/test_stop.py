@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.conftest import connected
 from tests.support.agent_server import AgentServer
 from tests.support.conversation import ended, happens, whole_log
@@ -30,6 +32,7 @@ async def left(server, client):
     return runs, client.close_code, await asyncio.to_thread(server.wait_exit)
 
 
+@pytest.mark.slow
 async def test_two_hundred_runs(model, tmp_path):
     with AgentServer(tmp_path, "tools.py", model=model, options=["--drain-seconds", "1"], exec=True) as server:
         held = hold(model)

@@ -13,6 +13,7 @@ from tests.support.agent_files.tools import SECRET
 from tests.support.agent_server import AgentServer
 from tests.support.conversation import ended, only, turn, whole_log
 from tests.support.model_replies import tools
+from tests.support.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.database
 SERVER = {"settings": {"HEARTBEAT_SECONDS": 1}}
@@ -137,17 +138,17 @@ async def test_tools_that_block_harm_nobody_else(server, client):
             runs.append((session_id, accepted.run_id))
         # The first of them blocks the loop that all of them share.
         await crowd.wait_for("agent.tool_progress")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             assert (await result_of(client, 'call:add {"a": 1, "b": 2}')).content == "3"
         for _ in range(2):
             assert (await client.wait_for("system.heartbeat")).metadata["sessions"]
             assert await crowd.wait_for("system.heartbeat")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             for session_id, run_id in runs:
                 await crowd.cancel(session_id)
                 assert (await crowd.wait_for(ended(run_id))).event == "agent.interrupted"
     assert "'freeze'" in server.wait_log("blocks the loop")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         assert (await result_of(client, "call:steps")).content == "all done"
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import asynccontextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from myagent.client import Client
+from myagent.client.connection import SingleConnection
 from tests.conftest import connected
 from tests.support.agent_server import AgentServer
 from tests.support.conversation import PARTIAL, ended, turn
@@ -16,6 +21,8 @@ from tests.support.model_replies import Status, text, tools
 from tests.support.services import module
 
 messages = module("opentelemetry.proto.collector.trace.v1.trace_service_pb2", extra="otel")
+metric_messages = module("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2", extra="otel")
+TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 DUMP = """
 import json
@@ -32,6 +39,7 @@ class Collector(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.spans = []
         self.services = set()
+        self.metrics = set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -46,12 +54,19 @@ class Collector(ThreadingHTTPServer):
             for scope in resource.scope_spans:
                 self.spans += scope.spans
 
+    def take_metrics(self, body):
+        for resource in metric_messages.ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            self.metrics |= {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
+
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        assert self.path == "/v1/traces"
-        self.server.take(body)
+        if self.path == "/v1/traces":
+            self.server.take(body)
+        else:
+            assert self.path == "/v1/metrics"
+            self.server.take_metrics(body)
         self.send_response(200)
         self.end_headers()
 
@@ -79,6 +94,17 @@ def server(tmp_path, model, collector):
         yield server
 
 
+@asynccontextmanager
+async def connected_within(server, traceparent):
+    """A connection whose handshake says which trace it is part of."""
+    async with connect(server.url, additional_headers={"traceparent": traceparent}) as socket:
+        client = Client(SingleConnection(socket, None))
+        await client.wait_for("system.connected")
+        yield client
+        with suppress(ConnectionClosed):
+            await client.close()
+
+
 def stored(server):
     """The spans in the database, by run, in order."""
     spans = {}
@@ -100,7 +126,7 @@ async def test_what_is_traced_of_a_conversation(server, model, collector, tmp_pa
         tools(("again", {"path": path}), ("note", {"word": "a"})),
         text("one two three", hang=2),
     )
-    async with connected(server) as client:
+    async with connected_within(server, f"00-{TRACE_ID}-{PARENT_ID}-01") as client:
         session_id = await client.create_session()
         killed = (await client.say(session_id, "go")).run_id
         await client.wait_for("agent.tool_progress")
@@ -142,6 +168,10 @@ async def test_what_is_traced_of_a_conversation(server, model, collector, tmp_pa
     names = [span.name for span in collector.spans]
     assert names.count("invoke_agent traced") == 2 and "invoke_agent second" not in names
     assert {"execute_tool again", "execute_tool note", "chat gpt-4o-mini"} < set(names)
+    # The trace of the client is that of its run in the process that took it over.
+    (resumed,) = [span for span in collector.spans if span.parent_span_id.hex() == PARENT_ID]
+    assert (resumed.name, resumed.trace_id.hex()) == ("invoke_agent traced", TRACE_ID)
+    assert {"gen_ai.client.inference.duration", "gen_ai.invoke_agent.duration"} <= collector.metrics
     told = [{item.key: item.value.string_value for item in span.attributes} for span in collector.spans]
     asked, whole = [span for span in told if span.get("error.type") == "interrupted"]
     assert whole["gen_ai.operation.name"] == "invoke_agent"

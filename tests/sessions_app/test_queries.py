@@ -7,8 +7,9 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from sessions_app import queries
+from sessions_app.journal.entries.fork import ForkSession
 from sessions_app.journal.entries.ownership import Lease
-from sessions_app.journal.entries.sessions import AnswerConfirmation, CloseSession
+from sessions_app.journal.entries.sessions import Acknowledge, AnswerConfirmation, CloseSession
 from sessions_app.models import Run, Session
 from tests.support import entries as e
 
@@ -107,32 +108,6 @@ def test_the_news_of_runs(session):
     assert queries.run_news([ref.run_id])[ref.run_id].epoch == 2
 
 
-def test_what_may_begin_is_what_waits_behind_nothing_oldest_first(session):
-    e.running(session)
-    e.post(session)
-    first, second = e.new_session(), e.new_session()
-    e.post(first, lease=None), e.post(second, lease=None), e.post(first, lease=None)
-    assert queries.startable_sessions(10, ["tester"]) == [(first, "tester"), (second, "tester")]
-    assert queries.startable_sessions(1, ["tester"]) == [(first, "tester")]
-
-
-def test_agents_that_are_not_here_keep_no_others_from_beginning():
-    for _ in range(5):
-        e.post(e.new_session(agent="elsewhere"), lease=None)
-    here = e.new_session()
-    e.post(here, lease=None)
-    assert queries.startable_sessions(1, ["tester"]) == [(here, "tester")]
-
-
-def test_agents_with_few_places_or_none_keep_no_others_waiting():
-    waiting = {agent: [e.new_session(agent=agent) for _ in range(3)] for agent in ("full", "rare", "tester")}
-    for sessions in zip(*waiting.values(), strict=True):
-        for session_id in sessions:
-            e.post(session_id, lease=None)
-    found = queries.startable_sessions(3, list(waiting), {"full": 0, "rare": 1})
-    assert found == [(waiting["rare"][0], "rare"), *((pk, "tester") for pk in waiting["tester"][:2])]
-
-
 def test_only_what_goes_on_takes_a_place(session):
     e.running(session), e.running(e.new_session(agent="other"))
     e.post(session), e.commit(e.answer(e.running(e.new_session())))
@@ -211,6 +186,37 @@ def test_a_line_of_the_list(ann):
     e.post(session)
     (row,), _mark = queries.sessions_of(ann.pk, agents=["tester"], query=None, before=None, limit=5)
     assert row.keys() == {
-        "session_id", "agent", "title", "status", "last_seq", "run_status", "created_at", "active_at",
+        "session_id", "agent", "title", "status", "last_seq", "read_seq", "run_status", "failed", "created_at",
+        "active_at",
     }  # fmt: skip
     assert (row["title"], row["status"], row["run_status"], row["last_seq"]) == ("hello", "open", "running", 3)
+    assert (row["read_seq"], row["failed"]) == (0, False)
+
+
+def test_the_list_tells_what_failed_what_was_read_and_where_a_session_came_from(ann):
+    failed, again = e.new_session(user_id=ann.pk), e.new_session(user_id=ann.pk)
+    for session in (failed, again):
+        ref = e.running(session)
+        e.commit_one(e.failure(ref))
+    e.commit_one(Acknowledge(session_id=failed, seq=2))
+    e.commit_one(e.answer(e.running(again)))
+    origin = {"session_id": str(failed), "seq": 3}
+    fork = ForkSession(
+        session_id=uuid.uuid4(), source_id=failed, at=3, agent="tester", user_id=ann.pk, connection_id="c"
+    )
+    e.commit_one(fork)
+    rows, _ = queries.sessions_of(ann.pk, agents=["tester"], query=None, before=None, limit=5)
+    marks = {row["session_id"]: (row["failed"], row["read_seq"], row.get("forked_from")) for row in rows}
+    assert marks == {
+        str(failed): (True, 2, None),
+        str(again): (False, 0, None),
+        str(fork.session_id): (True, 3, origin),
+    }
+
+
+def test_the_list_takes_one_query_however_long_it_is(ann, django_assert_num_queries):
+    for number in range(5):
+        e.post(e.new_session(user_id=ann.pk), f"trip {number} to Oslo")
+    with django_assert_num_queries(1):
+        assert len(listed(ann, query="oslo TRIP")[0]) == 5
+    assert len(listed(ann, query="oslo 3")[0]) == 1

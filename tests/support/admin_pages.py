@@ -8,15 +8,18 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
+from sessions_app.files import file_store
+from sessions_app.files.file_kinds import kind_of
+from sessions_app.models import Confirmation, Event, Message, Run, Session, SessionFile, Span, Summary, ToolCall
 
-KINDS = [Session, Run, Message, ToolCall, Confirmation, Event, Span]
+KINDS = [Session, Run, Message, ToolCall, Confirmation, Event, Span, SessionFile]
 EVIL = "<script>alert('evil')</script>"
 
 
@@ -138,8 +141,16 @@ def converse(session, text="How is the weather?", position=1):
     log(session, "agent.final_answer", "It is fine.", run_id=str(run.pk))
     span(run, first_token_ms=100, input_tokens=100, output_tokens=20)
     span(run, "tool", 0.5, name="get_weather", step_id=tool_call.step_id)
+    attach(session)
     Summary.objects.create(session=session, upto_position=position, content="They met.", created_at=timezone.now())
     return run
+
+
+def attach(session, name="报告.txt", content=b"what was attached"):
+    """A file of the session."""
+    file = ContentFile(content)
+    row = file_store.store(file, kind_of(file, name))
+    return SessionFile.objects.create(session=session, file=row, name=name, created_at=timezone.now())
 
 
 def in_order(page, *texts):

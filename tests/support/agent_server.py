@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,13 +21,15 @@ from typing import Any, Self
 
 from myagent.testing.server_process import ServerProcess
 from tests.support import forked
+from tests.support.held_port import held_port
 from tests.support.model_server import ModelServer
+from tests.support.other_user import as_user
 from tests.support.paths import AGENT_FILES, ROOT
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import give_sqlite_tables, is_postgres, postgres_database
 
-WAIT_SECONDS = 30.0
-LEASE_SECONDS = 2
-"""On PostgreSQL, where only the end of its lease tells that a server was killed."""
+LEASE_SECONDS = 5
+"""On PostgreSQL, where only the end of its lease tells that a server was killed; a busy one must not lose it."""
 
 
 class AgentServer(ServerProcess):
@@ -36,6 +39,7 @@ class AgentServer(ServerProcess):
     tests of what the interpreter does at its start and its end.
 
     `settings` are keys of the MYAGENT dict, `environment` further variables; a variable that is None is not set.
+    `user` is whose process it is, if not the test's own; the folder has to be one that this user can reach.
     When the tests run with the DATABASE_URL of a PostgreSQL, and `environment` names none, the server's data is there,
     in a database of its own that lives as long as the `with` block.
     """
@@ -49,10 +53,12 @@ class AgentServer(ServerProcess):
         settings: dict[str, Any] | None = None,
         environment: dict[str, str | None] | None = None,
         exec: bool = False,
+        user: str | None = None,
     ) -> None:
         self._popen = subprocess.Popen if exec else forked.Popen
         self._files = [str(AGENT_FILES / name) for name in files]
         self._options = list(options)
+        self._user = user
         if is_postgres(os.environ.get("DATABASE_URL", "")):
             settings = {"LEASE_SECONDS": LEASE_SECONDS} | (settings or {})
         super().__init__(
@@ -63,14 +69,16 @@ class AgentServer(ServerProcess):
 
     def _line(self, port: int) -> list[str]:
         server = [sys.executable, str(ROOT / "manage.py"), "runagent", *self._files, "--port", str(port)]
-        return [*server, *self._options]
+        line = [*server, *self._options]
+        return line if self._user is None else as_user(self._user, *line)
 
     # --- starting and stopping ---
 
     def start(self) -> None:
+        self.port = self.port or self._resources.enter_context(held_port())
         super().start()
         with self._changed:
-            assert self._changed.wait_for(lambda: "Ctrl-C" in self.said or self.has_ended, WAIT_SECONDS), self.said
+            assert self._changed.wait_for(lambda: "Ctrl-C" in self.said or self._is_silent, WAIT_SECONDS), self.said
         self.banner = self.said
 
     def pause(self) -> None:
@@ -99,6 +107,9 @@ class AgentServer(ServerProcess):
             self._environment["DATABASE_URL"] = self._resources.enter_context(postgres_database())
         if "DATABASE_URL" not in self._environment:
             give_sqlite_tables(Path(self._environment["MYAGENT_DATA_DIR"]))
+        if self._user is not None:
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, self._user)
         try:
             self.start()
         except BaseException:
@@ -119,8 +130,13 @@ class AgentServer(ServerProcess):
     @property
     def peak_mib(self) -> float:
         """The most memory that the process has had, in MiB; 0 where the system does not tell, or when it is gone."""
+        return self.peak_of(self._running.pid)
+
+    @staticmethod
+    def peak_of(pid: int) -> float:
+        """The same of any process."""
         try:
-            status = Path(f"/proc/{self._running.pid}/status").read_text()
+            status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             return 0.0
         found = re.search(r"VmHWM:\s+(\d+)", status)

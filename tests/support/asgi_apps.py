@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import select
 import sys
 import threading
 from collections import defaultdict
@@ -24,6 +25,9 @@ LIMITS = {
     "stall_seconds": 30,
     "drain_seconds": 10,
 }
+
+POURED_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 64 * 1024
 
 events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 options: dict[str, Any] = {}
@@ -104,6 +108,23 @@ async def flood(scope, receive, send):
         await asyncio.sleep(0)
     grown = resident_kib() - before
     report("disconnect", code=disconnected.result()["code"], sent=sent, grown_kib=grown)
+
+
+async def fill(scope, receive, send):
+    """Sends until the kernel has taken as much as makes its socket unwritable, and not more; then waits for the end."""
+    await send({"type": "websocket.accept"})
+    (client,) = server.connections
+    refused = 0
+    while refused < 10:  # the client's kernel may still take some
+        if select.select([], [client.transport.fileno()], [], 0)[1]:
+            refused = 0
+            await send({"type": "websocket.send", "text": "x" * 1000})
+            await asyncio.sleep(0)
+        else:
+            refused += 1
+            await asyncio.sleep(0.05)
+    report("full", unsent=client.send_buffer.unsent)
+    report("disconnect", code=(await receive())["code"])
 
 
 async def listen_while_flooding(scope, receive, send):
@@ -220,6 +241,20 @@ async def fail_half(scope, receive, send):
     raise RuntimeError("the view broke off")
 
 
+async def pour(scope, receive, send):
+    """Answers at length until its client has gone."""
+    await receive()
+    gone = asyncio.create_task(receive())
+    await respond(send, more_body=True)
+    sent = 0
+    while not gone.done() and sent < POURED_BYTES:
+        await send({"type": "http.response.body", "body": bytes(PIECE_BYTES), "more_body": True})
+        sent += PIECE_BYTES
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body"})
+    report("poured", sent=sent)
+
+
 async def stop_from_thread(scope, receive, send):
     threading.Thread(target=server.stop).start()
     await respond(send)
@@ -240,6 +275,7 @@ WEBSOCKETS = {
     "/echo": echo,
     "/late": decide_late,
     "/scope": show_scope,
+    "/fill": fill,
     "/flood": flood,
     "/listen-while-flooding": listen_while_flooding,
     "/deaf": deaf,
@@ -260,6 +296,7 @@ PAGES = {
     "/half": fail_half,
     "/nothing": leave_early,
     "/stop": stop_from_thread,
+    "/pour": pour,
     "/held": held,
     "/connections": connections,
 }

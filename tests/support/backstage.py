@@ -23,7 +23,7 @@ PRELUDE = """
 from datetime import timedelta
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
-from agents.models import AccessToken, GroupBudget, HostedAgent, Usage, UserBudget
+from agents.models import AccessToken, GroupBudget, HostedAgent, SsoIdentity, Usage, UserBudget
 from sessions_app.models import Confirmation, Event, Message, Run, Session
 """
 

@@ -11,8 +11,8 @@ from itertools import groupby
 from myagent.client import Client, RequestRefused, ServerFrame
 from tests.conftest import connected
 from tests.support.agent_server import AgentServer
+from tests.support.patience import WAIT_SECONDS
 
-MODEL_SECONDS = 10.0
 PARTIAL = "agent.partial_answer"
 
 
@@ -73,7 +73,7 @@ def check_log(frames: Sequence[ServerFrame]) -> None:
             assert frame.run_id not in over, f"{frame} came after the end of its run"
             over |= {frame.run_id} if frame.ends_run else set()
         else:
-            assert frame.event.startswith("agent.session_"), frame
+            assert frame.event.startswith(("agent.session_", "user.feedback")), frame
     _check_deltas(frames)
     _check_calls(frames)
 
@@ -100,7 +100,7 @@ def _check_calls(frames: Sequence[ServerFrame]) -> None:
 
 async def happens(event: threading.Event) -> None:
     """Wait for something that the model server noticed."""
-    assert await asyncio.to_thread(event.wait, MODEL_SECONDS)
+    assert await asyncio.to_thread(event.wait, WAIT_SECONDS)
 
 
 async def refusal(client: Client, event: dict) -> ServerFrame:
@@ -114,7 +114,7 @@ async def refusal(client: Client, event: dict) -> ServerFrame:
 
 
 def every_event(session_id: str, step_id: str, own: str) -> list[dict]:
-    """A frame of each kind that names this session, in the ways in which one can be named."""
+    """A frame of each kind that names this session and is answered, in the ways in which one can be named."""
     plain = [
         {"event": name, "session_id": session_id}
         for name in ("user.cancel", "user.close_session", "user.delete_session", "user.request_state", "user.reconnect")
@@ -127,12 +127,13 @@ def every_event(session_id: str, step_id: str, own: str) -> list[dict]:
         {"event": "user.message", "session_id": session_id, "content": " "},
         {"event": "user.response", "session_id": session_id, "step_id": step_id, "content": {"confirmed": True}},
         {"event": "user.response", "session_id": own, "step_id": step_id, "content": {"confirmed": True}},
-        {"event": "user.ack", "session_id": session_id, "last_seq": 1},
-        {"event": "user.ack", "content": {"last_event_id": f"{session_id}-1"}},
         {"event": "user.update_session", "session_id": session_id, "content": {"title": "mine now"}},
         {"event": "user.solve_tasks", "session_id": session_id, "content": {"tasks": ["x"]}},
         {"event": "user.cancel_task", "session_id": session_id, "content": {"task_id": "x"}},
         {"event": "user.restart_task", "session_id": session_id, "content": {"task_id": "x"}},
         {"event": "user.cancel_plan", "session_id": session_id},
         {"event": "user.replan", "session_id": session_id},
+        {"event": "user.fork", "session_id": session_id, "at": 1},
+        {"event": "user.fork", "session_id": session_id, "before": "x", "content": " "},
+        {"event": "user.feedback", "session_id": session_id, "run_id": step_id, "rating": "up"},
     ]

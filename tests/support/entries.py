@@ -24,6 +24,8 @@ from myagent.protocol.server_events import (
     FinalMetadata,
     PartialAnswer,
     PartialMetadata,
+    RunErrorMetadata,
+    RunFailed,
     Thinking,
     ThinkingMetadata,
     ToolCalled,
@@ -41,6 +43,7 @@ from sessions_app.journal.entries.runs import AskConfirmation, EndRun, FinishCal
 from sessions_app.journal.entries.sessions import CreateSession
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.refusal import Refused
+from sessions_app.journal.stored_size import stored_bytes
 
 database = [pytest.mark.database, pytest.mark.django_db]
 """The marks of a test that writes: it runs on SQLite, and on PostgreSQL when there is one. All is rolled back."""
@@ -221,6 +224,13 @@ def answer(ref: RunRef, text: str = "Done.", *, said: bool = True) -> EndRun:
     )
 
 
+def failure(ref: RunRef, code: str = "run_failed") -> EndRun:
+    """The entry of a run's end with an error."""
+    error = RunFailed(content="It failed.", metadata=RunErrorMetadata(run_id=str(ref.run_id), code=code))
+    status = models.Run.Status.FAILED
+    return EndRun(**mine(ref), status=status, steps=1, usage=USAGE, error_code=code, events=(error,))
+
+
 # --- what is stored ---
 
 
@@ -235,6 +245,7 @@ def events(session_id: uuid.UUID) -> list[dict[str, Any]]:
     assert {frame["session_id"] for frame in frames} <= {str(session_id)}
     session = models.Session.objects.filter(pk=session_id).first()
     assert (session.last_seq if session else 0) == len(rows)
+    assert session is None or session.stored_bytes == stored_bytes(session_id)
     return frames
 
 

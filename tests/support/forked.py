@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import ctypes
 import json
+import locale
 import os
 import signal
 import socket
@@ -153,9 +154,12 @@ def can_fork(command: Any, environment: Mapping[str, str]) -> bool:
 
 
 def _interpreter(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the interpreter reads when it starts, but for what a zygote does itself."""
+    """What the interpreter reads when it starts, but for what a zygote does itself and what changes nothing."""
+    own = {"PYTHONPATH", "PYTHONUNBUFFERED"}
+    if environment.get("PYTHONIOENCODING", "").upper() == locale.getpreferredencoding(False).upper():
+        own.add("PYTHONIOENCODING")
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(("PYTHON", "LC_", "LANG")) and name not in ("PYTHONPATH", "PYTHONUNBUFFERED")
+        if name.startswith(("PYTHON", "LC_", "LANG")) and name not in own
     }

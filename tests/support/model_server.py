@@ -46,6 +46,7 @@ from tests.support.model_replies import (
     text,
     tools,
 )
+from tests.support.patience import WAIT_SECONDS
 
 __all__ = [
     "ModelServer",
@@ -61,7 +62,6 @@ __all__ = [
     "tools",
 ]
 
-WAIT_SECONDS = 10.0
 Guard = Callable[[dict[str, Any]], Status | None]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -16,11 +19,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.held_port import held_port
 from tests.support.markdown import blocks
+from tests.support.other_user import as_user
+from tests.support.paths import ROOT
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import program
 
 NAME = "agents.example.com"
-START_SECONDS = 20.0
 _AROUND = """
 daemon off;
 master_process off;
@@ -29,6 +35,7 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{}}
 http {{
+    access_log off;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -40,12 +47,22 @@ http {{
 
 
 class Nginx:
-    """nginx on free ports before the server on `upstream`; a context manager. `port` is the one with TLS."""
+    """nginx on free ports before the server on `upstream`; a context manager. `port` is the one with TLS.
 
-    def __init__(self, folder: Path, upstream: int) -> None:
+    `edits` are replacements in what the page shows, `user` is whose process it is, if not the test's own: it gets a
+    folder that it can reach then.
+    """
+
+    def __init__(
+        self, folder: Path, upstream: int, *, edits: dict[str, str] | None = None, user: str | None = None
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="nginx-") if user is not None else None
+        if self._temporary is not None:
+            folder = Path(self._temporary.name)
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.port, self.plain_port = _free_port(), _free_port()
+        self.folder, self._user = folder, user
+        self._held = ExitStack()
+        self.port, self.plain_port = (self._held.enter_context(held_port()) for _ in range(2))
         self.trust = _certificate(folder)
         (page,) = blocks("docs/operations.md", mark="nginx")
         text = page.text
@@ -59,6 +76,9 @@ class Nginx:
         }.items():
             assert text.count(there) == 1, f"the page has changed: {there}"
             text = text.replace(there, here)
+        for shown, instead in (edits or {}).items():
+            assert shown in text, f"the page has changed: {shown}"
+            text = text.replace(shown, instead)
         (folder / "nginx.conf").write_text(_AROUND.format(folder=folder, page=text), encoding="utf-8")
 
     @property
@@ -68,8 +88,12 @@ class Nginx:
 
     def __enter__(self) -> Self:
         command = [program("nginx"), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
+        if self._user is not None:
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, self._user)
+            command = as_user(self._user, *command)
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + WAIT_SECONDS
         while not _listens(self.port):
             assert self._process.poll() is None, self._process.communicate()[1]
             assert time.monotonic() < until, "nginx does not listen"
@@ -78,13 +102,27 @@ class Nginx:
 
     def __exit__(self, *_error: object) -> None:
         self._process.terminate()
-        self._process.communicate(timeout=START_SECONDS)
+        self._process.communicate(timeout=WAIT_SECONDS)
+        self._held.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+class BalancingNginx(Nginx):
+    """nginx with the configuration of `deploy/compose`, on a free port before the servers on `upstreams`."""
+
+    def __init__(self, folder: Path, *upstreams: int) -> None:
+        folder.mkdir(parents=True)
+        self._temporary = self._user = None
+        self._held = ExitStack()
+        self.folder, self.port = folder, self._held.enter_context(held_port())
+        text = (ROOT / "deploy" / "compose" / "nginx.conf").read_text(encoding="utf-8")
+        changed = {f"server-{number}:8080": f"127.0.0.1:{port}" for number, port in enumerate(upstreams, 1)}
+        changed |= {"listen 8080": f"listen 127.0.0.1:{self.port}", "/dev/stdout": str(folder / "access.log")}
+        for there, here in changed.items():
+            assert text.count(there) == 1, f"the file has changed: {there}"
+            text = text.replace(there, here)
+        (folder / "nginx.conf").write_text(_AROUND.format(folder=folder, page=text), encoding="utf-8")
 
 
 def _listens(port: int) -> bool:

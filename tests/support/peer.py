@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 from websockets.asyncio.server import Server, ServerConnection, serve
 
+from tests.support.patience import WAIT_SECONDS
+
 GREETING = {"event": "system.connected", "metadata": {"connection_id": "c1", "agents": ["a", "b"]}}
 
 
@@ -80,7 +82,7 @@ class Peers:
 async def listening(port: int = 0) -> AsyncIterator[Peers]:
     """A server, on a free port unless told otherwise, for at most 20 s."""
     peers = Peers()
-    async with asyncio.timeout(20), serve(peers.serve, "127.0.0.1", port) as peers.server:
+    async with asyncio.timeout(WAIT_SECONDS), serve(peers.serve, "127.0.0.1", port) as peers.server:
         try:
             yield peers
         finally:

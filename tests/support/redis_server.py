@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
 
 import redis
 
-START_SECONDS = 20.0
+from tests.support.held_port import held_port
+from tests.support.patience import WAIT_SECONDS
 
 
 class RedisServer:
@@ -21,8 +21,8 @@ class RedisServer:
         self._program = program
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._resources = ExitStack()
+        self._port = self._resources.enter_context(held_port())
 
     @property
     def url(self) -> str:
@@ -36,7 +36,7 @@ class RedisServer:
         self._process = subprocess.Popen(
             command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         with closing(redis.Redis(port=self._port, socket_connect_timeout=1)) as client:
             while True:
                 try:
@@ -58,3 +58,4 @@ class RedisServer:
 
     def __exit__(self, *_error: object) -> None:
         self.kill()
+        self._resources.close()

@@ -9,12 +9,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, cast
-
-import httpx2
+from typing import Any
 
 from myagent.exceptions import LLMError, StreamCut
 from myagent.llm import ReasoningChunk, Reply, TextChunk, TextWasReasoning
@@ -80,28 +78,32 @@ class Heard:
     reasoning: str = ""
 
 
-class _Response:
-    """As much of a response as `ResponseBody` looks at."""
+class _Answer:
+    """An answer that comes in these pieces."""
+
+    is_at_end = False
 
     def __init__(self, body: bytes, label: str, cuts: list[int]) -> None:
-        self.headers = {"content-type": label}
-        self._pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        self.content_type = label
+        pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        self._pieces = iter([piece for piece in pieces if piece])
 
-    async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
+    async def read(self) -> bytes:
+        return next(self._pieces, b"")
+
+    async def close(self) -> None:
+        pass
 
 
 async def hear(body: bytes, label: str = "text/event-stream", cuts: list[int] | None = None) -> Heard:
     """Read a body as `OpenAILLM.stream` does."""
     heard = Heard()
-    source = ResponseBody(cast(httpx2.Response, _Response(body, label, cuts or [])), ENDPOINT)
+    source = ResponseBody(_Answer(body, label, cuts or []), ENDPOINT)
     builder = ReplyBuilder(TOOLS)
     try:
         try:
-            async for chunks in source.bursts():
-                for chunk in chunks:
-                    _show(heard, builder.add(chunk))
+            while (chunks := await source.read()) is not None:
+                _show(heard, builder.add(*chunks))
         except StreamCut:
             if not builder.finished:
                 raise
@@ -111,10 +113,12 @@ async def hear(body: bytes, label: str = "text/event-stream", cuts: list[int] | 
         heard.reply = builder.reply(is_whole=source.is_whole)
     except (StreamCut, LLMError) as error:
         heard.error = error
+    finally:
+        await source.close()
     return heard
 
 
-def _show(heard: Heard, items: Iterator[TextChunk | ReasoningChunk | TextWasReasoning]) -> None:
+def _show(heard: Heard, items: list[TextChunk | ReasoningChunk | TextWasReasoning]) -> None:
     for item in items:
         match item:
             case TextChunk(text=text):

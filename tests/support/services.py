@@ -29,9 +29,10 @@ from tests.support import forked
 from tests.support.paths import ROOT
 
 POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/postgres"
-REDIS_URL = "redis://127.0.0.1:6379/9"
-"""A database of its own, which these tests may flush."""
-CONNECT_SECONDS = 5
+REDIS = "redis://127.0.0.1:6379"
+REDIS_DATABASES = range(8, 16)
+"""Those which these tests may flush; each worker of a pass has one, on SQLite and on PostgreSQL."""
+CONNECT_SECONDS = 30
 MIGRATE_SECONDS = 120
 PREFIX = "myagent_test_"
 
@@ -106,9 +107,14 @@ def _template() -> str:
     except psycopg.OperationalError as error:
         lacking(f"PostgreSQL does not answer: {error}")
     atexit.register(_command, "DROP DATABASE {} WITH (FORCE)", name)
-    with tempfile.TemporaryDirectory() as folder:
-        _migrate(folder, _url_of(name))
+    give_postgres_tables(_url_of(name))
     return name
+
+
+def give_postgres_tables(url: str) -> None:
+    """Migrate the database at `url`."""
+    with tempfile.TemporaryDirectory() as folder:
+        _migrate(folder, url)
 
 
 def _migrate(data_folder: str, url: str) -> None:
@@ -160,14 +166,22 @@ def _sqlite_template() -> Path:
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
 
+def redis_database() -> int:
+    """The one of this process: what is flushed by a test concerns no other that runs meanwhile."""
+    half = len(REDIS_DATABASES) // 2
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % half
+    return REDIS_DATABASES[worker + (half if is_postgres(os.environ.get("DATABASE_URL", "")) else 0)]
+
+
 def answering_redis() -> str:
-    """The URL of a Redis database that tests may flush; others may use it at the same time."""
+    """The URL of a Redis database that tests may flush."""
+    url = f"{REDIS}/{redis_database()}"
     try:
-        with redis.Redis.from_url(REDIS_URL, socket_connect_timeout=CONNECT_SECONDS) as client:
+        with redis.Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS) as client:
             client.ping()
     except redis.RedisError as error:
         lacking(f"Redis does not answer: {error}")
-    return REDIS_URL
+    return url
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------------------
@@ -182,5 +196,5 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture
 def redis_url() -> str:
-    """A Redis database that this test may flush; other processes may use it at the same time."""
+    """A Redis database that this test may flush."""
     return answering_redis()

@@ -22,8 +22,8 @@ from typing import Self
 import pyte
 
 from tests.support import forked
+from tests.support.patience import WAIT_SECONDS
 
-WAIT_SECONDS = 30.0
 CTRL_C, CTRL_D, ENTER, ALT_ENTER, LEFT, UP, BACKSPACE = "\x03", "\x04", "\r", "\x1b\r", "\x1b[D", "\x1b[A", "\x7f"
 
 # A session leader that takes the pseudo-terminal as its own, so that Ctrl-C on it is a signal. A fork does so itself.

@@ -38,7 +38,7 @@ def test_a_postgresql_that_does_not_answer(ending, monkeypatch, unused_tcp_port)
 
 
 def test_a_redis_that_does_not_answer(ending, monkeypatch, unused_tcp_port):
-    monkeypatch.setattr(services, "REDIS_URL", f"redis://127.0.0.1:{unused_tcp_port}/0")
+    monkeypatch.setattr(services, "REDIS", f"redis://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(ending, match="Redis does not answer"):
         services.answering_redis()
 

@@ -17,6 +17,8 @@ POSTGRES = "PostgreSQL"
 POSTGRES_REDIS = "PostgreSQL and Redis"
 KINDS = (SQLITE, POSTGRES, POSTGRES_REDIS)
 
+SECRET = "the-secret-that-both-servers-of-a-pair-are-given"
+
 Pair = tuple[AgentServer, AgentServer]
 
 
@@ -71,5 +73,6 @@ def lapse(server: AgentServer) -> None:
 def _shared(kind: str, stack: ExitStack) -> dict[str, str]:
     if kind == SQLITE:
         return {"DATABASE_URL": ""}
-    shared = {"DATABASE_URL": stack.enter_context(postgres_database())}
+    # Servers that share a database and no folder have to be given one secret: they warn of two.
+    shared = {"DATABASE_URL": stack.enter_context(postgres_database()), "MYAGENT_SECRET_KEY": SECRET}
     return shared | {"REDIS_URL": answering_redis()} if kind == POSTGRES_REDIS else shared

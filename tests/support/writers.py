@@ -7,15 +7,20 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, cast
 
 from django.db import OperationalError, connection, connections
+from django.db.models import Model
 
 from sessions_app.journal.commit import Committed
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.known_rows import KnownRows
+from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.queued_entry import QueuedEntry
 from sessions_app.journal.writer import Journal
+from sessions_app.models import Run, Session
 
 T = TypeVar("T")
 
@@ -57,11 +62,30 @@ def separate_database(folder: Path) -> Iterator[None]:
         known["NAME"] = before
 
 
+class CheckedRows(KnownRows):
+    """Compares all that is known with what is stored, whenever it is about to be used."""
+
+    def begin(self) -> None:
+        super().begin()
+        for session in self._sessions.values():
+            assert session == _stored(Session, LockedSession, id=session.id)
+        for run in self._runs.values():
+            assert run == _stored(Run, LockedRun, id=run.id)
+        for session_id, runs in self._runs_of.items():
+            assert set(runs) == set(Run.objects.unfinished().filter(session=session_id).values_list("pk", flat=True))
+
+
+def _stored(model: type[Model], kind: Callable[..., T], **key: Any) -> T:
+    names = [item.name for item in fields(cast("Any", kind))]
+    return kind(*model._default_manager.values_list(*names).get(**key))
+
+
 class Worker:
     """A thread with a database connection of its own; a context manager."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
+        self.known = CheckedRows()
 
     def __enter__(self) -> Self:
         return self
@@ -76,17 +100,19 @@ class Worker:
 
     def commit(self, entries: Sequence[Entry], trouble: Trouble | None) -> Future[Committed]:
         """Commit in the thread. The future raises `Died` when the process ended before its commit took effect."""
-        return self._thread.submit(_commit, entries, trouble)
+        return self._thread.submit(_commit, entries, trouble, self.known)
 
 
-def _commit(entries: Sequence[Entry], trouble: Trouble | None) -> Committed:
+def _commit(entries: Sequence[Entry], trouble: Trouble | None, known: KnownRows) -> Committed:
     with closing(asyncio.new_event_loop()) as loop:
         journal = Journal(loop, lambda committed: None)
+        journal._known = known
+        batch = [QueuedEntry(entry, loop.create_future()) for entry in entries]
     if trouble is None or trouble == Trouble("dies", "after COMMIT"):
-        return journal._commit_patiently(list(entries))
+        return journal._commit_patiently(batch)
     try:
         with _troubled(trouble):
-            return journal._commit_patiently(list(entries))
+            return journal._commit_patiently(batch)
     except Died:
         connection.close()
         raise

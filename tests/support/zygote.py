@@ -68,7 +68,23 @@ LIBRARIES = (
     "twisted.web.http",
     "whitenoise.middleware",
 )
-"""What the server loads sooner or later and needs neither settings nor Twisted's reactor."""
+OURS = (
+    "agents.access.jwks",
+    "agents.budgets.rates",
+    "agents.loading.registry",
+    "agents.management.plain_command",
+    "agents.metrics.exporter",
+    "agents.supervisor.supervisor",
+    "agents.tool_runner.tool_runner",
+    "agents.web.middleware",
+    "agents.web.views",
+    "sessions_app.delivery.wakeups",
+    "sessions_app.journal.run_log",
+    "sessions_app.runs.deltas",
+    "sessions_app.runs.translate",
+    "sessions_app.state_export.seal",
+)
+"""What the server loads sooner or later and needs neither settings nor Twisted's reactor; and so what they import."""
 
 
 class Request(NamedTuple):
@@ -83,9 +99,9 @@ class Request(NamedTuple):
 
 
 def preload() -> None:
-    """Import what every fork needs: the libraries, and of ours what works without Django."""
+    """Import what every fork needs: the libraries, and of ours what works without settings."""
     sys.path.insert(0, str(ROOT))
-    for name in LIBRARIES:
+    for name in LIBRARIES + OURS:
         importlib.import_module(name)
     for module in walk_packages([str(ROOT / "myagent")], "myagent."):
         if not module.name.endswith(".__main__"):
@@ -206,8 +222,9 @@ def end(error: BaseException | None) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined] # waits for threads
     atexit._run_exitfuncs()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
     except OSError:
         status = BROKEN_STREAM
     if isinstance(error, KeyboardInterrupt):

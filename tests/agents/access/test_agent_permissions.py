@@ -21,7 +21,7 @@ from agents.access.agent_permissions import denied_to
 from agents.access.credentials import Identity, user_of_session
 from agents.access.decision import Grant, credentials
 from agents.access.revocation import recheck
-from agents.models import AccessToken, HostedAgent
+from agents.models import AccessToken, HostedAgent, SsoIdentity
 from tests.support.entries import database
 
 pytestmark = database
@@ -256,6 +256,16 @@ def test_what_groups_deny_is_looked_at_for_all_together(ann, groups, agents, dja
     assert [found.may_use(ann.pk, name) for name in ("red", "blue")] == [False, True]
     assert [found.may_use(None, name) for name in ("red", "open")] == [False, True]
     assert not found.may_use(10**6, "open")
+
+
+def test_an_identity_of_the_single_sign_on_counts_while_it_is_linked(ann, django_assert_num_queries):
+    rows = [SsoIdentity.objects.create(subject=str(number), user=ann) for number in range(3)]
+    grants = [Grant(kind="jwt", user_id=ann.pk, username="ann", sso_identity_id=row.pk) for row in rows]
+    SsoIdentity.objects.filter(subject="0").update(user=User.objects.create(username="bob"))
+    rows[1].delete()
+    with django_assert_num_queries(3):
+        found = recheck(grants)
+    assert [found.of(grant) for grant in grants] == [None, None, grants[2]]
 
 
 def login(user):

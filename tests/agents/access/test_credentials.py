@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.utils import timezone, translation
 
 from agents.access import credentials
-from agents.access.local_user import ensure_local_user, first_password, issue_banner_token
+from agents.access.local_user import BANNER_TOKEN_LIFE, ensure_local_user, first_password, issue_banner_token
 from agents.log_format import RedactingFormatter, redact
 from agents.models import AccessToken, HostedAgent
 from agents.models.access_token import hash_token
@@ -162,9 +162,14 @@ def test_banner_tokens_of_earlier_starts_stay_good_until_they_expire():
     first = issue_banner_token(user)
     second = issue_banner_token(user)
     assert credentials.user_of_token(first) is not None
-    AccessToken.objects.filter(token_hash=hash_token(first)).update(expires_at=timezone.now())
+    expired = AccessToken.objects.filter(token_hash=hash_token(first))
+    expired.update(expires_at=timezone.now())
     issue_banner_token(user)
-    assert not AccessToken.objects.with_plaintext(first).exists()
+    assert credentials.user_of_token(first) is None
+    assert expired.exists()  # what was begun with it is not cancelled
+    expired.update(expires_at=timezone.now() - BANNER_TOKEN_LIFE)
+    issue_banner_token(user)
+    assert not expired.exists()
     assert credentials.user_of_token(second) is not None
 
 

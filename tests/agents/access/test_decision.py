@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,10 +11,13 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.access import brakes, local_rule
 from agents.access import decision as access
 from agents.access.decision import ConnectionRefused, Grant, HandshakeForbidden, authorize, require_agent
 from agents.access.handshake import Handshake
 from agents.access.local_user import ensure_local_user
+from agents.access.peer_owner import Holder
+from agents.access.visitors import visitor_mark
 from agents.addresses import is_loopback, split_host, split_origin
 from agents.conf import Config
 from agents.database.threads import in_thread, stop_threads
@@ -154,12 +158,44 @@ def test_the_local_rule_is_off(options):
     assert access.why_not_local(handshake(config), config)
 
 
-def test_an_allowed_page_counts_as_local():
+def test_an_allowed_page_may_connect_and_is_not_local():
     config = Config(allow_origins=("null", "https://app.example"))
-    for origin in config.allow_origins:
-        assert access.is_local(handshake(config, origin=origin), config)
-        assert not access.is_local(handshake(config, origin=origin, peer="10.0.0.1"), config)
-    assert not access.is_local(handshake(config, origin="https://app.example:444"), config)
+    for origin in ("null", "https://app.example", "https://APP.example:443"):
+        access.check_origin(handshake(config, origin=origin), config)
+        assert not access.is_local(handshake(config, origin=origin), config, Holder.US)
+    with pytest.raises(HandshakeForbidden):
+        access.check_origin(handshake(config, origin="https://app.example:444"), config)
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss", "ftp", "file", "chrome-extension", "moz-extension", "tauri", ""])
+def test_only_pages_have_an_origin_that_counts(scheme):
+    """Everything else chooses the name in its origin as it likes."""
+    origin = f"{scheme}://localhost"
+    assert split_origin(origin) is None
+    assert not access.is_local(handshake(origin=origin), Config(), Holder.US)
+    with pytest.raises(HandshakeForbidden):
+        access.check_origin(handshake(origin=origin), Config())
+
+
+@pytest.mark.parametrize(
+    ("options", "holder", "expected"),
+    [
+        ({}, Holder.US, True),
+        ({}, Holder.UNKNOWN, True),
+        ({}, Holder.ANOTHER, False),
+        ({}, Holder.NOBODY, False),
+        # A name usually means a proxy. Where its programs can be told from ours it changes nothing.
+        ({"allowed_hosts": ("a.example",)}, Holder.US, True),
+        ({"allowed_hosts": ("a.example",)}, Holder.UNKNOWN, False),
+        ({"public_url": "https://a.example"}, Holder.US, True),
+        ({"public_url": "https://a.example"}, Holder.UNKNOWN, False),
+        ({"require_auth": True}, Holder.US, False),
+        ({"trusted_proxies": ("127.0.0.1",)}, Holder.US, False),
+    ],
+)
+def test_whose_program_it_is_decides(options, holder, expected):
+    config = Config(**options)
+    assert access.is_local(handshake(config), config, holder) is expected
 
 
 # --- Host and Origin --------------------------------------------------------------------------------------------------
@@ -178,7 +214,18 @@ def test_an_allowed_page_counts_as_local():
         ({"allowed_hosts": (".a.example",)}, "x.a.example:1", True),
         ({"allowed_hosts": ("*",)}, "whatever", True),
         ({"allowed_hosts": ("a.example",)}, "b.example", False),
-        ({"allowed_hosts": ("a.example",)}, "127.0.0.1", False),
+        ({"allowed_hosts": ("a.example",)}, "127.0.0.1", True),
+        ({"allowed_hosts": ("a.example",)}, "localhost:8080", True),
+        ({"allowed_hosts": ("a.example",)}, "10.0.0.5:8080", True),
+        ({"allowed_hosts": ("a.example",)}, "a.example.", True),
+        ({"allowed_hosts": ("a.example",)}, "evil.a.example", False),
+        ({"public_url": "https://a.example:8443/chat"}, "a.example:8443", True),
+        ({"public_url": "https://a.example:8443/chat"}, "A.example", True),
+        ({"public_url": "https://a.example/chat"}, "b.example", False),
+        ({}, "127.0.0.1.nip.io", False),
+        ({}, "127.1", False),
+        ({}, "2130706433", False),
+        ({}, "0x7f.1", False),
         ({"allowed_hosts": ("[::1]",)}, "[::1]:8080", True),
     ],
 )
@@ -270,6 +317,39 @@ def test_an_unencrypted_page_is_another_origin_where_the_proxy_tells():
     assert not access.is_same_origin(handshake(config, origin="http://a.example:443", **facts))
 
 
+def test_the_public_url_tells_the_scheme_where_no_proxy_is_trusted():
+    config = Config(public_url="https://a.example/chat")
+    assert handshake(config, host="a.example").scheme == "https"
+    assert handshake(config, host="a.example:8443").scheme == "https"
+    assert handshake(config, host="localhost:8080").scheme is None
+    knows = Config(public_url="https://a.example/chat", trusted_proxies=("10.0.0.1",))
+    assert handshake(knows, host="a.example").scheme is None
+    assert handshake(knows, peer="10.0.0.1", host="a.example", x_forwarded_proto="http").scheme == "http"
+
+
+@pytest.mark.parametrize(
+    ("origin", "ours"),
+    [
+        ("https://a.example", True),
+        ("https://A.example:443", True),
+        ("http://a.example", False),
+        ("https://a.example:444", False),
+        ("https://evil.example", False),
+        ("null", False),
+        (None, False),
+    ],
+)
+def test_pages_of_the_public_url_are_ours_whatever_the_proxy_asks_for(origin, ours):
+    config = Config(public_url="https://a.example/chat")
+    asked = handshake(config, host="127.0.0.1:8080", **({} if origin is None else {"origin": origin}))
+    assert access.is_own_page(asked, config) is ours
+
+
+def test_of_two_cookies_of_one_name_the_first_counts():
+    """Browsers put that of the nearest path first; the other one is another application's."""
+    assert handshake(cookie="sessionid=oursoursours; a=b; sessionid=theirs").session_key == "oursoursours"
+
+
 def test_tokens_are_read_from_query_or_header_and_not_shown():
     assert handshake(query="x=1&token=mya_a%2Bb").token == "mya_a+b"
     assert handshake(authorization="Bearer mya_x").token == "mya_x"
@@ -319,6 +399,52 @@ async def test_this_machine_is_the_user_local(local):
     assert grant.allows("anything")
 
 
+@pytest.mark.parametrize(
+    ("holder", "served", "kind"),
+    [
+        (Holder.US, True, "local"),
+        (Holder.ANOTHER, True, None),
+        (Holder.NOBODY, True, None),
+        (Holder.NOBODY, False, "local"),  # of no server, so there is no connection
+        (Holder.UNKNOWN, True, "local"),
+    ],
+)
+async def test_the_owner_of_the_socket_is_asked(local, monkeypatch, holder, served, kind):
+    asked = []
+    monkeypatch.setattr(local_rule, "holder_of", lambda *ends: asked.append(ends) or holder)
+    facts = scope() | {"server": ("127.0.0.1", 8080)} | ({"state": {}} if served else {})
+    if kind is not None:
+        assert (await authorize(facts, Config())).kind == kind
+    else:
+        with pytest.raises(ConnectionRefused) as caught:
+            await authorize(facts, Config())
+        assert caught.value.code == "credentials_required"
+        assert "belongs to another user" in caught.value.reason
+        assert (await authorize(facts, Config(allow_anonymous=True))).kind == "anonymous"
+    client, server = asked[0]
+    assert (str(client.address), client.port, str(server.address), server.port) == (
+        "127.0.0.1",
+        50000,
+        "127.0.0.1",
+        8080,
+    )
+
+
+async def test_it_is_asked_only_where_it_matters(local, ann, monkeypatch):
+    monkeypatch.setattr(local_rule, "holder_of", lambda *ends: pytest.fail("asked"))
+    _, token = await in_thread(AccessToken.objects.issue, ann, "laptop")
+    client = Client()
+    await in_thread(client.force_login, ann)
+    ours = {"cookie": f"sessionid={client.cookies['sessionid'].value}", "origin": "http://localhost:8080"}
+    place = {"server": ("127.0.0.1", 8080), "state": {}}
+    assert (await authorize(scope(query=f"token={token}") | place, Config())).username == "ann"
+    # Also a login on this machine is a credential.
+    assert (await authorize(scope(**ours) | place, Config())).username == "ann"
+    for facts in ({"peer": "10.0.0.9"}, {"x_forwarded_for": "1.1.1.1"}, {"host": "10.0.0.5"}):
+        with pytest.raises(ConnectionRefused):
+            await authorize(scope(**facts) | place, Config())
+
+
 async def test_without_a_user_local_nobody_is(database):
     assert (await refused(ConnectionRefused)).code == "local_user_missing"
 
@@ -332,7 +458,7 @@ async def test_elsewhere_credentials_are_needed(local, caplog):
 async def test_everybody_if_the_operator_said_so(local):
     config = Config(allow_anonymous=True)
     grant = await authorize(scope(peer="192.168.1.9", host="192.168.1.5:8080"), config)
-    assert grant == Grant(kind="anonymous")
+    assert grant == Grant(kind="anonymous", visitor=visitor_mark("192.168.1.9"))
     assert (await authorize(scope(), config)).kind == "local"
 
 
@@ -454,3 +580,22 @@ async def test_database_work_runs_in_few_threads_of_its_own(database):
     assert all(name.startswith("myagent-database") for name in names)
     with pytest.raises(ZeroDivisionError):
         await in_thread(divmod, 1, 0)
+
+
+async def test_wrong_tokens_are_refused_in_other_words_and_valid_ones_never(ann, monkeypatch, caplog):
+    monkeypatch.setattr(brakes, "TOKEN", replace(brakes.TOKEN, limit=2, free=2))
+    monkeypatch.setattr(brakes, "REFUSED_SECONDS", 0)
+    _token, text = await in_thread(AccessToken.objects.issue, ann, "x")
+    remote = {"peer": "192.168.1.9", "host": "192.168.1.5:8080"}
+    for _ in range(2):
+        error = await refused(ConnectionRefused, query="token=mya_wrong", **remote)
+        assert (error.close_code, error.code, error.retry_after) == (4401, "invalid_token", None)
+    error = await refused(ConnectionRefused, query="token=mya_wrong", **remote)
+    assert (error.close_code, error.code) == (4429, "too_many_attempts")
+    assert 0 < error.retry_after <= brakes.TOKEN.seconds
+    assert "too many invalid tokens" in caplog.text
+    assert (await authorize(scope(query=f"token={text}", **remote), Config())).username == "ann"
+    error = await refused(ConnectionRefused, query="token=mya_wrong", **remote | {"peer": "192.168.1.10"})
+    assert error.code == "invalid_token"
+    jwt_config = Config(jwt_keys=("k" * 40,))
+    assert (await refused(ConnectionRefused, jwt_config, query="token=e30.e30.x", **remote)).code == "too_many_attempts"

@@ -11,15 +11,17 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
 from agents.access.decision import ConnectionRefused, authorize
 from agents.access.local_user import ensure_local_user
-from agents.access.sso import JWTRefused, user_of_jwt
-from agents.access.system_user import SYSTEM_USERNAME, system_user
-from agents.conf import Config, ConfigError, build
+from agents.access.look_alikes import skeleton
+from agents.access.sso import JWTRefused, signed_on
+from agents.access.system_user import DELETED_USERNAME, SYSTEM_USERNAME, system_user
+from agents.conf import Config, build
 from agents.database.threads import in_thread, stop_threads
-from agents.models import AccessToken
+from agents.models import AccessToken, SsoIdentity
+from agents.setting_values import ConfigError
 from myagent import i18n
 from tests.agents.access.test_decision import scope
 from tests.support.entries import database
@@ -59,16 +61,23 @@ def in_english(monkeypatch):
     monkeypatch.setattr(i18n, "_language", "en")
 
 
+def linked(username: str, *, issuer: str = "", subject: str | None = None) -> User:
+    """A user whose identity an administrator linked."""
+    user = User.objects.create_user(username)
+    SsoIdentity.objects.create(issuer=issuer, subject=subject or username, user=user)
+    return user
+
+
 @pytest.fixture
 def ann():
-    return User.objects.create_user("ann")
+    return linked("ann")
 
 
 # --- which tokens count -----------------------------------------------------------------------------------------------
 
 
 def test_a_token_names_its_user_and_its_end(ann):
-    user, until = user_of_jwt(token(), config(jwt_leeway_seconds=5))
+    user, _, until = signed_on(token(), config(jwt_leeway_seconds=5))
     assert user == ann
     assert until == datetime.fromtimestamp(NOW + 3605, UTC)
 
@@ -76,7 +85,7 @@ def test_a_token_names_its_user_and_its_end(ann):
 @pytest.mark.parametrize("algorithm", sorted(KEYS))
 def test_a_public_key_is_enough(ann, algorithm):
     options = {"jwt_keys": (pem(KEYS[algorithm]),), "jwt_algorithm": algorithm}
-    assert user_of_jwt(token(KEYS[algorithm], algorithm=algorithm), config(**options))[0] == ann
+    assert signed_on(token(KEYS[algorithm], algorithm=algorithm), config(**options))[0] == ann
 
 
 def unsigned(**claims) -> str:
@@ -101,14 +110,14 @@ BY_RSA = {"jwt_keys": (pem(RSA),), "jwt_algorithm": "RS256"}
         (token(exp=NOW - 60), {}, "expired"),
         (token(exp=None), {}, "exp"),
         (token(exp="soon"), {}, "exp"),
-        (token(exp=10**20), {}, "later than a date"),
+        (token(exp=10**20), {}, "a date can be"),
         (token(nbf=NOW + 3000), {}, "not yet valid"),
-        (token("another-secret-of-at-least-32-bytes!!"), {}, "none of JWT_KEYS"),
+        (token("another-secret-of-at-least-32-bytes!!"), {}, "none of the keys"),
         (token(algorithm="HS512", key=SECRET * 2), {"jwt_keys": (SECRET * 2,)}, "alg"),
         (unsigned(), {}, "alg"),
         (unsigned(), BY_RSA, "alg"),
         (signed_with_the_public_key(), BY_RSA, "alg"),
-        (token(OTHER_RSA, algorithm="RS256"), BY_RSA, "none of JWT_KEYS"),
+        (token(OTHER_RSA, algorithm="RS256"), BY_RSA, "none of the keys"),
         (token(iss="https://evil.example"), {"jwt_issuer": "https://sso.example"}, "issuer"),
         (token(), {"jwt_issuer": "https://sso.example"}, "iss"),
         (token(aud="another application"), {"jwt_audience": "myagent"}, "udience"),
@@ -116,6 +125,14 @@ BY_RSA = {"jwt_keys": (pem(RSA),), "jwt_algorithm": "RS256"}
         (token(aud="myagent"), {}, "udience"),
         (token(), {"jwt_username_claim": "email"}, "email"),
         (token(sub=None), {}, "sub"),
+        (token(sub=""), {}, "sub"),
+        (token(sub="a\x00b"), {}, "sub"),
+        (token(sub="a" * 256), {}, "sub"),
+        (token(iss="i" * 256), {}, "iss"),
+        (token(exp=NOW + 90_000), {}, "MAX_AGE"),
+        (token(iat=NOW - 90_000), {}, "MAX_AGE"),
+        (token(iat=-(10**20)), {}, "a date can be"),
+        (token(iat=NOW + 3000), {}, "iat"),
         ("no.jwt.atall", {}, "not valid"),
         ("", {}, "not valid"),
         ("a" * 10_000, {}, "not valid"),
@@ -125,30 +142,31 @@ BY_RSA = {"jwt_keys": (pem(RSA),), "jwt_algorithm": "RS256"}
 )
 def test_what_does_not_count(ann, text, options, why):
     with pytest.raises(JWTRefused, match=why) as refused:
-        user_of_jwt(text, config(**options))
+        signed_on(text, config(**options))
     assert not text or text not in str(refused.value)
 
 
-def test_everything_that_is_asked_for_together(ann):
+def test_everything_that_is_asked_for_together():
+    ann = linked("ann", issuer="https://sso.example", subject="4711")
     options = {"jwt_issuer": "https://sso.example", "jwt_audience": "myagent", "jwt_username_claim": "login"}
-    good = token(iss="https://sso.example", aud=["other", "myagent"], login="ann", sub="4711")
-    assert user_of_jwt(good, config(**options))[0] == ann
+    good = token(iss="https://sso.example", aud=["other", "myagent"], login="anna", sub="4711")
+    assert signed_on(good, config(**options))[0] == ann
 
 
 def test_clocks_may_differ_a_little(ann):
     late = token(exp=int(datetime.now(UTC).timestamp()) - 5)  # NOW is when the tests were collected
-    assert user_of_jwt(late, config(jwt_leeway_seconds=60))[0] == ann
+    assert signed_on(late, config(jwt_leeway_seconds=60))[0] == ann
     with pytest.raises(JWTRefused, match="expired"):
-        user_of_jwt(late, config(jwt_leeway_seconds=0))
+        signed_on(late, config(jwt_leeway_seconds=0))
 
 
 def test_an_older_key_counts_while_it_is_listed(ann):
     old = token()
     new = "the-new-secret-of-the-single-sign-on-012345"
-    assert user_of_jwt(old, config(jwt_keys=(new, SECRET)))[0] == ann
-    assert user_of_jwt(token(new), config(jwt_keys=(new, SECRET)))[0] == ann
+    assert signed_on(old, config(jwt_keys=(new, SECRET)))[0] == ann
+    assert signed_on(token(new), config(jwt_keys=(new, SECRET)))[0] == ann
     with pytest.raises(JWTRefused):
-        user_of_jwt(old, config(jwt_keys=(new,)))
+        signed_on(old, config(jwt_keys=(new,)))
 
 
 # --- which users ------------------------------------------------------------------------------------------------------
@@ -156,30 +174,107 @@ def test_an_older_key_counts_while_it_is_listed(ann):
 
 def test_an_unknown_user_is_made_only_if_that_is_allowed():
     with pytest.raises(JWTRefused, match="JWT_CREATE_USERS"):
-        user_of_jwt(token(), config())
+        signed_on(token(), config())
     assert not User.objects.exists()
-    user, _ = user_of_jwt(token(), config(jwt_create_users=True))
-    assert user_of_jwt(token(), config(jwt_create_users=True))[0] == user
+    user, *_ = signed_on(token(), config(jwt_create_users=True))
+    assert signed_on(token(), config())[0] == user
     user.refresh_from_db()
     assert (user.username, user.is_staff, user.is_superuser, user.has_usable_password()) == ("ann", False, False, False)
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_name_links_nothing(create):
+    """An account of that name may be anybody's: only an administrator says that it is this person's."""
+    boss = User.objects.create_superuser("ann")
+    options = config(jwt_create_users=create)
+    for _ in range(2):
+        with pytest.raises(JWTRefused, match="administrator"):
+            signed_on(token(), options)
+    waiting = SsoIdentity.objects.get()
+    assert (waiting.subject, waiting.claimed_name, waiting.user) == ("ann", "ann", None)
+    waiting.user = boss
+    waiting.save()
+    assert signed_on(token(), options)[0] == boss
+
+
+def test_a_person_is_who_the_issuer_says_and_not_their_name():
+    options = config(jwt_create_users=True, jwt_username_claim="login")
+    ann, *_ = signed_on(token(sub="1", login="ann"), options)
+    assert signed_on(token(sub="1", login="ann-married"), options)[0] == ann
+    assert User.objects.count() == 1
+    for stranger in ({"sub": "2", "login": "ann"}, {"sub": "1", "login": "ann", "iss": "https://other.example"}):
+        with pytest.raises(JWTRefused, match="looks like that of the user 'ann'"):
+            signed_on(token(**stranger), options)
+
+
+def test_a_user_who_is_deleted_is_unlinked():
+    options = config(jwt_create_users=True)
+    signed_on(token(), options)[0].delete()
+    assert not SsoIdentity.objects.exists()
+    with pytest.raises(JWTRefused, match="linked to no user"):
+        signed_on(token(), config())
+
+
+def test_one_who_comes_twice_at_once_is_one_user(monkeypatch):
+    """The other connection makes the user between the look and the row."""
+
+    def first(name, config):
+        linked("ann")
+
+    monkeypatch.setattr("agents.access.sso._obstacle", first)
+    assert signed_on(token(), config(jwt_create_users=True))[0] == User.objects.get()
+
+
+@pytest.mark.parametrize(
+    "name", ["Ann", "ANN", "аnn", "аnп", "ánn", "Åñn", "ann\u200b", " ann", "ａｎｎ", "a\u0301nn", "ⓐnn"]
+)
+def test_a_name_that_looks_like_one_that_is_taken_is_not_made(name):
+    User.objects.create_user("ann")
+    with pytest.raises(JWTRefused):
+        signed_on(
+            token(sub=name.strip("\u200b"), login=name), config(jwt_create_users=True, jwt_username_claim="login")
+        )
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [("Bill", "Bi11"), ("IO", "l0"), ("modern", "modem"), ("сосо", "coco")])
+def test_pairs_that_look_alike(one, other):
+    assert skeleton(one) == skeleton(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("ann", "anna"), ("安娜", "安妮"), ("иван", "петр"), ("bob", "rob")])
+def test_pairs_that_do_not(one, other):
+    assert skeleton(one) != skeleton(other)
+
+
+def test_a_token_ends_no_later_than_its_longest_age_allows(ann):
+    now = int(datetime.now(UTC).timestamp())
+    for exp, ends in ((now + 3600, now + 510), (now + 100, now + 110)):
+        *_, until = signed_on(token(iat=now - 500, exp=exp), config(jwt_max_age_seconds=1000))
+        assert until == datetime.fromtimestamp(ends, UTC)
 
 
 def test_an_inactive_user_stays_out(ann):
     User.objects.update(is_active=False)
     for create in (False, True):
         with pytest.raises(JWTRefused, match="not active"):
-            user_of_jwt(token(), config(jwt_create_users=create))
+            signed_on(token(), config(jwt_create_users=create))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", " ann", "ann ", "a" * 151, "a\nb", "a\x00b", "\u202eann", "ａnn", "e\u0301", 7, None, ["ann"], {"a": 1}],
+    ["", " ", "a" * 151, "a\nb", "a\x00b", "\u202eann", 7, None, ["ann"], {"a": 1}],
 )
 def test_names_that_are_none(name):
-    """Among them those that look like another name, or become it when they are stored."""
     with pytest.raises(JWTRefused):
-        user_of_jwt(token(login=name, sub="x"), config(jwt_create_users=True, jwt_username_claim="login"))
+        signed_on(token(login=name, sub="x"), config(jwt_create_users=True, jwt_username_claim="login"))
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "made"), [(" ann", "ann"), ("ａnn", "ann"), ("e\u0301va", "éva")])
+def test_a_name_is_made_in_its_normal_form(name, made):
+    options = config(jwt_create_users=True, jwt_username_claim="login")
+    assert signed_on(token(login=name), options)[0].username == made
 
 
 @pytest.mark.parametrize(
@@ -195,15 +290,50 @@ def test_names_that_are_none(name):
     ],
 )
 def test_odd_names_are_names(name):
-    assert user_of_jwt(token(sub=name), config(jwt_create_users=True))[0].username == name
+    assert signed_on(token(sub=name), config(jwt_create_users=True))[0].username == name
 
 
 def test_the_servers_own_users_cannot_come_from_elsewhere():
     ensure_local_user()
     system_user()
-    for name in ("local", SYSTEM_USERNAME):
+    for name in ("local", SYSTEM_USERNAME, DELETED_USERNAME):
         with pytest.raises(JWTRefused, match="own"):
-            user_of_jwt(token(sub=name), config(jwt_create_users=True))
+            signed_on(token(sub=name), config(jwt_create_users=True))
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "claims"),
+    [
+        ("groups", {"groups": ["staff", "chess"]}),
+        ("realm_access.roles", {"realm_access": {"roles": ["staff"]}}),
+        ("https://example.org/groups", {"https://example.org/groups": "staff"}),
+    ],
+)
+def test_a_claim_puts_people_in_the_groups_that_are_mapped(ann, path, claims):
+    for name in ("team", "others", "chess"):
+        ann.groups.add(Group.objects.create(name=name))
+    ann.groups.remove(Group.objects.get(name="team"))
+    options = config(jwt_groups={"staff": "team", "admins": "others"}, jwt_groups_claim=path)
+    signed_on(token(**claims), options)
+    # What is not mapped is not touched: it was given here.
+    assert set(ann.groups.values_list("name", flat=True)) == {"team", "chess"}
+    signed_on(token(), options)
+    assert set(ann.groups.values_list("name", flat=True)) == {"chess"}
+
+
+@pytest.mark.parametrize("claim", [7, {"staff": True}, [["staff"], 7, None], None])
+def test_a_claim_of_another_form_is_no_membership(ann, claim):
+    Group.objects.create(name="team")
+    signed_on(token(groups=claim), config(jwt_groups={"staff": "team"}))
+    assert not ann.groups.exists()
+
+
+def test_a_mapped_group_that_is_not_there_is_told(ann, caplog):
+    signed_on(token(groups=["staff"]), config(jwt_groups={"staff": "teem"}))
+    assert "JWT_GROUPS names groups that do not exist: teem" in caplog.text
 
 
 # --- the configuration ------------------------------------------------------------------------------------------------
@@ -231,6 +361,22 @@ def test_a_key_that_does_not_fit_is_a_mistake_at_the_start(keys, algorithm, why)
         assert len(key) < 10 or key[:10] not in str(error.value) or "BEGIN" in key
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"JWT_JWKS_URL": "http://sso.example/keys"}, "https://"),
+        ({"JWT_JWKS_URL": "file:///etc/keys"}, "https://"),
+        ({"JWT_JWKS_URL": "sso.example"}, "https://"),
+        ({"JWT_JWKS_URL": "https://sso.example/keys", "JWT_ALGORITHM": "HS256"}, "public keys"),
+        ({"JWT_GROUPS": ["staff"]}, "dict"),
+        ({"JWT_GROUPS": {"staff": 7}}, "dict"),
+    ],
+)
+def test_other_mistakes_at_the_start(options, why):
+    with pytest.raises(ConfigError, match=why):
+        build({"JWT_ALGORITHM": "RS256", **options})
+
+
 def test_the_configuration_shows_no_secret():
     assert SECRET not in repr(config())
 
@@ -240,7 +386,7 @@ def test_the_configuration_shows_no_secret():
 
 @pytest.fixture
 def door(transactional_db):
-    yield User.objects.create_user("ann")
+    yield linked("ann")
     stop_threads()
 
 

@@ -13,10 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from agents.models import AccessToken, GroupBudget, HostedAgent, UserBudget
+from agents.access.local_user import ensure_local_user
+from agents.models import AccessToken, GroupBudget, HostedAgent, Invitation, UserBudget
 from agents.models.budgets import Usage
 from myagent.llm import Usage as Tokens
-from tests.support.entries import database
+from sessions_app.models import Session
+from tests.support.entries import database, new_session
 
 pytestmark = database
 EVIL = "<script>alert('evil')</script>"
@@ -140,7 +142,7 @@ def test_whoever_may_not_change_users_sees_and_revokes_their_own_tokens_only(ann
         "mine": False,
         "foreign": True,
     }
-    helper = clerk("change_accesstoken", "change_user", name="helper")
+    helper = clerk("view_accesstoken", "change_accesstoken", "delete_accesstoken", "change_user", name="helper")
     assert {row[0] for row in cells(helper, "agents_accesstoken")} == {"mine", "foreign"}
 
 
@@ -176,6 +178,37 @@ def test_tokens_are_revoked_and_that_is_noted(ann):
     assert token.revoked_at is not None
     (entry,) = LogEntry.objects.all()
     assert (entry.user.username, entry.object_id, entry.get_change_message()) == ("revoker", str(token.pk), "Revoked.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "stops", "noted"),
+    [
+        ({}, True, "Revoked."),
+        ({"stops_runs": ""}, True, "Revoked."),
+        ({"stops_runs": "finish"}, False, "Revoked; what it began may finish."),
+    ],
+)
+def test_whoever_revokes_is_asked_what_is_to_become_of_what_was_begun(boss, ann, answer, stops, noted):
+    token, _ = AccessToken.objects.issue(ann, "x")
+    page = boss.get(TOKENS).content.decode()
+    assert page.index("and stop what they began") < page.index("and let finish what they began")
+    boss.post(TOKENS, {"action": "revoke", "_selected_action": [token.pk], **answer})
+    token.refresh_from_db()
+    assert (token.revoked_at is not None, token.stops_runs) == (True, stops)
+    assert LogEntry.objects.get().get_change_message() == noted
+
+
+def test_a_user_s_page_and_the_list_show_what_is_stored_of_what_may_be(boss, ann):
+    for title in ("one", "two"):
+        new_session(user_id=ann.pk, title=title)
+    Session.objects.filter(title="one").update(stored_bytes=3 * 2**20)
+    Session.objects.filter(title="two").update(stored_bytes=None)
+    for page in (page_of(ann), reverse("admin:auth_user_changelist")):
+        shown = boss.get(page).content.decode().replace("\xa0", " ")
+        assert "3.0 MB of 1.0 GB" in shown and "2 of 10,000" in shown
+    local = ensure_local_user()
+    page = boss.get(reverse("admin:auth_user_changelist"), {"q": local.username}).content.decode()
+    assert " of " not in re.search(r'field-stored">([^<]+)<', page)[1], "it is exempt"
 
 
 def test_no_form_changes_a_token(boss, ann):
@@ -302,3 +335,44 @@ def test_a_user_who_did_something_is_not_deleted_together_with_that(boss):
     response = boss.post(reverse("admin:auth_user_delete", args=[root.pk]), {"post": "yes"})
     assert response.status_code == 403
     assert LogEntry.objects.filter(user=root).exists()
+
+
+# --- links to log in --------------------------------------------------------------------------------------------------
+
+
+def invite(client: Client, *users: User):
+    action = {"action": "invite", "_selected_action": [user.pk for user in users]}
+    return client.post(reverse("admin:auth_user_changelist"), action)
+
+
+def links_of(response) -> list[str]:
+    return re.findall(r'class="link">(\S+)</pre>', response.content.decode())
+
+
+def test_links_to_log_in_are_shown_once(boss, ann):
+    gone = User.objects.create_user("gone", is_active=False)
+    response = invite(boss, ann, gone)
+    (link,) = links_of(response)
+    assert link.startswith("http://testserver/login/link/?token=")
+    assert "no-store" in response["Cache-Control"]
+    assert Invitation.objects.use(link.partition("=")[2]).user == ann
+    entry = LogEntry.objects.get(object_id=str(ann.pk))
+    assert (entry.user.username, entry.change_message) == ("boss", "Made a link to log in.")
+    assert invite(boss, gone).status_code == 302
+
+
+def test_staff_invite_nobody_who_may_do_more(ann):
+    staff = clerk("change_user", "view_user")
+    root = User.objects.create_superuser("root")
+    more = User.objects.create_user("more")
+    more.user_permissions.set(Permission.objects.filter(codename="delete_user"))
+    for user in (root, more):
+        response = invite(staff, ann, user)
+        assert response.status_code == 302
+        assert not Invitation.objects.exists()
+    assert len(links_of(invite(staff, ann))) == 1
+
+
+def test_only_who_may_change_users_can_invite(ann):
+    assert links_of(invite(clerk("view_user"), ann)) == []
+    assert not Invitation.objects.exists()

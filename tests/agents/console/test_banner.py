@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from agents.access.system_user import operator
 from agents.conf import Config
 from agents.console.banner import MANY, Banner, program, show
 from agents.console.labelled_rows import Row, lay_out, takes_links
@@ -43,8 +44,12 @@ def registry(count=1, source="my_agent.py"):
     return Registry([LoadedAgent(agent=agent, source=source, loaded_at=now) for agent, source in loaded])
 
 
+FACTS = ("outward", "has_layer", "knows_owners", "is_root")
+
+
 def banner(folder, *, count=1, host="localhost", password=None, source="my_agent.py", **config):
     folder.chmod(0o700)
+    facts = {name: config.pop(name) for name in FACTS if name in config}
     config = Config(data_dir=folder, **{"llm": "demo"} | config)
     return Banner(
         config=config,
@@ -53,6 +58,7 @@ def banner(folder, *, count=1, host="localhost", password=None, source="my_agent
         port=8080,
         token="mya_" + "x" * 43,
         password=password,
+        **facts,
     )
 
 
@@ -137,6 +143,32 @@ def test_what_is_open_to_whom(tmp_path, options, words, others):
 
 
 @pytest.mark.parametrize(
+    ("options", "words", "others"),
+    [
+        ({"host": "0.0.0.0", "outward": ("192.0.2.2",)}, ["http://192.0.2.2:8080/\n", "ALLOWED_HOSTS"], []),
+        ({"host": "::", "outward": ("192.0.2.2", "fd00::2")}, ["http://192.0.2.2:8080/", "http://[fd00::2]:8080/"], []),
+        ({"host": "0.0.0.0", "allowed_hosts": ("a.example", ".b.example", "*")}, ["http://a.example:8080/"], ["b.ex"]),
+        ({"public_url": "https://a.example/chat"}, ["Elsewhere     https://a.example/chat/\n"], ["a.example:8080"]),
+        ({"public_url": "https://a.example/chat"}, ["ws://localhost:8080/chat/ws/agent-1/"], ["localhost:8080/ws"]),
+        ({"host": "::", "public_url": "https://a.example"}, ["https://a.example/"], ["by an address"]),
+        ({"root_path": "/chat"}, ["http://localhost:8080/chat/admin/"], ["Elsewhere"]),
+        ({}, [f"on this machine: programs of the user {operator()}"], ["⚠️"]),
+        ({"allowed_hosts": ("a.example",)}, ["programs of the user"], ["⚠️"]),
+        ({"is_root": True}, ["⚠️  The server runs as root", "--require-auth"], []),
+        ({"is_root": True, "require_auth": True}, [], ["⚠️", "programs of the user"]),
+        ({"knows_owners": False}, ["⚠️  This system does not tell whose", "--require-auth"], ["programs of the user"]),
+        ({"knows_owners": False, "is_root": True}, ["does not tell whose"], ["runs as root"]),
+        ({"knows_owners": False, "public_url": "https://a.example"}, ["Who gets in   users with a token"], ["⚠️"]),
+        ({"trusted_proxies": ("10.0.0.1",), "knows_owners": False, "is_root": True}, [], ["⚠️"]),
+    ],
+)
+def test_from_where_and_as_whose_program(tmp_path, options, words, others):
+    written = shown(banner(tmp_path, **options), terminal=False)
+    assert [word for word in words if word not in written] == []
+    assert [word for word in others if word in written] == []
+
+
+@pytest.mark.parametrize(
     ("options", "command"),
     [
         ({}, "myagent-ws chat"),
@@ -172,13 +204,6 @@ def test_a_program_that_is_not_on_the_path_is_called_by_its_own(tmp_path, monkey
     assert program() == shown.format(root=tmp_path)
 
 
-def test_a_data_folder_that_others_can_read_is_told(tmp_path):
-    made = banner(tmp_path)
-    assert "chmod" not in shown(made)
-    tmp_path.chmod(0o755)
-    assert f"chmod 700 {tmp_path}" in shown(made, terminal=False)
-
-
 def test_an_agent_that_is_switched_off_is_told_how_to_be_switched_on(tmp_path):
     made = banner(tmp_path)
     made.registry.set_disabled(["agent-1"])
@@ -203,3 +228,23 @@ def test_a_narrow_terminal_still_has_room_for_words():
     lines = [line.plain for line in lay_out([Row(label="Label", value="some words to be broken")], console)]
     assert lines[0] == "   Label"
     assert "".join(lines[1:]).split() == ["some", "words", "to", "be", "broken"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "3 processes on one port; all servers of this SQLite database are on this machine"),
+        (
+            {"embedded_database": False},
+            "3 processes on one port; servers on other machines, if any, poll (see REDIS_URL)",
+        ),
+        (
+            {"embedded_database": False, "has_layer": True},
+            "3 processes on one port; servers on other machines are told of news through Redis",
+        ),
+    ],
+)
+def test_workers_are_named_with_what_they_can(tmp_path, facts, words):
+    rows = {row.label: row.value for row in banner(tmp_path, workers=3, **facts).rows()}
+    assert rows["Workers"] == words
+    assert "Workers" not in {row.label for row in banner(tmp_path, **facts).rows()}

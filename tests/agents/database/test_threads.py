@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 import uuid
 
 import pytest
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
-from agents.database.threads import in_thread_patiently
+from agents.database import limits, threads
+from agents.database.threads import NoAnswer, in_thread, in_thread_patiently
 from sessions_app import queries
 from sessions_app.journal.entry import RunRef
 from sessions_app.queries import Conversation
@@ -58,3 +62,41 @@ async def test_a_run_reads_its_history_when_the_database_is_back(monkeypatch):
     monkeypatch.setattr(queries, "conversation", failing(OperationalError("server closed the connection")))
     ref = RunRef(uuid.uuid4(), uuid.uuid4(), 1)
     assert (await RecentConversations().conversation(ref, None, summarized=False)).username == "read"
+
+
+async def test_a_call_that_waits_for_a_database_that_hangs_is_told(monkeypatch):
+    monkeypatch.setattr(threads, "SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(threads, "LOOK_SECONDS", 0.02)
+    hanging, gate = threading.Event(), threading.Event()
+
+    def hang():
+        hanging.set()
+        gate.wait(10)
+
+    call = asyncio.create_task(in_thread(hang))
+    while not hanging.is_set():
+        await asyncio.sleep(0.01)
+    done, _ = await asyncio.wait({call}, timeout=0.3)
+    assert not done, "no connection waits: this machine is slow, or the call is"
+    monkeypatch.setitem(limits.waits, 1, time.monotonic())
+    with pytest.raises(NoAnswer):
+        await call
+    with pytest.raises(OperationalError):
+        await in_thread(gate.wait, 10)
+    gate.set()
+    limits.waits.clear()
+    assert await in_thread(lambda: "back") == "back"
+
+
+async def test_a_slow_query_among_others_that_are_answered_is_waited_for(monkeypatch):
+    monkeypatch.setattr(threads, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(threads, "LOOK_SECONDS", 0.02)
+    monkeypatch.setitem(limits.waits, 1, 0.0)
+    gate = threading.Event()
+    slow = asyncio.create_task(in_thread(gate.wait, 10))
+    for _ in range(30):
+        await in_thread(lambda: None)
+        await asyncio.sleep(0.02)
+    assert not slow.done()
+    gate.set()
+    assert await slow

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
+
 import pytest
 from django.core.management.base import CommandError
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 
-from agents.database.trouble import require_answer, unusable
+from agents.database.trouble import require_answer, unusable, words_about
 from myagent import i18n
+from tests.support import forked
 from tests.support.entries import database
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +55,29 @@ def test_the_file_is_named():
 
 def test_what_nobody_foresaw_is_told_as_it_is():
     assert str(unusable(OperationalError("strange"))) == "The database cannot be used: strange"
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("clearsessions",), ("agents", "list")], ids=" ".join)
+def test_a_command_whose_database_is_away_says_it_in_two_lines(command, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # nobody listens there when it is closed
+    away = {"DATABASE_URL": f"postgres://ann@127.0.0.1:{port}/team", "MYAGENT_DATA_DIR": str(tmp_path)}
+    done = forked.run(
+        [sys.executable, str(ROOT / "manage.py"), *command],
+        env={**os.environ, **away, "MYAGENT_LANGUAGE": "en"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    first, second = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert first.startswith("❌ The database cannot be used: ") and "refused" in first
+    assert second == "   Check that PostgreSQL runs, and host and port in DATABASE_URL."
+
+
+def test_an_error_of_another_kind_is_not_explained():
+    assert words_about(ProgrammingError("a bug")) is None
 
 
 class TestAsking:

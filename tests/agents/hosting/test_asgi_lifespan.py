@@ -7,6 +7,7 @@ import pytest
 
 from agents.hosting.asgi_lifespan import Lifespan, StartupFailed
 from myagent import i18n
+from tests.support.patience import WAIT_SECONDS
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ async def test_an_exception_while_serving_keeps_its_traceback(caplog):
     lifespan = Lifespan(application)
     await lifespan.startup()
     broken.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not caplog.records:
             await asyncio.sleep(0)
     assert "RuntimeError: the engine is broken" in caplog.text

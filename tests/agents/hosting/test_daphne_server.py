@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.support.asgi_apps import POURED_BYTES
 from tests.support.forked import AsyncProcess
 
 HANDSHAKE = (
@@ -305,6 +306,18 @@ async def test_sending_ends_when_the_client_vanishes(serve):
     assert (await served.reported("disconnect"))["code"] == 1006
 
 
+async def test_a_long_answer_waits_for_its_reader_and_whoever_reads_nothing_is_cut_off(serve):
+    served = await serve(stall_seconds=0.5)
+    whole = await served.get("/pour")
+    assert (await served.reported("poured"))["sent"] == POURED_BYTES < len(whole)
+    _, writer = await asyncio.open_connection(served.host, served.port, limit=1024)
+    served.writers.append(writer)
+    writer.transport.pause_reading()
+    writer.write(b"GET /pour HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    # What the kernels of both sides take.
+    assert (await served.reported("poured"))["sent"] < POURED_BYTES / 4
+
+
 async def test_pongs_do_not_pile_up_for_a_client_that_only_pings(serve):
     served = await serve()
     _, writer, _ = await served.open("/listen-while-flooding", limit=1024)
@@ -417,6 +430,16 @@ async def test_a_client_that_closes_but_does_not_read_is_dropped(serve):
     reader, writer, _ = await served.open("/flood", limit=1024)
     writer.transport.pause_reading()
     await asyncio.to_thread(wait_until_full, writer.get_extra_info("socket"))
+    writer.write(client_frame(struct.pack("!H", 1000), opcode=8))
+    assert (await served.reported("disconnect"))["code"] == 1000
+
+
+async def test_a_client_that_closes_a_full_socket_without_reading_is_dropped(serve):
+    """Nothing waits in our buffers then, but Twisted would wait for the socket, and so for the client."""
+    served = await serve(close_seconds=0.3)
+    _, writer, _ = await served.open("/fill", limit=1024)
+    writer.transport.pause_reading()
+    assert (await served.reported("full"))["unsent"] == 0
     writer.write(client_frame(struct.pack("!H", 1000), opcode=8))
     assert (await served.reported("disconnect"))["code"] == 1000
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from agents.hosting import sockets as listening
-from agents.hosting.sockets import bind, describe_start_error
+from agents.hosting.sockets import bind, describe_start_error, outward_addresses
 from myagent import i18n
 
 
@@ -54,6 +54,31 @@ def test_an_address_that_is_not_there_is_an_error(bound, monkeypatch):
 def test_addresses_stand_for_themselves(bound, host, expected):
     ((address, _),) = bound(host, 0)
     assert address == expected
+
+
+@pytest.mark.parametrize("host", ["::", "[::]"])
+def test_all_addresses_of_ipv6_are_those_of_ipv4_as_well(bound, host):
+    assert sorted(address for address, _port in bound(host, 0)) == ["0.0.0.0", "::"]
+    assert len({port for _address, port in bound(host, 0)}) == 1
+
+
+def test_all_addresses_without_ipv6_are_those_of_ipv4(bound, monkeypatch):
+    without_ipv6(monkeypatch)
+    assert [address for address, _port in bound("::", 0)] == ["0.0.0.0"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "192.0.2.2", "box.example"])
+def test_only_who_listens_on_all_addresses_has_more_than_one(host):
+    assert outward_addresses(host) == []
+
+
+def test_an_outward_address_leads_here(bound):
+    """Also without a network, where there is none."""
+    ((_address, port),) = bound("0.0.0.0", 0)
+    for address in outward_addresses("0.0.0.0"):
+        assert not address.startswith("127.")
+        with socket.socket() as sock, pytest.raises(ConnectionRefusedError):
+            sock.connect((address, port))  # bound, and not listening yet
 
 
 def test_a_free_port_must_be_free_in_both_families(bound, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from textwrap import dedent
 
@@ -18,38 +17,12 @@ from agents.loading.agent_file_errors import (
     ModuleNameTaken,
     NotAPythonFile,
 )
-from agents.loading.agent_folders import folders
 from agents.loading.loader import is_module_name, load_agent
-from myagent import i18n
 
 AGENT = """
     from myagent import create_react_agent
     agent = create_react_agent(name={name!r})
 """
-
-
-@pytest.fixture(autouse=True)
-def clean_imports():
-    """English words; and nothing of one test is importable in the next."""
-    language = i18n._language
-    i18n.use_language("en")
-    yield
-    folders.forget()
-    importlib.invalidate_caches()
-    i18n.use_language(language)
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write a file below the test's folder; returns its path as text."""
-
-    def writer(name, text):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text), encoding="utf-8")
-        return str(path)
-
-    return writer
 
 
 def test_a_file_that_is_not_there_may_be_one_of_another_name(write, tmp_path):
@@ -60,8 +33,58 @@ def test_a_file_that_is_not_there_may_be_one_of_another_name(write, tmp_path):
     assert "current folder" in fails(str(tmp_path / "nowhere" / "my_agent.py"), AgentFileMissing).cure
 
 
-def test_a_missing_package_is_named_in_the_cure(write):
-    assert "(pip install nosuch)" in fails(write("a.py", "import nosuch.part"), AgentImportFailed).cure
+GUARDED = """
+    from myagent import BaseTool
+
+    class Sign(BaseTool):
+        name = "sign"
+
+        def __init__(self):
+            self.approval_mode = "always"
+
+        async def execute(self) -> str:
+            return "signed"
+"""
+
+
+def test_the_line_of_what_is_wrong_with_a_tool(write, tmp_path, monkeypatch):
+    made = dedent(GUARDED) + "from myagent import create_react_agent\nagent = create_react_agent(tools=[Sign()])\n"
+    source = write("signing.py", made)
+    error = fails(source, AgentImportFailed)
+    assert (error.file, error.line) == (source, 8)
+    assert error.problem.startswith(f"{source}, line 8: The tool 'sign': approval_mode means nothing here")
+    assert "Write requires_confirmation." in error.problem
+
+    write("its_tools.py", GUARDED)
+    monkeypatch.chdir(tmp_path)
+    source = write(
+        "uses_tools.py",
+        """
+        from its_tools import Sign
+        from myagent import create_react_agent
+        agent = create_react_agent(tools=[Sign()])
+        """,
+    )
+    error = fails(source, AgentImportFailed)
+    assert (error.file, error.line) == ("its_tools.py", 8)
+
+
+def test_what_a_file_says_after_it_made_the_agent_counts(write):
+    source = write(
+        "afterwards.py",
+        """
+        from myagent import create_react_agent, tool
+
+        @tool
+        def pay() -> str:
+            return "paid"
+
+        agent = create_react_agent(tools=[pay])
+        pay.needs_approval = True
+        """,
+    )
+    error = fails(source, AgentImportFailed)
+    assert error.line == 9 and "needs_approval means nothing here" in error.problem
 
 
 def fails(source, expected):
@@ -137,6 +160,32 @@ def test_no_agent_variable(write):
     assert "create_react_agent" in error.cure
 
 
+@pytest.mark.parametrize(
+    "meant", ["here_agent:agent", "here_agent:make()", "here_agen", "here_agent.agent", "here_agent.py:agent"]
+)
+def test_a_file_that_is_named_as_other_servers_want_it(write, tmp_path, monkeypatch, meant):
+    write("here_agent.py", AGENT.format(name="here"))
+    monkeypatch.chdir(tmp_path)
+    assert fails(meant, AgentFileMissing).cure == "Did you mean here_agent.py?"
+
+
+def test_a_file_of_the_authors_in_a_folder_named_like_a_package_of_the_server(write, tmp_path, monkeypatch):
+    write("agents/weather.py", AGENT.format(name="weather"))
+    monkeypatch.chdir(tmp_path)
+    assert fails("agents.weather", AgentFileMissing).cure == "Did you mean agents/weather.py?"
+    assert load_agent("agents/weather.py").name == "weather"
+
+
+def test_a_package_is_loaded_by_its_first_file(write):
+    write("parcel_agent/tools.py", "NAME = 'parcel'")
+    code = "from .tools import NAME\nfrom myagent import create_react_agent\nagent = create_react_agent(name=NAME)\n"
+    source = write("parcel_agent/__init__.py", code)
+    assert load_agent(source).name == "parcel"
+    assert load_agent(source) is sys.modules["parcel_agent"].agent
+    for name in ("parcel_agent", "parcel_agent.tools"):
+        sys.modules.pop(name)
+
+
 def test_no_such_file(tmp_path):
     assert "nowhere.py" in str(fails(str(tmp_path / "nowhere.py"), AgentFileMissing))
 
@@ -196,7 +245,7 @@ def test_a_failing_file_can_be_loaded_again_once_it_is_mended(write):
 def test_a_missing_package(write):
     error = fails(write("needs_agent.py", "import no_such_package_at_all\n"), AgentImportFailed)
     assert "no_such_package_at_all" in error.problem
-    assert "Install" in error.cure
+    assert "Install" in error.cure and "pip" not in error.cure
 
 
 def test_openais_sdk_has_the_name_of_our_app(write):

@@ -213,6 +213,14 @@ def test_the_database_learns_what_is_served():
 
 @pytest.mark.database
 @pytest.mark.django_db
+def test_the_model_is_named_also_when_the_environment_chooses_it(monkeypatch):
+    monkeypatch.setenv("LLM_MODEL", "some-model")
+    sync_hosted_agents(Registry([loaded("a")]))
+    assert HostedAgent.objects.get(name="a").model == "some-model"
+
+
+@pytest.mark.database
+@pytest.mark.django_db
 def test_what_an_operator_decided_survives_the_next_start():
     registry = Registry([loaded("a"), loaded("b")])
     sync_hosted_agents(registry)

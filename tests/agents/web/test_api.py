@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from datetime import UTC, datetime
-from wsgiref.headers import Headers
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
+from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.core.handlers.asgi import ASGIHandler
 from django.db import OperationalError
 from django.test import Client, override_settings
 
+from agents.access import brakes
 from agents.access.decision import authorize_request
 from agents.access.local_user import ensure_local_user
 from agents.database.threads import in_thread, stop_threads
 from agents.loading.registry import LoadedAgent, Registry, set_registry
 from agents.models import AccessToken, HostedAgent
 from myagent import create_react_agent, tool
+from tests.support.http_request import ask
 
 pytestmark = pytest.mark.database
-PATIENCE = 20
 
 
 @tool
@@ -41,7 +40,11 @@ def registry():
     """Three agents, of which `tools` has one tool."""
     loaded = [
         LoadedAgent(agent=create_react_agent(name=name, **options), source=f"{name}.py", loaded_at=datetime.now(UTC))
-        for name, options in {"tools": {"tools": [dice], "description": "Throws"}, "天气": {}, "third": {}}.items()
+        for name, options in {
+            "tools": {"tools": [dice], "description": "Throws", "examples": ["Throw!"]},
+            "天气": {},
+            "third": {},
+        }.items()
     ]
     registry = Registry(loaded)
     before = set_registry(registry)
@@ -52,41 +55,6 @@ def registry():
 @pytest.fixture
 def ann():
     return User.objects.create_user("ann", password="secret-9")
-
-
-class Answer:
-    """What came back."""
-
-    def __init__(self, start, body):
-        self.status = start["status"]
-        self.headers = Headers([(name.decode(), value.decode()) for name, value in start["headers"]])
-        self.body = body
-
-    def json(self):
-        return json.loads(self.body)
-
-
-async def ask(query="", *, method="GET", peer="127.0.0.1", host="localhost:8080", **headers):
-    """Ask as a server hands it on; in the names of headers `_` stands for `-`."""
-    headers = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": "/api/agents/",
-        "query_string": query.removeprefix("?").encode(),
-        "client": (peer, 50_000),
-        "server": ("127.0.0.1", 8080),
-        "scheme": "http",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-    }
-    application = ApplicationCommunicator(ASGIHandler(), scope)
-    await application.send_input({"type": "http.request", "body": b""})
-    start = await application.receive_output(PATIENCE)
-    body = b""
-    while (part := await application.receive_output(PATIENCE)).get("more_body"):
-        body += part["body"]
-    await application.wait(PATIENCE)
-    return Answer(start, body + part["body"])
 
 
 async def names(*args, **options):
@@ -120,6 +88,8 @@ async def test_what_is_told():
         "path": "/ws/tools/",
         "default": True,
         "tools": [dice.schema()["function"]],
+        "examples": ["Throw!"],
+        "accepts": {"images": True, "files": True, "max_file_bytes": 10 * 1024 * 1024},
     }
     assert (second["name"], second["path"]) == ("天气", "/ws/%E5%A4%A9%E6%B0%94/")
     assert [agent["default"] for agent in (second, third)] == [False, False]
@@ -165,7 +135,9 @@ async def test_the_login_counts_for_our_own_pages_only(ann):
     for site in ("same-origin", "none"):
         assert len(await names(sec_fetch_site=site, **far)) == 3
     assert len(await names(origin="http://192.0.2.7:8080", **far)) == 3
+    assert len(await names(x_csrftoken="what the cookie says", **far)) == 3  # without TLS there are no such headers
     await refused(401, "credentials_required", **far)
+    await refused(403, "bad_origin", sec_fetch_site="cross-site", x_csrftoken="a guess", **far)
     for site in ("cross-site", "same-site", "nonsense"):
         await refused(403, "bad_origin", sec_fetch_site=site, **far)
     await refused(403, "bad_origin", origin="https://evil.example", **far)
@@ -197,6 +169,15 @@ async def test_a_page_may_read_what_it_may_ask(ann):
     assert (await ask()).headers.get("Access-Control-Allow-Origin") is None
 
 
+async def test_after_too_many_wrong_tokens_it_is_told_when_to_try_again(ann, monkeypatch):
+    monkeypatch.setattr(brakes, "TOKEN", replace(brakes.TOKEN, limit=1))
+    monkeypatch.setattr(brakes, "REFUSED_SECONDS", 0)
+    await refused(401, "invalid_token", "?token=mya_wrong")
+    answer = await refused(429, "too_many_attempts", "?token=mya_wrong")
+    assert 0 < int(answer.headers["Retry-After"]) <= brakes.TOKEN.seconds
+    assert (await ask(f"?token={await in_thread(issue, ann)}")).status == 200
+
+
 async def test_nothing_can_be_changed_here():
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await refused(405, "method_not_allowed", method=method)
@@ -208,7 +189,7 @@ async def test_while_the_database_is_away_nobody_is_let_in(monkeypatch):
         raise OperationalError("server closed the connection")
 
     assert authorize_request is not away
-    monkeypatch.setattr("agents.web.api.authorize_request", away)
+    monkeypatch.setattr("agents.web.api_admission.authorize_request", away)
     await refused(503, "try_again")
 
 
@@ -219,3 +200,14 @@ async def test_the_settings_count_here_too(options):
         await refused(401, "credentials_required")
     with override_settings(MYAGENT={**options, "ALLOW_ANONYMOUS": True}):
         assert len(await names()) == 3
+
+
+async def test_who_asks_too_fast_is_told_when_to_come_back(ann):
+    token = (await in_thread(AccessToken.objects.issue, ann, "x"))[1]
+    await in_thread(ensure_local_user)
+    with override_settings(MYAGENT={**settings.MYAGENT, "USER_REQUESTS_PER_SECOND": 0.3, "LIMIT_LOCAL": False}):
+        statuses = [(await ask(f"token={token}")).status for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        refused = await ask(f"token={token}")
+        assert refused.json()["code"] == "too_many_requests" and 1 <= int(refused.headers["Retry-After"]) <= 4
+        assert (await ask()).status == 200, "local"

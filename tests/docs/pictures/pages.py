@@ -40,16 +40,16 @@ class Photographer:
     def chat(self) -> None:
         """The page to chat on, with an answer and a question that waits for a yes."""
         page = self._page
-        page.set_viewport_size({"width": 860, "height": 800})
+        page.set_viewport_size({"width": 1120, "height": 960})
         page.goto(f"{self._root}/")
-        page.locator("#state[data-link=open]").wait_for()
-        page.fill("#words", self._scene.question)
-        page.keyboard.press("Enter")
-        page.locator(".agent .faint", has_text="2").last.wait_for()  # the line below the answer
-        page.fill("#words", self._scene.order)
-        page.keyboard.press("Enter")
-        page.locator(".question button").first.wait_for()
-        page.locator("#log").evaluate("log => log.scrollTo(0, 0)")
+        page.locator("[data-link=open]").wait_for()
+        words = page.locator(".composer textarea")
+        for said, seen in ((self._scene.question, ".costs"), (self._scene.order, ".question .yes")):
+            words.fill(said)
+            words.press("Enter")
+            page.locator(seen).first.wait_for()
+        words.blur()
+        page.locator(".scroller").evaluate("log => log.scrollTo(0, 0)")
         self._take("page")
 
     def conversation(self, session_id: str) -> None:

@@ -13,7 +13,8 @@ from agents.console.check_report import Report
 from agents.console.check_view import kind_of
 from myagent import i18n
 from myagent.inspection.finding import Finding, Severity
-from tests.myagent.cli.test_main import SCRIPT, environment, run
+from tests.myagent.cli.test_main import COMMAND, environment, run
+from tests.support import forked
 
 GOOD = '''
 import asyncio
@@ -62,7 +63,7 @@ def folder(tmp_path):
 
 
 def test_what_is_in_a_file_and_that_it_is_all_right(folder):
-    done = run([*SCRIPT, "check", "good.py", "--strict"], folder, COLUMNS="100")
+    done = run([*COMMAND, "check", "good.py", "--strict"], folder, COLUMNS="100")
     assert done.returncode == 0
     for words in (
         "good  (good.py)",
@@ -84,7 +85,7 @@ def test_what_looks_wrong(folder):
     (folder / "empty.py").write_text("x = 1")
     (folder / "twin.py").write_text(GOOD)
     files = ["bad.py", "broken.py", "empty.py", "good.py", "twin.py"]
-    done = run([*SCRIPT, "check", *files], folder)
+    done = run([*COMMAND, "check", *files], folder)
     assert done.returncode == 1
     assert "⚠️  bad.py:6: The tool 'wait' has no description: the model has only its name" in done.stdout
     assert "   Say what it does in its docstring" in done.stdout
@@ -98,11 +99,11 @@ def test_what_looks_wrong(folder):
 
 def test_warnings_fail_where_that_is_asked_for(folder):
     codes = "no_system_prompt,no_description"
-    done = run([*SCRIPT, "check", "bad.py", "--strict", "--ignore", codes], folder)
+    done = run([*COMMAND, "check", "bad.py", "--strict", "--ignore", codes], folder)
     assert done.returncode == 1
     assert "[parameter_no_description]" in done.stdout and "[no_description]" not in done.stdout
     ignored = ["--ignore", codes, "--ignore", "parameter_no_description"]
-    assert run([*SCRIPT, "check", "bad.py", "--strict", *ignored], folder).returncode == 0
+    assert run([*COMMAND, "check", "bad.py", "--strict", *ignored], folder).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_what_passes(severities, passes, passes_strictly):
 
 
 def test_a_report_for_programs(folder):
-    done = run([*SCRIPT, "check", "good.py", "bad.py", "nowhere.py", "--json"], folder)
+    done = run([*COMMAND, "check", "good.py", "bad.py", "nowhere.py", "--json"], folder)
     assert done.returncode == 1
     told = json.loads(done.stdout)
     good, bad = told["agents"]
@@ -134,7 +135,7 @@ def test_a_report_for_programs(folder):
 
 
 def test_a_question(folder):
-    done = run([*SCRIPT, "check", "good.py", "--llm", "demo", "--ask", "Peru, and a card for Ada"], folder)
+    done = run([*COMMAND, "check", "good.py", "--llm", "demo", "--ask", "Peru, and a card for Ada"], folder)
     assert done.returncode == 0
     for words in (
         "❯ Peru, and a card for Ada",
@@ -152,7 +153,7 @@ def test_a_question(folder):
 
 
 def test_a_question_for_programs(folder):
-    done = run([*SCRIPT, "check", "good.py", "--llm", "demo", "--ask", "Peru", "--json"], folder)
+    done = run([*COMMAND, "check", "good.py", "--llm", "demo", "--ask", "Peru", "--json"], folder)
     assert done.returncode == 0
     (answer,) = json.loads(done.stdout)["answers"]
     assert answer["answer"].startswith("Lima\n")
@@ -163,7 +164,7 @@ def test_a_question_for_programs(folder):
 
 
 def test_a_question_that_cannot_be_asked(folder):
-    done = run([*SCRIPT, "check", "good.py", "--ask", "Peru", "--json"], folder)
+    done = run([*COMMAND, "check", "good.py", "--ask", "Peru", "--json"], folder)
     assert done.returncode == 1
     assert "❌ No key for the model is set. Set OPENAI_API_KEY" in done.stderr
     assert [answer["code"] for answer in json.loads(done.stdout)["answers"]] == ["llm_not_configured"]
@@ -172,8 +173,8 @@ def test_a_question_that_cannot_be_asked(folder):
 @pytest.mark.parametrize(("typed", "status"), [("y\n", "success"), ("\n", "declined")])
 def test_a_person_at_a_terminal_is_asked(folder, typed, status):
     keyboard, terminal = pty.openpty()
-    command = [*SCRIPT, "check", "good.py", "--llm", "demo", "--ask", "Ada"]
-    with subprocess.Popen(
+    command = [*COMMAND, "check", "good.py", "--llm", "demo", "--ask", "Ada"]
+    with forked.Popen(
         command, cwd=folder, env=environment(folder), stdin=terminal, stdout=subprocess.PIPE, text=True
     ) as process:
         os.write(keyboard, typed.encode())

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.myagent.cli.test_main import SCRIPT, run
+from tests.myagent.cli.test_main import COMMAND, run
 from tests.support.model_server import ModelServer, NoStreaming, NoStreamOptions, Status, text, tools
 
 
@@ -18,7 +18,7 @@ def endpoint():
 
 def check(endpoint, folder, *options, **environment):
     known = {"OPENAI_API_KEY": "sk-test-key", "OPENAI_BASE_URL": endpoint.url, "LLM_MODEL": "m-1"} | environment
-    return run([*SCRIPT, "check", "--model", *options], folder, **known)
+    return run([*COMMAND, "check", "--model", *options], folder, **known)
 
 
 def sound(body):
@@ -97,5 +97,5 @@ def test_without_a_key(endpoint, tmp_path):
 
 
 def test_neither_a_file_nor_the_model(tmp_path):
-    checked = run([*SCRIPT, "check"], tmp_path)
+    checked = run([*COMMAND, "check"], tmp_path)
     assert checked.returncode == 1 and "--model" in checked.stderr

@@ -17,7 +17,7 @@ from myagent.cli import main as command
 from myagent.cli.new import TEMPLATES, CannotWrite, agent_name, write_agent
 from myagent.llm.demo import DemoLLM
 from myagent.testing import ScriptedLLM, call
-from tests.myagent.cli.test_main import SCRIPT, run
+from tests.myagent.cli.test_main import COMMAND, run
 
 LANGUAGES = sorted(i18n.LANGUAGES)
 
@@ -189,7 +189,7 @@ def test_the_language_of_the_comments(capsys, monkeypatch):
 
 
 def test_from_the_shell_it_leaves_nothing_but_the_file(tmp_path):
-    done = run([*SCRIPT, "new", "shop.py"], tmp_path)
+    done = run([*COMMAND, "new", "shop.py"], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["shop.py"]
 

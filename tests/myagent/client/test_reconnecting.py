@@ -544,12 +544,3 @@ async def test_leaving_does_not_wait_for_a_server_that_is_silent(monkeypatch):
             peer = await peers.next()
             peer.socket.transport.pause_reading()
         peer.cut()
-
-
-def test_pauses_grow_to_a_limit_and_begin_again():
-    backoff = Backoff(first=1, most=5, spread=lambda: 0.0)
-    assert [backoff.pause() for _ in range(4)] == [1, 2, 4, 5]
-    backoff.reset()
-    assert [backoff.pause(at_least=2), backoff.pause(at_least=2)] == [2, 4]
-    half = Backoff(first=1, spread=lambda: 1.0)
-    assert [half.pause(), half.pause()] == [0.5, 1]

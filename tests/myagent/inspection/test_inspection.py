@@ -171,6 +171,11 @@ def test_an_empty_prompt():
     assert (finding.code, finding.agent, finding.tool) == ("no_system_prompt", "quiet", "")
 
 
+def test_exceptions_that_are_told_to_everybody():
+    assert [item.code for item in findings(tool_errors="message")] == ["tool_errors"]
+    assert findings(tool_errors="class") == []
+
+
 def test_tools_that_sound_dangerous():
     async def code() -> str:
         """Does it."""

@@ -36,7 +36,7 @@ async def test_it_calls_a_tool_and_answers_from_its_result():
     history += [reply.message, Message.tool("北京：晴，21 度", tool_call_id=call.id), Message.system("next step")]
     pieces, reply = await ask(*history, tools=[WEATHER, CITY_INFO])
     assert reply.message.text.startswith("北京：晴，21 度\n")
-    assert "demo model" in reply.message.text
+    assert "演示模型" in reply.message.text
     assert reply.message.tool_calls == ()
     assert max(map(len, pieces)) <= 8
 
@@ -104,7 +104,7 @@ async def test_results_are_paragraphs_in_markdown():
 
 
 async def test_it_answers_without_tools():
-    _, reply = await ask(Message.user("北京天气"))
+    _, reply = await ask(Message.user("Beijing"))
     assert "no tools" in reply.message.text
 
 
@@ -121,3 +121,13 @@ async def test_it_reads_the_text_of_content_parts():
 
 def test_its_name():
     assert DEMO.model == "demo"
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [("How is it over there?", "I am the demo model"), ("你好", "我是演示模型"), ("Oslo", "我是演示模型")],
+)
+async def test_it_answers_in_the_language_of_the_question(monkeypatch, question, words):
+    monkeypatch.setattr("myagent.i18n._language", "zh-hans")
+    chunks = [chunk async for chunk in DemoLLM(delay=0).stream([Message.user(question)])]
+    assert words in chunks[-1].message.text

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 
-import httpx2
+import aiohttp
 import pytest
 
 from myagent.exceptions import (
@@ -30,12 +30,12 @@ from myagent.llm.openai import OpenAILLM
 from myagent.llm.reply import joined
 from myagent.messages import Message
 from tests.support.model_server import ModelServer, NoStreaming, NoStreamOptions, Raw, Silence, Status, text, tools
+from tests.support.patience import WAIT_SECONDS
 
 KEY = "sk-very-secret-key"
 QUESTION = [Message.system("You help."), Message.user("hi")]
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 NOW = {"Retry-After-Ms": "1"}
-WAIT_SECONDS = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -396,11 +396,11 @@ async def test_a_base_url_that_is_only_a_host(server):
 async def test_where_the_request_goes(monkeypatch):
     asked = []
 
-    async def send(self, request, **_options):
-        asked.append((str(request.url), request.headers.get("authorization"), request.headers.get("api-key")))
-        raise httpx2.ConnectError("nobody sends anything")
+    async def post(self, url, **_options):
+        asked.append((url, self.headers.get("authorization"), self.headers.get("api-key")))
+        raise aiohttp.ClientConnectionError("nobody sends anything")
 
-    monkeypatch.setattr(httpx2.AsyncClient, "send", send)
+    monkeypatch.setattr(aiohttp.ClientSession, "post", post)
     for url in ("https://one.example", "http://u:p@two.example/v1/", "https://three.example/x?api-version=1"):
         llm = OpenAILLM("m", api_key=f" {KEY}\n", base_url=url, max_retries=0)
         with pytest.raises(LLMUnreachable):
@@ -572,7 +572,7 @@ async def test_a_forgotten_model_closes_its_connections(server):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("option", ["-Wdefault", "-Wdefault -Xdev"])
+@pytest.mark.parametrize("option", [pytest.param("-Wdefault", marks=pytest.mark.slow), "-Wdefault -Xdev"])
 def test_a_process_ends_without_a_warning(server, option):
     program = (
         "import asyncio\n"

@@ -1,7 +1,7 @@
 from enum import Enum
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -109,6 +109,14 @@ SCHEMAS = st.recursive(
 )
 
 
+def test_the_only_choice_adds_its_properties():
+    own = {"properties": {"a": {"type": "string"}}, "required": ["a"]}
+    choice = {"properties": {"b": {"type": "integer"}}, "required": ["b"]}
+    written = plain_schema({"type": "object", **own, "anyOf": [choice]})
+    assert (list(written["properties"]), written["required"]) == (["a", "b"], ["a", "b"])
+
+
 @given(SCHEMAS)
+@example({"properties": {"b": {}}, "anyOf": [{"properties": {}, "items": {"required": ["b"], "$ref": "#"}}]})
 def test_any_schema_is_written_in_the_subset(schema):
     check(plain_schema(schema))

@@ -72,3 +72,24 @@ def test_calls_are_told_in_words_only_where_the_refusal_is_of_reasoning():
     assert RequestForms.may_help(told, LLMRejected("Function call is missing a thought_signature"))
     assert not RequestForms.may_help(told, LLMRejected("the picture is too large"))
     assert RequestForms.may_help(Form("left_out", "free"), LLMRejected("the picture is too large"))
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+PLOT = [HI, Message.assistant("", [CALL]), Message.tool([{"type": "text", "text": "r"}, PICTURE], tool_call_id="a")]
+
+
+def test_a_model_that_takes_no_pictures_is_asked_without_those_of_tools():
+    forms, asked = RequestForms(), request(*PLOT)
+    with_them, without, *_others = forms.to_try(asked)
+    assert (with_them.has_pictures, without.has_pictures) == (True, False)
+    assert "image_url" in str(asked.body(with_them))
+    assert "image_url" not in str(asked.body(without))
+    forms.learn(without, LLMRejected("The picture is broken."))
+    assert forms.to_try(asked)[0].has_pictures
+    forms.learn(without, LLMRejected("This model does not support image input."))
+    assert not any(form.has_pictures for form in forms.to_try(asked))
+    assert "image_url" in str(request(Message.user([PICTURE])).body(forms.to_try(asked)[0]))
+
+
+def test_without_pictures_of_tools_there_is_no_other_form():
+    assert len(RequestForms().to_try(request(Message.user([PICTURE])))) == 1

@@ -14,9 +14,11 @@ from myagent.llm.request_messages import (
     GO_ON,
     NO_RESULT,
     OPENING,
+    PICTURES,
     RESULTS_SEEN,
     calls_in_words,
     normalise,
+    without_tools_pictures,
 )
 from myagent.messages import Message, ProviderData, ToolCall
 from tests.support.strict_endpoint import faults
@@ -259,3 +261,36 @@ def test_what_was_found_out_about_a_message_is_remembered_with_it(monkeypatch):
     assert normalise(history) == first
     with pytest.raises(TypeError):
         normalise([*history, Message.user("new")])
+
+
+def pictured(call_id: str, text: str = "plotted") -> Message:
+    return Message.tool([{"type": "text", "text": text}, PICTURE], tool_call_id=call_id)
+
+
+@pytest.mark.parametrize(
+    ("results", "behind"),
+    [
+        ([pictured("a"), result("b")], [[{"type": "text", "text": PICTURES.format(name="look")}, PICTURE]]),
+        ([result("a"), pictured("b", "")], [[{"type": "text", "text": PICTURES.format(name="look")}, PICTURE]]),
+        ([result("a"), result("b")], []),
+    ],
+)
+@pytest.mark.parametrize("after", [[], [Message.assistant("I see.")], [Message.assistant("I see."), HI]])
+def test_pictures_of_results_follow_all_results_in_a_users_message(results, behind, after):
+    sent = normalise([HI, asks("a", "b"), *results, *after])
+    assert faults({"messages": [message.to_openai() for message in sent]}) == []
+    assert [message.role for message in sent[2:4]] == ["tool", "tool"]
+    assert all(isinstance(message.content, str) for message in sent if message.role == "tool")
+    assert [message.content for message in sent if message.pictures] == behind
+    if behind:
+        assert [message.role for message in sent[4:6]] == ["assistant", "user"]
+
+
+def test_what_follows_pictures_does_not_change_what_is_before():
+    history = [HI, asks("a"), pictured("a"), Message.assistant("I see."), HI]
+    assert normalise(history[:3]) == normalise(history)[:5]
+
+
+def test_pictures_of_results_may_be_left_out_and_those_of_the_user_stay():
+    mine = Message.user([PICTURE])
+    assert without_tools_pictures([mine, asks("a"), pictured("a")])[::2] == [mine, result("a", "plotted")]

@@ -1,6 +1,6 @@
 import pytest
 
-from myagent.llm.wordings import says_loading, says_too_long, says_used_up, token_limit
+from myagent.llm.wordings import says_loading, says_no_pictures, says_too_long, says_used_up, token_limit
 
 TOO_LONG = {
     "The input token count (1196265) exceeds the maximum number of tokens allowed (1048576).": 1048576,
@@ -83,3 +83,25 @@ def test_used_up(words, used_up):
 )
 def test_loading(words, loading):
     assert says_loading(words) is loading
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Failed to deserialize: messages[3]: unknown variant `image_url`, expected `text`", True),
+        ("meta-llama/Llama-3.1-8B is not a multimodal model", True),
+        ("image input is not supported - hint: you may need to provide the mmproj", True),
+        ("No endpoints found that support image input", True),
+        ("Invalid content type. image_url is only supported by certain models.", True),
+        ("At most 0 image(s) may be provided in one request.", True),
+        ("messages.2.content: Input should be a valid string", True),
+        ("该模型不支持图片输入", True),
+        ("the image is too large", False),
+        ("You uploaded an unsupported image. Please make sure your image is valid.", False),
+        ("Could not decode the image", False),
+        ("tools are not supported", False),
+        ("The server is overloaded", False),
+    ],
+)
+def test_says_no_pictures(words, expected):
+    assert says_no_pictures(words) is expected

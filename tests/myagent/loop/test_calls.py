@@ -6,7 +6,18 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from myagent import BaseTool, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, current_run, tool
+from myagent import (
+    AgentDefinitionError,
+    BaseTool,
+    Image,
+    RetryTool,
+    RunContext,
+    ToolFailed,
+    ToolResult,
+    create_react_agent,
+    current_run,
+    tool,
+)
 from myagent.events import ModelReplied, RunFinished, ToolFinished, ToolProgress, ToolStarted
 from myagent.loop import react
 from myagent.loop.calls import MAX_OUTPUT_BYTES
@@ -17,6 +28,7 @@ from myagent.testing import ScriptedLLM, call
 
 pytestmark = pytest.mark.usefixtures("in_english")
 
+PNG = b"\x89PNG\r\n\x1a\n"
 SECRET = "password=hunter2"
 
 
@@ -802,6 +814,26 @@ async def test_data_goes_to_the_client_and_not_to_the_model():
     assert (result.data, told) == ({"celsius": 21, "wind": None}, "21 °C")
 
 
+@pytest.mark.parametrize(
+    ("result", "output", "told"),
+    [
+        (ToolResult(output="2 found", system="Both are old."), "2 found", "2 found\nBoth are old."),
+        (ToolResult(system="Nothing to see."), "", "Nothing to see."),
+        (ToolResult(error="No.", system="Ask somebody else."), "Error: No.", "Error: No.\nAsk somebody else."),
+        (ToolResult(output="plotted", base64_image=None, system=None), "plotted", "plotted"),
+        (ToolResult(output="plotted", error=None, base64_image="", system=""), "plotted", "plotted"),
+    ],
+)
+async def test_a_note_for_the_model_is_not_shown_to_people(result, output, told):
+    @tool
+    def finds() -> ToolResult:
+        """Find."""
+        return result
+
+    finished, seen_by_model = await one([finds], call("finds"))
+    assert (finished.output, seen_by_model) == (output, told)
+
+
 async def test_a_tool_knows_its_own_call():
     @tool
     def looks(context: RunContext) -> str:
@@ -811,3 +843,54 @@ async def test_a_tool_knows_its_own_call():
     events, llm = await play([looks], call("looks"), call("looks"))
     assert seen(llm) == [item.id for item in llm.requests[1].messages[-3].tool_calls]
     assert len(set(seen(llm))) == 2
+
+
+async def test_the_class_alone_is_told_unless_the_agent_wants_the_message(caplog):
+    @tool
+    def connect() -> str:
+        """Connect."""
+        raise ConnectionError("no route to db7\nsecond line")
+
+    _result, told = await one([connect], call("connect"))
+    assert told == "Error: connect failed with an internal error (ConnectionError)."
+    assert "tool_errors" not in caplog.text
+    events, llm = await play([connect], call("connect"), tool_errors="message")
+    (result,) = results(events)
+    assert seen(llm) == [result.output] == ["Error: connect failed: no route to db7 (ConnectionError)"]
+    assert "are told the first line of what it says" in caplog.text
+
+
+class OddError(Exception):
+    def __str__(self):
+        raise KeyError("no words")
+
+
+@pytest.mark.parametrize("error", [ValueError(), ValueError("\n "), OddError()])
+async def test_an_exception_without_words_is_told_by_its_class(error):
+    @tool
+    def fail() -> str:
+        """Fail."""
+        raise error
+
+    events, _llm = await play([fail], call("fail"), tool_errors="message")
+    assert "internal error" in results(events)[0].output
+
+
+def test_tool_errors_is_one_of_two():
+    with pytest.raises(AgentDefinitionError, match="tool_errors='text'"):
+        create_react_agent(tool_errors="text")
+
+
+async def test_pictures_are_part_of_the_message_and_of_the_event():
+    @tool
+    def plot() -> list:
+        """Plot."""
+        return ["done", Image(PNG)]
+
+    events, llm = await play([plot], call("plot"))
+    (result,) = results(events)
+    assert [image.data for image in result.images] == [PNG]
+    (message,) = [message for message in llm.requests[1].messages if message.role == "tool"]
+    assert message == result.message
+    assert message.text == result.output == '["done", "[image image/png, 1 KB]"]'
+    assert message.pictures == [{"type": "image_url", "image_url": {"url": Image(PNG).url}}]

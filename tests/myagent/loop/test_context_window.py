@@ -62,3 +62,14 @@ def test_what_is_kept_is_whole_newest_and_fits(sizes, budget):
     if sizes:
         assert len(kept) >= len(exchanges[-1])
         assert sum(map(estimate_tokens, kept)) <= budget or kept == exchanges[-1]
+
+
+def test_a_file_counts_by_what_the_model_is_sent_of_it():
+    def tokens(kind, size):
+        file = {"file_id": "f", "name": "a", "type": kind, "size": size}
+        return estimate_tokens(Message.user([{"type": "file", "file": file}]))
+
+    assert tokens("text/csv", 30_000) > 10_000 > 1_000 > tokens("application/pdf", 30_000)
+    assert tokens("text/csv", 10**9) == tokens("application/json", 10**9) < 100_000
+    picture = {"url": "/api/files/f", "file_id": "f", "type": "image/png", "size": 10**7}
+    assert 1_000 <= estimate_tokens(Message.user([{"type": "image_url", "image_url": picture}])) < 1_100

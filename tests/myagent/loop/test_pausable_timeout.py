@@ -37,6 +37,10 @@ async def begin(limit, work=forever):
     return task
 
 
+def test_the_time_of_a_block_that_was_not_entered_is_not_over():
+    assert not PausableTimeout(1).expired
+
+
 async def test_the_block_ends_when_the_time_is_over(clock):
     limit = PausableTimeout(60)
     task = await begin(limit)

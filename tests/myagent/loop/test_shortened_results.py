@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myagent.loop.context_window import estimate_tokens
-from myagent.loop.shortened_results import shorten_results
+from myagent.loop.shortened_results import PICTURES_LEFT_OUT, shorten_results
 from myagent.messages import Message
 
 
@@ -50,3 +50,13 @@ def test_it_never_becomes_longer(sizes, room):
     assert all(
         estimate_tokens(after) <= estimate_tokens(before) for before, after in zip(messages, shortened, strict=True)
     )
+
+
+def test_pictures_are_left_out_before_words():
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    pictured = Message.tool([{"type": "text", "text": "x" * 2_000}, picture], tool_call_id="0")
+    messages = [Message.user("q"), pictured, *exchange(100)[1:]]
+    shortened = shorten_results(messages, tokens(messages) - 500)
+    assert shortened[1].content == f"{'x' * 2_000}\n{PICTURES_LEFT_OUT}"
+    assert shortened[2:] == messages[2:]
+    assert len(shorten_results(messages, 500)[1].text) < 1_500

@@ -14,6 +14,10 @@ pytestmark = pytest.mark.usefixtures("in_english")
 S = "7f6f0f7e-8f2d-4d63-8a3b-0d6c52b4c111"
 
 
+LARGE = {"metadata": {"x": "中" * 21_846}}
+"""Just over 64 KiB as JSON."""
+
+
 def parse(event, **fields):
     return parse_frame(orjson.dumps({"event": f"user.{event}", **fields}).decode())
 
@@ -28,7 +32,7 @@ def refused(event, **fields):
 
 def test_every_class_of_the_union_has_a_name_of_its_own():
     kinds = get_args(get_args(events.AnyClientEvent)[0])
-    assert len(CLIENT_EVENT_NAMES) == len(kinds) == 17
+    assert len(CLIENT_EVENT_NAMES) == len(kinds) == 19
     assert all(name.startswith("user.") for name in CLIENT_EVENT_NAMES)
 
 
@@ -82,7 +86,7 @@ def test_create_session_reads_its_content_alone():
     assert event.request_id == "r"
 
 
-@pytest.mark.parametrize("content", [{"agent": 5}, {"title": "x" * 201}, {"title": 5}, {"metadata": "x"}])
+@pytest.mark.parametrize("content", [{"agent": 5}, {"title": "x" * 201}, {"title": 5}, {"metadata": "x"}, LARGE])
 def test_create_session_refuses_what_it_cannot_keep(content):
     assert refused("create_session", content=content) == ErrorCode.BAD_FIELD
 
@@ -272,12 +276,25 @@ def test_a_bad_cursor_is_refused(fields):
 )
 def test_an_acknowledgement(fields, after):
     event = parse("ack", **fields)
-    assert (event.acked_session, event.after) == (S, after)
+    assert (event.session_id, event.seq) == (S, after)
 
 
-@pytest.mark.parametrize("fields", [{}, {"session_id": S}, {"content": 5}, {"content": True}, {"content": {}}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {}, {"session_id": S}, {"content": 5}, {"content": True}, {"content": {}}, {"last_seq": 5},
+        {"metadata": {"last_seq": 5, "session_id": S}}, {"metadata": "x", "last_seq": 5}, {"metadata": None},
+        {"session_id": 5, "last_seq": 5}, {"session_id": S, "last_seq": -1}, {"session_id": S, "last_seq": 1.5},
+        {"session_id": S, "last_seq": True}, {"session_id": S, "last_seq": "5"}, {"session_id": S, "content": [5]},
+        {"session_id": S, "content": 1e300}, {"session_id": S, "seq": 2**63}, {"session_id": S, "seq": {}},
+        {"session_id": S, "content": f"{S}-5"}, {"last_event_id": "rubbish"}, {"last_event_id": 5},
+        {"last_event_id": []}, {"last_event_id": {"a": 1}}, {"session_id": "other", "last_event_id": f"{S}-5"},
+        {"content": {"last_event_id": f"{S}-{10**30}"}}, {"content": {"last_event_id": ""}},
+    ],
+)  # fmt: skip
 def test_an_acknowledgement_of_nothing(fields):
-    assert refused("ack", **fields) == ErrorCode.MISSING_FIELD
+    event = parse("ack", **fields)
+    assert (event.session_id, event.seq) == (None, None)
 
 
 # --- plans ---
@@ -287,3 +304,17 @@ def test_an_acknowledgement_of_nothing(fields):
 def test_events_of_plans_are_understood(name):
     assert parse(name, session_id=S, content=["anything"]).session_id == S
     assert parse(name).session_id is None
+
+
+def test_metadata_of_a_session_has_64_kib():
+    largest = {"x": "a" * (64 * 1024 - len('{"x":""}'))}
+    assert parse("create_session", content={"metadata": largest}).session_metadata == largest
+    for event in ("create_session", "update_session"):
+        assert refused(event, session_id=S, content={"metadata": largest | {"y": 1}}) == ErrorCode.BAD_FIELD
+        assert refused(event, session_id=S, content=LARGE) == ErrorCode.BAD_FIELD
+
+
+def test_a_message_has_a_thousand_parts():
+    part = {"type": "text", "text": "a"}
+    assert len(parse("message", session_id=S, content=[part] * 1_000).content) == 1_000
+    assert refused("message", session_id=S, content=[part] * 1_001) == ErrorCode.BAD_FIELD

@@ -66,7 +66,7 @@ def test_a_slip_fails_when_the_event_is_built():
 
 
 def test_every_event_of_a_run_bears_the_run():
-    outside = {"agent.session_created", "agent.session_updated", "agent.session_end"}
+    outside = {"agent.session_created", "agent.session_updated", "agent.session_end", "user.feedback"}
     for kind in classes(server_events)[0]:
         bears = issubclass(kind.model_fields["metadata"].annotation, RunMetadata)
         assert bears is (name_of(kind) not in outside), kind

@@ -54,9 +54,17 @@ def test_what_is_no_token(token):
         ("ws://localhost:8080/ws/%E5%A4%A9%E6%B0%94/", ("localhost", 8080, "天气")),
         ("ws://localhost:8080/ws/", ("localhost", 8080, "")),
         ("wss://agents.example/", ("agents.example", 443, "")),
+        ("wss://agents.example/chat/ws/a%20b/", ("agents.example", 443, "a b")),
+        ("wss://agents.example/chat/", ("agents.example", 443, "")),
         ("ws://agents.example/", ("agents.example", 80, "")),
     ],
 )
 def test_parts(text, facts):
     address = read_address(text)
     assert (address.host, address.port, address.agent) == facts
+
+
+def test_the_server_is_asked_to_speak_the_language_of_the_program(monkeypatch):
+    monkeypatch.setattr("myagent.i18n._language", "en")
+    assert read_address("ws://x/ws/a/?k=1").spoken_url == "ws://x/ws/a/?k=1&lang=en"
+    assert read_address("ws://x/?lang=zh").spoken_url == "ws://x/?lang=zh"

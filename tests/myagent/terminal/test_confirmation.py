@@ -96,14 +96,14 @@ class Typist:
         return self.inputs.pop(0)
 
 
-def dialog():
+def dialog(args=None):
     return ConfirmationDialog(
         Question(
             step_id="q",
             call_step_id="c",
             tool="write",
             description="Writes a file",
-            args={"text": "one"},
+            args=args or {"text": "one"},
             words="Allow it?",
             timeout_seconds=20,
         )
@@ -139,6 +139,16 @@ async def test_edited_arguments_are_shown_and_confirmed():
     assert await asking.ask(typist, typist.screen) == ConfirmationAnswer(confirmed=True, args={"text": "two"})
     shown = typist.shown.getvalue()
     assert shown.count('write(text="one")') == shown.count('write(text="two")') == 1
+
+
+@pytest.mark.parametrize("text", ["gnp\u202e.exe", "gnp\u202e.exe " * 20], ids=["in a line", "as JSON"])
+async def test_what_is_hidden_is_shown_with_marks_and_edited_with_escapes(text):
+    typist = Typist("e", "", "y")
+    asking = dialog({"text": text})
+    await asking.ask(typist, typist.screen)
+    assert "gnp⟨U+202E⟩.exe" in typist.shown.getvalue() and "\u202e" not in typist.shown.getvalue()
+    assert "gnp\\u202e.exe" in typist.prompts[1][1]
+    assert await asking.ask(typist, typist.screen) == ConfirmationAnswer(confirmed=True)
 
 
 @pytest.mark.parametrize("typed", ["", '{"text": "one"}'])

@@ -52,6 +52,10 @@ CALL = ToolOutcome(
         (CALL, ['✓ get_weather(city="北京", days=3) 0.4 s → 晴 21 °C']),
         (ToolOutcome(tool="f", status="success", seconds=0, output=""), ["✓ f() 0.0 s"]),
         (
+            ToolOutcome(tool="f", status="success", seconds=0, output="x", pictures=("[image image/png, 1 KB]",)),
+            ["✓ f() 0.0 s → x", "  [image image/png, 1 KB]"],
+        ),
+        (
             ToolOutcome(tool="f", status="failed", seconds=75, output="x", error="out of\npaper"),
             ["✗ f() 1 min 15 s", "  out of paper"],
         ),
@@ -123,7 +127,9 @@ def going_on() -> Transcript:
 def test_thinking():
     transcript = going_on()
     assert [line[2:] for line in shown(*status(transcript))] == ["Thinking…"]
-    transcript.step = Step(1, 10.5, "", reasoning="first\nthis")
+    transcript.place = "Waiting: 3 before you"
+    assert [line[2:] for line in shown(*status(transcript))] == ["Waiting: 3 before you"]
+    transcript.place, transcript.step = "", Step(1, 10.5, "", reasoning="first\nthis")
     assert [line[2:] for line in shown(*status(transcript))] == ["Thinking… 1.5 s · first this"]
     transcript.step.text = "Hello"
     assert shown(*status(transcript)) == []
@@ -212,8 +218,10 @@ def test_sessions():
         SessionInfo(
             session_id="b", agent="x", status="closed", run_status="waiting", active_at="2026-01-31T09:00:00.000Z"
         ),
+        SessionInfo(session_id="c", agent="x", title="Two", failed=True, forked_from={"session_id": "0b6d7b1c-5b5e"}),
     ]
     assert shown(*session_lines(sessions, current="a", now=NOW)) == [
         "  1    2 min  One  x",
         "  2      3 h  (no title)  x · waits for your answer · closed",
+        "  3           Two  x · failed · forked from 0b6d7b1c",
     ]

@@ -166,6 +166,15 @@ def test_calls_side_by_side(session):
     )
 
 
+def test_pictures_of_a_result_are_named(session):
+    pictures = [
+        {"media_type": "image/gif", "data": "R0lGODlhAQABAIAAAAAAAP=="},
+        {"media_type": "image/new", "data": "?"},
+    ]
+    (block,) = session.result("c", images=pictures)
+    assert block.pictures == ("[image image/gif 1x1, 1 KB]", "[image image/new]")
+
+
 def test_a_result_whose_call_was_not_seen(session):
     assert session.result("z")[0].args == {}
     assert session.logged("agent.tool_progress", "half", "z", tool="add") == []
@@ -266,6 +275,17 @@ def test_what_later_versions_send(session):
     session.write("Hel")
     assert session.logged("agent.final_answer", "Hello", cost=3) == [Answer("Hel", is_final=False), Answer("Hello")]
     assert not session.transcript.is_busy
+
+
+def test_the_place_in_the_queue_is_shown_until_the_run_starts(session):
+    session.logged("user.message", "hi")
+    for words in ("Waiting: 2 before you", "Waiting: you are next"):
+        assert session.direct("system.notice", words, action="queued", run_id="r", position=1) == []
+        assert session.transcript.place == words
+    session.logged("user.message", "and this", run="s")
+    assert session.transcript.place
+    session.think()
+    assert session.transcript.place == ""
 
 
 def test_notices_for_people(session):

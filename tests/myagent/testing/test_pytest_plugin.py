@@ -83,6 +83,7 @@ def test_models_in_tests(project):
     result.stdout.fnmatch_lines(["*The model was not asked often enough: 2 replies of its script are left."])
 
 
+@pytest.mark.slow
 def test_with_xdist(project):
     result = project.runpytest_subprocess("-n", "1", "-k", "again or allowed", "-p", "no:django", "-p", "no:asyncio")
     result.assert_outcomes(passed=2)
@@ -115,6 +116,7 @@ def test_a_run_without_agents_pays_nothing(project):
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_server_for_a_test(project):
     project.makepyfile(
         my_agent="""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from myagent import create_react_agent
 from myagent.llm import Usage
 from myagent.testing import AgentServer, Say, ScriptedLLM, ScriptExhausted, ServerFailed, ask, call, cut, serve
+from myagent.testing.server_process import ServerProcess
+from tests.support import forked
 
 AGENT = '''
 from myagent import RunContext, create_react_agent, tool
@@ -37,7 +40,8 @@ agent = create_react_agent(name="notes", tools=[note, wipe], llm=llm)
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    """An agent file in a project whose settings lead elsewhere."""
+    """An agent file in a project whose settings lead elsewhere; servers of it are forked."""
+    monkeypatch.setattr(ServerProcess, "_popen", forked.Popen)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
     monkeypatch.setenv("MYAGENT_DATA_DIR", str(tmp_path / "not-here"))
@@ -158,7 +162,8 @@ def test_without_a_loop_and_through_a_crash(file, monkeypatch):
         os.kill(pid, 0)
 
 
-def test_the_real_model_is_refused_in_the_server_too(file):
+def test_the_real_model_is_refused_in_the_server_too(file, monkeypatch):
+    monkeypatch.setattr(ServerProcess, "_popen", subprocess.Popen)  # as people have it
     assert os.environ["MYAGENT_TEST_LLM"] == "refuse"
 
     async def talk():

@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 
 from myagent import AgentDefinitionError, RetryTool, RunContext, tool
 from myagent.tool.arguments import parse_arguments
-from myagent.tool.docstring import split_docstring
 
 pytestmark = pytest.mark.usefixtures("in_english")
 
@@ -147,7 +146,7 @@ async def forecast(
 
 def test_schema_of_a_signature():
     function = forecast.schema()["function"]
-    assert function["description"] == "The weather to come."
+    assert function["description"] == "The weather to come.\n\nArgs:\n    nobody: Is not a parameter."
     parameters = function["parameters"]
     assert parameters["type"] == "object"
     assert parameters["required"] == ["city"]
@@ -463,28 +462,3 @@ def test_schemas_that_cannot_work_are_refused(parameters, words):
         written(parameters).schema()
     for word in ["'hello'", *words]:
         assert word in str(caught.value)
-
-
-# Docstrings
-
-
-@pytest.mark.parametrize(
-    ("docstring", "expected"),
-    [
-        (None, ("", {})),
-        ("Look up.", ("Look up.", {})),
-        ("Look up.\n\n    More.\n    ", ("Look up.\n\nMore.", {})),
-        (
-            "Look up.\n\n    Args:\n        a: First.\n        b (int): Second:\n            of two.\n\n"
-            "    Returns:\n        c: Nothing.\n    ",
-            ("Look up.", {"a": "First.", "b": "Second: of two."}),
-        ),
-        (
-            "Look up.\n\n    :param a: First.\n    :param int b: Second,\n        of two.\n    :return: Nothing.\n",
-            ("Look up.", {"a": "First.", "b": "Second, of two."}),
-        ),
-        ("Args:\n    a: First.\n\nAnd then: more.", ("And then: more.", {"a": "First."})),
-    ],
-)
-def test_docstrings(docstring, expected):
-    assert split_docstring(docstring) == expected

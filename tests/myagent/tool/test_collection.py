@@ -6,6 +6,7 @@ import pytest
 
 from myagent import AgentDefinitionError, BaseTool, tool
 from myagent.tool.collection import ToolCollection
+from myagent.tool.terminate import Terminate
 
 pytestmark = pytest.mark.usefixtures("in_english")
 
@@ -66,7 +67,7 @@ def test_nobody_can_change_it_through_its_schemas():
         (["say_hello"], "'say_hello' is not a tool"),
         ([{"type": "function"}], "is not a tool"),
         ([None], "None is not a tool"),
-        (HelloTool(), "it should be a list"),
+        (5, "it should be a list"),
         (None, "it should be a list"),
         ([lambda city: city], "<lambda>"),
         ([BaseTool()], "BaseTool has no name"),
@@ -75,6 +76,11 @@ def test_nobody_can_change_it_through_its_schemas():
 def test_what_cannot_be_a_tool_is_refused(tools, words):
     with pytest.raises(AgentDefinitionError, match=words):
         ToolCollection(tools)
+
+
+def test_one_tool_or_several_are_taken_without_a_list():
+    assert ToolCollection(HelloTool()).names == ("say_hello",)
+    assert ToolCollection(HelloTool(), Terminate()).names == ("say_hello", "terminate")
 
 
 def test_a_name_that_changed_after_its_first_use_is_refused():

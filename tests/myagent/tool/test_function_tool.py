@@ -103,8 +103,9 @@ def test_a_partial_function_needs_a_name():
     with pytest.raises(AgentDefinitionError, match="has no name"):
         tool(half).schema()
     function = tool(name="forecast")(half).schema()["function"]
-    assert function["description"] == ""
+    assert function["description"] == "The weather of a city."
     assert function["parameters"]["required"] == ["city"]
+    assert function["parameters"]["properties"]["city"]["description"] == "Its name."
 
 
 def test_unknown_options_are_refused_with_the_known_ones():

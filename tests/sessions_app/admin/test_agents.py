@@ -107,7 +107,7 @@ def test_the_list_tells_how_agents_are(boss, agent):
     assert text_of(page, "used_today") == ["0", "1,234", "0"]
     assert text_of(page, "last_error") == ["Syntax error in bots/broken.py", "-", "-"]
     (link,) = re.findall(r'<td class="field-runs[^"]*"><a href="([^"]+)"', page)
-    assert read(boss, unescape(link)).count('<th class="field-queued') == 5
+    assert read(boss, unescape(link)).count('<th class="field-words') == 5
 
 
 def test_the_list_asks_as_often_for_many_agents_as_for_one(boss, agent):

@@ -39,12 +39,20 @@ def test_by_whose_they_are(boss, ann):
     assert boss.titles(user="x") == []
 
 
+def test_what_a_list_is_narrowed_to_stands_above_it(boss):
+    session = make_session(title="The weather in Paris")
+    converse(session)
+    above = boss.read(list_path(Run, session=session.pk)).split('id="changelist-form"')[0]
+    assert re.search(r'class="chosen">Session: <strong>The weather in Paris</strong>', above)
+    assert 'class="chosen"' not in boss.read(list_path(Run))
+
+
 def test_many_people_are_not_all_offered(boss, monkeypatch):
     monkeypatch.setattr("sessions_app.admin.filters.OwnerFilter.OFFERED", 2)
     for name in ("u1", "u2", "u3"):
         make_session(User.objects.create_user(name), title=name)
     page = boss.read(list_path(Session))
-    sidebar = page[page.index('id="changelist-filter"') :]
+    sidebar = page[page.index('id="changelist-filter"') : page.index('id="changelist-form"')]
     assert "u2" in sidebar and "u3" not in sidebar
     assert boss.titles(q="u3") == ["u3"]
 

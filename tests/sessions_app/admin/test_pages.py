@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.conftest import connected
 from tests.support.browser import Tab, browsing
@@ -181,6 +182,43 @@ def test_no_markup_of_users_or_tools_is_obeyed(tab, paths):
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= page.viewport_size["width"], f"{path} is too wide"
     assert tab.trouble == []
+
+
+LISTS = [f"/admin/sessions_app/{kind}/" for kind in KINDS]
+LISTS += [path for path in OTHER_PAGES if path.count("/") == 4]
+CUT_OFF = """() => [...document.querySelectorAll("#result_list :is(td, th)")].filter(cell => {
+    const right = Math.min(innerWidth, cell.closest(".results").getBoundingClientRect().right);
+    return cell.getBoundingClientRect().right > right + 1;
+}).map(cell => cell.className)"""
+NARROW = {"viewport": {"width": 1280, "height": 800}}
+
+
+@pytest.mark.parametrize("tab", [pytest.param(NARROW, id="1280")], indirect=True)
+def test_no_list_is_cut_off_beside_the_navigation(tab, paths):
+    for path in LISTS:
+        page = tab.open(path)
+        assert page.locator("#result_list tbody tr").count(), path
+        assert page.evaluate(CUT_OFF) == [], path
+
+
+@pytest.mark.parametrize("tab", [pytest.param(NARROW, id="1280")], indirect=True)
+def test_a_title_does_not_lie_under_the_buttons(tab, paths):
+    for path in (paths[0], "/admin/auth/user/99/change/"):
+        page = tab.open(path)
+        title, buttons = page.locator("#content > h2").bounding_box(), page.locator(".object-tools").bounding_box()
+        assert title["y"] + title["height"] <= buttons["y"], path
+
+
+@pytest.mark.parametrize("tab", THEMES, indirect=True)
+def test_pages_can_be_used_by_everybody(tab, paths):
+    found = []
+    for path in (paths[0], *LISTS, *(path for path in OTHER_PAGES if path not in LISTS), "/account/"):
+        page = tab.open(path)
+        page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+        for problem in Axe().run(page).response["violations"]:
+            if problem["impact"] in ("serious", "critical"):
+                found.append((path, problem["id"], problem["nodes"][0]["html"][:200]))
+    assert found == []
 
 
 def test_this_test_would_notice(tab):

@@ -7,9 +7,10 @@ import uuid
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
+from agents.models import GroupLead
 from myagent import i18n
 from sessions_app.journal.entries.sessions import CancelRuns
 from sessions_app.models import Confirmation, Run, Session, Span, ToolCall
@@ -17,7 +18,7 @@ from tests.support.admin_pages import KINDS, Visitor, converse, list_path, make_
 from tests.support.entries import commit_one, database, events, new_session, post, run_of, running, statuses
 
 pytestmark = database
-KIND_NAMES = ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary")
+KIND_NAMES = ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary", "sessionfile")
 VIEW = [f"view_{kind}" for kind in KIND_NAMES]
 
 
@@ -45,6 +46,7 @@ def conversation(user: User | None, agent: str) -> Session:
 def rows_of(session: Session) -> list:
     """One row of each kind of a session's."""
     found = [session, session.runs.first(), session.messages.first(), session.events.first()]
+    found.append(session.files.first())
     return [*found, *(kind.objects.filter(run__session=session).first() for kind in (ToolCall, Confirmation, Span))]
 
 
@@ -156,3 +158,82 @@ def test_what_is_exported_may_be_seen_and_is_noted():
     assert json.loads(exporter.get(path).content)["session"]["title"] == "about secret"
     (entry,) = LogEntry.objects.all()
     assert (entry.user.username, entry.object_id, entry.change_message) == ("exporter", str(theirs.pk), "Exported.")
+
+
+# --- leading ----------------------------------------------------------------------------------------------------------
+
+
+def group_with(name: str, *members: str) -> Group:
+    group = Group.objects.create(name=name)
+    for member in members:
+        User.objects.create_user(member).groups.add(group)
+    return group
+
+
+def test_a_lead_sees_the_members_of_their_own_groups_and_nobody_else():
+    reader = clerk(*VIEW, "view_led_session")
+    me = User.objects.get(username="clerk")
+    led, other = group_with("led", "ann", "bob"), group_with("other", "eve")
+    GroupLead.objects.create(user=me, group=led)
+    GroupLead.objects.create(user=User.objects.get(username="ann"), group=other)
+    User.objects.get(username="bob").groups.add(other)  # once, though in two groups
+    ann, bob = (User.objects.get(username=name) for name in ("ann", "bob"))
+    seen = [conversation(me, "mine"), conversation(ann, "of-ann"), conversation(bob, "of-bob")]
+    hidden = [conversation(User.objects.get(username="eve"), "of-eve"), conversation(None, "veiled")]
+    for session in seen:
+        for row in rows_of(session):
+            assert reader.get(page_path(row)).status_code == 200, row
+    for session in hidden:
+        for row in rows_of(session):
+            assert reader.get(page_path(row)).status_code == 302, row
+    for kind in KINDS:
+        listed = reader.read(list_path(kind))
+        assert "of-eve" not in listed and "veiled" not in listed and ">eve<" not in listed
+    assert reader.read(list_path(Session)).count("about of-bob") == 1
+    assert ">ann<" in reader.read(list_path(Session))
+
+
+@pytest.mark.parametrize("missing", ["permission", "row", "group"])
+def test_leading_takes_the_permission_and_the_row(missing):
+    reader = clerk(*VIEW, *(() if missing == "permission" else ("view_led_session",)))
+    group = group_with("led", "ann")
+    if missing != "row":
+        GroupLead.objects.create(user=User.objects.get(username="clerk"), group=group)
+    theirs = conversation(User.objects.get(username="ann"), "secret")
+    if missing == "group":
+        group.delete()
+    assert reader.get(page_path(theirs)).status_code == 302
+    assert "secret" not in reader.read(list_path(Session))
+
+
+def test_a_fork_names_no_conversation_of_somebody_else():
+    """Whoever knows the id of an anonymous session may continue it in one of their own."""
+    reader = clerk(*VIEW)
+    own = User.objects.get(username="clerk")
+    for owner, is_named in ((None, False), (own, True)):
+        source = make_session(owner, title="Where it began")
+        fork = make_session(own, title="Mine", forked_from={"session_id": str(source.pk), "seq": 1})
+        page = reader.read(page_path(fork))
+        assert ("Where it began" in page, page_path(source) in page) == (is_named, is_named)
+        assert str(source.pk)[:8] in page
+
+
+def test_a_lead_cancels_what_they_see_only():
+    lead = clerk(*VIEW, "view_led_session", "cancel_any_run")
+    group = group_with("led", "ann")
+    GroupLead.objects.create(user=User.objects.get(username="clerk"), group=group)
+    for name, expected in (("ann", 302), ("eve", 404)):
+        user, _ = User.objects.get_or_create(username=name)
+        run = running(new_session(user_id=user.pk))
+        answer = lead.post(reverse("admin:sessions_app_run_cancel", args=[run_of(run).pk]))
+        assert answer.status_code == expected, name
+
+
+def test_the_audit_has_no_key_to_an_anonymous_session():
+    session_id = new_session()
+    boss = clerk(*VIEW, "export_session", "view_any_session", "view_logentry")
+    assert boss.get(reverse("admin:sessions_app_session_export", args=[session_id])).status_code == 200
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.object_repr) == ("", str(session_id)[:8])
+    page = boss.get(reverse("admin:admin_logentry_changelist")).content.decode()
+    assert str(session_id)[:8] in page and str(session_id) not in page

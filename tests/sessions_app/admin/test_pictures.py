@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.admin_pages import (
     Visitor,
+    call,
     in_order,
     make_run,
     make_session,
@@ -112,3 +113,12 @@ def test_large_pictures_are_linked_and_left_in_the_database(boss, monkeypatch):
     (read,) = [sql for sql in queries(boss, page_path(run)) if '"parts" FROM' in sql]
     assert str(large.pk) not in re.search(r"IN \(([^)]*)\)", read)[1].split(", ")
     assert "… (1,8" in boss.read(page_path(large)), "the size stands for the bytes"
+
+
+def test_pictures_of_a_tools_result_are_shown_with_its_call(boss, monkeypatch):
+    run = make_run(make_session())
+    call(run, 2, tool="plot", result="plotted")
+    result = say(run, "tool", "plotted", 2, parts=[{"type": "text", "text": "plotted"}, image(data_url(PNG))])
+    assert f'<img src="{picture_path(result, 1)}"' in boss.read(page_path(run))
+    monkeypatch.setattr("sessions_app.admin.pictures.READ_AT_MOST", 10)
+    assert in_order(boss.read(page_path(run)), "plotted", page_path(result), "With content that is not text")

@@ -20,6 +20,7 @@ from sessions_app.models import Confirmation, Event, Message, Run, Session, Span
 from tests.support.admin_pages import (
     EVIL,
     KINDS,
+    attach,
     call,
     confirm,
     converse,
@@ -536,6 +537,7 @@ def test_markup_is_shown_and_not_obeyed(boss, kind):
     say(run, "assistant", EVIL, 4, parts=[{"type": EVIL}, {"type": "image_url", "image_url": {"url": EVIL}}])
     span(run, "tool", name=EVIL, step_id=EVIL[:64], finish=EVIL[:64], error=EVIL, outcome="failed")
     Summary.objects.create(session=session, upto_position=1, content=EVIL, created_at=timezone.now())
+    attach(session, EVIL)
     row = kind.objects.last()
     narrowed = {"user": user.pk} if kind is Session else {"session": session.pk}
     paths = [page_path(row), list_path(kind), list_path(kind, **narrowed), list_path(kind, q=EVIL)]

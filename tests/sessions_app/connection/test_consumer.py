@@ -65,6 +65,7 @@ class OpenConsumer(AgentConsumer):
 
     def __init__(self, **limits):
         super().__init__()
+        self.scope = {}
         self.grant = Grant(kind="token", user_id=1, username="ann")
         self.engine = SimpleNamespace(hub=Hub(), config=Config(**limits), connections=set())
         self.reading, self.frames, self.handled = asyncio.Event(), [], []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,7 @@ from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from sessions_app.journal import commit as journal_module
 from sessions_app.journal.writer import Journal
+from sessions_app.upkeep.memory_watch import MemoryWatch
 from tests.support.entries import LEASE, call_of, commit, commit_one, new_session, question, reply, running, threads
 
 pytestmark = threads
@@ -32,9 +34,7 @@ class Runner:
 
     def __init__(self):
         self.told = []
-
-    def lease_for(self, agent):
-        return LEASE
+        self.places = SimpleNamespace(for_message=lambda session_id, agent: nullcontext(LEASE))
 
     def launch(self, ref, agent, *, message):
         self.told.append(("launch", ref.run_id, message.text))
@@ -56,6 +56,7 @@ class Engine:
 
     def __init__(self, journal):
         self.config, self.journal, self.runner, self.allowances = Config(), journal, Runner(), Allowances()
+        self.memory_watch = MemoryWatch(None)
 
 
 @pytest.fixture
@@ -75,10 +76,10 @@ def leaving(engine, monkeypatch):
     begun, gate = threading.Event(), threading.Event()
     write = journal_module._write
 
-    def held(entries):
+    def held(*arguments):
         begun.set()
         assert gate.wait(10)
-        return write(entries)
+        return write(*arguments)
 
     async def leave(request, session_id, **fields):
         monkeypatch.setattr(journal_module, "_write", held)

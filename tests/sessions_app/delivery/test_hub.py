@@ -6,6 +6,7 @@ import pytest
 
 from sessions_app.delivery.hub import Hub
 from sessions_app.journal.log import Growth, Logged
+from sessions_app.run_queue import Place
 
 A, B = uuid.uuid4(), uuid.uuid4()
 
@@ -22,6 +23,9 @@ class Listener:
 
     def session_deleted(self, session_id):
         self.heard.append(("deleted", session_id))
+
+    def tell_place(self, session_id, place):
+        self.heard.append(("place", session_id, place and place.position))
 
 
 def growth(session, prev, last):
@@ -106,3 +110,18 @@ def test_known_sessions_are_those_that_were_heard_of(hub, listener):
     hub.grown([growth(A, 0, 1)])
     assert list(hub.known) == [A]
     assert set(hub.attached) == {A, B}
+
+
+def test_places_are_told_while_a_run_waits_and_its_end_once(hub, listener):
+    place, other = Place(uuid.uuid4(), 2), Place(uuid.uuid4(), 1)
+    hub.tell_places({A: place, B: other}, hub.ends)
+    hub.tell_places({B: other}, hub.ends)
+    hub.tell_places({}, hub.ends)
+    assert listener.heard == [("place", A, 2), ("place", A, None)]
+
+
+def test_a_place_that_was_read_before_the_run_may_have_started_is_not_told(hub, listener):
+    ends = hub.ends
+    hub.grown([growth(A, 0, 3)])
+    hub.tell_places({A: Place(uuid.uuid4(), 1)}, ends)
+    assert listener.heard == [("grown", A, 3)]

@@ -18,6 +18,7 @@ from sessions_app import queries
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from sessions_app.journal.log import Growth, Logged
+from sessions_app.run_queue import Place
 
 MINE = "mine"
 SESSION = uuid.uuid4()
@@ -292,6 +293,18 @@ async def test_nobody_is_told_of_a_session_that_he_was_not_let_into(log):
         hub.deleted([SESSION])
         await settle(pump, client)
     assert client.frames == []
+
+
+async def test_a_place_in_the_queue_is_told_when_it_changes_and_only_to_who_was_let_in(log):
+    async with pumping() as (_hub, client, pump):
+        pump.attach(SESSION)
+        pump.tell_place(SESSION, place := Place(uuid.uuid4(), 2))
+        follow(pump)
+        for told in (place, place, Place(place.run_id, 1), None, Place(place.run_id, 1)):
+            pump.tell_place(SESSION, told)
+        await settle(pump, client)
+    assert [frame["metadata"]["position"] for frame in client.frames] == [2, 1, 1]
+    assert {frame["metadata"]["action"] for frame in client.frames} == {"queued"}
 
 
 async def test_a_closed_pump_follows_nothing(log):

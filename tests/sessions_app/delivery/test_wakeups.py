@@ -11,10 +11,10 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from sessions_app.delivery import wakeups
 from sessions_app.delivery.wakeups import GROUP, Wakeups
+from tests.support.patience import WAIT_SECONDS
 from tests.support.redis_server import RedisServer
 from tests.support.services import program
 
-WAIT_SECONDS = 20
 SESSION = uuid.uuid4()
 
 
@@ -38,7 +38,7 @@ async def layer(redis, monkeypatch):
 async def heard(layer):
     """What a process is told."""
     heard: asyncio.Queue = asyncio.Queue()
-    listener = Wakeups(heard.put_nowait)
+    listener = Wakeups(heard.put_nowait, lambda: None)
     listener.start()
     yield heard
     await listener.stop()
@@ -47,7 +47,7 @@ async def heard(layer):
 @pytest.fixture
 async def other(layer, heard):
     """Another process."""
-    other = Wakeups(lambda _grown: None)
+    other = Wakeups(lambda _grown: None, lambda: None)
     other.start()
     yield other
     await other.stop()
@@ -72,7 +72,7 @@ async def test_a_cancellation_that_is_swallowed_is_repeated(redis, layer, monkey
         return {"from": "nobody", "grown": {}}
 
     monkeypatch.setattr(layer, "receive", receive)
-    listener = Wakeups(lambda _grown: None)
+    listener = Wakeups(lambda _grown: None, lambda: None)
     listener.start()
     async with asyncio.timeout(WAIT_SECONDS):
         await waiting.wait()

@@ -31,6 +31,7 @@ from sessions_app.journal.entries.sessions import AnswerConfirmation, CancelRuns
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Run
+from sessions_app.run_queue import startable_sessions
 from tests.support.entries import (
     answer,
     call_of,
@@ -309,7 +310,7 @@ class ClaimsMachine(RuleBasedStateMachine):
             for session in range(SESSIONS)
             if (runs := self.unfinished(session)) and not runs[0].is_active
         }
-        startable = dict(queries.startable_sessions(10**6, ["tester"]))
+        startable = dict(startable_sessions(10**6, ["tester"]))
         assert startable.keys() & set(self.sessions) == waiting
 
     def teardown(self):

@@ -18,14 +18,16 @@ from hypothesis import strategies as st
 from agents.database.threads import in_thread
 from sessions_app import queries
 from sessions_app.journal import commit as committing
-from sessions_app.journal import outage
+from sessions_app.journal import commit_gap, outage
 from sessions_app.journal import writer as module
 from sessions_app.journal.entries.ownership import ClaimNext
 from sessions_app.journal.entries.sessions import CancelRuns, CreateSession, DeleteSession
 from sessions_app.journal.entry import Entry
+from sessions_app.journal.queued_entry import NotStored, QueuedEntry
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal, JournalClosed
 from sessions_app.models import Run, Session
+from sessions_app.upkeep import readiness
 from tests.support import entries as e
 
 pytestmark = e.threads
@@ -83,9 +85,9 @@ def batches(monkeypatch):
     written: list[list[str]] = []
     write = committing._write
 
-    def noting(entries):
+    def noting(entries, *known):
         written.append([getattr(entry, "name", type(entry).__name__) for entry in entries])
-        return write(entries)
+        return write(entries, *known)
 
     monkeypatch.setattr(committing, "_write", noting)
     return written
@@ -138,7 +140,8 @@ async def test_a_batch_has_a_limit(journal, batches, monkeypatch):
 
 
 async def test_deltas_wait_for_others_of_their_kind(journal, batches, monkeypatch):
-    monkeypatch.setattr(module, "GAP_SECONDS", 60)
+    monkeypatch.setattr(commit_gap, "SHORTEST_SECONDS", 60)
+    monkeypatch.setattr(commit_gap, "LONGEST_SECONDS", 60)
     await journal.record(touch("before"))
     waiting = [await journal.submit(touch(str(number), PatientTouch)) for number in range(3)]
     assert await journal.record(touch("now")) == "now"
@@ -147,7 +150,7 @@ async def test_deltas_wait_for_others_of_their_kind(journal, batches, monkeypatc
 
 
 async def test_deltas_alone_go_when_their_time_has_come(journal, monkeypatch):
-    monkeypatch.setattr(module, "GAP_SECONDS", 0.01)
+    monkeypatch.setattr(commit_gap, "LONGEST_SECONDS", 0.01)
     await journal.record(touch("before"))
     assert await journal.record(touch("delta", PatientTouch)) == "delta"
 
@@ -252,7 +255,9 @@ async def test_what_others_do_to_it_meanwhile_does_not_hide_a_commit(journal, tr
         [CancelRuns(session_id=cancelled), DeleteSession(session_id=deleted)]
     )
     entries = [e.deltas(ref, e.partial(ref, "once")), e.message(cancelled), e.message(deleted)]
-    _, posted, gone = (await in_thread(journal._commit_patiently, entries)).results
+    loop = asyncio.get_running_loop()
+    batch = [QueuedEntry(entry, loop.create_future()) for entry in entries]
+    _, posted, gone = (await in_thread(journal._commit_patiently, batch)).results
     assert [frame["content"] for frame in (await in_thread(e.events, streaming))[2:]] == ["once"]
     frames = await in_thread(e.events, cancelled)
     assert [frame["event"] for frame in frames[1:]] == ["user.message", "agent.interrupted"]
@@ -292,6 +297,116 @@ async def test_a_journal_that_stops_gives_a_database_that_is_away_up_for_all_at_
     assert {type(outcome) for outcome in outcomes} == {OperationalError}
     # A few tries for each batch, not for each entry.
     assert 10**6 - troubles.before < 30
+
+
+# --- the database hangs ---
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Silence is noticed at once."""
+    monkeypatch.setattr(outage, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+
+
+async def test_those_who_cannot_wait_take_back_what_is_not_stored(journal, hurried, caplog):
+    futures: list[Any] = []
+    seen: list[str] = []
+    with held(journal, futures):
+        first = asyncio.create_task(journal.record_promptly(touch("queued", seen=seen)))
+        with pytest.raises(NotStored) as told:
+            await first
+        assert told.value.is_certain
+        assert not journal.is_healthy
+        with pytest.raises(NotStored):
+            await journal.record_promptly(touch("at once", seen=seen))
+    assert await journal.record(touch("later", seen=seen)) == "later"
+    assert seen == ["later"]
+    assert await futures[0] == "held"
+    assert journal.is_healthy
+    assert caplog.text.count("❌ The database is unavailable") == 1
+    assert "answers again" in caplog.text
+
+
+async def test_what_hangs_in_the_database_is_undone_when_nobody_waits_for_it(journal, hurried):
+    session = await in_thread(e.new_session)
+    begun, gate = threading.Event(), threading.Event()
+    seen: list[str] = []
+    # In one batch: it hangs in the second entry, when the first is applied already.
+    with held(journal, []):
+        taken_back = asyncio.create_task(journal.record_promptly(e.message(session)))
+        await asyncio.sleep(0)
+        hanging = await journal.submit(touch("stays", seen=seen, begun=begun, gate=gate))
+    with suppress(NotStored):
+        await asyncio.wait({taken_back}, timeout=0)
+    assert await in_thread(begun.wait, 10)
+    with pytest.raises(NotStored) as told:
+        await taken_back
+    assert told.value.is_certain
+    gate.set()
+    assert await hanging == "stays"
+    assert len(await in_thread(e.events, session)) == 1, "the message is not stored"
+
+
+async def test_a_commit_in_doubt_may_be_stored(journal, troubles, hurried):
+    session = await in_thread(e.new_session)
+    results: list[Any] = []
+    troubles.after = 1
+    troubles.meanwhile = lambda: setattr(troubles, "before", 100)
+    with pytest.raises(NotStored) as told:
+        await journal.record_promptly(e.message(session), then=results.append)
+    assert not told.value.is_certain
+    troubles.before = 0
+    while not results:
+        await asyncio.sleep(0.01)
+    assert results[0].begun is not None, "what follows a commit does not depend on who waits"
+    assert len(await in_thread(e.events, session)) == 2
+
+
+async def test_a_commit_that_takes_effect_late_is_not_written_twice(journal, troubles, monkeypatch):
+    """It is looked for too early, and then in the way of what is written again."""
+    read, looked = committing.read_outcome, []
+
+    def too_early(committed):
+        looked.append(committed)
+        return committing.Outcome.LOST if len(looked) == 1 else read(committed)
+
+    monkeypatch.setattr(committing, "read_outcome", too_early)
+    troubles.after = 1
+    created = CreateSession(session_id=(session := uuid.uuid4()), agent="tester", user_id=None, connection_id="c")
+    await journal.record(created)
+    assert len(looked) == 2
+    assert len(await in_thread(e.events, session)) == 1
+
+
+async def test_a_journal_that_hangs_does_not_hold_up_the_end(commits, hurried, monkeypatch, caplog):
+    monkeypatch.setattr(module, "HOPELESS_SECONDS", 0.05)
+    journal = Journal(asyncio.get_running_loop(), commits.append)
+    journal.start()
+    with held(journal, futures := []):
+        while journal.is_healthy:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(journal.stop(), 5)
+        assert "1 entries are not stored" in caplog.text
+    await futures[0]
+
+
+async def test_a_server_is_ready_while_it_can_store(journal, troubles, monkeypatch):
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 3600)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    ready = readiness.Readiness(journal)
+    assert await ready.is_ready()
+    troubles.before = 10**6
+    assert await ready.is_ready(), "it was asked a moment ago"
+    ready._probed_at -= 7200
+    assert not await ready.is_ready()
+    assert not journal.is_healthy
+    assert not await ready.is_ready()
+    troubles.before = 0
+    while not journal.is_healthy:
+        await asyncio.sleep(0.01)
+    ready._probed_at -= 7200
+    assert await ready.is_ready()
 
 
 # --- what PostgreSQL calls an internal error ---

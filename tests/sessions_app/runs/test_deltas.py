@@ -139,9 +139,11 @@ class Journal:
 
     def __init__(self):
         self.offered = []
+        self.beginnings = []
         self.outcomes = []
 
-    def offer(self, events):
+    def offer(self, events, is_beginning):
+        self.beginnings.append(is_beginning)
         self.offered.append("".join(event.content for event in events))
         self.outcomes.append(asyncio.get_running_loop().create_future())
         return self.outcomes[-1]
@@ -190,6 +192,7 @@ async def test_while_one_is_on_its_way_the_others_are_held(sender, journal, cloc
     assert journal.offered == ["a"]
     await journal.commit()
     assert journal.offered == ["a", "bc"]
+    assert journal.beginnings == [True, False]
 
 
 async def test_pieces_are_joined_until_their_time_has_come(sender, journal, clock):

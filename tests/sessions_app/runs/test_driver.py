@@ -14,7 +14,8 @@ from myagent.testing import ScriptedLLM
 from sessions_app.delivery.hub import Hub
 from sessions_app.journal.entry import RunRef
 from sessions_app.queries import SessionGone
-from sessions_app.runs.driver import DriverDependencies, RunDriver
+from sessions_app.runs.driver import RunDriver
+from sessions_app.runs.driver_dependencies import DriverDependencies
 
 
 class Journal:

@@ -12,7 +12,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from sessions_app.runs.process_locks import OwnerLock
-owner = OwnerLock(Path(sys.argv[1]))
+owner = OwnerLock(Path(sys.argv[1]), family=sys.argv[2])
 owner.acquire()
 print(owner.name, flush=True)
 sys.stdin.read()
@@ -30,7 +30,17 @@ def owner(tmp_path):
 @pytest.fixture
 def other(tmp_path):
     """Another process that works with the same folder: (its name, the process)."""
-    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    yield from held_in(tmp_path)
+
+
+@pytest.fixture
+def sibling(tmp_path):
+    """The same, of the family `workers`."""
+    yield from held_in(tmp_path, "workers")
+
+
+def held_in(folder, family=""):
+    command = [sys.executable, "-c", HOLDER, str(folder), family]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip(), process
         process.kill()
@@ -61,8 +71,32 @@ def test_what_a_dead_owner_left_is_cleared_away(owner, other, tmp_path):
     process.kill()
     process.wait()
     assert (tmp_path / "owners" / f"{name}.lock").exists()
-    assert not owner.is_alive(name)
+    assert owner.find_dead({name: True}) == [name]
+    assert (tmp_path / "owners" / f"{name}.lock").exists(), "its runs have not been taken over"
+    assert owner.find_dead({}) == []
     assert not (tmp_path / "owners" / f"{name}.lock").exists()
+
+
+def test_an_owner_of_another_data_folder_lives_as_long_as_its_lease(owner, caplog):
+    for _ in range(2):
+        assert owner.find_dead({"elsewhere": True, owner.name: True}) == []
+    assert caplog.text.count("another data folder") == 1
+    assert owner.find_dead({"elsewhere": False}) == ["elsewhere"]
+
+
+def test_where_others_may_be_on_other_machines_only_siblings_are_known_to_be_dead(other, sibling, tmp_path, caplog):
+    worker = OwnerLock(tmp_path, family="workers", sees_all=False)
+    assert worker.can_tell
+    owners = {name: True for name, _process in (other, sibling)} | {"elsewhere": False}
+    assert worker.find_dead(owners) == []
+    for _name, process in (other, sibling):
+        process.kill()
+        process.wait()
+    assert worker.find_dead(owners) == [sibling[0]]
+    assert worker.find_dead({}) == []
+    assert [path.stem for path in (tmp_path / "owners").iterdir()] == [other[0]], "not its own to clear away"
+    assert "another data folder" not in caplog.text
+    assert not OwnerLock(tmp_path, sees_all=False).can_tell
 
 
 def test_a_released_owner_is_dead_and_leaves_nothing(owner, tmp_path):
@@ -80,6 +114,7 @@ def test_an_owner_that_was_taken_for_dead_before_it_had_its_lock_takes_another_f
 
     def slow(file, operation):
         if operation == fcntl.LOCK_EX and not seen:
+            owner.find_dead({})
             seen.append(owner.is_alive(late.name))  # between open and lock
         lock(file, operation)
 

@@ -14,8 +14,7 @@ from myagent.loop.host import ConfirmationRequest
 from sessions_app.journal.entries.runs import AskConfirmation, LapseConfirmation
 from sessions_app.runs import questions
 from sessions_app.runs.questions import Questions
-
-WAIT_SECONDS = 20
+from tests.support.patience import WAIT_SECONDS
 
 
 @pytest.fixture

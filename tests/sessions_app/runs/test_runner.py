@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from django.db import OperationalError
 
 from agents.budgets.allowances import Allowances
 from agents.conf import Config
@@ -19,6 +20,7 @@ from sessions_app.journal.entries.ownership import ClaimNext, ReleaseRuns, Renew
 from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
 from sessions_app.journal.refusal import STALE_RUN, Refused
+from sessions_app.runs import lease_renewal, place_leases
 from sessions_app.runs import runner as module
 from sessions_app.runs.last_attempt import LAST_ATTEMPT_SECONDS
 from sessions_app.runs.process_locks import OwnerLock
@@ -31,6 +33,8 @@ class Journal:
     def __init__(self):
         self.entries = []
         self.outcomes = {}
+        self.age = 0.0
+        self.is_healthy = True
 
     async def record(self, entry):
         self.entries.append(entry)
@@ -79,50 +83,56 @@ def work(runner, agent="a", *, is_waiting=False, ref=None):
 @pytest.fixture
 def found(monkeypatch):
     """What the database says, by the name of the query."""
-    answers = {"lapsed_runs": [], "active_owners": [], "startable_sessions": [], "going_of": Counter(), "run_news": {}}
+    answers = {"lapsed_runs": [], "active_owners": {}, "startable_sessions": [], "going_of": Counter(), "run_news": {}}
 
     async def in_thread(function, *args):
         await asyncio.sleep(0)
         return function(*args)
 
-    monkeypatch.setattr(module, "in_thread", in_thread)
-    for name in answers:
+    for where in (module, place_leases):
+        monkeypatch.setattr(where, "in_thread", in_thread)
+    for name in answers.keys() - {"startable_sessions"}:
         monkeypatch.setattr(queries, name, lambda *args, name=name: answers[name])
+
+    def startable_sessions(limit, names, places, tried):
+        return [item for item in answers["startable_sessions"] if item[0] not in tried][:limit]
+
+    monkeypatch.setattr(module, "startable_sessions", startable_sessions)
     return answers
 
 
 def test_there_is_room_for_so_many_runs(make):
     runner = make(max_runs=2)
     for _ in range(2):
-        assert runner.lease_for("a") is not None
+        assert runner.places.lease_for("a") is not None
         work(runner)
-    assert runner.lease_for("b") is None
+    assert runner.places.lease_for("b") is None
 
 
 def test_an_agent_has_a_limit_of_its_own(make):
     runner = make(max_runs_per_agent=1)
     work(runner, "a")
-    assert runner.lease_for("a") is None
-    assert runner.lease_for("b").owner == runner._owner.name
+    assert runner.places.lease_for("a") is None
+    assert runner.places.lease_for("b").owner == runner._owner.name
 
 
 def test_a_run_that_waits_for_a_person_takes_no_place(make):
     runner = make(max_runs=1)
     work(runner, is_waiting=True)
-    assert runner.lease_for("a") is not None
+    assert runner.places.lease_for("a") is not None
 
 
 def test_the_limit_that_an_operator_set_goes_with_the_lease(make, registry):
     runner = make()
     registry.set_limits({"a": AgentLimits(max_runs=3)})
-    assert (runner.lease_for("a").limited_agent, runner.lease_for("a").max_runs) == ("a", 3)
-    assert runner.lease_for("b").limited_agent is None
+    assert (runner.places.lease_for("a").limited_agent, runner.places.lease_for("a").max_runs) == ("a", 3)
+    assert runner.places.lease_for("b").limited_agent is None
 
 
 async def test_agents_at_their_limits_are_left_out_of_the_sweep(make, found, registry, monkeypatch):
     """However many of their messages wait, those of others are found, and as soon as a run ends it is looked again."""
     asked = []
-    monkeypatch.setattr(queries, "startable_sessions", lambda limit, names, places: asked.append(places) or [])
+    monkeypatch.setattr(module, "startable_sessions", lambda _, names, places, tried: asked.append(places) or [])
     found["going_of"] = Counter(a=2)
     runner = make(max_runs_per_agent=4)
     await runner.resume_and_start()
@@ -133,7 +143,7 @@ async def test_agents_at_their_limits_are_left_out_of_the_sweep(make, found, reg
     await runner.resume_and_start()
     assert asked == [{"a": 4}, {"a": 0}, {"a": 3}]
     runner._ended(runner._drivers[ref.run_id])
-    assert runner.place_freed.is_set()
+    assert runner.places.freed.is_set()
 
 
 async def test_where_places_are_rare_a_session_waits_behind_the_others_for_its_next_one(make, journal, registry):
@@ -143,14 +153,27 @@ async def test_where_places_are_rare_a_session_waits_behind_the_others_for_its_n
     driver = runner._drivers[ref.run_id]
     driver.has_more = True
     runner._ended(driver)
-    assert (runner._starting, runner.place_freed.is_set()) == (set(), True)
+    assert (runner._starting, runner.places.freed.is_set()) == (set(), True)
 
 
 async def test_a_server_that_stops_begins_nothing_and_lets_go(make, journal):
     runner = make()
     await runner.drain(0)
-    assert runner.lease_for("a") is None
+    assert runner.places.lease_for("a") is None
     assert [(type(entry), entry.owner) for entry in journal.entries] == [(ReleaseRuns, runner._owner.name)]
+
+
+async def test_nothing_works_on_after_a_stop_also_where_a_start_waits_for_the_database(make, journal, monkeypatch):
+    """Else a run would take the end of the tools for a failure of its tool, and say so in the log."""
+    monkeypatch.setattr(module, "HOPELESS_SECONDS", 0.01)
+    journal.is_healthy = False
+    runner = make()
+    run, start = (asyncio.create_task(asyncio.Event().wait()) for _ in range(2))
+    runner._tasks[work(runner).run_id] = run
+    runner._starting.add(start)
+    await runner.drain(0)
+    assert run.cancelled()
+    assert start.cancelled()
 
 
 async def test_a_lease_that_was_given_out_before_the_stop_begins_nothing_after_it(make, journal, registry):
@@ -164,13 +187,69 @@ async def test_a_lease_that_was_given_out_before_the_stop_begins_nothing_after_i
     assert runner.working == []
 
 
-async def test_leases_are_renewed_only_while_something_runs(make, journal):
+@pytest.fixture
+def renewed(monkeypatch):
+    """The runs whose leases were renewed beside the journal; one that is in `locked` was not."""
+    renewed, locked = [], set()
+
+    def renew(lease, run_ids):
+        renewed.extend(pk for pk in run_ids if pk not in locked)
+        return [pk for pk in run_ids if pk in locked]
+
+    monkeypatch.setattr(lease_renewal, "renew_unlocked", renew)
+    return SimpleNamespace(runs=renewed, locked=locked)
+
+
+async def test_leases_are_renewed_only_while_something_runs(make, journal, renewed):
     runner = make()
     await runner.renew_leases()
-    assert journal.entries == []
-    work(runner)
+    assert renewed.runs == []
+    ref = work(runner)
     await runner.renew_leases()
-    assert [type(entry) for entry in journal.entries] == [RenewLeases]
+    assert (renewed.runs, journal.entries) == ([ref.run_id], [])
+
+
+async def test_the_lease_of_a_run_that_is_locked_is_renewed_by_who_locks_it(make, journal, renewed):
+    runner = make()
+    free, locked = work(runner), work(runner)
+    renewed.locked.add(locked.run_id)
+    await runner.renew_leases()
+    await asyncio.sleep(0)
+    assert renewed.runs == [free.run_id]
+    assert [(type(entry), entry.run_ids) for entry in journal.entries] == [(RenewLeases, [locked.run_id])]
+
+
+async def test_leases_that_cannot_be_renewed_are_what_is_stored_first_when_the_database_is_back(
+    make, journal, renewed, monkeypatch
+):
+    runner = make()
+    ref = work(runner)
+    monkeypatch.setattr(lease_renewal, "renew_unlocked", away)
+    outcomes = [asyncio.get_running_loop().create_future()]
+    monkeypatch.setattr(journal, "offer", lambda entry: journal.entries.append(entry) or outcomes[-1])
+    for _ in range(2):
+        await runner.renew_leases()
+    assert [entry.run_ids for entry in journal.entries] == [[ref.run_id]], "once: it waits in the journal"
+    outcomes[-1].set_result(1)
+    await runner.renew_leases()
+    assert len(journal.entries) == 2
+
+
+def away(*_):
+    raise OperationalError("server closed the connection")
+
+
+async def test_leases_end_when_nothing_is_stored_for_as_long(make, journal, renewed, caplog):
+    runner = make(lease_seconds=10)
+    ref = work(runner)
+    journal.age = 10.5
+    for _ in range(2):
+        await runner.renew_leases()
+    assert renewed.runs == []
+    assert caplog.text.count("leases are not renewed") == 1
+    journal.age = 0.0
+    await runner.renew_leases()
+    assert renewed.runs == [ref.run_id]
 
 
 @tool(idempotent=True)
@@ -203,7 +282,7 @@ def lapsed(agent="a", owner="dead", attempts=1):
 
 async def test_a_sweep_takes_dead_runs_over_and_goes_on_after_one_that_was_taken(make, journal, found, registry):
     runner = make()
-    found["active_owners"] = ["dead"]
+    found["active_owners"] = {"dead": False}
     found["lapsed_runs"] = runs = [lapsed(), lapsed()]
     journal.outcomes[RecoverRun] = Refused(STALE_RUN)
     await runner.resume_and_start()
@@ -214,7 +293,7 @@ async def test_a_sweep_takes_dead_runs_over_and_goes_on_after_one_that_was_taken
 async def test_what_was_taken_over_goes_on_here(make, journal, found, registry, monkeypatch):
     runner, launched = make(), []
     monkeypatch.setattr(runner, "launch", lambda *args, **options: launched.append((*args, options)))
-    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
+    found["active_owners"], found["lapsed_runs"] = {"dead": False}, [lapsed()]
     recovered = Recovered(ref=RunRef(uuid.uuid4(), uuid.uuid4(), 4), checkpoint=START)
     journal.outcomes[RecoverRun] = recovered
     await runner.resume_and_start()
@@ -223,7 +302,7 @@ async def test_what_was_taken_over_goes_on_here(make, journal, found, registry, 
 
 async def test_after_a_run_that_is_given_up_the_next_one_begins(make, journal, found, registry):
     runner = make()
-    found["active_owners"], found["lapsed_runs"] = ["dead"], [run := lapsed()]
+    found["active_owners"], found["lapsed_runs"] = {"dead": False}, [run := lapsed()]
     await runner.resume_and_start()
     await asyncio.gather(*runner._starting)
     assert [(type(entry), entry.session_id) for entry in journal.entries] == [
@@ -247,7 +326,7 @@ class Trials:
         self.runner = make()
         self.found = found
         self.journal = journal
-        found["active_owners"] = ["dead"]
+        found["active_owners"] = {"dead": False}
         monkeypatch.setattr(self.runner, "launch", self.launch)
 
     def launch(self, ref, agent, *, recovered):
@@ -279,7 +358,7 @@ async def test_last_attempts_are_made_one_by_one(trials):
     trials.end(second)
     assert await trials.sweep(other) == []
     trials.end(last)
-    assert trials.runner.place_freed.is_set(), "nobody has to wait for the next look"
+    assert trials.runner.places.freed.is_set(), "nobody has to wait for the next look"
     assert await trials.sweep(other) == [other.id]
 
 
@@ -301,12 +380,12 @@ async def test_a_last_attempt_keeps_others_waiting_for_a_while_only(trials, cloc
 
 async def test_dead_runs_wait_for_room(make, journal, found, registry):
     runner = make(max_runs=1)
-    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
+    found["active_owners"], found["lapsed_runs"] = {"dead": False}, [lapsed()]
     ref = work(runner)
     await runner.resume_and_start()
     assert journal.entries == []
     runner._ended(runner._drivers[ref.run_id])
-    assert runner.place_freed.is_set()
+    assert runner.places.freed.is_set()
     await runner.resume_and_start()
     assert [type(entry) for entry in journal.entries][0] is RecoverRun
 
@@ -322,7 +401,7 @@ async def test_only_dead_runs_of_agents_that_are_available_are_looked_for(make, 
 
 
 async def test_a_run_whose_agent_was_switched_off_meanwhile_is_left_alone(make, journal, found, registry):
-    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed(), lapsed("not here")]
+    found["active_owners"], found["lapsed_runs"] = {"dead": False}, [lapsed(), lapsed("not here")]
     registry.set_disabled(["a"])
     await make().resume_and_start()
     assert journal.entries == []
@@ -332,7 +411,7 @@ async def test_a_server_that_stops_takes_nothing_over(make, journal, found, regi
     runner = make()
     await runner.drain(0)
     journal.entries.clear()
-    found["active_owners"], found["lapsed_runs"] = ["dead"], [lapsed()]
+    found["active_owners"], found["lapsed_runs"] = {"dead": False}, [lapsed()]
     await runner.resume_and_start()
     assert journal.entries == []
 

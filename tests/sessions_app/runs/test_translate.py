@@ -5,11 +5,24 @@ from typing import get_args
 
 import pytest
 
-from myagent.events import AgentEvent, HistorySummarized, ReasoningDelta, RunFinished, StepReset, TextDelta, ToolStarted
+from myagent import Image
+from myagent.events import (
+    AgentEvent,
+    HistorySummarized,
+    ModelWaiting,
+    ReasoningDelta,
+    RequestedCall,
+    RunFinished,
+    StepReset,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+)
+from myagent.messages import Message
 from sessions_app.runs.translate import to_wire
 
 RUN = str(uuid.uuid4())
-BY_THE_DRIVER = {TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
+BY_THE_DRIVER = {ModelWaiting, TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
 
 
 def test_every_event_of_a_run_is_shown_or_left_to_the_driver():
@@ -30,3 +43,14 @@ def test_an_event_names_its_run():
 def test_what_is_not_shown_by_itself_is_an_error():
     with pytest.raises(TypeError, match="TextDelta"):
         to_wire(TextDelta(step=1, text="a"), RUN)
+
+
+def test_pictures_of_a_result_are_sent_as_base64():
+    call = RequestedCall(index=0, call_id="c", step_id="s", name="plot", arguments={}, waits=False)
+    message = Message.tool("x", tool_call_id="c")
+    image = Image(b"\x89PNG\r\n\x1a\n")
+    facts = {"step": 1, "call": call, "status": "success", "output": "x", "message": message, "duration_ms": 1}
+    (sent,) = to_wire(ToolFinished(**facts, images=(image,)), "r")
+    assert [dict(one) for one in sent.metadata.images] == [{"media_type": "image/png", "data": image.base64}]
+    (sent,) = to_wire(ToolFinished(**facts), "r")
+    assert sent.metadata.images is None

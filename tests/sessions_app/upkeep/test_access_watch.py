@@ -10,8 +10,8 @@ import pytest
 from agents.access.decision import Grant
 from sessions_app.upkeep import access_watch
 from sessions_app.upkeep.access_watch import AccessWatch
+from tests.support.patience import WAIT_SECONDS
 
-WAIT_SECONDS = 20
 ALLOWANCES = SimpleNamespace(
     refresh=lambda: None, nearly_used_up=lambda users: {}, agents_nearly_used_up=lambda names: {}
 )

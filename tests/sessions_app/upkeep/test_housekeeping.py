@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
@@ -21,11 +22,21 @@ from sessions_app import queries
 from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.housekeeping import PruneSession
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession
+from sessions_app.journal.stored_size import stored_bytes
 from sessions_app.journal.writer import Journal
 from sessions_app.management import progress
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
 from sessions_app.upkeep import housekeeping
-from sessions_app.upkeep.housekeeping import Housekeeper, compaction, compactions, prunable, prunes, streamed_answers
+from sessions_app.upkeep.housekeeping import (
+    Housekeeper,
+    compaction,
+    compactions,
+    prunable,
+    prunes,
+    recounts,
+    streamed_answers,
+    uncounted_sessions,
+)
 from tests.support.entries import (
     answer,
     call_of,
@@ -199,6 +210,19 @@ def everything(session_id):
     commit_one(question(ref, call))
     commit_one(CloseSession(session_id=session_id))
     Summary.objects.create(session_id=session_id, upto_position=1, content="s", created_at=timezone.now())
+
+
+def test_pruning_can_be_narrowed_to_one_user():
+    ann, bob = (User.objects.create_user(name) for name in ("ann", "bob"))
+    of_ann, of_bob = new_session(user_id=ann.pk), new_session(user_id=bob.pk)
+    grow_old(of_ann, of_bob)
+    before = timezone.now() - timedelta(days=30)
+    assert [session_id for session_id, _length in prunable(before, user_id=ann.pk)] == [of_ann]
+    said = io.StringIO()
+    call_command("prunesessions", "--older-than", "30d", "--user", "bob", stdout=said)
+    assert list(Session.objects.values_list("pk", flat=True)) == [of_ann]
+    with pytest.raises(CommandError, match="eve"):
+        call_command("prunesessions", "--older-than", "30d", "--user", "eve", stdout=said)
 
 
 def test_pruning_leaves_nothing_of_the_old_and_all_of_the_others():
@@ -392,3 +416,34 @@ def test_processes_do_not_keep_step():
     """Also when they were started by one command at the same moment."""
     intervals = {Housekeeper(None, Config()).interval for _ in range(5)}
     assert len(intervals) == 5 and all(30 <= interval <= 60 for interval in intervals)
+
+
+# --- what sessions take ---
+
+
+def sizes():
+    return dict(Session.objects.values_list("pk", "stored_bytes"))
+
+
+def test_compaction_gives_the_room_back(session):
+    streamed(running(session), *("晴天 " * 50 for _ in range(20)))
+    before = sizes()[session]
+    assert compact() == 20
+    assert sizes()[session] == stored_bytes(session) < before - 20 * 350
+
+
+def test_a_server_counts_what_was_never_counted_and_nothing_else():
+    old, wrong = new_session(), new_session()
+    for session_id in (old, wrong):
+        streamed(running(session_id), "so ", "it ", "is.")
+    right = sizes()
+    Session.objects.filter(pk=old).update(stored_bytes=None)
+    Session.objects.filter(pk=wrong).update(stored_bytes=7)
+    assert [commit(*batch) for batch in recounts(uncounted_sessions(10), only_new=True)] == [[0]]
+    assert sizes() == {old: right[old], wrong: 7}
+    assert uncounted_sessions(10) == []
+    assert commit(*next(recounts([wrong, old], only_new=True))) == [0, 0]
+    out = io.StringIO()
+    call_command("recountsessions", stdout=out)
+    assert f"Sessions counted: 2, wrong: 1, by +{right[wrong] - 7} bytes." in out.getvalue()
+    assert sizes() == right

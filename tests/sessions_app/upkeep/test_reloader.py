@@ -14,6 +14,7 @@ from agents.loading.registry import FailedAgent, LoadedAgent, Registry, set_regi
 from myagent import create_react_agent, tool
 from sessions_app.upkeep import reloader as module
 from sessions_app.upkeep.reloader import Reloader
+from tests.support.patience import WAIT_SECONDS
 
 NOW = datetime.now(UTC)
 LATER, LATEST = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
@@ -30,6 +31,9 @@ class Model:
 
     def __init__(self):
         self.model, self.closed = "m", 0
+
+    def stream(self, messages, tools=()):
+        raise AssertionError("nobody asks it")
 
     async def aclose(self):
         self.closed += 1
@@ -207,7 +211,7 @@ async def test_a_stop_waits_for_no_agent_file(reloader, registry, noted):
     noted["requests"] = {"a.py": LATER}
     try:
         await reloader.check_reload_requests()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             await reloader.stop()
     finally:
         opened.set()

@@ -1,11 +1,12 @@
 """An agent whose tools do what the tests need: finish, fail, wait, block, ask, remember."""
 
 import asyncio
+import base64
 import threading
 import time
 from pathlib import Path
 
-from myagent import BaseTool, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, tool
+from myagent import BaseTool, Image, RetryTool, RunContext, ToolFailed, ToolResult, create_react_agent, tool
 
 SECRET = "swordfish-of-the-database"
 
@@ -23,6 +24,12 @@ class Add(BaseTool):
 
     async def execute(self, a: int, b: int) -> ToolResult:
         return ToolResult(output=str(a + b), data={"sum": a + b})
+
+
+@tool
+def plot() -> list[object]:
+    """Gives a picture of one dot."""
+    return ["a dot", Image(base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"))]
 
 
 @tool
@@ -163,6 +170,7 @@ agent = create_react_agent(
     description="Does what tests need",
     tools=[
         Add(),
+        plot,
         boom,
         choosy,
         broken,

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from agents.models import HostedAgent
 from sessions_app.journal.batch import Batch
+from sessions_app.journal.commit import CommitOnce, Committed
 from sessions_app.journal.entries.ownership import ClaimNext, Lease, ReleaseRuns, RenewLeases
 from sessions_app.journal.entries.sessions import AnswerConfirmation
+from sessions_app.journal.entry import needs_of
 from sessions_app.models import Event, Run, Session
 from tests.support import entries as e
 
@@ -194,9 +196,9 @@ def commit_delayed(held, *entries):
         with transaction.atomic():
             list(held.select_for_update())
             committing = other.submit(_commit_and_close, *entries)
-            while not committing.done() and not _ask(WAITS_FOR_US):
+            while not committing.done() and not ask(WAITS_FOR_US):
                 time.sleep(0.01)
-            moment = _ask("SELECT clock_timestamp()")
+            moment = ask("SELECT clock_timestamp()")
         committing.result()
     return moment
 
@@ -211,7 +213,7 @@ def _commit_and_close(*entries):
         connection.close()
 
 
-def _ask(statement):
+def ask(statement):
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchone()[0]
@@ -270,3 +272,49 @@ def test_a_renewal_after_the_end_does_not_bring_a_run_back(session):
     e.commit(e.answer(ref), renewal(ref))
     run = e.run_of(ref)
     assert (run.status, run.lease_until) == ("succeeded", None)
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_waits_for_nobody_and_takes_what_is_not_locked(session):
+    """The second process finds the first one in the middle of its claim, and begins the next run."""
+    other = e.new_session()
+    e.post(session, lease=None), e.post(other, lease=None)
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        first = claim(session).apply(Batch(needs_of([claim(session)])))
+        # In a thread: it has a connection of its own. Were it to wait, it would wait for ever.
+        skipped, taken = pool.submit(results_and_close, claim(session, OTHER), claim(other, OTHER)).result(timeout=10)
+    assert (first.session_id, skipped, taken.session_id) == (session, None, other)
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_the_outcome_of_a_claim_that_broke_off_is_waited_for(session):
+    """A commit that may still be on its way has locked the session; to skip it would tell that it was lost."""
+    e.post(session, lease=None)
+    once = CommitOnce(entries := [claim(session)])
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            batch = Batch(needs_of(entries))
+            once._in_doubt = committed = Committed.of(batch, [entries[0].apply(batch)])
+            batch.close()
+            attempt = other.submit(_attempt_and_close, once)
+            while not attempt.done() and not ask(WAITS_FOR_US):
+                time.sleep(0.01)
+            assert not attempt.done()
+        assert attempt.result(timeout=10) is committed, "it is not written again"
+    assert Run.objects.get().status == "running"
+
+
+def _attempt_and_close(once):
+    try:
+        return once.attempt()
+    finally:
+        connection.close()
+
+
+def results_and_close(*entries):
+    try:
+        return e.commit(*entries)
+    finally:
+        connection.close()

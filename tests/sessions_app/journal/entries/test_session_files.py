@@ -1,0 +1,117 @@
+"""Files that a session is given: all of them or none."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import transaction
+
+from agents.budgets.shares import Held, Shares
+from agents.conf import get_config
+from sessions_app.files import file_store
+from sessions_app.files.file_kinds import FileKind
+from sessions_app.journal.batch import Batch
+from sessions_app.journal.entries.session_files import AddFiles
+from sessions_app.journal.entries.sessions import CloseSession, DeleteSession
+from sessions_app.journal.entry import needs_of
+from sessions_app.models import SessionFile, StoredFile
+from tests.sessions_app.journal.entries.test_fork import fork
+from tests.sessions_app.journal.entries.test_ownership import ROW_LOCKS, WAITS_FOR_US, ask, results_and_close
+from tests.support import entries as e
+
+pytestmark = e.database
+
+
+def stored(size=100):
+    return file_store.store(ContentFile(b"x" * size), FileKind("text/plain", "utf-8")).pk
+
+
+def adding(session_id, *file_ids, **options):
+    options = {"max_files": 3} | options
+    return AddFiles(session_id=session_id, names=dict.fromkeys(file_ids, "a.txt"), **options)
+
+
+def shares(**limits):
+    return Shares(replace(get_config(), **limits))
+
+
+def test_refusals_leave_nothing(session):
+    files = [stored() for _ in range(4)]
+    missing, closed = uuid.uuid4(), e.new_session()
+    e.commit_one(CloseSession(session_id=closed))
+    outcomes = e.commit(
+        adding(uuid.uuid4(), files[0]),
+        adding(closed, files[0]),
+        adding(session, files[0], missing),
+        adding(session, *files),
+        adding(session, *files[:3]),
+        adding(session, files[3]),
+    )
+    codes = ["session_not_found", "session_closed", "file_not_found", "too_many_files", None, "too_many_files"]
+    assert e.refusals(outcomes) == codes
+    assert SessionFile.objects.count() == 3
+    e.events(session)
+
+
+def test_a_file_needs_room_for_all_of_it(django_user_model):
+    ann = django_user_model.objects.create_user("ann")
+    session, other = (e.new_session(user_id=ann.pk) for _ in range(2))
+    taken = sum(row["stored_bytes"] for row in ann.agent_sessions.values("stored_bytes"))
+    tight = shares(user_stored_bytes=taken + 199)
+    outcomes = e.commit(adding(session, stored(), shares=tight), adding(other, stored(), shares=tight))
+    assert e.refusals(outcomes) == [None, "over_quota"]
+    outcomes = e.commit(adding(other, stored(99), shares=tight), adding(session, stored(1), shares=tight))
+    assert e.refusals(outcomes) == [None, "over_quota"]
+
+
+def test_anonymous_visitors_share_their_room(session):
+    full = shares(anonymous_stored_bytes=1_000)
+    full.by_anonymous = Held(stored_bytes=901)
+    outcomes = e.commit(adding(session, stored(100), shares=full), adding(session, stored(99), shares=full))
+    assert e.refusals(outcomes) == ["over_quota", None]
+
+
+@contextmanager
+def meeting(entries, *others):
+    """Another process comes with `others` when the first of `entries` is applied, before the transaction goes on."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            batch = Batch(needs_of(entries))
+            entries[0].apply(batch)
+            other = pool.submit(results_and_close, *others)
+            while not other.done() and not ask(WAITS_FOR_US):
+                time.sleep(0.01)
+            for entry in entries[1:]:
+                entry.apply(batch)
+            batch.close()
+        yield other.result(timeout=10)
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_do_not_give_one_owner_more_than_the_share(django_user_model):
+    ann = django_user_model.objects.create_user("ann")
+    here, there = (e.new_session(user_id=ann.pk) for _ in range(2))
+    tight = shares(user_stored_bytes=10_000)
+    with meeting([adding(here, stored(6_000), shares=tight)], adding(there, stored(6_000), shares=tight)) as outcomes:
+        assert e.refusals(outcomes) == ["over_quota"]
+
+
+@ROW_LOCKS
+@pytest.mark.django_db(transaction=True)
+def test_forks_that_are_deleted_in_another_order_do_not_wait_for_each_other_for_ever():
+    twins = []
+    for _ in range(2):
+        e.commit(adding(first := e.new_session(), stored()))
+        twins.append((first, fork(first, at=1)[0]))
+    (one, as_one), (two, as_two) = twins
+    ours, theirs = ([DeleteSession(session_id=pk) for pk in ids] for ids in ((one, two), (as_two, as_one)))
+    with meeting(ours, *theirs) as outcomes:
+        assert e.refusals(outcomes) == [None, None]
+    assert all(StoredFile.objects.values_list("delete_after", flat=True)), "each was the last session of one file"

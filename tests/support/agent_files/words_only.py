@@ -1,0 +1,5 @@
+"""An agent that takes no files."""
+
+from myagent import create_react_agent
+
+agent = create_react_agent(name="words-only", accepts=())
