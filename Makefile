@@ -27,13 +27,17 @@ has_key = $(or $(strip $(OPENAI_API_KEY)),$(shell grep -Eqs '^[[:space:]]*(expor
 LLM = $(if $(has_key),,--llm demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all coverage test-lowest test-newest faults check bench docs pictures venv format clean
+.PHONY: help run test test-slow test-all coverage test-lowest test-newest faults check console console-check bench docs
+.PHONY: pictures venv format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
-run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, OPTIONS)
-	$(BIN)/python manage.py runagent $(AGENT) --host $(HOST) --port $(PORT) $(LLM) $(OPTIONS)
+# Only as it is given to make: desktops have a variable of this name in the environment.
+SPOKEN = $(if $(filter command,$(origin LANGUAGE)),--language $(LANGUAGE))
+
+run: $(STAMPS)/run ## Serve the weather agent (HOST, PORT, AGENT, LANGUAGE=en, OPTIONS)
+	$(BIN)/python manage.py runagent $(AGENT) --host $(HOST) --port $(PORT) $(LLM) $(SPOKEN) $(OPTIONS)
 
 venv: $(STAMPS)/dev ## Make .venv with everything that development needs
 
@@ -78,6 +82,16 @@ check: $(STAMPS)/dev ## Check format, lint, types, imports, migrations and trans
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m pytest -q tests/docs/test_translations.py
 
+console: console/node_modules/.stamp ## Build the chat page into the Python package (needs node 18 or newer, and npm)
+	cd console && npm run --silent build
+
+# Reproducible: what is built from the sources here and now is, byte for byte, what is in the Python package.
+console-check: console/node_modules/.stamp ## Check the chat page's types, its tests, and that what is built is committed
+	cd console && npm run --silent types && npm run --silent test
+	cd console && npm run --silent build -- --logLevel warn --outDir ../build/console
+	diff --recursive --brief build/console agents/static/console \
+		|| { echo 'Run `make console` and commit what it writes to agents/static/console.' >&2; exit 1; }
+
 bench: $(STAMPS)/bench ## Measure against a loop without persistence
 	$(BIN)/python -m bench
 
@@ -92,7 +106,7 @@ format: $(STAMPS)/dev ## Format and mend what can be mended
 	$(BIN)/ruff format .
 
 clean: ## Remove what was built; the data folder stays
-	rm -rf $(VENV) $(LOWEST) $(NEWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) $(NEWEST) build dist console/node_modules *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -107,6 +121,11 @@ $(STAMPS)/run: pyproject.toml | $(BIN)/python
 $(STAMPS)/dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
+
+# Exactly what the lock file names; nothing of it needs to run anything while it is installed.
+console/node_modules/.stamp: console/package-lock.json
+	cd console && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -14,8 +14,10 @@ from myagent.tool.base_tool import BaseTool, ToolResult
 
 CHINA = timezone(timedelta(hours=8))
 DAYS = {"今天": 0, "明天": 1, "后天": 2}
+ENGLISH_DAYS = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}
 WEEKDAYS = "一二三四五六日"
 SEASONS = ("春季", "夏季", "秋季", "冬季")
+ENGLISH_SEASONS = ("spring", "summer", "autumn", "winter")
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,126 @@ CITIES = {
     ),
 }
 
-# `examples` 而不是 `enum`：模型可以写“北京市”或“Beijing”，不认识的城市由工具自己说明。
-CITY_PARAMETER = {"type": "string", "description": "城市名称", "examples": list(CITIES)}
+
+@dataclass(frozen=True)
+class EnglishCity:
+    """同一座城市的英文说法；`seasons` 依次是春、夏、秋、冬的天气。"""
+
+    region: str
+    known_for: str
+    seasons: tuple[str, str, str, str]
+
+
+# 用英文名问到的城市，工具也用英文回答。
+ENGLISH = {
+    "北京": EnglishCity(
+        "a municipality and the capital of China",
+        "the Forbidden City, the Great Wall, the Temple of Heaven, the Summer Palace",
+        (
+            "sunny with some clouds, north wind",
+            "cloudy with thundershowers in the afternoon, south wind",
+            "sunny, north wind",
+            "sunny and dry, north-west wind",
+        ),
+    ),
+    "上海": EnglishCity(
+        "a municipality at the mouth of the Yangtze",
+        "the Bund, Yu Garden, the Oriental Pearl Tower, Lujiazui",
+        (
+            "cloudy with light rain, south-east wind",
+            "cloudy and muggy, south-east wind",
+            "sunny to cloudy, north-east wind",
+            "overcast, cold and damp, north-west wind",
+        ),
+    ),
+    "广州": EnglishCity(
+        "the capital of Guangdong",
+        "the Canton Tower, the Chen Clan Hall, Shamian, dim sum",
+        (
+            "overcast and humid with showers, south-east wind",
+            "hot with thundershowers, south wind",
+            "sunny, north wind",
+            "cloudy, north wind",
+        ),
+    ),
+    "深圳": EnglishCity(
+        "a special economic zone in Guangdong",
+        "the Window of the World, Lianhuashan, Dameisha, technology",
+        (
+            "cloudy with showers, south-east wind",
+            "thundershowers, south wind",
+            "sunny to cloudy, north-east wind",
+            "sunny to cloudy, north-east wind",
+        ),
+    ),
+    "成都": EnglishCity(
+        "the capital of Sichuan",
+        "giant pandas, Kuanzhai Alley, Dujiangyan, Sichuan cuisine",
+        (
+            "cloudy, light wind",
+            "overcast with showers, light wind",
+            "overcast, light wind",
+            "overcast with fog, light wind",
+        ),
+    ),
+    "杭州": EnglishCity(
+        "the capital of Zhejiang",
+        "West Lake, Lingyin Temple, Longjing tea, the Grand Canal",
+        (
+            "light rain, then cloudy, east wind",
+            "cloudy and hot, south wind",
+            "sunny, the osmanthus in flower, north-east wind",
+            "overcast with light rain, north wind",
+        ),
+    ),
+    "武汉": EnglishCity(
+        "the capital of Hubei, where the Han meets the Yangtze",
+        "the Yellow Crane Tower, East Lake, the Yangtze bridge, hot dry noodles",
+        (
+            "cloudy with showers, south-east wind",
+            "sunny and hot, south wind",
+            "sunny, north wind",
+            "overcast, cold and damp, north wind",
+        ),
+    ),
+    "西安": EnglishCity(
+        "the capital of Shaanxi, once that of thirteen dynasties",
+        "the Terracotta Army, the city wall, the Big Wild Goose Pagoda, lamb soup with bread",
+        (
+            "sunny with some clouds, north-east wind",
+            "sunny and hot, north-east wind",
+            "cloudy with light rain, north-east wind",
+            "sunny, dry and cold, north-east wind",
+        ),
+    ),
+    "重庆": EnglishCity(
+        "a municipality, the city of mountains",
+        "Hongya Cave, the Yangtze cableway, the Dazu carvings, hot pot",
+        (
+            "cloudy, light wind",
+            "sunny and very hot, light wind",
+            "overcast with light rain, light wind",
+            "overcast with fog, light wind",
+        ),
+    ),
+    "南京": EnglishCity(
+        "the capital of Jiangsu, once that of six dynasties",
+        "the Sun Yat-sen Mausoleum, the Ming tombs, the Confucius Temple, salted duck",
+        (
+            "cloudy, east wind",
+            "cloudy and muggy, south-east wind",
+            "sunny, north-east wind",
+            "sunny to cloudy, north wind",
+        ),
+    ),
+}
+
+# `examples` 而不是 `enum`：模型可以写“北京市”，不认识的城市由工具自己说明。
+CITY_PARAMETER = {
+    "type": "string",
+    "description": "城市名称，用提问的语言",
+    "examples": [*CITIES, *(city.english for city in CITIES.values())],
+}
 
 
 def find_city(text: str) -> tuple[str, City]:
@@ -194,7 +314,16 @@ def find_city(text: str) -> tuple[str, City]:
     for name, city in CITIES.items():
         if wanted in (name, city.english.casefold()):
             return name, city
+    if is_english(text):
+        raise RetryTool(
+            f"There is no data of {text!r}. Known are: {', '.join(city.english for city in CITIES.values())}."
+        )
     raise RetryTool(f"没有城市 {text!r} 的数据。可以查询的城市：{'、'.join(CITIES)}。")
+
+
+def is_english(text: str) -> bool:
+    """城市名是不是用英文写的。"""
+    return text.isascii()
 
 
 def season_of(day: date) -> int:
@@ -204,27 +333,35 @@ def season_of(day: date) -> int:
 
 class WeatherTool(BaseTool):
     name = "get_weather"
-    description = "查询一个城市今天、明天或后天的天气：天气状况、气温和风力"
+    description = "查询一个城市今天、明天或后天的天气：天气状况、气温和风力 (the weather in a city)"
     parameters = {
         "type": "object",
         "properties": {
             "city": CITY_PARAMETER,
-            "day": {"type": "string", "description": "哪一天，默认为今天", "enum": list(DAYS)},
+            "day": {"type": "string", "description": "哪一天，默认为今天", "enum": [*DAYS, *ENGLISH_DAYS]},
         },
         "required": ["city"],
     }
 
     async def execute(self, city: str, day: str = "今天") -> ToolResult:
         name, found = find_city(city)
-        on = datetime.now(CHINA).date() + timedelta(days=DAYS[day])
+        ahead = {**DAYS, **ENGLISH_DAYS}[day]
+        on = datetime.now(CHINA).date() + timedelta(days=ahead)
         season = season_of(on)
         weather = found.seasons[season]
-        return ToolResult(
-            output=(
-                f"{name}{day}（{on.month}月{on.day}日，星期{WEEKDAYS[on.weekday()]}）："
+        if is_english(city) or day in ENGLISH_DAYS:
+            output = (
+                f"{found.english} {list(ENGLISH_DAYS)[ahead]} ({on:%A, %d.%m.}): {ENGLISH[name].seasons[season]}, "
+                f"{weather.low} to {weather.high} °C. That is typical for {ENGLISH_SEASONS[season]}, not a forecast."
+            )
+        else:
+            output = (
+                f"{name}{list(DAYS)[ahead]}（{on.month}月{on.day}日，星期{WEEKDAYS[on.weekday()]}）："
                 f"{weather.condition}，{weather.low}～{weather.high} ℃，{weather.wind}。"
                 f"这是{SEASONS[season]}的典型天气，不是实时预报。"
-            ),
+            )
+        return ToolResult(
+            output=output,
             data={
                 "city": name,
                 "date": on.isoformat(),
@@ -238,7 +375,7 @@ class WeatherTool(BaseTool):
 
 class CityInfoTool(BaseTool):
     name = "get_city_info"
-    description = "查询一个城市的基本信息：所在地区、人口、面积、区号和名胜特产"
+    description = "查询一个城市的基本信息：所在地区、人口、面积、区号和名胜特产 (tells about a city)"
     parameters = {
         "type": "object",
         "properties": {"city": CITY_PARAMETER},
@@ -247,11 +384,19 @@ class CityInfoTool(BaseTool):
 
     async def execute(self, city: str) -> ToolResult:
         name, found = find_city(city)
-        return ToolResult(
-            output=(
+        if is_english(city):
+            output = (
+                f"{found.english} is {ENGLISH[name].region}. It has about {found.population * 10_000:,} inhabitants "
+                f"(2020) on {found.area:,} km², and the area code {found.area_code}. "
+                f"It is known for {ENGLISH[name].known_for}."
+            )
+        else:
+            output = (
                 f"{name}（{found.english}）：{found.region}。人口约 {found.population} 万（2020 年），"
                 f"面积约 {found.area} 平方公里，电话区号 {found.area_code}。以{found.known_for}闻名。"
-            ),
+            )
+        return ToolResult(
+            output=output,
             data={
                 "city": name,
                 "english": found.english,
@@ -266,12 +411,18 @@ class CityInfoTool(BaseTool):
 # 必须命名为 'agent'
 agent = create_react_agent(
     name="weather-assistant",
-    description="回答关于天气和城市的问题",
+    description="回答关于天气和城市的问题 · Answers questions about weather and cities",
+    examples=[
+        "北京今天天气怎么样？",
+        "告诉我上海的基本信息",
+        "How is the weather in Beijing tomorrow?",
+        "Tell me about Shanghai",
+    ],
     tools=[WeatherTool(), CityInfoTool()],
     system_prompt=(
         "你是一个友好的天气助手。用户问天气时调用 get_weather，问城市情况时调用 get_city_info；一次问到几个城市时，"
         "同时调用几次。只根据工具的结果回答，并说明天气是当季的典型值而不是实时预报。工具没有某个城市的数据时，"
-        "告诉用户可以查询哪些城市。用用户的语言简洁地回答。"
+        "告诉用户可以查询哪些城市。用用户的语言简洁地回答，城市名和日期也用用户的语言写给工具。"
     ),
     max_steps=5,
 )
