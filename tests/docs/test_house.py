@@ -67,6 +67,14 @@ def test_no_file_is_too_long():
     assert {name: lines for name, lines in lengths.items() if lines > LINES} == {}
 
 
+def test_no_test_waits_inside_a_page():
+    """Our pages' policy forbids it, which shows only when the first look says no: `Tab.until` asks from outside."""
+    waiting = [
+        path.name for path in (ROOT / "tests").rglob("*.py") if ".wait_for" + "_function(" in path.read_text("utf-8")
+    ]
+    assert waiting == []
+
+
 def test_no_circle_of_imports_between_files():
     imports = {module: graph().find_modules_directly_imported_by(module) for module in graph().modules}
     assert len(imports) > 200

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import program
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -56,3 +58,12 @@ class Tab:
         answer: Any = self.page.goto(url)
         assert answer is None or answer.status == 200, url
         return self.page
+
+    def until(self, expression: str, argument: Any = None) -> None:
+        """Wait until JavaScript says yes. It is asked again from here: a page's own polling, as `wait_for_function` has
+        it, evaluates text, which the policy of our pages forbids.
+        """
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not self.page.evaluate(expression, argument):
+            assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {expression}"
+            self.page.wait_for_timeout(50)

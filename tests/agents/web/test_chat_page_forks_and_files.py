@@ -206,7 +206,7 @@ def test_a_rating_that_the_line_interrupts_is_sent_again(tab):
     tab.page.evaluate(BREAK, "user.feedback")
     turn.get_by_label("Good answer").click()
     tab.connected()
-    tab.page.wait_for_function("document.querySelector('myagent-chat').chat.shown.outbox.isEmpty")
+    tab.until("document.querySelector('myagent-chat').chat.shown.outbox.isEmpty")
     tab.page.reload()
     expect(tab.connected().page.get_by_label("Good answer")).to_have_attribute("aria-pressed", "true")
 
@@ -344,7 +344,7 @@ def test_examples_and_what_was_read_elsewhere(browser, server, model):
         second.page.reload()
         row = second.connected().rows.filter(has_text="aardvarks")
         expect(row).to_have_count(1)
-        second.page.wait_for_function(READ, polling=300)  # another process may store what was read a little later
+        second.until(READ)  # another process may store what was read a little later
         expect(row.get_by_label("new")).to_have_count(0)
         second.page.get_by_label("Search conversations").fill("aardvarks files")
         expect(second.rows).to_have_count(1)

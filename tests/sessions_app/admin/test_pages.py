@@ -224,7 +224,7 @@ def test_pages_can_be_used_by_everybody(tab, paths):
 def test_this_test_would_notice(tab):
     page = tab.open("/healthz")  # without the policy that the admin's pages have
     page.set_content(f"<p>{EVIL}</p>", wait_until="load")
-    page.wait_for_function("document.images.length && document.images[0].complete")
+    tab.until("document.images.length && document.images[0].complete")
     assert "dialog user" in tab.trouble
 
 
@@ -233,7 +233,7 @@ def test_markup_that_got_through_would_not_be_obeyed_either(tab, paths):
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')")
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'alert(2)'}))")
     page.evaluate("document.body.append(Object.assign(new Image(), {src: 'https://evil.example/e.png'}))")
-    page.wait_for_function("document.images[document.images.length - 1].complete")
+    tab.until("document.images[document.images.length - 1].complete")
     assert not [trouble for trouble in tab.trouble if trouble.startswith("dialog")]
     assert len([trouble for trouble in tab.trouble if "Content Security Policy" in trouble]) >= 3
 
@@ -257,7 +257,7 @@ def test_a_picture_is_shown_and_one_elsewhere_is_named(tab, paths):
     page = tab.open(paths[0])
     picture = page.locator(".said .picture img")
     picture.scroll_into_view_if_needed()
-    page.wait_for_function("picture => picture.complete && picture.naturalWidth === 1", arg=picture.element_handle())
+    tab.until("picture => picture.complete && picture.naturalWidth === 1", picture.element_handle())
     assert "evil.example/d.png" in page.locator(".said .part").inner_text()
     assert tab.trouble == []
 
