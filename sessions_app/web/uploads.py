@@ -10,27 +10,17 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
-from django.db import Error
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import CsrfViewMiddleware
 from django.template.defaultfilters import filesizeformat
-from django.views.decorators.csrf import csrf_exempt
 
 from agents.access.decision import Grant
 from agents.budgets.shares import shares_of
 from agents.conf import Config
-from agents.database.threads import in_thread, is_away
+from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
-from agents.web.api_admission import (
-    ApiRefused,
-    admit,
-    database_away,
-    for_pages,
-    json_answer,
-    preflight,
-    wrong_method,
-)
+from agents.web.api_admission import ApiRefused, admit, api_view, database_away, json_answer
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
@@ -47,7 +37,6 @@ from sessions_app.models import StoredFile
 
 logger = logging.getLogger("myagent.files")
 
-METHODS = "POST, OPTIONS"
 FIELD = "file"
 
 
@@ -60,26 +49,11 @@ class Upload:
     kind: FileKind
 
 
-@csrf_exempt  # checked below, where the credential is a cookie
+@api_view("POST")
 async def upload(request: HttpRequest, session_id: str) -> HttpResponse:
     """The view. All files of a request are stored, or none."""
-    if request.method == "OPTIONS":
-        return preflight(METHODS)
-    origin = request.headers.get("Origin")
-    try:
-        if request.method != "POST":
-            raise wrong_method(METHODS)
-        grant = await admit(request, size=int(request.META.get("CONTENT_LENGTH") or 0), changes=True)
-        files = await _take(request, grant, session_id)
-    except ApiRefused as refused:
-        return refused.answer(origin)
-    except ProtocolError as error:
-        return as_refused(error).answer(origin)
-    except Error as error:
-        if not is_away(error):
-            raise
-        return database_away().answer(origin)
-    return for_pages(json_answer({"files": files}, status=HTTPStatus.CREATED), origin)
+    grant = await admit(request, size=int(request.META.get("CONTENT_LENGTH") or 0), changes=True)
+    return json_answer({"files": await _take(request, grant, session_id)}, status=HTTPStatus.CREATED)
 
 
 async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str, Any]]:
@@ -181,21 +155,3 @@ class _CsrfCheck(CsrfViewMiddleware):
 
 def _nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
-
-
-def as_refused(error: ProtocolError) -> ApiRefused:
-    """The answer to a request for what a WebSocket's would be refused."""
-    headers = {"Retry-After": str(error.data["retry_after"])} if error.data.get("retry_after") else {}
-    return ApiRefused(_STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), **headers)
-
-
-_STATUS = {
-    ErrorCode.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ErrorCode.FILE_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    ErrorCode.UNSUPPORTED_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
-    ErrorCode.TRY_AGAIN: HTTPStatus.SERVICE_UNAVAILABLE,
-    ErrorCode.AGENT_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-"""Of everything else that is refused: 409, it depends on what there is already."""
