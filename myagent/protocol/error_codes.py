@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_FILES = "too_many_files"
     UNSUPPORTED_TYPE = "unsupported_type"
     FILE_NOT_FOUND = "file_not_found"
+    FILE_IN_USE = "file_in_use"
     CURSOR_AHEAD = "cursor_ahead"
     NO_PENDING_CONFIRMATION = "no_pending_confirmation"
     NOT_SUPPORTED = "not_supported"

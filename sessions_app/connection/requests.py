@@ -37,6 +37,7 @@ from sessions_app.connection.requester import (
     usable_agent,
 )
 from sessions_app.engine import Engine
+from sessions_app.files.file_parts import files_in
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.sessions import (
     AnswerConfirmation,
@@ -176,6 +177,7 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
             shares=shares_of(engine.config),
             token_id=requester.grant.token_id,
             takes_new=not engine.memory_watch.is_scarce,
+            files=frozenset(files_in(message.content)),
             traceparent=requester.traceparent,
         )
         posted: Posted = await record(engine, entry, then=partial(begin, engine, agent.name, message))

@@ -1,4 +1,4 @@
-"""`POST /api/sessions/<id>/files`: files for a session, from whoever may use it."""
+"""`/api/sessions/<id>/files`: files for a session, from whoever may use it, and taken back before they are sent."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.connection.message_files import check_kind
-from sessions_app.connection.requester import agent_unavailable, not_found, parse_session_id, record, try_again
+from sessions_app.connection.requester import (
+    agent_unavailable,
+    file_not_found,
+    not_found,
+    parse_session_id,
+    record,
+    try_again,
+)
 from sessions_app.engine import Engine
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind, claims_picture, kind_of
 from sessions_app.files.file_names import clean_name
 from sessions_app.files.file_parts import url_of
-from sessions_app.journal.entries.session_files import AddFiles
+from sessions_app.journal.entries.session_files import AddFiles, TakeBackFile
 from sessions_app.models import StoredFile
 
 logger = logging.getLogger("myagent.files")
@@ -56,17 +63,40 @@ async def upload(request: HttpRequest, session_id: str) -> HttpResponse:
     return json_answer({"files": await _take(request, grant, session_id)}, status=HTTPStatus.CREATED)
 
 
-async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str, Any]]:
-    session_id = parse_session_id(text)
-    facts = await in_thread(queries.session_facts, session_id, grant.user_id)
+@api_view("DELETE")
+async def take_back(request: HttpRequest, session_id: str, file_id: str) -> HttpResponse:
+    """The view for a file that no message names: it was chosen, and taken back before it was sent."""
+    grant = await admit(request, changes=True)
+    _check_forgery(request, grant)
+    facts = await _session(grant, session_id)
+    try:
+        parsed = uuid.UUID(file_id)
+    except ValueError:
+        raise file_not_found() from None
+    await record(_engine(request), TakeBackFile(session_id=facts.id, file_id=parsed))
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+async def _session(grant: Grant, text: str) -> queries.SessionFacts:
+    facts = await in_thread(queries.session_facts, parse_session_id(text), grant.user_id)
     if facts is None or not grant.allows(facts.agent):
         raise not_found()
-    loaded = get_registry().available(facts.agent)
-    if loaded is None:
-        raise agent_unavailable(facts.agent)
+    return facts
+
+
+def _engine(request: HttpRequest) -> Engine:
     engine: Engine | None = request.scope.get("state", {}).get("engine")  # type: ignore[attr-defined]  # ASGIRequest
     if engine is None:
         raise database_away()
+    return engine
+
+
+async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str, Any]]:
+    facts = await _session(grant, text)
+    loaded = get_registry().available(facts.agent)
+    if loaded is None:
+        raise agent_unavailable(facts.agent)
+    engine = _engine(request)
     async with engine.uploads:
         uploads = await in_thread(_read, request, grant, loaded.agent, engine.config)
         try:
@@ -75,7 +105,7 @@ async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str,
             logger.error("A file cannot be stored: %s", error)
             raise try_again() from error
     names = {row.id: upload.name for row, upload in zip(rows, uploads, strict=True)}
-    await _give(engine, session_id, rows, names)
+    await _give(engine, facts.id, rows, names)
     root_path = request.META.get("SCRIPT_NAME", "")
     return [
         {
@@ -110,9 +140,7 @@ def _read(request: HttpRequest, grant: Grant, agent: Agent, config: Config) -> l
         logger.info("The body of an upload cannot be read: %s", error)
         words = _("The request should be multipart/form-data with files as the field %(field)r.")
         raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD}) from error
-    if grant.kind == "cookie" and _CsrfCheck(_nothing).refuses(request):
-        words = _("The page is out of date. Load it again, and send the files once more.")
-        raise ApiRefused(HTTPStatus.FORBIDDEN, "csrf_failed", words)
+    _check_forgery(request, grant)
     if not given:
         words = _("The request should be multipart/form-data with files as the field %(field)r.")
         raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD})
@@ -142,6 +170,13 @@ def _store(uploads: list[Upload]) -> list[StoredFile]:
         file_store.discard(rows)
         raise
     return rows
+
+
+def _check_forgery(request: HttpRequest, grant: Grant) -> None:
+    """Raise `ApiRefused` where the credential is a cookie, and nothing shows that one of our pages asks."""
+    if grant.kind == "cookie" and _CsrfCheck(_nothing).refuses(request):
+        words = _("The page is out of date. Load it again, and send the files once more.")
+        raise ApiRefused(HTTPStatus.FORBIDDEN, "csrf_failed", words)
 
 
 class _CsrfCheck(CsrfViewMiddleware):

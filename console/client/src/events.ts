@@ -640,6 +640,7 @@ export type ErrorCode =
   | "too_many_files"
   | "unsupported_type"
   | "file_not_found"
+  | "file_in_use"
   | "cursor_ahead"
   | "no_pending_confirmation"
   | "not_supported"

@@ -11,7 +11,7 @@ from myagent.protocol.server_events import ForkedFrom
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.sessions import CreateSession
-from sessions_app.journal.file_links import share_files
+from sessions_app.journal.file_links import check_files, share_files
 from sessions_app.journal.fork_copy import ForkCopy
 from sessions_app.journal.fork_point import ForkPoint, before_message, behind_event
 from sessions_app.journal.fork_state import kept_state
@@ -79,6 +79,7 @@ class ForkSession(CreateSession):
         lease = None
         if post is not None:
             post.check(batch, target, [])
+            check_files(batch, source.id, post.files)
             lease = post.usable_lease(batch, target, [])
         state = kept_state(source.id, point)
         # From here on nothing is refused: what is written stays.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -18,6 +19,7 @@ from sessions_app.journal.entries.allowance import check_allowance
 from sessions_app.journal.entries.ending import cancel_run
 from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.file_links import check_files, refer_to_files
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Message, Run, Session
@@ -44,7 +46,8 @@ class PostMessage(Entry):
 
     Refused with `busy` unless it `takes_new`, with `session_closed`, with `session_busy` when the queue is full or the
     agent takes no queue, with `budget_exceeded`, `too_many_runs` or `too_many_messages` when `allowance` does not
-    permit it, and with `over_quota` when the session's owner has no room left in `shares`.
+    permit it, with `over_quota` when the session's owner has no room left in `shares`, and with `file_not_found` when
+    one of its `files` was taken back.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -58,6 +61,8 @@ class PostMessage(Entry):
     max_queued: int = 10
     allowance: Allowance | None = None
     shares: Shares | None = None
+    files: Collection[uuid.UUID] = ()
+    """Those of the session that the message names."""
     token_id: int | None = None
     """The access token with which it is sent."""
     takes_new: bool = True
@@ -83,6 +88,7 @@ class PostMessage(Entry):
             return self._duplicate(batch, session, first)
         before = batch.locks.unfinished(session.id)
         self.check(batch, session, before)
+        check_files(batch, session.id, self.files)
         ended: tuple[uuid.UUID, ...] = ()
         if self.when_busy == "interrupt":
             for other in before:
@@ -129,6 +135,7 @@ class PostMessage(Entry):
             metadata=MessageMetadata(run_id=str(run.id), message_id=message_id),
         )
         batch.log.append(session, said, origin=self.origin)
+        refer_to_files(batch, session.id, self.files)
         batch.touch(session)
         begun: RunRef | None = None
         if lease is not None:
