@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -33,7 +33,7 @@ _STATUS = {
 }
 """Of everything else that is refused: 409, it depends on what there is already."""
 _Arguments = ParamSpec("_Arguments")
-_View = Callable[Concatenate[HttpRequest, _Arguments], Awaitable[HttpResponseBase]]
+_View = Callable[Concatenate[HttpRequest, _Arguments], Coroutine[Any, Any, HttpResponseBase]]
 
 
 class ApiRefused(Exception):
@@ -68,7 +68,7 @@ def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Argu
         @csrf_exempt
         @wraps(view)
         async def answered(
-            request: HttpRequest, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+            request: HttpRequest, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
         ) -> HttpResponseBase:
             if request.method == "OPTIONS":
                 return preflight(allowed)
