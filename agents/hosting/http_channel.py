@@ -8,10 +8,8 @@ import logging
 from typing import Any
 
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
-from django.template.defaultfilters import filesizeformat
 from twisted.web.http import HTTPChannel
 
-from agents.conf import get_config
 from agents.hosting.flow_control import Gate
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode
@@ -28,16 +26,9 @@ MOST_PERIODS = 15
 READ_ON_SECONDS = 2
 """Seconds that a client has to read why it is refused, before the connection is cut while it may still be sending."""
 MAX_BODY_BYTES = 16 * 1024 * 1024
-_FORM_BYTES = 1024 * 1024
-"""What a form has around its largest file."""
 _TOO_LARGE = b"431 Request Header Fields Too Large"
 _TOO_LONG = b"414 URI Too Long"
 _BODY_TOO_LARGE = b"413 Content Too Large"
-
-
-def max_body_bytes() -> int:
-    """How large the body of a request may be."""
-    return max(MAX_BODY_BYTES, get_config().max_file_bytes + _FORM_BYTES)
 
 
 class AgentHTTPChannel(HTTPChannel):
@@ -46,6 +37,7 @@ class AgentHTTPChannel(HTTPChannel):
     """
 
     transport: Any
+    max_body_bytes = MAX_BODY_BYTES
     _is_refused = False
     _is_receiving = False
     _body_bytes = 0
@@ -124,14 +116,14 @@ class AgentHTTPChannel(HTTPChannel):
 
     def allHeadersReceived(self) -> None:
         """Take the body, unless it says that it is too large: then there is no need to wait for it."""
-        if self.length is not None and self.length > max_body_bytes():
+        if self.length is not None and self.length > self.max_body_bytes:
             self.refuse_body()
         else:
             super().allHeadersReceived()
 
     def refuse_body(self) -> None:
         """The body is larger than it may be. Pages of other origins may read that, too."""
-        words = _("The request is too large: it may have %(limit)s.") % {"limit": filesizeformat(max_body_bytes())}
+        words = _("The request is too large: it may have %(limit)s bytes.") % {"limit": f"{self.max_body_bytes:,}"}
         body = json.dumps({"message": words, "code": ErrorCode.TOO_LARGE}, ensure_ascii=False).encode()
         headers = b"Content-Type: application/json\r\nAccess-Control-Allow-Origin: *\r\n"
         self._refuse(_BODY_TOO_LARGE, headers, body)
@@ -156,7 +148,7 @@ class AgentHTTPChannel(HTTPChannel):
             status.decode(),
             self.totalHeadersSize,
             self.maxHeaders,
-            max_body_bytes(),
+            self.max_body_bytes,
         )
         head = b"HTTP/1.1 " + status + b"\r\n" + headers + b"Content-Length: %d\r\nConnection: close\r\n\r\n"
         self.transport.write(head % len(body) + body)
