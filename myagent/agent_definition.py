@@ -12,7 +12,7 @@ from myagent.llm import LLM
 from myagent.llm.usable import unusable_llm
 from myagent.tool.collection import ToolCollection
 
-WhenBusy = Literal["queue", "reject", "interrupt"]
+WhenBusy = Literal["queue", "reject", "interrupt", "steer"]
 ToolErrors = Literal["class", "message"]
 Compact = Literal["cut", "summarize"]
 Accepts = Literal["images", "files"]
@@ -57,8 +57,11 @@ class AgentDefinition:
     """What the model and the client are told of an exception in a tool: its `"class"`, or the first line of its
     `"message"`, which may hold what is not for them.
     """
-    when_busy: WhenBusy = "queue"
-    """What is done with a message that comes during a run: `"queue"` it, `"reject"` it, or `"interrupt"` the run."""
+    when_busy: WhenBusy | Sequence[WhenBusy] = "queue"
+    """What is done with a message that comes during a run: `"queue"` it, `"reject"` it, `"interrupt"` the run, or
+    `"steer"` it: the model reads the message before its next step. Of several, each message may ask for one; the first
+    is for those that do not.
+    """
 
     accepts: Collection[Accepts] = ("images", "files")
     """What messages may hold beside text: `"images"`, and other `"files"`. All else is refused before it is stored."""
@@ -75,12 +78,20 @@ class AgentDefinition:
         for option in ("max_observe", "context_window"):
             if getattr(self, option) is not None:
                 _check_count(option, getattr(self, option))
-        _check_choice("when_busy", self.when_busy, get_args(WhenBusy))
+        for mode in self.modes_when_busy or (self.when_busy,):
+            _check_choice("when_busy", mode, get_args(WhenBusy))
         _check_choice("tool_errors", self.tool_errors, get_args(ToolErrors))
         _check_choice("compact", self.compact, get_args(Compact))
         object.__setattr__(self, "accepts", _accepted(self.accepts))
         if self.llm is not None and (problem := unusable_llm(self.llm)) is not None:
             raise AgentDefinitionError(problem)
+
+    @property
+    def modes_when_busy(self) -> tuple[WhenBusy, ...]:
+        """What a message that comes during a run may ask for; what is done without being asked comes first."""
+        given: Any = self.when_busy
+        modes: tuple[WhenBusy, ...] = (given,) if isinstance(given, str) else tuple(given)
+        return modes
 
 
 def _check_text(option: str, value: object, *, blank: bool = True) -> None:

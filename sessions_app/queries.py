@@ -142,6 +142,7 @@ class RunNews:
 
     epoch: int
     answers: dict[str, dict[str, Any]]
+    is_steered: bool
 
 
 def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
@@ -150,8 +151,10 @@ def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
     answer: Any
     for run_id, step_id, answer in answered.values_list("run_id", "step_id", "answer"):
         answers.setdefault(run_id, {})[step_id] = answer
-    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch")
-    return {pk: RunNews(epoch, answers.get(pk, {})) for pk, epoch in rows}
+    queued = Run.objects.filter(status=Run.Status.QUEUED, finished_at=None)
+    is_steered = Exists(queued.filter(session_id=OuterRef("session_id"), steers=True))
+    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch", is_steered)
+    return {pk: RunNews(epoch, answers.get(pk, {}), steered) for pk, epoch, steered in rows}
 
 
 def going_of(agents: Collection[str]) -> Counter[str]:

@@ -37,6 +37,7 @@ def _facts(loaded: LoadedAgent, root_path: str, *, is_default: bool) -> dict[str
         "tools": tool_facts(loaded.agent),
         "examples": list(loaded.agent.examples),
         "accepts": _accepts(loaded.agent),
+        "when_busy": list(loaded.agent.modes_when_busy),
     }
 
 

@@ -77,12 +77,17 @@ Match = str | Callable[[ServerFrame], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What became of a message: its run, and how many are before it (0: it is being answered)."""
+    """What became of a message: its run, and how many are before it (0: it is being answered).
+
+    With `mode` "steer" it waits to be read by the run `run_id`, which was there before it. It is logged as part of the
+    run that reads it, which is another one where that run has ended first.
+    """
 
     message_id: str
     run_id: str
     position: int
     duplicate: bool = False
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ class _Run:
                     yield event
         while self._final is None and step < max_steps:
             step += 1
+            self._history.add(*await self._host.said_meanwhile())
             async with aclosing(self._model.ask(step, self._agent.tools.schemas())) as asking:
                 async for event in asking:
                     yield event
@@ -127,6 +128,7 @@ class _Run:
                 async for event in working:
                     yield event
         if self._final is None:
+            self._history.add(*await self._host.said_meanwhile())
             schemas = self._agent.tools.schemas()
             async with aclosing(self._model.ask(step + 1, schemas, SUM_UP_PROMPT, may_call=False)) as asking:
                 async for event in asking:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from myagent.i18n import gettext as _
 from myagent.protocol.client_fields import (
+    MAX_MESSAGE_ID,
     ClientEvent,
     CursorEvent,
     SessionEvent,
@@ -24,6 +25,9 @@ from myagent.protocol.client_fields import (
 )
 from myagent.protocol.cursor import split_event_id
 from myagent.protocol.fork_events import UserFeedback, UserFork
+
+ASKED_WHEN_BUSY = ("queue", "steer", "interrupt")
+"""What a message may ask for; the rest, `reject`, is the agent's to say."""
 
 
 class UserCreateSession(ClientEvent):
@@ -70,8 +74,31 @@ class UserMessage(SessionEvent):
         return self
 
     @property
+    def when_busy(self) -> str | None:
+        """What it asks for where it comes during a run."""
+        return self.metadata.get("when_busy")
+
+    @model_validator(mode="after")
+    def _known_when_busy(self) -> Self:
+        if self.when_busy is not None and self.when_busy not in ASKED_WHEN_BUSY:
+            raise bad_field(_("metadata.when_busy is one of %(known)s") % {"known": ", ".join(ASKED_WHEN_BUSY)})
+        return self
+
+    @property
     def is_blank(self) -> bool:
         return is_blank(self.content)
+
+
+class UserWithdraw(SessionEvent):
+    """Take a message back that nobody has read: one that is queued, or that waits to steer a run."""
+
+    event: Literal["user.withdraw"] = "user.withdraw"
+    message_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_MESSAGE_ID)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_content(cls, data: Any) -> Any:
+        return lift(data, "message_id")
 
 
 class UserResponse(SessionEvent):
@@ -250,6 +277,7 @@ AnyClientEvent = Annotated[
     | UserMessage
     | UserResponse
     | UserCancel
+    | UserWithdraw
     | UserFork
     | UserFeedback
     | UserReconnect

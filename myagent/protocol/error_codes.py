@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     EMPTY_MESSAGE = "empty_message"
     SESSION_NOT_FOUND = "session_not_found"
     MESSAGE_NOT_FOUND = "message_not_found"
+    MESSAGE_READ = "message_read"
     RUN_NOT_FOUND = "run_not_found"
     SESSION_CLOSED = "session_closed"
     SESSION_BUSY = "session_busy"

@@ -181,6 +181,9 @@ def _refusal(refusal: Refused) -> ProtocolError:
         case ErrorCode.MESSAGE_NOT_FOUND:
             message = _("There is no such message in this session.")
             return ProtocolError(ErrorCode.MESSAGE_NOT_FOUND, message)
+        case ErrorCode.MESSAGE_READ:
+            message = _("The message has been read already. Cancel the answer to stop it.")
+            return ProtocolError(ErrorCode.MESSAGE_READ, message)
         case ErrorCode.RUN_NOT_FOUND:
             return no_such_run()
         case ErrorCode.CURSOR_AHEAD:

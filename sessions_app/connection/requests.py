@@ -10,7 +10,8 @@ from agents.access.request_count import sharer_of
 from agents.budgets.allowances import Allowance
 from agents.budgets.shares import shares_of
 from agents.database.threads import in_thread
-from agents.loading.registry import get_registry
+from agents.loading.registry import LoadedAgent, get_registry
+from myagent.agent_definition import WhenBusy
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol import client_events as events
@@ -47,6 +48,7 @@ from sessions_app.journal.entries.sessions import (
     DeleteSession,
     UpdateSession,
 )
+from sessions_app.journal.entries.steering import WithdrawMessage
 
 # --- sessions ---
 
@@ -171,7 +173,7 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
             message_id=event.message_id,
             origin=requester.connection_id,
             lease=lease,
-            when_busy=agent.agent.when_busy,
+            when_busy=_asked_when_busy(event, agent),
             max_queued=engine.config.max_queued,
             allowance=allowance,
             shares=shares_of(engine.config),
@@ -183,7 +185,22 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
         posted: Posted = await record(engine, entry, then=partial(begin, engine, agent.name, message))
     if lease is None and posted.position == 1:
         engine.wakeups.announce_queued()
+    if posted.steers:
+        # Nothing was logged that would wake the process of the run.
+        engine.wakeups.announce({session_id: posted.last_seq})
     notify_accepted(requester, event.session_id, event.request_id, posted)
+
+
+def _asked_when_busy(event: events.UserMessage, agent: LoadedAgent) -> WhenBusy:
+    """What is done with the message if it comes during a run. Raises `ProtocolError` for what the agent does not do."""
+    modes = agent.agent.modes_when_busy
+    if event.when_busy is None:
+        return modes[0]
+    for mode in modes:
+        if mode == event.when_busy:
+            return mode
+    words = _("A message to the agent %(name)s that comes during an answer can only be: %(modes)s.")
+    raise ProtocolError(ErrorCode.BAD_FIELD, words % {"name": agent.name, "modes": ", ".join(modes)})
 
 
 def blank_message() -> ProtocolError:
@@ -192,8 +209,10 @@ def blank_message() -> ProtocolError:
 
 
 def begin(engine: Engine, agent: str, message: Message | None, posted: Posted) -> None:
-    """Start the run of a stored message, which is read again where it is not given."""
+    """Start the run of a stored message, which is read again where it is not given; or tell the run that it steers."""
     engine.runner.stop_runs(posted.ended)
+    if posted.steers:
+        engine.runner.steered(posted.run_id)
     if posted.begun is not None:
         engine.runner.launch(posted.begun, agent, message=message)
 
@@ -213,9 +232,20 @@ def notify_accepted(requester: Requester, session_id: str, request_id: str | Non
         run_id=str(posted.run_id),
         position=posted.position,
         duplicate=True if posted.duplicate else None,
+        mode="steer" if posted.steers else None,
     )
     notice = SystemNotice(content=_("The message was accepted."), metadata=facts)
     requester.pump.direct(notice, session_id=session_id, request_id=request_id)
+
+
+@handles(events.UserWithdraw)
+async def withdraw(engine: Engine, requester: Requester, event: events.UserWithdraw) -> None:
+    """Take a message back that waits."""
+    session_id = await open_session(requester, event.session_id)
+    await record(engine, WithdrawMessage(session_id=session_id, message_id=event.message_id))
+    facts = NoticeMetadata(action="withdrawn", message_id=event.message_id)
+    notice = SystemNotice(content=_("The message was taken back."), metadata=facts)
+    requester.pump.direct(notice, session_id=event.session_id, request_id=event.request_id)
 
 
 @handles(events.UserResponse)

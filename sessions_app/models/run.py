@@ -82,6 +82,8 @@ class Run(models.Model):
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_detail = models.TextField(_("error in detail"), blank=True, default="")
     """What those who run the server may read of the error, where that is more than the event says."""
+    steers = models.BooleanField(default=False, db_default=False, editable=False)
+    """Its message is read by the run that is active, before the model is asked again; else it is answered after it."""
     queued_at = models.DateTimeField(pgettext_lazy("moment", "queued"))
     started_at = models.DateTimeField(pgettext_lazy("moment", "started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

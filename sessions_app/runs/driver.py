@@ -37,7 +37,7 @@ from myagent.loop.host import ConfirmationRequest, Decision
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
-from myagent.run_context import RunContext
+from myagent.run_context import RunContext, RunFile
 from myagent.text import clean, short_id
 from myagent.tool.base_tool import BaseTool
 from sessions_app.files.run_files import files_of_run
@@ -65,6 +65,7 @@ from sessions_app.runs.run_meter import RunMeter
 from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
+from sessions_app.runs.steering import Steering
 from sessions_app.runs.translate import final_answer, model_waiting, run_failed, to_wire
 
 logger = logging.getLogger("myagent.runner")
@@ -103,9 +104,11 @@ class RunDriver:
         self._fields = self._writer.fields
         self._message = message
         self._conversation = Conversation([], {}, None)
+        self._files: list[RunFile] = []
         self._results: dict[int, Message] = {}
         pacer = DeltaPacer(ref.run_id, epoch=ref.epoch, interval=dependencies.delta_interval)
         self._deltas = DeltaSender(pacer, self._offer_deltas)
+        self.steering = Steering(self._writer, may_be_waiting=is_takeover)
         self._questions = Questions(self._writer)
         self._questions.take_over(recovered.questions)
         self._checkpoint = recovered.checkpoint
@@ -149,13 +152,14 @@ class RunDriver:
         conversation = self._conversation = await self._shared.recent.conversation(
             self.ref, self._message, summarized=self.agent.compact == "summarize"
         )
+        self._files += await files_of_run(self.ref.session_id, conversation.messages, may_have_more=conversation.is_cut)
         context = RunContext(
             session_id=str(self.ref.session_id),
             run_id=self._run_id,
             agent=self.agent.name,
             user=conversation.username,
             state=copy.deepcopy(conversation.state),
-            files=await files_of_run(self.ref.session_id, conversation.messages, may_have_more=conversation.is_cut),
+            files=self._files,
         )
         history = list(conversation.messages)
         run = react.run(
@@ -294,6 +298,14 @@ class RunDriver:
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
         return await self._shared.tool_runner.execute(self.agent.name, tool, call, version=self._version)
+
+    async def said_meanwhile(self) -> list[Message]:
+        if messages := await self.steering.take():
+            self._keep_results()
+            self._conversation.messages += messages
+            if any(message.attachments for message in messages):
+                self._files[:] = await files_of_run(self.ref.session_id, messages, may_have_more=False)
+        return messages
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
         return await self._meter.asked(self._questions.ask(request))

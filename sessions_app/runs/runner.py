@@ -177,6 +177,11 @@ class Runner:
         if driver := self._drivers.get(run_id):
             driver.answered(step_id, answer)
 
+    def steered(self, run_id: uuid.UUID) -> None:
+        """There is a message for this run, which need not be one of ours."""
+        if driver := self._drivers.get(run_id):
+            driver.steering.note()
+
     async def check_for_changes_by_others(self) -> None:
         """Read from the database what other processes did to our runs."""
         ours = {run_id: driver.ref.epoch for run_id, driver in self._drivers.items()}
@@ -192,6 +197,8 @@ class Runner:
                 continue
             for step_id, answer in about.answers.items():
                 self.answered(run_id, step_id, answer)
+            if about.is_steered:
+                self.steered(run_id)
 
     # --- leases ---
 

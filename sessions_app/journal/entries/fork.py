@@ -104,7 +104,9 @@ class ForkSession(CreateSession):
     def _message(self, point: ForkPoint) -> PostMessage | None:
         if self.post is None or not self.says_again or point.again is None:
             return self.post
-        said = Message.objects.filter(run_id=point.again, role=Message.Role.USER).order_by("pk").first()
+        of_source = Message.objects.filter(session_id=self.source_id)
+        said = of_source.filter(client_id=self.before).first()
+        said = said or of_source.filter(run_id=point.again, role=Message.Role.USER).order_by("pk").first()
         if said is None:
             raise Refused(ErrorCode.MESSAGE_NOT_FOUND)
         return replace(self.post, message=said.to_library())
