@@ -432,6 +432,14 @@ export interface UserCancel {
   metadata?: Metadata & Record<string, unknown>;
 }
 
+/** Take a message back that nobody has read: one that is queued, or that waits to steer a run. */
+export interface UserWithdraw {
+  event: "user.withdraw";
+  session_id: string;
+  message_id: string;
+  metadata?: Metadata & Record<string, unknown>;
+}
+
 /** Continue a conversation in a new session: from before a message, said again or in other words, or from an event. `content` takes the place of the message; without it the same is said again. With `at` nothing is said. */
 export interface UserFork {
   event: "user.fork";
@@ -598,6 +606,7 @@ export type ClientEvent =
   | UserMessage
   | UserResponse
   | UserCancel
+  | UserWithdraw
   | UserFork
   | UserFeedback
   | UserReconnect
@@ -624,6 +633,7 @@ export type ErrorCode =
   | "empty_message"
   | "session_not_found"
   | "message_not_found"
+  | "message_read"
   | "run_not_found"
   | "session_closed"
   | "session_busy"
