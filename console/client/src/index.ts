@@ -2,7 +2,7 @@
 
 export { socketAddress } from "./address.ts";
 export { Client, type Replayed } from "./client.ts";
-export { ConnectionLost, FrameTooLarge, RequestRefused, Withdrawn } from "./errors.ts";
+export { ConnectionLost, FrameTooLarge, OutcomeUnknown, RequestRefused, Withdrawn } from "./errors.ts";
 export * from "./events.ts";
 export { codeOf, endsRun, isRefusal, parseFrame, runOf, type Frame, type Outgoing } from "./frames.ts";
 export { Link, type Act, type Happening, type LinkStatus } from "./link.ts";

@@ -1,6 +1,8 @@
 // What can be asked of a server, and what it replies.
 
-import type { Frame, Outgoing } from "./frames.ts";
+import { RequestRefused } from "./errors.ts";
+import { endsRun, runOf, type Frame, type Outgoing } from "./frames.ts";
+import type { Manner } from "./outbox.ts";
 
 /** What a user says: text, or content parts. */
 export type Content = string | ReadonlyArray<Record<string, unknown>>;
@@ -32,7 +34,10 @@ export interface SessionPage {
   next?: string;
 }
 
-export interface RequestOptions {
+/** How long a server is left in peace that says `try_again`. */
+const PAUSE_SECONDS = 2;
+
+export interface RequestOptions extends Manner {
   /** Takes a frame for the reply, besides the one that bears the request's id. */
   answeredBy?: (frame: Frame) => boolean;
   /** Withdraws the request; it may have been done all the same. */
@@ -49,6 +54,18 @@ export abstract class Requests {
 
   /** Send an event until something shows that it arrived; a refusal comes as an event. */
   abstract send(event: Outgoing): void;
+
+  /** The same as `request`, again after a pause while the server says `try_again`. */
+  async persist(event: Outgoing, options: RequestOptions = {}): Promise<Frame> {
+    for (;;) {
+      try {
+        return await this.request(event, options);
+      } catch (error) {
+        if (!(error instanceof RequestRefused) || error.code !== "try_again") throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_SECONDS * 1000));
+    }
+  }
 
   /** Begin a conversation and return its id; the client follows it. */
   async createSession(content: { agent?: string; title?: string; metadata?: Record<string, unknown> } = {}) {
@@ -79,6 +96,22 @@ export abstract class Requests {
   /** Stop the active run of a session and those that wait; `agent.interrupted` follows. */
   cancel(sessionId: string): void {
     this.send({ event: "user.cancel", session_id: sessionId });
+  }
+
+  /**
+   * Stop these runs of a session that is followed, and no others: not what is said after it, nor what others say when
+   * these have ended. Returns when they have, whoever ended them.
+   */
+  async stopRuns(sessionId: string, runs: Iterable<string>, options: RequestOptions = {}): Promise<void> {
+    const left = new Set(runs);
+    const answeredBy = (frame: Frame): boolean => {
+      if (frame.session_id !== sessionId) return false;
+      if (endsRun(frame)) left.delete(String(runOf(frame)));
+      const isIdle = frame.metadata["action"] === "replay" && frame.metadata["run_status"] === "idle";
+      return left.size === 0 || isIdle || (frame.event === "agent.interrupted" && runOf(frame) === undefined);
+    };
+    const event = { event: "user.cancel", session_id: sessionId };
+    await this.request(event, { afterReplay: true, answeredBy, ...options });
   }
 
   /** One's own sessions, the most recently active first; `query` is words of their titles or messages. */

@@ -1,4 +1,4 @@
-/** A conversation as its log tells it: each event changes it once, whatever comes twice is dropped. */
+/** A conversation as its log tells it. */
 
 import { contentOf, type Frame, type Origin, type Rating } from "./frame.ts";
 import { foldCall, foldProgress, foldQuestion, foldResponse, foldResult } from "./calls.ts";
@@ -20,20 +20,15 @@ export class Conversation {
 
   constructor(public id: string) { this.isCatchingUp = id !== ""; }
 
-  /** Takes an event of the log; false when it came before. */
-  fold(frame: Frame): boolean {
-    if (frame.seq !== undefined) {
-      // A log begins with 1. What comes before its beginning was told is live, and is told once more in its place.
-      if (frame.seq <= this.seq || (this.seq === 0 && frame.seq !== 1)) return false;
-      this.seq = frame.seq;
-    }
+  /** Takes an event of the log; the client gives each once, and in order. */
+  fold(frame: Frame): void {
+    if (frame.seq !== undefined) this.seq = frame.seq;
     const runId = frame.metadata.run_id;
     if (frame.event === "user.message") this.takeMessage(frame);
     else if (frame.event === "user.feedback") this.takeFeedback(frame);
     else if (frame.event === "user.response") for (const turn of this.turns.values()) this.touch(foldResponse(turn, frame) ? turn : null);
     else if (runId && frame.event.startsWith("agent.")) this.foldRun(this.turnOf(runId, frame.timestamp), frame);
     else this.foldSession(frame);
-    return true;
   }
 
   private foldSession({ event, metadata }: Frame): void {
@@ -106,7 +101,9 @@ export class Conversation {
     for (const piece of turn.pieces) {
       if (piece.kind === "text") piece.isFinished = true;
       if (piece.kind === "call" && piece.status === "running") piece.status = "";
-      if (piece.kind === "question" && piece.answer === undefined) piece.answer = null;
+      if (piece.kind !== "question") continue;
+      piece.answer ??= null;
+      piece.isUnsent = false;
     }
     this.active.delete(turn.id);
   }
@@ -154,6 +151,8 @@ export class Conversation {
     this.touch(turn);
   }
 
+  messageOf(id: string): Said | undefined { return this.said.get(id); }
+
   /** Something the user says, before the server has it or as it is on record. */
   say(id: string, content: Said["content"], at: string): Said {
     const known = this.said.get(id);
@@ -197,4 +196,5 @@ export class Conversation {
   touch(item: Item | null): void { if (item) item.version += 1; }
 }
 
-const ENDS = new Set(["agent.final_answer", "agent.interrupted", "agent.error"]);
+/** Nothing of a run follows these. */
+export const ENDS = new Set(["agent.final_answer", "agent.interrupted", "agent.error"]);

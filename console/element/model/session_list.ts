@@ -1,11 +1,14 @@
 /** The own conversations as the side bar shows them: newest first, more by scrolling, found by words. */
 
-import type { Frame, Request, Row } from "./frame.ts";
+import { RequestRefused, type Client } from "myagent-client";
+import type { Row } from "./frame.ts";
 import { lasting } from "./memory.ts";
 
 export type Mark = "waiting" | "running" | "failed" | "unread" | "";
 
 const PAGE = 30;
+
+interface Page { sessions: Row[]; next?: string }
 
 const hasWords = (title: string, query: string): boolean =>
   query.toLowerCase().split(/\s+/).every((word) => title.toLowerCase().includes(word));
@@ -16,15 +19,17 @@ export class SessionList {
   next: string | undefined;
   isLoading = false;
   isLoaded = false;
+  /** Who asks has no name. */
+  isAnonymous = false;
   /** Rows that are gone for the eye, until they are deleted or that is undone. */
   readonly hidden = new Set<string>();
   private readonly seen;
   private readonly local;
-  private asked = 0;
   private seenNow: Record<string, number> | null = null;
-  private awaited = "";
+  private awaited: AbortController | null = null;
 
-  constructor(server: string, private readonly send: (request: Request) => boolean) {
+  /** `came`: another part of the list is there. */
+  constructor(server: string, private readonly client: Client, private readonly came: () => void) {
     this.seen = lasting(`myagent.seen ${server}`);
     this.local = lasting(`myagent.conversations ${server}`);
   }
@@ -42,22 +47,35 @@ export class SessionList {
   }
 
   private ask(before: string | undefined): void {
-    this.asked += 1;
     this.seenNow = null;
-    this.awaited = `list-${this.asked}${before ? "-more" : ""}`;
-    const content = { limit: PAGE, ...(this.query.trim() ? { query: this.query.trim() } : {}), ...(before ? { before } : {}) };
-    this.isLoading = this.send({ event: "user.list_sessions", content, metadata: { request_id: this.awaited } });
+    // Only the newest answer counts.
+    this.awaited?.abort();
+    const awaited = (this.awaited = new AbortController());
+    this.isLoading = true;
+    const words = this.query.trim();
+    const wanted = { limit: PAGE, ...(words ? { query: words } : {}), ...(before ? { before } : {}) };
+    this.client.listSessions(wanted, { signal: awaited.signal }).then(
+      (page) => this.take(page as unknown as Page, before !== undefined),
+      (error: unknown) => {
+        if (awaited.signal.aborted) return;
+        this.isLoading = false;
+        if (error instanceof RequestRefused) console.info("The conversations are not listed:", error.message);
+      },
+    );
   }
 
-  /** Takes an answer; false if it is not the one that is waited for. */
-  take({ metadata }: Frame, isAnonymous: boolean): boolean {
-    if (metadata.request_id !== this.awaited) return false;
+  private take({ sessions: rows, next }: Page, isMore: boolean): void {
     this.isLoading = false;
     this.isLoaded = true;
-    let rows = (metadata.sessions ?? []) as Row[];
+    this.merge(rows, next, isMore);
+    this.came();
+  }
+
+  private merge(listed: Row[], next: string | undefined, isMore: boolean): void {
+    let rows = listed;
     // The server lists nothing to those without a name; this browser remembers what it was shown.
-    if (isAnonymous && !rows.length) rows = this.remembered().filter((row) => hasWords(row.title, this.query));
-    if (this.awaited.endsWith("-more")) {
+    if (this.isAnonymous && !rows.length) rows = this.remembered().filter((row) => hasWords(row.title, this.query));
+    if (isMore) {
       const known = new Set(this.rows.map((row) => row.session_id));
       this.rows = [...this.rows, ...rows.filter((row) => !known.has(row.session_id))];
     } else {
@@ -66,10 +84,9 @@ export class SessionList {
       const last = rows.at(-1)?.active_at ?? "";
       const older = this.next && !this.query ? this.rows.filter((row) => !fresh.has(row.session_id) && row.active_at < last) : [];
       this.rows = [...rows, ...older];
-      if (older.length) return true;
+      if (older.length) return;
     }
-    this.next = metadata.next;
-    return true;
+    this.next = next;
   }
 
   find(id: string): Row | undefined { return this.rows.find((row) => row.session_id === id); }
