@@ -71,7 +71,7 @@ export class Chat implements Listener {
     this.surroundings = options.surroundings;
     this.agentName = options.agent;
     this.link = new Link(server, options.language, this);
-    this.list = new SessionList(server.socketBase, (request) => this.link.send(request));
+    this.list = new SessionList(server.socketBase, (request) => this.link.send(request), () => this.shown.id);
     this.drafts = new Drafts(server.socketBase);
     this.sending = new Sending(this.link, () => this.agentName, (session, id) => this.hearing.tooLong(session, id));
     this.removals = new Removals(this.list, (request) => this.link.send(request), () => this.changed());

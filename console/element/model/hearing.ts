@@ -2,6 +2,7 @@
 
 import type { Chat } from "./chat.ts";
 import type { Asked } from "./asking.ts";
+import { familyOf } from "./families.ts";
 import type { Frame, Metadata, Rating, Row } from "./frame.ts";
 import type { OpenSession } from "./open_session.ts";
 import { STOP } from "./outbox.ts";
@@ -114,8 +115,9 @@ export class Hearing {
     if (!asked) return false;
     asked.done?.();
     const { agent_name: agent = "", forked_from: origin } = frame.metadata;
-    const title = chat.list.find(origin?.session_id ?? "")?.title ?? "";
-    const row: Row = { session_id: frame.session_id ?? "", agent, title, active_at: frame.timestamp, ...(origin ? { forked_from: origin } : {}) };
+    const source = chat.list.find(origin?.session_id ?? "");
+    const copy = origin ? { forked_from: origin, family_id: source ? familyOf(source) : origin.session_id } : {};
+    const row: Row = { session_id: frame.session_id ?? "", agent, title: source?.title ?? "", active_at: frame.timestamp, ...copy };
     if (chat.isAnonymous) chat.list.remember(row);
     chat.list.update(row.session_id, row);
     // Who has gone elsewhere meanwhile finds it in the list.
