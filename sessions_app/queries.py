@@ -1,4 +1,4 @@
-"""All reading of conversations, except by entries and the admin. Blocking: called in a database thread."""
+"""All reading of conversations, except by entries, lists and the admin. Blocking: called in a database thread."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, Exists, Max, OuterRef, Q, Subquery, Sum
+from django.db.models import BigIntegerField, Count, Max, Q, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from agents.budgets.shares import Held
 from myagent.messages import Message as LibraryMessage
-from myagent.protocol.codec import timestamp
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary
 
 REPLAY_PAGE = 200
@@ -23,8 +21,6 @@ REPLAY_PAGE = 200
 _IDS_PER_QUERY = 500
 # Far more than any model's window holds.
 _HISTORY_LIMIT = 2_000
-_WORDS_AT_MOST = 6
-"""Of a search; the rest of a longer one is looked for as one phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,61 +207,3 @@ def stored_by_anonymous() -> Held:
     """What all anonymous sessions take together."""
     size = Coalesce(Sum("stored_bytes"), 0, output_field=BigIntegerField())
     return Held(**Session.objects.of(None).aggregate(sessions=Count("pk"), stored_bytes=size))
-
-
-def sessions_of(
-    user_id: int | None, *, agents: Iterable[str], query: str | None, before: str | None, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of a user's sessions as `system.sessions` has them, newest first, and where the next page begins.
-
-    `query` is words, each of which is in the title or in what was said. Raises `ValueError` for a `before` that no page
-    ended with.
-    """
-    rows = Session.objects.of(user_id).filter(agent__in=list(agents))
-    for word in (query or "").split(maxsplit=_WORDS_AT_MOST - 1):
-        # Not a join: so the newest sessions are looked at first, and no more than fill the page.
-        said = Message.objects.filter(session_id=OuterRef("pk"), content__icontains=word)
-        rows = rows.filter(Q(title__icontains=word) | Exists(said))
-    if before:
-        moment, pk = _parse_page_mark(before)
-        rows = rows.filter(Q(active_at__lt=moment) | Q(active_at=moment, pk__lt=pk))
-    # The oldest one: it is the active one, if there is one.
-    runs = Run.objects.filter(session_id=OuterRef("pk"))
-    next_run = runs.unfinished().order_by("queued_at").values("status")[:1]
-    newest = runs.order_by("-queued_at").values("status")[:1]
-    rows = rows.annotate(run_status=Subquery(next_run), newest_status=Subquery(newest)).defer("state", "metadata")
-    page = list(rows.order_by("-active_at", "-pk")[: limit + 1])
-    mark = _page_mark(page[limit - 1]) if len(page) > limit else None
-    return [_summary(row) for row in page[:limit]], mark
-
-
-def _page_mark(session: Session) -> str:
-    return f"{session.active_at.isoformat()}|{session.pk}"
-
-
-def _parse_page_mark(mark: str) -> tuple[datetime, uuid.UUID]:
-    moment, _, pk = mark.partition("|")
-    parsed = datetime.fromisoformat(moment)
-    if parsed.tzinfo is None:
-        raise ValueError(mark)
-    try:
-        return parsed.astimezone(UTC), uuid.UUID(pk)
-    except OverflowError as error:
-        raise ValueError(mark) from error
-
-
-def _summary(session: Any) -> dict[str, Any]:
-    origin = {} if session.forked_from is None else {"forked_from": session.forked_from}
-    return {
-        "session_id": str(session.pk),
-        "agent": session.agent,
-        "title": session.title,
-        "status": session.status,
-        "last_seq": session.last_seq,
-        "read_seq": session.acked_seq,
-        "run_status": session.run_status or "idle",
-        "failed": session.newest_status == Run.Status.FAILED,
-        "created_at": timestamp(session.created_at),
-        "active_at": timestamp(session.active_at),
-        **origin,
-    }

@@ -193,13 +193,25 @@ class UserCloseSession(SessionEvent):
 
 
 class UserListSessions(ClientEvent):
-    """Ask for the caller's sessions, newest first; `before` is the `next` of the page before."""
+    """Ask for the caller's sessions, newest first; `before` is the `next` of the page before.
 
-    content_fields: ClassVar = {"agent": "agent", "query": "query", "before": "before", "limit": "limit"}
+    `families` asks for the newest of each family alone, `family_id` for those of one family.
+    """
+
+    content_fields: ClassVar = {
+        "agent": "agent",
+        "query": "query",
+        "families": "families",
+        "family_id": "family_id",
+        "before": "before",
+        "limit": "limit",
+    }
 
     event: Literal["user.list_sessions"] = "user.list_sessions"
     agent: StrictStr | None = None
     query: Annotated[StrictStr, Field(max_length=1_000)] | None = None
+    families: StrictBool = False
+    family_id: StrictStr | None = None
     before: StrictStr | None = None
     limit: Annotated[int, Field(strict=True, ge=1, le=100)] = 20
 

@@ -28,7 +28,7 @@ from myagent.terminal.in_progress import Question, RunningCall, Step
 from myagent.tool.image import Image
 
 AWAITED = frozenset(
-    {"user.message", "user.create_session", "user.list_sessions", "user.update_session", "user.reconnect"}
+    {"user.message", "user.create_session", "user.fork", "user.list_sessions", "user.update_session", "user.reconnect"}
 )
 """Requests whose refusal is raised where they are made."""
 EXPECTED_NOTICES = frozenset({"accepted", "replay"})

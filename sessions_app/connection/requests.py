@@ -24,7 +24,7 @@ from myagent.protocol.direct_events import (
     SystemSessions,
 )
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app import queries
+from sessions_app import session_list
 from sessions_app.connection.handlers import handles
 from sessions_app.connection.message_files import with_files
 from sessions_app.connection.requester import (
@@ -116,10 +116,11 @@ async def list_sessions(engine: Engine, requester: Requester, event: events.User
     else:
         try:
             page, mark = await in_thread(
-                queries.sessions_of,
-                requester.grant.user_id,
-                agents=wanted,
-                query=event.query,
+                session_list.page_of,
+                session_list.Wanted(
+                    requester.grant.user_id, agents=wanted, query=event.query or "", family_id=event.family_id
+                ),
+                families=event.families,
                 before=event.before,
                 limit=event.limit,
             )

@@ -502,12 +502,14 @@ export interface UserCloseSession {
   metadata?: Metadata & Record<string, unknown>;
 }
 
-/** Ask for the caller's sessions, newest first; `before` is the `next` of the page before. */
+/** Ask for the caller's sessions, newest first; `before` is the `next` of the page before. `families` asks for the newest of each family alone, `family_id` for those of one family. */
 export interface UserListSessions {
   event: "user.list_sessions";
   content?: {
     agent?: string;
     query?: string;
+    families?: boolean;
+    family_id?: string;
     before?: string;
     limit?: number;
   };

@@ -25,6 +25,10 @@ export interface SessionInfo {
   last_seq: number;
   created_at: string;
   active_at: string;
+  /** Of a copy: the same for all copies of one session and their copies, the `session_id` of that one. */
+  family_id?: string;
+  /** In a list of families, of one that has more than this session. */
+  family?: { size: number; unread: number; run_status: string };
   [more: string]: unknown;
 }
 
@@ -114,9 +118,12 @@ export abstract class Requests {
     await this.request(event, { afterReplay: true, answeredBy, ...options });
   }
 
-  /** One's own sessions, the most recently active first; `query` is words of their titles or messages. */
+  /**
+   * One's own sessions, the most recently active first; `query` is words of their titles or messages. `families` lists
+   * the newest session of each family alone, which is a session with its copies and theirs; `family_id` those of one.
+   */
   async listSessions(
-    wanted: { agent?: string; query?: string; before?: string; limit?: number } = {},
+    wanted: { agent?: string; query?: string; families?: boolean; family_id?: string; before?: string; limit?: number } = {},
     options: RequestOptions = {},
   ): Promise<SessionPage> {
     return (await this.request({ event: "user.list_sessions", content: wanted }, options))

@@ -78,7 +78,7 @@ export class Chat implements Listener {
     this.agentName = options.agent;
     this.link = new Link(server, options.language);
     const { client } = this.link;
-    this.list = new SessionList(server.socketBase, client, () => { this.hearing.followActive(); this.changed(); });
+    this.list = new SessionList(server.socketBase, client, () => { this.hearing.followActive(); this.changed(); }, () => this.shown.id);
     this.drafts = new Drafts(server.socketBase);
     this.fileDrafts = new FileDrafts(server.socketBase);
     this.posting = new Posting(client, (session) => this.create(session), (session) => this.follow(session), () => this.changed());

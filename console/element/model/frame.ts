@@ -23,6 +23,17 @@ export interface Row {
   created_at?: string;
   active_at: string;
   forked_from?: Origin;
+  /** Of a copy: the conversation that the first one of its family continues. */
+  family_id?: string;
+  /** In a list of families, of one that has more than this row. */
+  family?: Kin;
+}
+
+/** What the server says of the whole family of a row. */
+export interface Kin {
+  size: number;
+  unread: number;
+  run_status: string;
 }
 
 export interface Origin {

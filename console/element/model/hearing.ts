@@ -1,6 +1,7 @@
 /** What the server says, and what follows from it. */
 
 import type { Chat } from "./chat.ts";
+import { familyOf } from "./families.ts";
 import type { Frame, Metadata, Row } from "./frame.ts";
 import type { OpenSession } from "./open_session.ts";
 
@@ -78,7 +79,9 @@ export class Hearing {
   forked(frame: Frame): void {
     const { chat } = this;
     const { forked_from: origin } = frame.metadata;
-    const id = this.row(frame, { title: chat.list.find(origin?.session_id ?? "")?.title ?? "", ...(origin ? { forked_from: origin } : {}) });
+    const source = chat.list.find(origin?.session_id ?? "");
+    const copy = origin ? { forked_from: origin, family_id: source ? familyOf(source) : origin.session_id } : {};
+    const id = this.row(frame, { title: source?.title ?? "", ...copy });
     // Who has gone elsewhere meanwhile finds it in the list.
     if (chat.shown.id === origin?.session_id) chat.open(id);
     chat.list.refresh();

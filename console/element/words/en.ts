@@ -6,6 +6,7 @@ export const en = {
   noConversations: "No conversations yet.", loadingMore: "Loading…", untitled: "(untitled)", openSidebar: "Show conversations", closeSidebar: "Hide conversations",
   today: "Today", yesterday: "Yesterday", thisWeek: "Last 7 days", thisMonth: "Last 30 days", earlier: "Earlier",
   agent: "Agent", chooseAgent: "Choose an agent", toolsOf: "Tools", noDescription: "No description.", skip: "Skip to the conversation",
+  copies: (count: number, title: string) => (count === 1 ? `1 more version of “${title}”` : `${count} more versions of “${title}”`), copiesOf: (title: string) => `Versions of “${title}”`, original: "Original", moreCopies: "Show more versions",
   markWaiting: "waits for your answer", markRunning: "is being answered", markUnread: "new", markFailed: "failed",
   questionElsewhere: (title: string) => `A question waits for your answer in “${title}”`, goThere: "Open",
   // connection

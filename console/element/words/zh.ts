@@ -7,6 +7,7 @@ export const zh: Words = {
   noConversations: "还没有对话。", loadingMore: "正在加载…", untitled: "（无标题）", openSidebar: "显示对话列表", closeSidebar: "隐藏对话列表",
   today: "今天", yesterday: "昨天", thisWeek: "最近 7 天", thisMonth: "最近 30 天", earlier: "更早",
   agent: "Agent", chooseAgent: "选择 Agent", toolsOf: "工具", noDescription: "没有描述。", skip: "跳到对话",
+  copies: (count, title) => `“${title}”的另外 ${count} 个版本`, copiesOf: (title) => `“${title}”的各个版本`, original: "原对话", moreCopies: "显示更多版本",
   markWaiting: "等待您的答复", markRunning: "正在回答", markUnread: "有新内容", markFailed: "失败",
   questionElsewhere: (title) => `“${title}”中有问题等待您的答复`, goThere: "打开",
   open: "已连接", opening: "正在连接…", lost: "连接已断开，正在重连…", shut: "未连接", offline: "您已离线。您写的内容会在恢复连接后发送。",

@@ -72,7 +72,7 @@ class ForkSession(CreateSession):
         if self.shares is not None:
             self._check_room(batch, self.shares, point)
         post = self._message(point)
-        title, metadata = Session.objects.values_list("title", "metadata").get(pk=source.id)
+        title, metadata, family = Session.objects.values_list("title", "metadata", "family_id").get(pk=source.id)
         target = LockedSession(
             self.session_id, source.agent, self.user_id, title, Session.Status.OPEN, 0, 0, self.visitor, 0
         )
@@ -84,7 +84,9 @@ class ForkSession(CreateSession):
         state = kept_state(source.id, point)
         # From here on nothing is refused: what is written stays.
         origin = ForkedFrom(session_id=str(source.id), message_id=self.before, seq=self.at)
-        target = replace(self, title=title, metadata=metadata, forked_from=origin).insert(batch)
+        # Whoever forks a session of somebody else knows that one, and need not know what it continues.
+        root = family if family is not None and source.user_id == self.user_id else source.id
+        target = replace(self, title=title, metadata=metadata, forked_from=origin, family_id=root).insert(batch)
         batch.writes.change(Session, target.id, state=state or {})
         ForkCopy(batch, source.id, target, point).write()
         share_files(batch, source, target)
