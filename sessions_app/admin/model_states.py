@@ -30,6 +30,6 @@ def _states(breakers: list[Breaker]) -> Iterator[tuple[str, str, str]]:
         since = breaker.away_since  # read once: another thread may close it
         name = f"{breaker.model} ({breaker.place})" if breaker.place else breaker.model
         if since is None:
-            yield name, "ok", _("in use")
+            yield name, "ok", _("available")
         else:
-            yield name, "failed", _("does not answer since %(moment)s") % {"moment": moment(since)}
+            yield name, "failed", _("has not answered since %(moment)s") % {"moment": moment(since)}
