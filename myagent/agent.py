@@ -14,6 +14,8 @@ from myagent.events import RunFinished
 from myagent.exceptions import AgentDefinitionError, LLMError
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.choice import chosen_llm
+from myagent.llm.fallback import for_run
 from myagent.loop import react
 from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost
@@ -69,7 +71,8 @@ class Agent(AgentDefinition):
         """
         context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name)
         messages = [*history, Message.user(text)]
-        events = react.run(self, messages, host=LocalHost(confirm), context=context, llm=self.llm or default_llm())
+        llm = for_run(self.llm or default_llm())
+        events = react.run(self, messages, host=LocalHost(confirm), context=context, llm=llm)
         try:
             async with aclosing(events):
                 async for event in events:
@@ -102,7 +105,8 @@ def create_react_agent(
     """Make an `Agent`.
 
     `tools` are tools or plain functions, each name once. `options` are the other fields of `Agent`; as `llm` the name
-    of a model at the environment's endpoint will do, too.
+    of a model at the environment's endpoint will do, too, and so will a list: when a model of it cannot answer, the
+    next one does.
 
     Raises `AgentDefinitionError` for an unknown option, or for a value or a tool that cannot work.
     """
@@ -136,11 +140,8 @@ class ToolCallAgent(Agent):
 
 
 def _with_model(options: dict[str, Any]) -> dict[str, Any]:
-    name_of_model = options.get("llm")
-    if isinstance(name_of_model, str) and name_of_model.strip():
-        from myagent.llm.openai import OpenAILLM  # see default_llm
-
-        options["llm"] = OpenAILLM(name_of_model)
+    if "llm" in options:
+        options["llm"] = chosen_llm(options["llm"])
     return options
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myagent.llm import Usage
+from myagent.llm.fallback import AnsweringModel
 from myagent.messages import Message
 from myagent.protocol.server_base import Finish, ToolStatus
 from myagent.tool.image import Image
@@ -49,10 +50,14 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReset:
-    """The text of this step so far is void; the model is asked again."""
+    """The text of this step so far is void; the model is asked again.
+
+    With the reason `fallback` it is another model, `answering`, for the rest of the run.
+    """
 
     step: int
     reason: str
+    answering: AnsweringModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

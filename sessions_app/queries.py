@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, Max, Q, Sum
+import orjson
+from django.db.models import BigIntegerField, Count, Exists, Max, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ REPLAY_PAGE = 200
 _IDS_PER_QUERY = 500
 # Far more than any model's window holds.
 _HISTORY_LIMIT = 2_000
+_FRAMES_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,18 @@ def going_of(agents: Collection[str]) -> Counter[str]:
 def traceparent(run_id: uuid.UUID) -> str:
     """The trace that a run is part of, empty for none of others."""
     return Run.objects.filter(pk=run_id).values_list("traceparent", flat=True).first() or ""
+
+
+def last_fallback(session_id: uuid.UUID, run_id: str) -> dict[str, Any] | None:
+    """The metadata of the newest event with which an active run turned to another model; None when it never did."""
+    resets = Event.objects.filter(session_id=session_id, name="agent.step_reset").order_by("-seq")
+    for frame in resets.values_list("frame", flat=True).iterator(chunk_size=_FRAMES_AT_A_TIME):
+        metadata: dict[str, Any] = orjson.loads(frame)["metadata"]
+        if metadata["run_id"] != run_id:  # of an earlier run of the session
+            return None
+        if "model" in metadata:
+            return metadata
+    return None
 
 
 def waiting_by_agent() -> tuple[Counter[str], Counter[str]]:

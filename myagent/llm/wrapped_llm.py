@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 from myagent.llm import LLM, Chunk, ToolSchema, ask_for_words
 from myagent.messages import Message
@@ -39,6 +40,11 @@ class WrappedLLM:
     def server(self) -> tuple[str, int] | None:
         """The address and port that it asks, as far as it says so."""
         return getattr(self._llm, "server", None)
+
+    @property
+    def fallback(self) -> Any:
+        """Its `RunModels`, where it is one of several models; else None."""
+        return getattr(self._llm, "fallback", None)
 
     def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None

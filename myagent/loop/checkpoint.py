@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myagent.llm import Usage
+from myagent.llm.fallback import AnsweringModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,14 @@ class OpenCall:
 class Checkpoint:
     """Where to resume a run. `step` is the last one whose reply is in the history, 0 for none.
 
-    `open_calls` are those calls of that reply, by index, that have no result in the history.
+    `open_calls` are those calls of that reply, by index, that have no result in the history. `answering` is the model
+    that the run had turned to, None when it was with the first one.
     """
 
     step: int = 0
     usage: Usage = field(default_factory=Usage)
     open_calls: Mapping[int, OpenCall] = field(default_factory=dict)
+    answering: AnsweringModel | None = None
 
 
 START = Checkpoint()

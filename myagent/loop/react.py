@@ -14,6 +14,7 @@ from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, ModelReplied, RunFinished
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.fallback import run_models
 from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.history import History
@@ -62,6 +63,9 @@ def run(
     trace = Trace([*watchers, *telemetry(agent, context, llm, traceparent)]) if agent.enable_tracing else UNTRACED
     metrics = genai_metrics(agent, llm, report)
     messages = History(agent, llm, history, summary)
+    if checkpoint.answering is not None and (models := run_models(llm)) is not None:
+        models.resume(checkpoint.answering)
+        messages.take_window_of(models)
     summarizes = agent.compact == "summarize"
     model = ModelSteps(
         llm,

@@ -103,8 +103,12 @@ class PartialAnswer(ServerEvent):
 
 
 class StepResetMetadata(RunMetadata):
+    """`model` is the name of the one that answers from now on, `model_number` its place in the agent's list, from 0."""
+
     step: int
     reason: str
+    model: str | None = None
+    model_number: int | None = None
 
 
 class StepVoided(ServerEvent):
@@ -180,7 +184,10 @@ class ToolReturned(ServerEvent):
 
 
 class UsageMetadata(Metadata):
-    """What the endpoint tells of cache and reasoning are parts of the input and the output."""
+    """What the endpoint tells of cache and reasoning are parts of the input and the output.
+
+    `model` is the one that gave the answer, where the agent has several.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -188,6 +195,7 @@ class UsageMetadata(Metadata):
     cached_input_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    model: str | None = None
 
 
 class FinalMetadata(RunMetadata):

@@ -61,6 +61,7 @@ from sessions_app.queries import Conversation, SessionGone
 from sessions_app.runs.deltas import DeltaPacer, DeltaSender
 from sessions_app.runs.driver_dependencies import DriverDependencies
 from sessions_app.runs.questions import Questions
+from sessions_app.runs.run_fallback import answering_model, with_answering_model
 from sessions_app.runs.run_meter import RunMeter
 from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
@@ -89,7 +90,7 @@ class RunDriver:
         max_steps: int | None = None,
     ) -> None:
         is_takeover = recovered is not None
-        self._meter = RunMeter(loaded.agent, llm.model, waited=ref.waited, is_takeover=is_takeover)
+        self._meter = RunMeter(loaded.agent, waited=ref.waited, is_takeover=is_takeover)
         recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
         self.agent = loaded.agent
@@ -169,7 +170,7 @@ class RunDriver:
             context=context,
             llm=self._llm,
             summary=conversation.summary,
-            checkpoint=self._checkpoint,
+            checkpoint=await with_answering_model(self._checkpoint, self._llm, self.ref),
             max_output_bytes=self._shared.max_output_bytes,
             max_steps=self._max_steps,
             watchers=[SpanRecorder(self._shared.journal, self._fields)],
@@ -236,7 +237,7 @@ class RunDriver:
     async def _finish(self, event: RunFinished) -> None:
         self._usage = event.usage
         duration_ms = round((time.monotonic() - self._started_at) * 1000)
-        answer = final_answer(event, self._run_id, duration_ms=duration_ms)
+        answer = final_answer(event, self._run_id, duration_ms=duration_ms, model=answering_model(self._llm))
         ended = await self._end(
             EndRun(
                 **self._fields,

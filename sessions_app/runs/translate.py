@@ -40,6 +40,7 @@ from myagent.protocol.server_events import (
     UsageMetadata,
     UserConfirm,
 )
+from myagent.text import clean
 
 
 @singledispatch
@@ -63,7 +64,11 @@ def model_waiting(event: ModelWaiting, run_id: str) -> ServerEvent:
 
 @to_wire.register
 def _step_reset(event: StepReset, run_id: str) -> tuple[ServerEvent, ...]:
-    return (StepVoided(metadata=StepResetMetadata(run_id=run_id, step=event.step, reason=event.reason)),)
+    answering: dict[str, Any] = {}
+    if event.answering is not None:
+        answering = {"model": clean(event.answering.name), "model_number": event.answering.number}
+    metadata = StepResetMetadata(run_id=run_id, step=event.step, reason=event.reason, **answering)
+    return (StepVoided(metadata=metadata),)
 
 
 @to_wire.register
@@ -100,7 +105,7 @@ def _tool_finished(event: ToolFinished, run_id: str) -> tuple[ServerEvent, ...]:
     return (ToolReturned(step_id=event.call.step_id, content=event.output, metadata=metadata),)
 
 
-def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalAnswer:
+def final_answer(event: RunFinished, run_id: str, *, duration_ms: int, model: str | None = None) -> FinalAnswer:
     usage = UsageMetadata(
         input_tokens=event.usage.input_tokens,
         output_tokens=event.usage.output_tokens,
@@ -108,6 +113,7 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalA
         cached_input_tokens=event.usage.cached_input_tokens or None,
         cache_write_tokens=event.usage.cache_write_tokens or None,
         reasoning_tokens=event.usage.reasoning_tokens or None,
+        model=model,
     )
     metadata = FinalMetadata(run_id=run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish)
     return FinalAnswer(content=event.text, metadata=metadata)

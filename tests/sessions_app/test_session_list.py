@@ -243,6 +243,6 @@ def test_forks_that_are_there_already_get_their_families(ann):
     assert stored[root] is None and {stored[one] for one in (middle, leaf, other)} == {root}
     assert (stored[of_anonymous], stored[orphan]) == (anonymous, gone)
     Session.objects.update(family_id=None)
-    migration = importlib.import_module("sessions_app.migrations.0015_families")
+    migration = importlib.import_module("sessions_app.migrations.0017_families")
     migration.name_families(apps, SimpleNamespace(connection=connection))
     assert dict(Session.objects.values_list("pk", "family_id")) == stored

@@ -30,7 +30,7 @@ export interface Direct extends Envelope {
   event_id?: undefined;
 }
 
-/** What the endpoint tells of cache and reasoning are parts of the input and the output. */
+/** What the endpoint tells of cache and reasoning are parts of the input and the output. `model` is the one that gave the answer, where the agent has several. */
 export interface UsageMetadata extends Metadata {
   input_tokens: number;
   output_tokens: number;
@@ -38,6 +38,7 @@ export interface UsageMetadata extends Metadata {
   cached_input_tokens?: number;
   cache_write_tokens?: number;
   reasoning_tokens?: number;
+  model?: string;
 }
 
 export interface FinalMetadata extends Metadata {
@@ -87,10 +88,13 @@ export interface SessionUpdatedMetadata extends Metadata {
   metadata: Record<string, unknown>;
 }
 
+/** `model` is the name of the one that answers from now on, `model_number` its place in the agent's list, from 0. */
 export interface StepResetMetadata extends Metadata {
   run_id: string;
   step: number;
   reason: string;
+  model?: string;
+  model_number?: number;
 }
 
 export interface ThinkingMetadata extends Metadata {
