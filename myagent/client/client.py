@@ -66,12 +66,21 @@ class Client(SessionRequests):
 
     # --- conversations ---
 
-    async def say(self, session_id: str, content: Content, message_id: str | None = None) -> Accepted:
+    async def say(
+        self,
+        session_id: str,
+        content: Content,
+        message_id: str | None = None,
+        *,
+        output_schema: Mapping[str, Any] | None = None,
+    ) -> Accepted:
         """Send a message and return once the server has stored it; the answer comes as events.
 
-        Sending the same `message_id` again is safe: the server takes it once. Raises `RequestRefused`.
+        Sending the same `message_id` again is safe: the server takes it once. `output_schema` is the JSON schema of
+        what the answer has to be, for agents that accept that. Raises `RequestRefused`.
         """
-        return read(Accepted, (await self.request(message(session_id, content, message_id))).metadata)
+        event = message(session_id, content, message_id, output_schema)
+        return read(Accepted, (await self.request(event)).metadata)
 
     async def respond(
         self,

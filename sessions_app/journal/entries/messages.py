@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from agents.budgets.allowances import Allowance
 from agents.budgets.shares import Shares
@@ -64,6 +64,8 @@ class PostMessage(Entry):
     """False to take only what was stored before, while the server is short of memory."""
     traceparent: str = ""
     """The trace that it is part of."""
+    output_schema: dict[str, Any] | None = None
+    """What its answer has to be, where it says so itself."""
 
     @property
     def client_id(self) -> str | None:
@@ -156,6 +158,7 @@ class PostMessage(Entry):
         batch.locks.add_run(run)
         # It is False until a tool changes the state.
         columns = {"status": run.status, "queued_at": queued_at, "token_id": self.token_id, "end_state": False}
+        columns["output_schema"] = self.output_schema
         batch.writes.insert(Run, id=run.id, session_id=session.id, traceparent=self.traceparent, **columns)
         # A queued message gets its position when its run begins, so as not to fall between calls and their results.
         position = batch.take_positions(session) if begins else None
