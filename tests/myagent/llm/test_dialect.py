@@ -1,3 +1,5 @@
+import pytest
+
 from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.output_tool import OutputTool
 
