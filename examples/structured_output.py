@@ -37,7 +37,11 @@ class Invoice(BaseModel):
 
 
 def price_of(item: Item) -> float:
-    """The price of one item, in EUR."""
+    """The price of one item, in EUR.
+
+    Args:
+        item: what is sold
+    """
     return PRICES[item]
 
 
