@@ -59,15 +59,17 @@ class Agent(AgentDefinition):
         *,
         history: Sequence[Message] = (),
         confirm: Callable[[ConfirmationRequest], Awaitable[bool]] | None = None,
-    ) -> str:
-        """Answer `text` without a server and return the text of the final answer.
+    ) -> Any:
+        """Answer `text` without a server and return the text of the final answer: a string, unless the agent has an
+        `output`. Then it is the value: an object of its class, or the JSON in Python's types.
 
         `text` is a string or a list of OpenAI content parts. `history` are the earlier messages of the conversation,
         without a system message. `confirm` is awaited for each call that needs a confirmation, and returns whether it
         is allowed; without `confirm` such calls are declined. Tools run in the caller's event loop, plain `def` ones in
         threads.
 
-        Raises `RunError` when the model cannot be asked. A script that does not catch it ends with its sentence alone.
+        Raises `RunError` when the model cannot be asked or gives no such value. A script that does not catch it ends
+        with its sentence alone.
         """
         context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name)
         messages = [*history, Message.user(text)]
@@ -77,13 +79,13 @@ class Agent(AgentDefinition):
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, RunFinished):
-                        return event.text
+                        return event.text if self.output is None else event.instance
         except LLMError:
             end_in_a_sentence()
             raise
         raise AssertionError("a run that ends without an error ends with RunFinished")
 
-    async def run(self, text: Content, **options: Any) -> str:
+    async def run(self, text: Content, **options: Any) -> Any:
         """The same as `arun`."""
         return await self.arun(text, **options)
 

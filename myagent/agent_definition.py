@@ -11,11 +11,12 @@ from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.llm.usable import unusable_llm
 from myagent.tool.collection import ToolCollection
+from myagent.tool.output_form import OutputForm, output_form
 
 WhenBusy = Literal["queue", "reject", "interrupt", "steer"]
 ToolErrors = Literal["class", "message"]
 Compact = Literal["cut", "summarize"]
-Accepts = Literal["images", "files"]
+Accepts = Literal["images", "files", "output_schema"]
 MOST_EXAMPLES = 12
 LONGEST_EXAMPLE = 200
 """Characters of one of them."""
@@ -64,7 +65,11 @@ class AgentDefinition:
     """
 
     accepts: Collection[Accepts] = ("images", "files")
-    """What messages may hold beside text: `"images"`, and other `"files"`. All else is refused before it is stored."""
+    """What messages may hold beside text: `"images"`, and other `"files"`; and `"output_schema"`, what the answer to it
+    has to be. All else is refused before it is stored.
+    """
+    output: OutputForm | None = None
+    """What each answer has to be: a pydantic model, a dataclass, or the JSON schema of an object. None is text."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", ToolCollection(self.tools))
@@ -83,6 +88,7 @@ class AgentDefinition:
         _check_choice("tool_errors", self.tool_errors, get_args(ToolErrors))
         _check_choice("compact", self.compact, get_args(Compact))
         object.__setattr__(self, "accepts", _accepted(self.accepts))
+        object.__setattr__(self, "output", output_form(self.output, self.tools, self.accepts))
         if self.llm is not None and (problem := unusable_llm(self.llm)) is not None:
             raise AgentDefinitionError(problem)
 

@@ -42,6 +42,10 @@ _INSTEAD = {
         ("special_tool_names", "end_tools"),
         gettext_noop("A tool that ends the run is Terminate, or a class that is derived from it."),
     ),
+    **dict.fromkeys(
+        ("response_format", "output_type", "result_type", "output_schema", "structured_output"),
+        gettext_noop("Write output=…, a pydantic model, a dataclass or a JSON schema."),
+    ),
     **dict.fromkeys(("max_iterations", "max_turns", "recursion_limit"), gettext_noop("Write max_steps=…")),
 }
 

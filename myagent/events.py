@@ -99,6 +99,15 @@ class ModelReplied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyRejected:
+    """A reply that is not the answer and calls nothing: `messages` are what the history has of it, its calls closed."""
+
+    step: int
+    messages: tuple[Message, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolStarted:
     """A call that waited begins when the generator is resumed, with these arguments."""
 
@@ -138,13 +147,18 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The final answer; nothing follows. `message` is absent when the last reply is already part of the history."""
+    """The final answer; nothing follows. `message` is absent when the last reply is already part of the history.
+
+    `output` is the value of an agent that has one: as JSON, and in `instance` as its author's class.
+    """
 
     step: int
     text: str
     finish: Finish
     message: Message | None
     usage: Usage = field(default_factory=Usage)
+    output: dict[str, Any] | None = None
+    instance: Any = None
 
 
 AgentEvent = (
@@ -155,6 +169,7 @@ AgentEvent = (
     | StepReset
     | HistorySummarized
     | ModelReplied
+    | ReplyRejected
     | ToolStarted
     | ToolProgress
     | ToolFinished

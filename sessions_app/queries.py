@@ -177,6 +177,11 @@ def last_fallback(session_id: uuid.UUID, run_id: str) -> dict[str, Any] | None:
     return None
 
 
+def output_schema(run_id: uuid.UUID) -> dict[str, Any] | None:
+    """What the answer of a run has to be, None where its message did not say."""
+    return Run.objects.filter(pk=run_id).values_list("output_schema", flat=True).first()
+
+
 def waiting_by_agent() -> tuple[Counter[str], Counter[str]]:
     """How many runs of each agent are queued, and how many questions of their runs nobody has answered yet."""
     of_agents = Run.objects.unfinished().values("session__agent")

@@ -73,13 +73,15 @@ class Client(SessionRequests):
         message_id: str | None = None,
         *,
         when_busy: AskedWhenBusy | None = None,
+        output_schema: Mapping[str, Any] | None = None,
     ) -> Accepted:
         """Send a message and return once the server has stored it; the answer comes as events.
 
         Sending the same `message_id` again is safe: the server takes it once. `when_busy` asks for one of the things
-        that the agent may do with a message that comes during an answer. Raises `RequestRefused`.
+        that the agent may do with a message that comes during an answer. `output_schema` is the JSON schema of what the
+        answer has to be, for agents that accept that. Raises `RequestRefused`.
         """
-        sent = message(session_id, content, message_id, when_busy)
+        sent = message(session_id, content, message_id, when_busy=when_busy, output_schema=output_schema)
         return read(Accepted, (await self.request(sent)).metadata)
 
     async def withdraw(self, session_id: str, message_id: str) -> None:

@@ -59,6 +59,11 @@ class ServerFrame:
         return self.metadata.get("run_id")
 
     @property
+    def output(self) -> dict[str, Any] | None:
+        """The value of a final answer, of an agent that has an `output`; None on all else."""
+        return self.metadata.get("output") if self.event == "agent.final_answer" else None
+
+    @property
     def ends_run(self) -> bool:
         """Whether nothing of its run follows."""
         return self.event in TERMINAL_EVENTS and self.run_id is not None

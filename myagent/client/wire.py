@@ -40,13 +40,19 @@ def with_request_id(event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def message(
-    session_id: str, content: Content, message_id: str | None = None, when_busy: AskedWhenBusy | None = None
+    session_id: str,
+    content: Content,
+    message_id: str | None = None,
+    *,
+    when_busy: AskedWhenBusy | None = None,
+    output_schema: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A `user.message`; without a `message_id` it gets a new one."""
     metadata = {"message_id": message_id or new_id()}
     if when_busy is not None:
         metadata["when_busy"] = when_busy
-    return {"event": "user.message", "session_id": session_id, "content": content, "metadata": metadata}
+    said = content if output_schema is None else {"content": content, "output_schema": dict(output_schema)}
+    return {"event": "user.message", "session_id": session_id, "content": said, "metadata": metadata}
 
 
 def response(

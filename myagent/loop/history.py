@@ -52,6 +52,23 @@ class History:
         """Append the results of a reply's calls, in the order of the calls; the keys are their indexes."""
         self._messages += [results[index] for index in sorted(results)]
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether any of the messages calls a tool."""
+        return any(message.tool_calls for message in self._messages)
+
+    def results_of(self, tool: str) -> list[Message]:
+        """The results of this run's calls of `tool`."""
+        ids: set[str] = set()
+        results: list[Message] = []
+        begins = max((at for at, message in enumerate(self._messages) if message.role == "user"), default=0)
+        for message in self._messages[begins:]:
+            if message.role == "tool" and message.tool_call_id in ids:
+                results.append(message)
+            elif message.role == "assistant":
+                ids = {call.id for call in message.tool_calls if call.name == tool}
+        return results
+
     # --- a run that is resumed ---
 
     def open_reply(self) -> Message | None:

@@ -56,13 +56,17 @@ class UserMessage(SessionEvent):
 
     event: Literal["user.message"] = "user.message"
     content: str | list[dict[str, Any]]
+    output_schema: dict[str, Any] | None = None
+    """The JSON schema of what the answer has to be, in an object as `content` beside its text."""
 
     @model_validator(mode="before")
     @classmethod
     def _unfold_content(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "content" not in data:
             return data
-        return {**data, "content": message_content(data["content"])}
+        given = data["content"]
+        schema = given.get("output_schema") if isinstance(given, dict) else None
+        return {**data, "content": message_content(given), "output_schema": schema}
 
     @property
     def message_id(self) -> str | None:

@@ -203,6 +203,7 @@ class FinalMetadata(RunMetadata):
     duration_ms: int
     usage: UsageMetadata
     finish: Open[Finish]
+    output: dict[str, Any] | None = None
 
 
 class FinalAnswer(ServerEvent):
@@ -222,11 +223,14 @@ class Interrupted(ServerEvent):
 
 
 class RunErrorMetadata(RunMetadata):
-    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only."""
+    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only,
+    `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`.
+    """
 
     code: str
     scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
+    problems: list[str] | None = None
 
 
 class RunFailed(ServerEvent):

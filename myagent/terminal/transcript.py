@@ -9,6 +9,7 @@ from typing import Any
 
 from myagent.client import ServerFrame
 from myagent.i18n import gettext as _
+from myagent.loop.output_text import as_code
 from myagent.protocol import direct_events as direct
 from myagent.protocol import server_events as events
 from myagent.terminal.blocks import (
@@ -234,6 +235,8 @@ class Transcript:
         blocks = self._finish_thought(frame)
         if event.content.strip() and event.content.strip() != self._shown.strip():
             blocks.append(Answer(event.content))
+        if event.metadata.output is not None:
+            blocks.append(Answer(as_code(event.metadata.output)))
         used = event.metadata.usage
         blocks.append(
             Finished(

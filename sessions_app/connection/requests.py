@@ -27,6 +27,7 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import session_list
 from sessions_app.connection.handlers import handles
 from sessions_app.connection.message_files import with_files
+from sessions_app.connection.message_output import accepted_schema
 from sessions_app.connection.requester import (
     Requester,
     agent_unavailable,
@@ -164,6 +165,7 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
         raise agent_unavailable(attachment.agent if attachment else "")
+    output_schema = accepted_schema(agent.agent, event.output_schema)
     message = Message.user(await with_files(session_id, event.content, agent.agent))
     allowance = await allowance_of(engine, requester, agent.name)
     with engine.runner.places.for_message(session_id, agent.name) as lease:
@@ -182,6 +184,7 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
             takes_new=not engine.memory_watch.is_scarce,
             files=frozenset(files_in(message.content)),
             traceparent=requester.traceparent,
+            output_schema=output_schema,
         )
         posted: Posted = await record(engine, entry, then=partial(begin, engine, agent.name, message))
     if lease is None and posted.position == 1:

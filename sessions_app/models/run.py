@@ -71,6 +71,8 @@ class Run(models.Model):
     """The access token with which its message was sent; no foreign key, as the token may be deleted before."""
     traceparent = models.CharField(max_length=55, blank=True, default="", db_default="", editable=False)
     """The trace that the request is part of which caused the run (W3C Trace Context)."""
+    output_schema = models.JSONField(null=True, blank=True, editable=False)
+    """What its answer has to be, where the message said so."""
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     steps = models.PositiveIntegerField(_("steps"), default=0)
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from myagent.events import (
     ModelReplied,
     ModelWaiting,
     ReasoningDelta,
+    ReplyRejected,
     RunFinished,
     StepReset,
     StepStarted,
@@ -37,11 +37,12 @@ from myagent.loop.host import ConfirmationRequest, Decision
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
-from myagent.run_context import RunContext, RunFile
+from myagent.run_context import RunFile
 from myagent.text import clean, short_id
 from myagent.tool.base_tool import BaseTool
 from sessions_app.files.run_files import files_of_run
 from sessions_app.journal.entries.recovery import Recovered
+from sessions_app.journal.entries.rejected_reply import StoreRejected
 from sessions_app.journal.entries.runs import (
     Ended,
     EndRun,
@@ -58,11 +59,13 @@ from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.journal.writer import JournalClosed
 from sessions_app.models import Run
 from sessions_app.queries import Conversation, SessionGone
+from sessions_app.runs.context_of_run import context_of_run
 from sessions_app.runs.deltas import DeltaPacer, DeltaSender
 from sessions_app.runs.driver_dependencies import DriverDependencies
 from sessions_app.runs.questions import Questions
 from sessions_app.runs.run_fallback import answering_model, with_answering_model
 from sessions_app.runs.run_meter import RunMeter
+from sessions_app.runs.run_output import output_of_run
 from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
@@ -153,15 +156,7 @@ class RunDriver:
         conversation = self._conversation = await self._shared.recent.conversation(
             self.ref, self._message, summarized=self.agent.compact == "summarize"
         )
-        self._files += await files_of_run(self.ref.session_id, conversation.messages, may_have_more=conversation.is_cut)
-        context = RunContext(
-            session_id=str(self.ref.session_id),
-            run_id=self._run_id,
-            agent=self.agent.name,
-            user=conversation.username,
-            state=copy.deepcopy(conversation.state),
-            files=self._files,
-        )
+        context = await context_of_run(self.ref, self.agent.name, conversation, self._files)
         history = list(conversation.messages)
         run = react.run(
             self.agent,
@@ -175,6 +170,7 @@ class RunDriver:
             max_steps=self._max_steps,
             watchers=[SpanRecorder(self._shared.journal, self._fields)],
             report=self._meter.model_asked,
+            output=await output_of_run(self.agent, self.ref.run_id),
             traceparent=await traceparent_of_run(self.agent, self.ref.run_id),
         )
         async with aclosing(run) as events:
@@ -208,6 +204,12 @@ class RunDriver:
                 events = (*self._deltas.finish(), *to_wire(event, self._run_id))
                 self._first_result = await self._writer.record(StoreReply(**self._fields, reply=event, events=events))
                 self._conversation.messages.append(event.message)
+            case ReplyRejected():
+                self._usage = event.usage
+                self._keep_results()
+                entry = StoreRejected(**self._fields, rejected=event, events=self._deltas.finish())
+                await self._writer.record(entry)
+                self._conversation.messages += event.messages
             case ToolStarted(call=call, arguments=arguments):
                 await self._writer.record(StartCall(**self._fields, step_id=call.step_id, arguments=arguments))
             case ToolProgress():

@@ -115,7 +115,14 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int, model: st
         reasoning_tokens=event.usage.reasoning_tokens or None,
         model=model,
     )
-    metadata = FinalMetadata(run_id=run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish)
+    metadata = FinalMetadata(
+        run_id=run_id,
+        steps=event.step,
+        duration_ms=duration_ms,
+        usage=usage,
+        finish=event.finish,
+        output=event.output,
+    )
     return FinalAnswer(content=event.text, metadata=metadata)
 
 

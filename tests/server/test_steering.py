@@ -71,7 +71,7 @@ async def test_each_message_says_what_it_wants_as_far_as_the_agent_does_it(clien
     assert (await client.wait_for(ended(queued.run_id))).metadata["reason"] == "new_message"
     assert (await client.wait_for(ended(interrupting.run_id))).event == "agent.final_answer"
     plain = await client.create_session("tools")
-    refused = await refusal(client, message(plain, "hello", "m-1", "steer"))
+    refused = await refusal(client, message(plain, "hello", "m-1", when_busy="steer"))
     assert refused.code == "bad_field" and "queue" in refused.content
     refused = await refusal(client, {**message(plain, "hello"), "metadata": {"when_busy": "reject"}})
     assert refused.code == "bad_field" and "steer" in refused.content

@@ -47,6 +47,7 @@ export interface FinalMetadata extends Metadata {
   duration_ms: number;
   usage: UsageMetadata;
   finish: Open<"answer" | "terminate" | "max_steps" | "length">;
+  output?: Record<string, unknown>;
 }
 
 export interface InterruptedMetadata extends Metadata {
@@ -61,12 +62,13 @@ export interface PartialMetadata extends Metadata {
   is_final: boolean;
 }
 
-/** `scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only. */
+/** `scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only, `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`. */
 export interface RunErrorMetadata extends Metadata {
   run_id: string;
   code: string;
   scope?: Open<"user" | "group" | "agent">;
   free_at?: string;
+  problems?: Array<string>;
 }
 
 /** Where a session was forked from: before the message `message_id`, or behind the event `seq`. */
@@ -412,6 +414,7 @@ export interface UserMessage {
   event: "user.message";
   session_id: string;
   content: string | Array<Record<string, unknown>>;
+  output_schema?: Record<string, unknown>;
   metadata?: Metadata & Record<string, unknown>;
 }
 

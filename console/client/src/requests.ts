@@ -76,14 +76,18 @@ export abstract class Requests {
     return (await this.request({ event: "user.create_session", content })).session_id as string;
   }
 
-  /** Say something; returns once the server has stored it. The same `messageId` is taken once, however often said. */
+  /**
+   * Say something; returns once the server has stored it. The same `messageId` is taken once, however often said.
+   * `outputSchema` is the JSON schema of what the answer has to be, for agents that accept that; see `outputOf`.
+   */
   async say(
     sessionId: string,
     content: Content,
-    options: { messageId?: string; signal?: AbortSignal } = {},
+    options: { messageId?: string; signal?: AbortSignal; outputSchema?: Record<string, unknown> } = {},
   ): Promise<Accepted> {
     const metadata = { message_id: options.messageId ?? newId() };
-    const event = { event: "user.message", session_id: sessionId, content, metadata };
+    const said = options.outputSchema === undefined ? content : { content, output_schema: options.outputSchema };
+    const event = { event: "user.message", session_id: sessionId, content: said, metadata };
     return (await this.request(event, { signal: options.signal })).metadata as unknown as Accepted;
   }
 

@@ -97,6 +97,7 @@ export class Conversation {
       durationMs: metadata.duration_ms ?? null,
       usage: metadata.usage ?? null,
       finish: metadata.finish ?? "",
+      output: metadata.output ?? null,
     };
     for (const piece of turn.pieces) {
       if (piece.kind === "text") piece.isFinished = true;

@@ -62,6 +62,7 @@ export interface Metadata {
   limit?: number;
   max_frame_bytes?: number;
   message_id?: string;
+  output?: Record<string, unknown>;
   metadata?: Record<string, unknown>;
   next?: string;
   percent?: number;

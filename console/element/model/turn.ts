@@ -73,6 +73,8 @@ export interface Outcome {
   durationMs: number | null;
   usage: Usage | null;
   finish: string;
+  /** The value of an agent that has an output. */
+  output: Record<string, unknown> | null;
 }
 
 /** What came of one message. */

@@ -13,6 +13,7 @@ import { defined, Part } from "./part.ts";
 import "../markdown/markdown_view.ts";
 import "./call_view.ts";
 import "./feedback.ts";
+import "./output_view.ts";
 import "./question_view.ts";
 
 export class TurnView extends Part {
@@ -63,6 +64,7 @@ export class TurnView extends Part {
     const { outcome } = turn;
     if (!outcome) return html``;
     return html`
+      ${outcome.output ? html`<myagent-output .value=${outcome.output}></myagent-output>` : nothing}
       ${outcome.kind === "failed" ? html`<div class="failure" role="alert">${icon("warning")}<p dir="auto">${outcome.words}</p></div>` : nothing}
       ${outcome.kind === "stopped" ? html`<p class="about stopped">${outcome.words || words().stopped}</p>` : nothing}
       ${outcome.finish === "length" ? html`<p class="about bad">${words().cutShort}</p>` : nothing}

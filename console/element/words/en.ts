@@ -28,7 +28,7 @@ export const en = {
   // messages
   you: "You", answerOf: (agent: string) => `Answer of ${agent}`, thinking: "Thinking…", queued: "Queued", place: (before: number) => (before ? `Waiting: ${before} before you` : "Waiting: you are next"), waiting: "Waiting for your answer…", sending: "Sending…",
   failed: "Not delivered", sendAgain: "Send again", discard: "Discard", tooLong: (mebibytes: number | null) => (mebibytes ? `it is too long, ${mebibytes} MiB at most.` : "it is too long for the server."),
-  reasoning: "Reasoning", arguments: "Arguments", changedArguments: "Arguments, as you changed them", result: "Result", data: "Data", failure: "Error", truncated: "The text was longer than what is stored.", noArguments: "none",
+  value: "Value (JSON)", copyValue: "Copy the JSON", reasoning: "Reasoning", arguments: "Arguments", changedArguments: "Arguments, as you changed them", result: "Result", data: "Data", failure: "Error", truncated: "The text was longer than what is stored.", noArguments: "none",
   status: { running: "running", success: "done", failed: "failed", declined: "declined", cancelled: "cancelled", unknown: "outcome unknown" } as Record<string, string>, changed: "arguments changed",
   copy: "Copy", copied: "Copied", copyFailed: "Not copied", wrap: "Wrap", codeIn: (language: string) => (language ? `Code in ${language}` : "Code"), showAll: "Show all", showLess: "Show less",
   copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "What was good or bad about it? (optional)", commentSave: "Send", thanks: "Thank you.",

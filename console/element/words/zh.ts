@@ -25,7 +25,7 @@ export const zh: Words = {
   noPictures: (name) => `${name}：此 Agent 不接受图片。`, noFiles: (name) => `${name}：此 Agent 不接受文件。`, uploadBroke: "连接断开了，请重试。", emptyFile: (name) => `${name} 是空的。`, filesNotKept: "此浏览器不会保留这些文件：如果在发送之前重新加载页面，请重新选择。", uploadFailed: (name, why) => `${name} 未能上传：${why}`,
   you: "您", answerOf: (agent) => `${agent} 的回答`, thinking: "思考中…", queued: "排队中", place: (before) => (before ? `排队中：前面还有 ${before} 个` : "排队中：下一个就是您"), waiting: "等待您的答复…", sending: "正在发送…",
   failed: "未送达", sendAgain: "重新发送", discard: "丢弃", tooLong: (mebibytes) => (mebibytes ? `消息太长：最多 ${mebibytes} MiB。` : "消息太长，服务器不接收。"),
-  reasoning: "思考过程", arguments: "参数", changedArguments: "您修改后的参数", result: "结果", data: "数据", failure: "错误", truncated: "文本过长，只保存了一部分。", noArguments: "无",
+  value: "结构化的值（JSON）", copyValue: "复制 JSON", reasoning: "思考过程", arguments: "参数", changedArguments: "您修改后的参数", result: "结果", data: "数据", failure: "错误", truncated: "文本过长，只保存了一部分。", noArguments: "无",
   status: { running: "运行中", success: "完成", failed: "失败", declined: "已拒绝", cancelled: "已取消", unknown: "结果未知" }, changed: "参数已修改",
   copy: "复制", copied: "已复制", copyFailed: "未能复制", wrap: "换行", codeIn: (language) => (language ? `${language} 代码` : "代码"), showAll: "显示全部", showLess: "收起",
   copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "好在哪里，或者不好在哪里？（可选）", commentSave: "提交", thanks: "谢谢。",

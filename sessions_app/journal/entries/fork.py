@@ -18,7 +18,7 @@ from sessions_app.journal.fork_state import kept_state
 from sessions_app.journal.locked_rows import LockedSession
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.stored_size import files_size, frames_size
-from sessions_app.models import Event, Message, Session
+from sessions_app.models import Event, Message, Run, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,15 @@ class ForkSession(CreateSession):
         batch.shares.check_copy(self.sharer, shares, 2 * size + files_size(self.source_id))
 
     def _message(self, point: ForkPoint) -> PostMessage | None:
-        if self.post is None or not self.says_again or point.again is None:
+        if self.post is None or point.again is None:
             return self.post
+        schema = Run.objects.filter(pk=point.again).values_list("output_schema", flat=True).first()
+        post = replace(self.post, output_schema=schema)
+        if not self.says_again:
+            return post
         of_source = Message.objects.filter(session_id=self.source_id)
         said = of_source.filter(client_id=self.before).first()
         said = said or of_source.filter(run_id=point.again, role=Message.Role.USER).order_by("pk").first()
         if said is None:
             raise Refused(ErrorCode.MESSAGE_NOT_FOUND)
-        return replace(self.post, message=said.to_library())
+        return replace(post, message=said.to_library())

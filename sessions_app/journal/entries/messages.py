@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from agents.budgets.allowances import Allowance
 from agents.budgets.shares import Shares
@@ -74,6 +74,8 @@ class PostMessage(Entry):
     """False to take only what was stored before, while the server is short of memory."""
     traceparent: str = ""
     """The trace that it is part of."""
+    output_schema: dict[str, Any] | None = None
+    """What its answer has to be, where it says so itself."""
 
     @property
     def client_id(self) -> str | None:
@@ -129,7 +131,8 @@ class PostMessage(Entry):
         ended: tuple[uuid.UUID, ...] = (),
     ) -> Posted:
         """Write the message and its run."""
-        if self.when_busy == "steer" and before and before[0].is_active:
+        # What has to be answered in a form of its own is for a run of its own.
+        if self.when_busy == "steer" and self.output_schema is None and before and before[0].is_active:
             named = replace(self, message_id=self.message_id or uuid.uuid4().hex)
             return named._steer(batch, session, before)
         run = self._insert(batch, session, before, begins=lease is not None)
@@ -183,7 +186,7 @@ class PostMessage(Entry):
         batch.locks.add_run(run)
         # It is False until a tool changes the state.
         columns = {"status": run.status, "queued_at": queued_at, "token_id": self.token_id, "end_state": False}
-        columns["steers"] = steers
+        columns |= {"steers": steers, "output_schema": self.output_schema}
         batch.writes.insert(Run, id=run.id, session_id=session.id, traceparent=self.traceparent, **columns)
         # A queued message gets its position when its run begins, so as not to fall between calls and their results.
         position = batch.take_positions(session) if begins else None
