@@ -96,7 +96,7 @@ class AgentDefinition:
     def modes_when_busy(self) -> tuple[WhenBusy, ...]:
         """What a message that comes during a run may ask for; what is done without being asked comes first."""
         given: Any = self.when_busy
-        modes: tuple[WhenBusy, ...] = (given,) if isinstance(given, str) else tuple(given)
+        modes: tuple[Any, ...] = (given,) if isinstance(given, str) else tuple(given)
         return modes
 
 
