@@ -16,6 +16,7 @@ MyAgentError
 │   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
 │   │   ├── EmptyReply        the model says nothing, asked again as well
 │   │   └── ContextOverflow   the history is longer than the model's window
+│   ├── RunLimitReached       a limit of the run leaves no room for an answer
 │   └── RunCancelled          the host has ended the run
 └── StreamCut                 a model stream ended early; asked again by the loop
 """
@@ -160,6 +161,19 @@ class ContextOverflow(LLMError):
     def __init__(self, message: str = "", *, public: str | None = None, limit: int | None = None) -> None:
         super().__init__(message, public=public)
         self.limit = limit
+
+
+class RunLimitReached(RunError):
+    """The run is so far beyond a limit that it is not even summed up.
+
+    `which` names the agent's option, `used` and `allowed` are in its unit: tokens or seconds.
+    """
+
+    code = "run_limit"
+
+    def __init__(self, message: str = "", *, which: str, used: float, allowed: float) -> None:
+        super().__init__(message)
+        self.details = {"limit": {"which": which, "used": used, "allowed": allowed}}
 
 
 class RunCancelled(RunError):

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from myagent.agent_definition import AgentDefinition
-from myagent.events import AgentEvent, ModelReplied, RunFinished
+from myagent.events import AgentEvent, LimitNear, LimitUse, ModelReplied, RunFinished
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.loop.call_order import line_up
 from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.history import History
 from myagent.loop.host import Host
+from myagent.loop.limited_model import LimitedModel
 from myagent.loop.model_step import ModelSteps
 from myagent.loop.prepared_calls import PreparedCall, prepare_calls, still_open
+from myagent.loop.run_clock import ClockedHost
+from myagent.loop.run_limits import NO_CEILINGS, Ceilings, RunLimits
 from myagent.messages import Message
 from myagent.protocol.server_base import Finish
 from myagent.run_context import RunContext
@@ -28,11 +33,6 @@ from myagent.tracing.model_request import ReportRequest, unreported
 from myagent.tracing.opentelemetry import telemetry
 from myagent.tracing.otel_metrics import genai_metrics
 from myagent.tracing.spans import UNTRACED, Trace, Watcher
-
-SUM_UP_PROMPT = (
-    "You have reached the limit of steps, and tools are no longer available. "
-    "Answer the user now with what you know, and say what is still missing."
-)
 
 
 def run(
@@ -45,14 +45,14 @@ def run(
     summary: str = "",
     checkpoint: Checkpoint = START,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
-    max_steps: int | None = None,
+    ceilings: Ceilings = NO_CEILINGS,
     watchers: Sequence[Watcher] = (),
     report: ReportRequest = unreported,
     traceparent: str = "",
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message), or resume the run from `checkpoint`.
 
-    `summary` stands for what came before the history. `max_steps` applies where it is lower than the agent's own.
+    `summary` stands for what came before the history. The `ceilings` apply where they are lower than the agent's own.
     At most `max_output_bytes` of a tool's output are reported; the agent limits what the model sees of it. The spans
     of a traced agent are reported to `watchers`, and to OpenTelemetry where it is set up; every request to the model is
     reported to `report`. `traceparent` is the trace of others that the run is part of (W3C Trace Context).
@@ -72,9 +72,18 @@ def run(
         summarizes=summarizes,
         report=report if metrics is None else metrics.take_request,
     )
-    work = partial(run_calls, agent, host=host, context=context, trace=trace, max_output_bytes=max_output_bytes)
-    allowed = min(agent.max_steps, max_steps or agent.max_steps)
-    events = _Run(agent, messages, model, work, host, context.run_id).events(checkpoint, max_steps=allowed)
+    limits = RunLimits(agent, ceilings, checkpoint)
+    host = host if limits.seconds_left() is None else ClockedHost(host, limits.clock)
+    work = partial(
+        run_calls,
+        agent,
+        host=host,
+        context=context,
+        trace=trace,
+        max_output_bytes=max_output_bytes,
+        seconds_left=limits.seconds_left,
+    )
+    events = _Run(agent, messages, model, work, host, limits, context.run_id).events(checkpoint)
     events = _traced(agent, trace, history, events) if agent.enable_tracing else events
     return events if metrics is None else metrics.counted(events)
 
@@ -100,8 +109,11 @@ class _Run:
         model: ModelSteps,
         work: Callable[[int, Sequence[PreparedCall], dict[int, Message]], AsyncGenerator[AgentEvent]],
         host: Host,
+        limits: RunLimits,
         run_id: str,
     ) -> None:
+        self._limits = limits
+        self._limited = LimitedModel(model, history, limits)
         self._agent = agent
         self._history = history
         self._model = model
@@ -110,7 +122,7 @@ class _Run:
         self._run_id = run_id
         self._final: RunFinished | None = None
 
-    async def events(self, checkpoint: Checkpoint, *, max_steps: int) -> AsyncGenerator[AgentEvent]:
+    async def events(self, checkpoint: Checkpoint) -> AsyncGenerator[AgentEvent]:
         """Complete the step that was interrupted, if there is one, and take others until there is a final answer."""
         step = checkpoint.step
         if step and (reply := self._history.open_reply()) is not None:
@@ -118,24 +130,30 @@ class _Run:
             async with aclosing(self._resume(reply, step, checkpoint.open_calls)) as working:
                 async for event in working:
                     yield event
-        while self._final is None and step < max_steps:
-            step += 1
-            async with aclosing(self._model.ask(step, self._agent.tools.schemas())) as asking:
+        reached = None
+        while self._final is None and (reached := self._limits.reached(step, self._model.usage)) is None:
+            for use in self._limits.newly_near(step, self._model.usage):
+                yield LimitNear(use=use)
+            async with aclosing(self._limited.ask(step + 1, self._agent.tools.schemas())) as asking:
                 async for event in asking:
                     yield event
+            if self._limited.was_stopped:
+                reached = self._limits.use_of_time()
+                break
+            step += 1
             async with aclosing(self._act_on(self._model.reply, step)) as working:
                 async for event in working:
                     yield event
-        if self._final is None:
-            schemas = self._agent.tools.schemas()
-            async with aclosing(self._model.ask(step + 1, schemas, SUM_UP_PROMPT, may_call=False)) as asking:
+        if reached is not None:
+            async with aclosing(self._limited.sum_up(step + 1, self._agent.tools.schemas(), reached)) as asking:
                 async for event in asking:
                     yield event
             # A model may call tools although it may not; its text is the answer all the same.
             message = Message.assistant(self._model.reply.text)
-            finish: Finish = "length" if self._model.is_cut_short else "max_steps"
-            self._final = self._finished(step + 1, message.text, finish, message)
-        yield self._final
+            finish = "length" if self._model.is_cut_short else _finish_at(reached)
+            self._final = replace(self._finished(step + 1, message.text, finish, message), limit=reached)
+        if self._final is not None:
+            yield self._final
 
     async def _act_on(self, reply: Message, step: int) -> AsyncGenerator[AgentEvent]:
         """Run the tools that a new reply calls; without any it is the final answer."""
@@ -181,10 +199,16 @@ class _Run:
             self._final = self._finished(step, text, "terminate", None if reply.text else Message.assistant(text))
 
     async def _prepare(self, reply: Message, step: int) -> list[PreparedCall]:
-        return await prepare_calls(reply, self._agent.tools, step=step, run_id=self._run_id, host=self._host)
+        calls = await prepare_calls(reply, self._agent.tools, step=step, run_id=self._run_id, host=self._host)
+        return line_up(self._limits.take(calls), self._agent.max_parallel_tools)
 
     def _finished(self, step: int, text: str, finish: Finish, message: Message | None) -> RunFinished:
         return RunFinished(step=step, text=text, finish=finish, message=message, usage=self._model.usage)
+
+
+def _finish_at(limit: LimitUse) -> Finish:
+    """How a run ends that was summed up at this limit; that of steps has a word of its own."""
+    return "max_steps" if limit.which == "max_steps" else "limit"
 
 
 def _terminating(calls: Sequence[PreparedCall]) -> PreparedCall | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from myagent.protocol.server_base import Finish, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
+from myagent.protocol.server_base import Finish, LimitFields, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
 
 
 class ForkedFrom(Metadata):
@@ -195,6 +195,7 @@ class FinalMetadata(RunMetadata):
     duration_ms: int
     usage: UsageMetadata
     finish: Open[Finish]
+    limit: LimitFields | None = None
 
 
 class FinalAnswer(ServerEvent):
@@ -214,11 +215,14 @@ class Interrupted(ServerEvent):
 
 
 class RunErrorMetadata(RunMetadata):
-    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only."""
+    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only,
+    `limit` with `run_limit` only.
+    """
 
     code: str
     scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
+    limit: LimitFields | None = None
 
 
 class RunFailed(ServerEvent):

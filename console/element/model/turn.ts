@@ -73,6 +73,8 @@ export interface Outcome {
   durationMs: number | null;
   usage: Usage | null;
   finish: string;
+  /** The option of the limit that was reached; empty for none. */
+  limit: string;
 }
 
 /** What came of one message. */
