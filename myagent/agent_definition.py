@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -44,6 +45,16 @@ class AgentDefinition:
     """A system message at the end of every request to the model; it does not become part of the history."""
     max_steps: int = 20
     """The model calls of one run that may use tools. After them the model is asked for an answer without tools."""
+    max_tokens: int | None = None
+    """The model tokens of one run, input and output of all its calls of the model; None is no limit."""
+    max_tool_calls: int | None = None
+    """The tool calls of one run; None is no limit."""
+    max_seconds: float | None = None
+    """The seconds that one run may take, without those in which it waits for a person; None is no limit."""
+    repeat_limit: int | None = 3
+    """How many replies in a row may make the same call with equal arguments; None is no limit."""
+    max_parallel_tools: int | None = None
+    """The tool calls of one reply that run at the same time; None is no limit."""
     enable_tracing: bool = False
     """Whether spans of the calls of the model and of tools are recorded."""
     llm: LLM | None = None
@@ -80,11 +91,15 @@ class AgentDefinition:
         if self.next_step_prompt is not None:
             _check_text("next_step_prompt", self.next_step_prompt)
         _check_count("max_steps", self.max_steps)
-        for option in ("max_observe", "context_window"):
+        for option in ("max_observe", "context_window", "max_tokens", "max_tool_calls", "max_parallel_tools"):
             if getattr(self, option) is not None:
                 _check_count(option, getattr(self, option))
         for mode in self.modes_when_busy or (self.when_busy,):
             _check_choice("when_busy", mode, get_args(WhenBusy))
+        if self.repeat_limit is not None:
+            _check_count("repeat_limit", self.repeat_limit, least=2)
+        if self.max_seconds is not None:
+            _check_seconds("max_seconds", self.max_seconds)
         _check_choice("tool_errors", self.tool_errors, get_args(ToolErrors))
         _check_choice("compact", self.compact, get_args(Compact))
         object.__setattr__(self, "accepts", _accepted(self.accepts))
@@ -118,9 +133,15 @@ def _short_texts(option: str, value: object) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts)
 
 
-def _check_count(option: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        words = _("%(option)s=%(value)r: it should be a whole number from 1.")
+def _check_count(option: str, value: object, *, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        words = _("%(option)s=%(value)r: it should be a whole number from %(least)d.")
+        raise AgentDefinitionError(words % {"option": option, "value": value, "least": least})
+
+
+def _check_seconds(option: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        words = _("%(option)s=%(value)r: it should be a number of seconds.")
         raise AgentDefinitionError(words % {"option": option, "value": value})
 
 

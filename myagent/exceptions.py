@@ -17,6 +17,7 @@ MyAgentError
 │   │   ├── EmptyReply        the model says nothing, asked again as well
 │   │   └── ContextOverflow   the history is longer than the model's window
 │   ├── OutputInvalid         the answer does not fit the agent's output, told twice
+│   ├── RunLimitReached       a limit of the run leaves no room for an answer
 │   └── RunCancelled          the host has ended the run
 └── StreamCut                 a model stream ended early; asked again by the loop
 """
@@ -177,6 +178,19 @@ class OutputInvalid(RunError):
         words = _("The answer does not have the form that it should have: %(problems)s")
         super().__init__(words % {"problems": "; ".join(problems)})
         self.details = {"problems": list(problems)}
+
+
+class RunLimitReached(RunError):
+    """The run is so far beyond a limit that it is not even summed up.
+
+    `which` names the agent's option, `used` and `allowed` are in its unit: tokens or seconds.
+    """
+
+    code = "run_limit"
+
+    def __init__(self, message: str = "", *, which: str, used: float, allowed: float) -> None:
+        super().__init__(message)
+        self.details = {"limit": {"which": which, "used": used, "allowed": allowed}}
 
 
 class RunCancelled(RunError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from myagent.protocol.server_base import Finish, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
+from myagent.protocol.server_base import Finish, LimitFields, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
 
 
 class ForkedFrom(Metadata):
@@ -204,6 +204,7 @@ class FinalMetadata(RunMetadata):
     usage: UsageMetadata
     finish: Open[Finish]
     output: dict[str, Any] | None = None
+    limit: LimitFields | None = None
 
 
 class FinalAnswer(ServerEvent):
@@ -224,13 +225,15 @@ class Interrupted(ServerEvent):
 
 class RunErrorMetadata(RunMetadata):
     """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only,
-    `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`.
+    `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`, `limit` with
+    `run_limit` only.
     """
 
     code: str
     scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
     problems: list[str] | None = None
+    limit: LimitFields | None = None
 
 
 class RunFailed(ServerEvent):

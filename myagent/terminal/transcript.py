@@ -245,6 +245,7 @@ class Transcript:
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
                 finish=event.metadata.finish,
+                limit=event.metadata.limit.which if event.metadata.limit is not None else "",
             )
         )
         return blocks

@@ -27,6 +27,8 @@ from sessions_app.admin.model_states import model_states
 from sessions_app.admin.show import block, count_badges, excerpt, link, list_url, moment, pretty
 from sessions_app.models import Run, Session
 
+_CEILINGS = ("max_steps", "max_tokens", "max_tool_calls", "max_seconds")
+"""What each run may use at most."""
 SHOWN_STATUSES = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED)
 
 
@@ -47,7 +49,7 @@ class HostedAgentAdmin(UsedToday):
         (None, {"fields": ("name", "badge", "description", "model", "models_now", "runs", "used_today")}),
         (
             _("Decided by operators"),
-            {"fields": ("enabled", "open_to", "groups", "max_runs", "max_steps", "tokens_per_day")},
+            {"fields": ("enabled", "open_to", "groups", "max_runs", *_CEILINGS, "tokens_per_day")},
         ),
         (_("Loaded from"), {"fields": ("source", "loaded", "reload_requested", "failed", "whole_error")}),
         (_("Tools"), {"fields": ("tool_list",)}),

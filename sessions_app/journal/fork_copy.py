@@ -135,7 +135,7 @@ class ForkCopy:
         ended = {}
         if cut is not None:
             over = {"status": Run.Status.CANCELLED, "finished_at": self._batch.now}
-            ended = {**over, "steps": cut.steps, "error_code": "", "error_detail": "", "end_state": False}
+            ended = {**over, "steps": cut.steps, "error_code": "", "error_detail": "", "limit": "", "end_state": False}
         copied = {
             **row,
             "id": self._run(row["id"]),

@@ -15,6 +15,7 @@ from agents.log_context import log_ids
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
+    LimitNear,
     ModelReplied,
     ModelWaiting,
     ReasoningDelta,
@@ -34,6 +35,7 @@ from myagent.llm import LLM
 from myagent.loop import react
 from myagent.loop.checkpoint import START
 from myagent.loop.host import ConfirmationRequest, Decision
+from myagent.loop.run_limits import NO_CEILINGS, Ceilings
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
@@ -70,7 +72,7 @@ from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
 from sessions_app.runs.steering import Steering
-from sessions_app.runs.translate import final_answer, model_waiting, run_failed, to_wire
+from sessions_app.runs.translate import final_answer, notice_of, run_failed, to_wire
 
 logger = logging.getLogger("myagent.runner")
 
@@ -90,7 +92,7 @@ class RunDriver:
         *,
         message: Message | None = None,
         recovered: Recovered | None = None,
-        max_steps: int | None = None,
+        ceilings: Ceilings = NO_CEILINGS,
     ) -> None:
         is_takeover = recovered is not None
         self._meter = RunMeter(loaded.agent, waited=ref.waited, is_takeover=is_takeover)
@@ -98,7 +100,7 @@ class RunDriver:
         self.ref = ref
         self.agent = loaded.agent
         self._version = loaded.version
-        self._max_steps = max_steps
+        self._ceilings = ceilings
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
         self._llm = llm
@@ -117,8 +119,7 @@ class RunDriver:
         self._questions.take_over(recovered.questions)
         self._checkpoint = recovered.checkpoint
         self._first_result = recovered.first_result
-        self._step = recovered.checkpoint.step
-        self._usage = recovered.checkpoint.usage
+        self._step, self._usage = recovered.checkpoint.step, recovered.checkpoint.usage
         self._tool_calls = recovered.tool_calls
         self._started_at = time.monotonic() - recovered.age
 
@@ -167,7 +168,7 @@ class RunDriver:
             summary=conversation.summary,
             checkpoint=await with_answering_model(self._checkpoint, self._llm, self.ref),
             max_output_bytes=self._shared.max_output_bytes,
-            max_steps=self._max_steps,
+            ceilings=self._ceilings,
             watchers=[SpanRecorder(self._shared.journal, self._fields)],
             report=self._meter.model_asked,
             output=await output_of_run(self.agent, self.ref.run_id),
@@ -190,8 +191,8 @@ class RunDriver:
                 self._meter.take(event)
                 self._deltas.begin(step)
                 await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
-            case ModelWaiting():
-                self._shared.tell(self.ref.session_id, partial(model_waiting, event, self._run_id))
+            case ModelWaiting() | LimitNear():
+                self._shared.tell(self.ref.session_id, partial(notice_of, event, self._run_id))
             case HistorySummarized():
                 self._usage = event.usage
                 after = self._conversation.starts_after

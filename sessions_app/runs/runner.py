@@ -110,7 +110,7 @@ class Runner:
             self._dependencies,
             message=message,
             recovered=recovered,
-            max_steps=get_registry().limits(agent).max_steps,
+            ceilings=get_registry().limits(agent).of_run,
         )
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")

@@ -7,6 +7,8 @@ from typing import Any
 
 from myagent.events import (
     AgentEvent,
+    LimitNear,
+    LimitUse,
     ModelReplied,
     ModelWaiting,
     RequestedCall,
@@ -18,8 +20,9 @@ from myagent.events import (
 )
 from myagent.i18n import gettext as _
 from myagent.loop.host import ConfirmationRequest
+from myagent.loop.limit_words import name_of_limit
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
-from myagent.protocol.server_base import ServerEvent
+from myagent.protocol.server_base import LimitFields, ServerEvent
 from myagent.protocol.server_events import (
     ConfirmMetadata,
     FinalAnswer,
@@ -55,11 +58,25 @@ def _step_started(event: StepStarted, run_id: str) -> tuple[ServerEvent, ...]:
     return (Thinking(content=_("Analysing your question..."), metadata=metadata),)
 
 
-def model_waiting(event: ModelWaiting, run_id: str) -> ServerEvent:
+def notice_of(event: ModelWaiting | LimitNear, run_id: str) -> ServerEvent:
+    """The notice of what happens to a run and is not part of its log."""
+    return _model_waiting(event, run_id) if isinstance(event, ModelWaiting) else _limit_near(event, run_id)
+
+
+def _model_waiting(event: ModelWaiting, run_id: str) -> ServerEvent:
     """The notice that the model's endpoint makes the run wait."""
     words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {"seconds": round(event.seconds)}
     metadata = NoticeMetadata(action="waiting_for_model", run_id=run_id, seconds=event.seconds)
     return SystemNotice(content=words, metadata=metadata)
+
+
+def _limit_near(event: LimitNear, run_id: str) -> ServerEvent:
+    """The notice that the run has used most of a limit."""
+    percent = int(100 * event.use.used / event.use.allowed)
+    words = _("%(percent)d %% of what this answer may use are used (%(what)s).")
+    about = {"percent": percent, "what": name_of_limit(event.use.which)}
+    metadata = NoticeMetadata(action="limit", run_id=run_id, percent=percent, limit=_limit_fields(event.use))
+    return SystemNotice(content=words % about, metadata=metadata)
 
 
 @to_wire.register
@@ -122,8 +139,13 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int, model: st
         usage=usage,
         finish=event.finish,
         output=event.output,
+        limit=_limit_fields(event.limit) if event.limit is not None else None,
     )
     return FinalAnswer(content=event.text, metadata=metadata)
+
+
+def _limit_fields(use: LimitUse) -> LimitFields:
+    return LimitFields(which=use.which, used=use.used, allowed=use.allowed)
 
 
 def confirmation(request: ConfirmationRequest, run_id: str, *, step_id: str) -> UserConfirm:

@@ -41,13 +41,21 @@ export interface UsageMetadata extends Metadata {
   model?: string;
 }
 
+/** How much of a limit a run has used; of time in seconds. */
+export interface LimitFields extends Metadata {
+  which: Open<"max_steps" | "max_tokens" | "max_tool_calls" | "max_seconds" | "repeat_limit">;
+  used: number | number;
+  allowed: number | number;
+}
+
 export interface FinalMetadata extends Metadata {
   run_id: string;
   steps: number;
   duration_ms: number;
   usage: UsageMetadata;
-  finish: Open<"answer" | "terminate" | "max_steps" | "length">;
+  finish: Open<"answer" | "terminate" | "max_steps" | "length" | "limit">;
   output?: Record<string, unknown>;
+  limit?: LimitFields;
 }
 
 export interface InterruptedMetadata extends Metadata {
@@ -62,13 +70,14 @@ export interface PartialMetadata extends Metadata {
   is_final: boolean;
 }
 
-/** `scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only, `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`. */
+/** `scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only, `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`, `limit` with `run_limit` only. */
 export interface RunErrorMetadata extends Metadata {
   run_id: string;
   code: string;
   scope?: Open<"user" | "group" | "agent">;
   free_at?: string;
   problems?: Array<string>;
+  limit?: LimitFields;
 }
 
 /** Where a session was forked from: before the message `message_id`, or behind the event `seq`. */
@@ -203,7 +212,7 @@ export interface HeartbeatMetadata extends Metadata {
   sessions: Record<string, number>;
 }
 
-/** `accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens is used, `waiting_for_model` how many seconds the model's endpoint makes the run wait, `queued` the place of a run that waits for one, `state_unknown` that a fork begins without what tools kept; the rest belongs to plans. */
+/** `accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens is used, `limit` how much of what a run may use, `waiting_for_model` how many seconds the model's endpoint makes the run wait, `queued` the place of a run that waits for one, `state_unknown` that a fork begins without what tools kept; the rest belongs to plans. */
 export interface NoticeMetadata extends Metadata {
   action: string;
   message_id?: string;
@@ -217,6 +226,7 @@ export interface NoticeMetadata extends Metadata {
   seconds?: number;
   scope?: Open<"user" | "group" | "agent">;
   free_at?: string;
+  limit?: LimitFields;
   task_id?: string;
   ok?: boolean;
   mode?: string;

@@ -1,8 +1,14 @@
 /** A conversation as its log tells it. */
 
-import { contentOf, type Frame, type Origin, type Rating } from "./frame.ts";
+import { contentOf, type Frame, type Metadata, type Origin, type Rating } from "./frame.ts";
 import { foldCall, foldProgress, foldQuestion, foldResponse, foldResult } from "./calls.ts";
 import { newTurn, openQuestions, type Item, type Outcome, type Said, type Text, type Thought, type Turn } from "./turn.ts";
+
+/** The option of the limit at which an answer ended; in logs from before there were others that of steps has no name. */
+function limitOf({ limit, finish }: Metadata): string {
+  if (typeof limit === "object") return limit.which;
+  return finish === "max_steps" ? finish : finish === "limit" ? "unknown" : "";
+}
 
 export class Conversation {
   seq = 0;
@@ -98,6 +104,7 @@ export class Conversation {
       usage: metadata.usage ?? null,
       finish: metadata.finish ?? "",
       output: metadata.output ?? null,
+      limit: limitOf(metadata),
     };
     for (const piece of turn.pieces) {
       if (piece.kind === "text") piece.isFinished = true;

@@ -42,6 +42,13 @@ export interface Origin {
   seq?: number;
 }
 
+/** What a run has used of a limit. */
+export interface LimitUse {
+  which: string;
+  used: number;
+  allowed: number;
+}
+
 export interface Metadata {
   accepts?: { images: boolean; files: boolean; max_file_bytes: number };
   action?: string;
@@ -59,7 +66,8 @@ export interface Metadata {
   images?: MadePicture[];
   index?: number;
   last_seq?: number;
-  limit?: number;
+  /** What was refused was more than a number; an answer may end at the limit of a run. */
+  limit?: number | LimitUse;
   max_frame_bytes?: number;
   message_id?: string;
   output?: Record<string, unknown>;

@@ -127,6 +127,7 @@ export class Hearing {
           Object.assign(waiting, { state: "queued", place: (metadata.position ?? 1) - 1, version: waiting.version + 1 });
         }
         break;
+      case "limit":
       case "waiting_for_model":
         if (turn) Object.assign(turn, { notice: String(content ?? ""), version: turn.version + 1 });
         break;

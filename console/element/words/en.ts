@@ -32,7 +32,11 @@ export const en = {
   status: { running: "running", success: "done", failed: "failed", declined: "declined", cancelled: "cancelled", unknown: "outcome unknown" } as Record<string, string>, changed: "arguments changed",
   copy: "Copy", copied: "Copied", copyFailed: "Not copied", wrap: "Wrap", codeIn: (language: string) => (language ? `Code in ${language}` : "Code"), showAll: "Show all", showLess: "Show less",
   copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "What was good or bad about it? (optional)", commentSave: "Send", thanks: "Thank you.",
-  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.", maxSteps: "The limit of steps was reached.",
+  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.",
+  limits: {
+    max_steps: "The limit of steps was reached.", max_tokens: "The limit of model tokens was reached.", max_tool_calls: "The limit of tool calls was reached.",
+    max_seconds: "The limit of time was reached.", repeat_limit: "The agent made the same call again and again.",
+  } as Record<string, string>, anyLimit: "A limit of this answer was reached.",
   newest: "Jump to the newest", picture: (name: string) => `Picture of ${name}`, pictureSent: "Picture", loading: "Loading the conversation…", stopped: "Stopped", gone: "That conversation is not there any more. This is a new one.", goneUnlessLogin: "That conversation is not there any more, or you have to log in to see it.",
   // questions
   question: "Your answer is needed", yes: "Allow", no: "Decline", changeArguments: "Change the arguments", asJson: "Arguments as JSON", notJson: "This is not a JSON object.", misfits: (path: string, why: string) => `${path}: ${why}`, reason: "Why not? (the agent reads it, optional)", waitsSince: (time: string) => `has waited for ${time}`, waitsUntil: (time: string) => `${time} left`, saidYes: "Allowed", saidNo: "Declined", noAnswer: "Closed without an answer", yourReason: "Reason",

@@ -29,7 +29,11 @@ export const zh: Words = {
   status: { running: "运行中", success: "完成", failed: "失败", declined: "已拒绝", cancelled: "已取消", unknown: "结果未知" }, changed: "参数已修改",
   copy: "复制", copied: "已复制", copyFailed: "未能复制", wrap: "换行", codeIn: (language) => (language ? `${language} 代码` : "代码"), showAll: "显示全部", showLess: "收起",
   copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "好在哪里，或者不好在哪里？（可选）", commentSave: "提交", thanks: "谢谢。",
-  steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。", maxSteps: "已达到步数上限。",
+  steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。",
+  limits: {
+    max_steps: "已达到步数上限。", max_tokens: "已达到模型 token 上限。", max_tool_calls: "已达到工具调用次数上限。",
+    max_seconds: "已达到时间上限。", repeat_limit: "Agent 反复发出同样的调用。",
+  }, anyLimit: "这次回答已达到上限。",
   newest: "跳到最新", picture: (name) => `${name} 的图片`, pictureSent: "图片", loading: "正在加载对话…", stopped: "已停止", gone: "那个对话已不存在，从新的对话开始。", goneUnlessLogin: "那个对话已不存在，或者需要登录才能查看。",
   question: "需要您的答复", yes: "允许", no: "拒绝", changeArguments: "修改参数", asJson: "JSON 参数", notJson: "这不是有效的 JSON 对象。", misfits: (path, why) => `${path}：${why}`, reason: "为什么不？（Agent 会读到，可选）", waitsSince: (time) => `已等待 ${time}`, waitsUntil: (time) => `还剩 ${time}`, saidYes: "已允许", saidNo: "已拒绝", noAnswer: "未答复即关闭", yourReason: "理由",
   schema: { type: (wanted) => `应为 ${wanted}`, missing: "缺少", unknown: "不是此工具的参数", choice: (choices) => `应为其中之一：${choices}` },

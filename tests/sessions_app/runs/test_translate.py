@@ -9,6 +9,7 @@ from myagent import Image
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
+    LimitNear,
     ModelWaiting,
     ReasoningDelta,
     RequestedCall,
@@ -23,7 +24,7 @@ from myagent.messages import Message
 from sessions_app.runs.translate import to_wire
 
 RUN = str(uuid.uuid4())
-BY_THE_DRIVER = {ModelWaiting, TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
+BY_THE_DRIVER = {LimitNear, ModelWaiting, TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
 
 
 def test_every_event_of_a_run_is_shown_or_left_to_the_driver():
