@@ -225,8 +225,8 @@ class Interrupted(ServerEvent):
 
 class RunErrorMetadata(RunMetadata):
     """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only,
-    `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`, `limit` with
-    `run_limit` only.
+    `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`, `limit`
+    with `run_limit` only.
     """
 
     code: str

@@ -24,6 +24,7 @@ from myagent.protocol.direct_events import (
     SystemSessions,
 )
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from myagent.protocol.message_events import UserMessage, UserWithdraw
 from sessions_app import session_list
 from sessions_app.connection.handlers import handles
 from sessions_app.connection.message_files import with_files
@@ -155,8 +156,8 @@ async def acknowledge(engine: Engine, requester: Requester, event: events.UserAc
 # --- runs ---
 
 
-@handles(events.UserMessage)
-async def post_message(engine: Engine, requester: Requester, event: events.UserMessage) -> None:
+@handles(UserMessage)
+async def post_message(engine: Engine, requester: Requester, event: UserMessage) -> None:
     """Store a message and start or queue its run; does not wait for the run."""
     session_id = await open_session(requester, event.session_id)
     if event.is_blank:
@@ -195,7 +196,7 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
     notify_accepted(requester, event.session_id, event.request_id, posted)
 
 
-def _asked_when_busy(event: events.UserMessage, agent: LoadedAgent) -> WhenBusy:
+def _asked_when_busy(event: UserMessage, agent: LoadedAgent) -> WhenBusy:
     """What is done with the message if it comes during a run. Raises `ProtocolError` for what the agent does not do."""
     modes = agent.agent.modes_when_busy
     if event.when_busy is None:
@@ -242,8 +243,8 @@ def notify_accepted(requester: Requester, session_id: str, request_id: str | Non
     requester.pump.direct(notice, session_id=session_id, request_id=request_id)
 
 
-@handles(events.UserWithdraw)
-async def withdraw(engine: Engine, requester: Requester, event: events.UserWithdraw) -> None:
+@handles(UserWithdraw)
+async def withdraw(engine: Engine, requester: Requester, event: UserWithdraw) -> None:
     """Take a message back that waits."""
     session_id = await open_session(requester, event.session_id)
     await record(engine, WithdrawMessage(session_id=session_id, message_id=event.message_id))

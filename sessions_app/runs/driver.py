@@ -1,11 +1,10 @@
-"""One run in this process: drives the loop, stores what it reports, and is its host."""
+"""One run in this process: drives the loop, and stores what it reports."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -34,15 +33,11 @@ from myagent.i18n import speak
 from myagent.llm import LLM
 from myagent.loop import react
 from myagent.loop.checkpoint import START
-from myagent.loop.host import ConfirmationRequest, Decision
 from myagent.loop.run_limits import NO_CEILINGS, Ceilings
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
-from myagent.run_context import RunFile
 from myagent.text import clean, short_id
-from myagent.tool.base_tool import BaseTool
-from sessions_app.files.run_files import files_of_run
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.rejected_reply import StoreRejected
 from sessions_app.journal.entries.runs import (
@@ -64,14 +59,13 @@ from sessions_app.queries import Conversation, SessionGone
 from sessions_app.runs.context_of_run import context_of_run
 from sessions_app.runs.deltas import DeltaPacer, DeltaSender
 from sessions_app.runs.driver_dependencies import DriverDependencies
-from sessions_app.runs.questions import Questions
 from sessions_app.runs.run_fallback import answering_model, with_answering_model
+from sessions_app.runs.run_host import RunHost
 from sessions_app.runs.run_meter import RunMeter
 from sessions_app.runs.run_output import output_of_run
 from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
-from sessions_app.runs.steering import Steering
 from sessions_app.runs.translate import final_answer, notice_of, run_failed, to_wire
 
 logger = logging.getLogger("myagent.runner")
@@ -99,7 +93,6 @@ class RunDriver:
         recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
         self.agent = loaded.agent
-        self._version = loaded.version
         self._ceilings = ceilings
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
@@ -110,13 +103,12 @@ class RunDriver:
         self._fields = self._writer.fields
         self._message = message
         self._conversation = Conversation([], {}, None)
-        self._files: list[RunFile] = []
         self._results: dict[int, Message] = {}
         pacer = DeltaPacer(ref.run_id, epoch=ref.epoch, interval=dependencies.delta_interval)
         self._deltas = DeltaSender(pacer, self._offer_deltas)
-        self.steering = Steering(self._writer, may_be_waiting=is_takeover)
-        self._questions = Questions(self._writer)
-        self._questions.take_over(recovered.questions)
+        parts = (ref, loaded, dependencies.tool_runner, self._writer, self._meter)
+        asked_before = recovered.questions if is_takeover else None
+        self.host = RunHost(*parts, asked_before=asked_before, heard=self._heard)
         self._checkpoint = recovered.checkpoint
         self._first_result = recovered.first_result
         self._step, self._usage = recovered.checkpoint.step, recovered.checkpoint.usage
@@ -126,11 +118,11 @@ class RunDriver:
     @property
     def is_waiting(self) -> bool:
         """Whether the run waits for a person, and so takes no place."""
-        return self._questions.are_open
+        return self.host.questions.are_open
 
     def answered(self, step_id: str, answer: dict[str, Any]) -> None:
         """A person answered a confirmation; the answer is already stored."""
-        self._questions.answered(step_id, answer)
+        self.host.questions.answered(step_id, answer)
 
     async def drive(self) -> None:
         """Work on the run to its end. Raises nothing; the run's end is stored before this is cancelled."""
@@ -157,12 +149,12 @@ class RunDriver:
         conversation = self._conversation = await self._shared.recent.conversation(
             self.ref, self._message, summarized=self.agent.compact == "summarize"
         )
-        context = await context_of_run(self.ref, self.agent.name, conversation, self._files)
+        context = await context_of_run(self.ref, self.agent.name, conversation, self.host.files)
         history = list(conversation.messages)
         run = react.run(
             self.agent,
             history,
-            host=self,
+            host=self.host,
             context=context,
             llm=self._llm,
             summary=conversation.summary,
@@ -235,6 +227,10 @@ class RunDriver:
         self._conversation.messages += [message for _, message in sorted(self._results.items())]
         self._results = {}
 
+    def _heard(self, messages: list[Message]) -> None:
+        self._keep_results()
+        self._conversation.messages += messages
+
     # --- the end ---
 
     async def _finish(self, event: RunFinished) -> None:
@@ -297,19 +293,3 @@ class RunDriver:
         )
         log_end(end, model=self._llm.model)
         return ended
-
-    # --- Host ---
-
-    async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
-        return await self._shared.tool_runner.execute(self.agent.name, tool, call, version=self._version)
-
-    async def said_meanwhile(self) -> list[Message]:
-        if messages := await self.steering.take():
-            self._keep_results()
-            self._conversation.messages += messages
-            if any(message.attachments for message in messages):
-                self._files[:] = await files_of_run(self.ref.session_id, messages, may_have_more=False)
-        return messages
-
-    async def confirm(self, request: ConfirmationRequest) -> Decision:
-        return await self._meter.asked(self._questions.ask(request))
