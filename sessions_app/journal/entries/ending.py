@@ -17,8 +17,8 @@ from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.file_links import unlink_files
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.placing import place_messages
 from sessions_app.journal.run_log import RunEnd
-from sessions_app.journal.said_messages import place_messages
 from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
 

@@ -20,8 +20,8 @@ from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.file_links import check_files, refer_to_files
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.placing import user_said
 from sessions_app.journal.refusal import Refused
-from sessions_app.journal.said_messages import user_said
 from sessions_app.models import Message, Run, Session
 
 TITLE_LENGTH = 60

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.locked_rows import LockedRun
-from sessions_app.journal.said_messages import place_messages
+from sessions_app.journal.placing import place_messages
 from sessions_app.models import Run
 
 

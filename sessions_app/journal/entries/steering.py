@@ -13,8 +13,8 @@ from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import end_over_its_owner
 from sessions_app.journal.entry import Entry, RunEntry
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.placing import log_steering
 from sessions_app.journal.refusal import Refused
-from sessions_app.journal.said_messages import log_steering
 from sessions_app.journal.stored_size import size_of_message
 from sessions_app.models import Message, Run, Session
 
