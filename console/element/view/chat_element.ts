@@ -12,9 +12,12 @@ import { addressMemory, completed, Server } from "../model/server.ts";
 import type { Said, Turn } from "../model/turn.ts";
 import { choose, speak, wanted, words, type Language } from "../words/words.ts";
 import { sheets } from "../style/sheets.ts";
+import { announce } from "./announcing.ts";
+import { FocusKeeper } from "./focus_keeper.ts";
 import { Dropping, shortcut } from "./gestures.ts";
 import { hostEvent } from "./host_events.ts";
 import { icon } from "./icons.ts";
+import { followKeyboard } from "./keyboard_cover.ts";
 import { chooseTheme, chosenTheme, settingsOf, type Acts, type Theme } from "./settings.ts";
 import type { Answered } from "./question_view.ts";
 import type { Composer } from "./composer.ts";
@@ -79,6 +82,8 @@ export class ChatElement extends LitElement {
     addEventListener("pagehide", () => this.chat?.leave(), { signal });
     addEventListener("pageshow", ({ persisted }) => { if (persisted) this.chat?.returned(); }, { signal });
     (this.mode === "page" ? window : this).addEventListener("keydown", (press) => this.pressed(press as KeyboardEvent), { signal });
+    followKeyboard(this, signal);
+    new FocusKeeper(this.renderRoot as ShadowRoot, () => this.toWriting(), signal);
     this.begin();
     this.route?.changed(() => this.chat?.open(this.route?.get() ?? ""), signal);
   }
@@ -191,14 +196,7 @@ export class ChatElement extends LitElement {
   private get toasts(): Toasts | null { return this.renderRoot.querySelector<Toasts>("myagent-toasts"); }
   private get dialog(): RenameDialog | null { return this.renderRoot.querySelector<RenameDialog>("myagent-rename-dialog"); }
 
-  private announce(said: string): void {
-    const live = this.renderRoot.querySelector(".live");
-    if (!live) return;
-    const line = document.createElement("p");
-    line.textContent = said;
-    live.append(line);
-    while (live.childElementCount > 20) live.firstElementChild?.remove();
-  }
+  private announce(said: string): void { announce(this.renderRoot.querySelector(".live"), said); }
 
   protected override updated(changed: PropertyValues): void {
     const { chat, exportWhenThere: due } = this;
@@ -223,7 +221,13 @@ export class ChatElement extends LitElement {
   private open(id: string): void {
     this.chat?.open(id);
     if (!matchMedia(WIDE).matches) this.isSidebarOpen = false;
-    this.composer?.querySelector("textarea")?.focus({ preventScroll: true });
+    this.toWriting();
+  }
+
+  /** The focus to where one writes; not on a phone, whose keyboard would cover what one wants to read. */
+  private toWriting(): void {
+    const area = matchMedia("(hover: hover)").matches ? this.composer?.querySelector("textarea") : null;
+    (area ?? this.renderRoot.querySelector<HTMLElement>(".scroller, .bubble-button"))?.focus({ preventScroll: true });
   }
 
   private readonly fresh = (): void => this.open("");
@@ -264,12 +268,12 @@ export class ChatElement extends LitElement {
   private readonly answered = (event: CustomEvent<Answered>): void => {
     const { turn, question, given } = event.detail;
     this.chat?.answer(turn, question, given);
-    this.composer?.querySelector("textarea")?.focus({ preventScroll: true });
+    this.toWriting();
   };
 
   private readonly removed = (event: CustomEvent<string>): void => {
     this.chat?.remove(event.detail);
-    this.toasts?.show({ key: "removed", words: words().removed, act: { label: words().undo, does: () => { this.chat?.removals.undo(); this.chat?.open(event.detail); } } }, UNDO_MS);
+    this.toasts?.show({ key: "removed", words: words().removed, act: { label: words().undo, does: () => { this.chat?.removals.undo(); this.open(event.detail); } } }, UNDO_MS, true);
   };
 
   private readonly exported = (event: CustomEvent<{ id: string; kind: string }>): void => {
