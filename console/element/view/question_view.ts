@@ -67,7 +67,7 @@ export class QuestionView extends Part {
   private editor(problems: Misfit[]): TemplateResult {
     return html`<textarea class="json" spellcheck="false" dir="ltr" aria-label=${words().asJson} aria-invalid=${problems.length > 0} rows=${Math.min(14, this.edited.split("\n").length + 1)}
         .value=${this.edited} @input=${(event: InputEvent) => { this.edited = (event.target as HTMLTextAreaElement).value; }}></textarea>
-      <ul class="bad problems" role="status">${problems.map(({ path, why }) => html`<li>${path ? words().misfits(path, why) : why}</li>`)}</ul>`;
+      <div role="status"><ul class="bad problems">${problems.map(({ path, why }) => html`<li>${path ? words().misfits(path, why) : why}</li>`)}</ul></div>`;
   }
 
   private parsed(): Record<string, unknown> | null {

@@ -16,7 +16,7 @@ class Scene:
 
     `order` asks for a tool that a person has to confirm. `weather` and `booking` are the calls that a scripted model
     makes of them, `titles` those of older conversations, `file` and `refused` the names of a file that is taken and of
-    one that is not.
+    one that is empty.
     """
 
     name: str
@@ -72,7 +72,7 @@ SCENES = (
             "Is the museum open on Monday?",
         ),
         file="itinerary of the journey to Lisbon in spring.txt",
-        refused="film.mp4",
+        refused="notes.txt",
     ),
     Scene(
         name="zh",
@@ -99,6 +99,6 @@ SCENES = (
             "博物馆周一开门吗？",
         ),
         file="春天去北京旅行的详细行程安排和注意事项.txt",
-        refused="视频.mp4",
+        refused="便条.txt",
     ),
 )
