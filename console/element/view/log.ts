@@ -45,8 +45,8 @@ export class Log extends Part {
     const { items } = conversation;
     const isLoading = conversation.isCatchingUp && !items.length;
     const from = Math.max(0, items.length - this.drawn);
-    return html`<div class="scroller" tabindex="-1" @scroll=${this.scrolled}>
-        <div class="column" role="log" aria-live="off" aria-label=${words().conversations}>
+    return html`<div class="scroller" tabindex="0" role="region" aria-label=${words().conversation} @scroll=${this.scrolled}>
+        <div class="column" role="log" aria-live="off" aria-label=${words().conversation}>
           ${conversation.forkedFrom ? this.origin() : nothing}
           ${isLoading ? html`<p class="loading about" role="status"><span class="spinner"></span> ${words().loading}</p>` : nothing}
           ${!items.length && !this.chat.shown.id ? html`<myagent-welcome .chat=${this.chat} .version=${this.version}></myagent-welcome>` : nothing}
@@ -62,7 +62,7 @@ export class Log extends Part {
     switch (item.kind) {
       case "said": return html`<myagent-said .said=${item} .server=${chat.server} .canEdit=${!isClosed && Boolean(chat.shown.id) && !chat.unknown.has("user.fork")} .version=${item.version}></myagent-said>`;
       case "turn": return html`<myagent-turn .turn=${item} .agent=${chat.agent} .isLast=${isLast} .canRate=${!chat.unknown.has("user.feedback")} .canRepeat=${!isClosed && active.size === 0} .version=${item.version}></myagent-turn>`;
-      case "note": return html`<p class="about ${item.isBad ? "bad" : ""}">${item.words}</p>`;
+      case "note": return html`<p class="about ${item.isBad ? "bad" : ""}" dir="auto">${item.words}</p>`;
     }
   }
 
