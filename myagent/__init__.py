@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from myagent.agent import Agent, create_react_agent, create_toolcall_agent
 from myagent.agent import ToolCallAgent as ToolCallAgent
-from myagent.exceptions import AgentDefinitionError, MyAgentError, RetryTool, RunError, ToolFailed
+from myagent.exceptions import AgentDefinitionError, MyAgentError, Refuse, RetryTool, RunError, ToolFailed
+from myagent.hooks import Answer, HookedCall, hook
 from myagent.llm import LLM
 from myagent.messages import Message
 from myagent.run_context import RunContext, RunFile, current_run
@@ -33,12 +34,15 @@ __all__ = [
     "LLM",
     "Agent",
     "AgentDefinitionError",
+    "Answer",
     "BaseTool",
     "DemoLLM",
+    "HookedCall",
     "Image",
     "Message",
     "MyAgentError",
     "OpenAILLM",
+    "Refuse",
     "RetryTool",
     "RunContext",
     "RunError",
@@ -48,6 +52,7 @@ __all__ = [
     "create_react_agent",
     "create_toolcall_agent",
     "current_run",
+    "hook",
     "tool",
 ]
 

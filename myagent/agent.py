@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from myagent.agent_definition import DEFAULT_SYSTEM_PROMPT, AgentDefinition
 from myagent.agent_options import KNOWN, SYNONYMS, read_options
 from myagent.events import RunFinished
 from myagent.exceptions import AgentDefinitionError, LLMError
+from myagent.hooks import F, HookPoint
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.llm.choice import chosen_llm
@@ -52,6 +54,13 @@ class Agent(AgentDefinition):
                 )
                 at = location_of_attribute([klass], name)
                 raise AgentDefinitionError(words % {"class": klass.__name__, "name": name}, at=at)
+
+    def hook(self, point: HookPoint) -> Callable[[F], F]:
+        """Register a function, `def` or `async def`, for this point of each run: `@agent.hook("answer")`.
+
+        Meant for the agent's file: runs that have begun may not notice. Raises `AgentDefinitionError`.
+        """
+        return partial(self.hooks.add, point)
 
     async def arun(
         self,
@@ -101,7 +110,7 @@ def default_llm() -> LLM:
 def create_react_agent(
     name: str = "agent",
     tools: Iterable[Any] | None = (),
-    system_prompt: str | None = DEFAULT_SYSTEM_PROMPT,
+    system_prompt: str | Callable[..., Any] | None = DEFAULT_SYSTEM_PROMPT,
     **options: Any,
 ) -> Agent:
     """Make an `Agent`.

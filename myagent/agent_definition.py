@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from myagent.exceptions import AgentDefinitionError
+from myagent.hooks import AuthorCode, HookCollection
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.llm.usable import unusable_llm
@@ -39,8 +40,10 @@ class AgentDefinition:
     """What people may say to it first; pages offer these texts while a conversation is empty."""
     tools: ToolCollection = field(default_factory=ToolCollection)
     """The tools that the model may call. Any iterable of tools and functions will do."""
-    system_prompt: str = DEFAULT_SYSTEM_PROMPT
-    """The first message that the model is sent; none when empty."""
+    system_prompt: str | Callable[..., Any] = DEFAULT_SYSTEM_PROMPT
+    """The first message that the model is sent; none when empty. A function of the `RunContext`, `def` or `async def`,
+    is called for each run.
+    """
     next_step_prompt: str | None = None
     """A system message at the end of every request to the model; it does not become part of the history."""
     max_steps: int = 20
@@ -79,14 +82,20 @@ class AgentDefinition:
     """What messages may hold beside text: `"images"`, and other `"files"`; and `"output_schema"`, what the answer to it
     has to be. All else is refused before it is stored.
     """
+    hooks: HookCollection = field(default_factory=HookCollection)
+    """Functions that look at what goes through a run, change it or end the run. Any iterable of them will do."""
     output: OutputForm | None = None
     """What each answer has to be: a pydantic model, a dataclass, or the JSON schema of an object. None is text."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", ToolCollection(self.tools))
         _check_text("name", self.name, blank=False)
-        for option in ("description", "system_prompt"):
-            _check_text(option, getattr(self, option))
+        _check_text("description", self.description)
+        if callable(self.system_prompt):
+            AuthorCode(self.system_prompt, parameters=1)
+        else:
+            _check_text("system_prompt", self.system_prompt)
+        object.__setattr__(self, "hooks", HookCollection(self.hooks))
         object.__setattr__(self, "examples", _short_texts("examples", self.examples))
         if self.next_step_prompt is not None:
             _check_text("next_step_prompt", self.next_step_prompt)

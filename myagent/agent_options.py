@@ -16,7 +16,7 @@ from myagent.tool.attribute_names import meant_confirmation
 KNOWN = tuple(item.name for item in fields(AgentDefinition))
 SYNONYMS = {"available_tools": "tools"}
 _NONE_IS_DEFAULT = frozenset(
-    {"accepts", "description", "examples", "tools", "system_prompt", "max_steps", "enable_tracing"}
+    {"accepts", "description", "examples", "tools", "system_prompt", "hooks", "max_steps", "enable_tracing"}
 )
 _INSTEAD = {
     **dict.fromkeys(
@@ -49,6 +49,10 @@ _INSTEAD = {
     **dict.fromkeys(("max_iterations", "max_turns", "recursion_limit"), gettext_noop("Write max_steps=…")),
     **dict.fromkeys(("max_execution_time", "max_time", "time_limit"), gettext_noop("Write max_seconds=…")),
     **dict.fromkeys(("tool_calls_limit", "max_calls"), gettext_noop("Write max_tool_calls=…")),
+    **dict.fromkeys(
+        ("guardrails", "input_guardrails", "output_guardrails", "middleware", "before_model", "after_model"),
+        gettext_noop("Write hooks=[…], or @agent.hook(…) over a function."),
+    ),
     "parallel_tool_calls": gettext_noop("Write max_parallel_tools=1, or sequential=True at a tool."),
     "duplicate_threshold": gettext_noop("Write repeat_limit=…"),
 }

@@ -16,9 +16,11 @@ MyAgentError
 │   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
 │   │   ├── EmptyReply        the model says nothing, asked again as well
 │   │   └── ContextOverflow   the history is longer than the model's window
+│   ├── HookFailed            a hook has a bug, or took too long
 │   ├── OutputInvalid         the answer does not fit the agent's output, told twice
 │   ├── RunLimitReached       a limit of the run leaves no room for an answer
 │   └── RunCancelled          the host has ended the run
+├── Refuse                    raised by a hook that ends the run in words
 └── StreamCut                 a model stream ended early; asked again by the loop
 """
 
@@ -193,10 +195,25 @@ class RunLimitReached(RunError):
         self.details = {"limit": {"which": which, "used": used, "allowed": allowed}}
 
 
+class HookFailed(RunError):
+    """A hook, or another function of the agent's author that the run needs, raised, returned nonsense or took too long.
+
+    What it raised is in the server's log; its text may hold what is not for everybody.
+    """
+
+    code = "hook_failed"
+
+
 class RunCancelled(RunError):
     """Raised by a host in a run that has ended already: stop, and report nothing more."""
 
     code = "cancelled"
+
+
+class Refuse(MyAgentError):
+    """Raised by a hook to end the run. The message is the answer that the user reads."""
+
+    code = "refused"
 
 
 class StreamCut(MyAgentError):

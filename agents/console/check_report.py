@@ -77,8 +77,9 @@ def _agent(loaded: LoadedAgent, config: Config) -> dict[str, Any]:
         "description": agent.description,
         "source": loaded.source,
         "model": model_name(agent, config),
-        "system_prompt": agent.system_prompt,
+        "system_prompt": None if callable(agent.system_prompt) else agent.system_prompt,
         "max_steps": agent.max_steps,
+        "hooks": [{"name": hook.name, "on": hook.point} for hook in agent.hooks],
         "tools": [_tool(tool) for tool in agent.tools],
     }
 

@@ -44,6 +44,12 @@ def _agent(loaded: LoadedAgent, config: Config) -> RenderableType:
     facts = [_("model: %(model)s"), _("at most %(steps)d steps per message")]
     words = {"model": model_name(agent, config), "steps": agent.max_steps}
     tree.add(Text(" · ".join(fact % words for fact in facts), style="dim"))
+    if hooks := ", ".join(f"{hook.name} ({hook.point})" for hook in agent.hooks):
+        tree.add(Text(_("hooks: %(hooks)s") % {"hooks": hooks}, style="dim"))
+    if agent.hooks.at("answer"):
+        tree.add(Text(_("Nothing of an answer is shown before the hooks on it have passed it."), style="dim"))
+    elif agent.hooks.at("after_model"):
+        tree.add(Text(_("The text of a step is shown when the hooks on the reply have passed it."), style="dim"))
     for tool in agent.tools:
         tree.add(_tool(tool))
     if not len(agent.tools):

@@ -37,7 +37,7 @@ def inspect_agent(agent: Agent, file: str = "") -> list[Finding]:
 
 
 def _inspect_prompt(agent: Agent) -> Iterator[Finding]:
-    if not agent.system_prompt.strip():
+    if not callable(agent.system_prompt) and not agent.system_prompt.strip():
         problem = _("The system prompt is empty: the model does not know its purpose.")
         yield _warning("no_system_prompt", problem, _('Give the agent a system_prompt="…".'))
     if agent.tool_errors == "message":

@@ -10,20 +10,21 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, ToolFinished, ToolStarted
-from myagent.exceptions import RetryTool, RunCancelled, ToolFailed
+from myagent.exceptions import HookFailed, Refuse, RetryTool, RunCancelled, ToolFailed
 from myagent.i18n import gettext as _
 from myagent.loop.call_order import CallOrder
 from myagent.loop.call_reports import CallReporter, ReportQueue
+from myagent.loop.hooks import RunHooks
 from myagent.loop.host import Decision, Host
-from myagent.loop.prepared_calls import PreparedCall, confirmation_request
-from myagent.loop.running_tool import RunningTool
+from myagent.loop.prepared_calls import PreparedCall, confirmation_request, must_confirm
+from myagent.loop.running_tool import RunningTool, is_cancelled
 from myagent.loop.tool_state import Snapshot, changed, snapshot
 from myagent.messages import Content, Message
 from myagent.protocol.server_base import ToolStatus
@@ -51,13 +52,14 @@ async def run_calls(
     trace: Trace = UNTRACED,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
     seconds_left: Callable[[], float | None] = lambda: None,
+    hooks: RunHooks | None = None,
 ) -> AsyncGenerator[AgentEvent]:
     """Run `calls` side by side and yield their events as they happen; `results` gets their messages, by call index.
 
     `seconds_left` are those that the run may take, None for no limit.
     """
     order = CallOrder(agent.max_parallel_tools)
-    shared = _Step(agent, step, host, context, trace, max_output_bytes, order, seconds_left)
+    shared = _Step(agent, step, host, context, trace, max_output_bytes, order, seconds_left, hooks)
     reports: ReportQueue = asyncio.Queue()
     tasks = [
         asyncio.create_task(_CallTask(shared, call, CallReporter(reports)).run(), name=call.requested.name)
@@ -93,6 +95,7 @@ class _Step:
     max_output_bytes: int
     order: CallOrder
     seconds_left: Callable[[], float | None]
+    hooks: RunHooks | None
 
 
 @dataclass(slots=True)
@@ -119,25 +122,53 @@ class _CallTask:
             return await self._run(tool)
 
     async def _run(self, tool: BaseTool) -> ToolFinished:
+        state = snapshot(self.step.context.state)
+        hooks = self.step.hooks
+        status, result = await (self._outcome(tool) if hooks is None else self._hooked(tool, hooks))
+        return self._finished(status, result, None if status == "declined" else state)
+
+    async def _hooked(self, tool: BaseTool, hooks: RunHooks) -> tuple[ToolStatus, ToolResult]:
+        try:
+            await self._prepare_hooked(tool, hooks, await hooks.before_tool(self.call, self.reporter.show))
+            status, result = await self._outcome(tool)
+            if status != "declined":
+                result = await hooks.after_tool(self.call, result, self.reporter.show)
+                status = "success" if result.error is None else "failed"
+        except Refuse as refusal:
+            return "declined", ToolResult(error=hooks.refuse(refusal))
+        except (RetryTool, ToolFailed) as error:
+            return "failed", ToolResult(error=clean(str(error)))
+        return status, result
+
+    async def _prepare_hooked(self, tool: BaseTool, hooks: RunHooks, arguments: Mapping[str, Any]) -> None:
+        """Let the call run with the arguments that hooks have given it."""
+        if arguments is self.call.arguments:
+            return
+        checked = hooks.checked(tool, arguments)
+        confirms = self.call.needs_confirmation or await must_confirm(tool, checked, self.step.host)
+        self.call = replace(self.call, arguments=checked, needs_confirmation=confirms)
+
+    async def _outcome(self, tool: BaseTool) -> tuple[ToolStatus, ToolResult]:
         running = RunningTool(
             tool, self.call, host=self.step.host, context=self.step.context, on_progress=self.reporter.show
         )
-        state = snapshot(self.step.context.state)
         try:
             decision = await self._decision(tool)
             if decision is not None and not decision.confirmed:
-                return self._finished("declined", ToolResult(error=_refusal(decision)))
+                return "declined", ToolResult(error=_refusal(decision))
             async with self.step.order.place():
                 result = await self._execute(tool, running, await self._start(tool, decision))
-        except RunCancelled:
+        except (RunCancelled, HookFailed):
             raise
         except (RetryTool, ToolFailed) as error:
             result = ToolResult(error=clean(str(error)))
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise  # else the tool raised it of its own accord
+            if isinstance(error, Refuse) and self.step.hooks is not None:
+                raise
             result = self._failure(tool, running, error)
-        return self._finished("success" if result.error is None else "failed", result, state)
+        return "success" if result.error is None else "failed", result
 
     async def _decision(self, tool: BaseTool) -> Decision | None:
         """The user's decision over the call, None when it needs none."""
@@ -150,10 +181,20 @@ class _CallTask:
         """Report the start if it is not stored yet; returns the arguments to run with."""
         arguments = self.call.arguments
         if decision is not None and decision.args is not None:
-            arguments = tool.check(decision.args)
+            arguments = await self._given_by_user(tool, decision.args)
         if decision is not None or self.call.reports_start:
             self.began = time.monotonic()  # the user's time is not the tool's, nor is that of the calls before it
             await self.reporter.deliver(ToolStarted(call=self.call.requested, arguments=arguments))
+        return arguments
+
+    async def _given_by_user(self, tool: BaseTool, given: dict[str, Any]) -> Mapping[str, Any]:
+        arguments = tool.check(given)
+        if (hooks := self.step.hooks) is not None:
+            self.call = replace(self.call, arguments=arguments)
+            hooked = await hooks.before_tool(self.call, self.reporter.show, has_agreed=True)
+            if hooked is not arguments:
+                arguments = hooks.checked(tool, hooked)
+                self.call = replace(self.call, arguments=arguments)
         return arguments
 
     async def _execute(self, tool: BaseTool, running: RunningTool, arguments: Mapping[str, Any]) -> ToolResult:
@@ -236,12 +277,6 @@ def _first_line(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - code of the tool's
         return ""
     return shorten(said.partition("\n")[0].strip(), MAX_ERROR_BYTES)[0]
-
-
-def _is_cancelled() -> bool:
-    """Whether the current task was asked to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _fits(data: Any, max_bytes: int) -> bool:

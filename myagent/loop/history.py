@@ -20,9 +20,10 @@ class History:
 
     def __init__(self, agent: AgentDefinition, llm: LLM, messages: Sequence[Message], summary: str) -> None:
         self._messages = list(messages)
-        # One message: many models' chat templates take a system message in no other place than the first.
-        instructions = "\n\n".join(filter(None, (agent.system_prompt, agent.next_step_prompt)))
-        self._system = [Message.system(instructions)] if instructions else []
+        self._next_step_prompt = agent.next_step_prompt
+        self._window = 0
+        # A function is called when the run begins, and `instruct` is told what it says.
+        self._set_instructions("" if callable(agent.system_prompt) else agent.system_prompt)
         self._summary = as_messages(summary)
         self._set_window = agent.context_window
         self.budget: int
@@ -30,12 +31,23 @@ class History:
         self._reductions: int
         self._take_window(agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW)
 
+    def instruct(self, system_prompt: str) -> None:
+        """From now on this is the system prompt."""
+        self._set_instructions(system_prompt)
+        self._take_window(self._window)
+
+    def _set_instructions(self, system_prompt: str) -> None:
+        # One message: many models' chat templates take a system message in no other place than the first.
+        instructions = "\n\n".join(filter(None, (system_prompt, self._next_step_prompt)))
+        self._system = [Message.system(instructions)] if instructions else []
+
     def take_window_of(self, llm: LLM) -> None:
         """From now on it is `llm` that is sent the messages. What the agent sets was set for the model before it."""
         known = (self._set_window, getattr(llm, "context_window", None))
         self._take_window(min(filter(None, known), default=DEFAULT_CONTEXT_WINDOW))
 
     def _take_window(self, window: int) -> None:
+        self._window = window
         self.budget = window - sum(map(estimate_tokens, self._system))
         self._reductions = 0
 
@@ -51,6 +63,21 @@ class History:
     def add_results(self, results: Mapping[int, Message]) -> None:
         """Append the results of a reply's calls, in the order of the calls; the keys are their indexes."""
         self._messages += [results[index] for index in sorted(results)]
+
+    def said_in_run(self, steps: int) -> list[tuple[int, Message]]:
+        """The user's messages of a run that has so many replies in the history, with their places."""
+        begin = len(self._messages)
+        while begin and steps:
+            begin -= 1
+            steps -= self._messages[begin].role == "assistant"
+        while begin and self._messages[begin - 1].role != "user":
+            begin -= 1
+        begin = max(0, begin - 1)
+        return [(at, message) for at, message in enumerate(self._messages[begin:], begin) if message.role == "user"]
+
+    def replace(self, at: int, message: Message) -> None:
+        """Put another message into this place."""
+        self._messages[at] = message
 
     @property
     def has_calls(self) -> bool:

@@ -43,7 +43,7 @@ class LimitedModel:
     """Asks the model for a step, within what the run's limits leave."""
 
     def __init__(self, model: ModelSteps, history: History, limits: RunLimits) -> None:
-        self._model = model
+        self.model = model
         self._history = history
         self._limits = limits
         self.was_stopped = False
@@ -52,7 +52,7 @@ class LimitedModel:
     def ask(self, step: int, tools: Sequence[ToolSchema]) -> AsyncGenerator[AgentEvent]:
         """Ask for a reply, which may call tools."""
         note = self._limits.note
-        asking = self._model.ask(step, tools, note)
+        asking = self.model.ask(step, tools, note)
         # Without a limit of tokens or of time no generator of this class is between the model and the run.
         if self._limits.counts_tokens:
             asking = self._counted(asking, note)
@@ -67,19 +67,19 @@ class LimitedModel:
                     yield event
         except _OutOfTime:
             self.was_stopped = True
-            self._model.usage += Usage(llm_calls=1)
+            self.model.usage += Usage(llm_calls=1)
         if self.was_stopped and has_shown:
             yield StepReset(step=step, reason="limit")
 
     async def _counted(self, asking: AsyncGenerator[AgentEvent], note: str | None) -> AsyncGenerator[AgentEvent]:
         """Ask, and estimate what it took where the endpoint does not tell."""
-        before, estimate = self._model.usage, self._input(note)
+        before, estimate = self.model.usage, self._input(note)
         async with aclosing(asking):
             async for event in asking:
                 yield event
-        after = self._model.usage
+        after = self.model.usage
         if (after.input_tokens, after.output_tokens) == (before.input_tokens, before.output_tokens):
-            self._model.usage += Usage(estimate, estimate_tokens(self._model.reply))
+            self.model.usage += Usage(estimate, estimate_tokens(self.model.reply))
 
     def _input(self, note: str | None) -> int:
         """An estimate of the tokens that the model is sent."""
@@ -93,8 +93,8 @@ class LimitedModel:
         Raises `RunLimitReached` where that would take the run far beyond it.
         """
         note = sum_up_prompt(reached, is_value=is_value)
-        self._limits.check_affordable(self._model.usage)
-        asking = self._model.ask(step, tools, note, may_call=is_value)
+        self._limits.check_affordable(self.model.usage)
+        asking = self.model.ask(step, tools, note, may_call=is_value)
         if (seconds := self._limits.seconds_to_sum_up) is not None:
             asking = _in_time(asking, seconds)
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -54,6 +54,7 @@ class ModelSteps:
         run_id: str,
         summarizes: bool,
         report: ReportRequest = unreported,
+        before: Callable[[list[Message]], Awaitable[list[Message]]] | None = None,
     ) -> None:
         self.usage = usage
         self.reply: Message
@@ -67,6 +68,7 @@ class ModelSteps:
         self._run_id = run_id
         self._summarizes = summarizes
         self._report = report
+        self._before = before
 
     def ask(
         self, step: int, tools: Sequence[ToolSchema], note: str | None = None, *, may_call: bool = True
@@ -92,7 +94,10 @@ class ModelSteps:
             if self._summarizes and self._history.is_too_long and (summarized := await self._summarize(step)):
                 yield summarized
             added = _with_empty_note(note, may_call=may_call) if was_empty else note
-            async with self._attempt(step, number, tools, added, may_call=may_call) as attempt:
+            prompt = self._history.prompt(added)
+            if self._before is not None:
+                prompt = await self._before(prompt)
+            async with self._attempt(step, number, tools, prompt, may_call=may_call) as attempt:
                 async for chunk in attempt.stream:
                     if isinstance(chunk, TextWasReasoning):
                         yield StepReset(step=step, reason="reasoning")
@@ -111,9 +116,8 @@ class ModelSteps:
                 yield reset
 
     def _attempt(
-        self, step: int, number: int, tools: Sequence[ToolSchema], note: str | None, *, may_call: bool
+        self, step: int, number: int, tools: Sequence[ToolSchema], prompt: list[Message], *, may_call: bool
     ) -> _Attempt:
-        prompt = self._history.prompt(note)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
         stream = self._trace.ask(self._llm, prompt, "reply", tools, may_call=may_call, step=step, attempt=number)

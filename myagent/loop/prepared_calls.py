@@ -55,7 +55,7 @@ async def prepare_calls(
             arguments = tool.check(dict(asked))
         except RetryTool as error:
             problem = str(error)
-        confirms = tool is not None and problem is None and await _must_confirm(tool, arguments, host)
+        confirms = tool is not None and problem is None and await must_confirm(tool, arguments, host)
         requested = RequestedCall(
             index=index,
             call_id=call.id,
@@ -101,7 +101,8 @@ def confirmation_request(
     )
 
 
-async def _must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
+async def must_confirm(tool: BaseTool, arguments: Mapping[str, Any], host: Host) -> bool:
+    """Whether the user has to agree to a call with these arguments."""
     if (settled := asks(tool)) is not None:
         return settled
     # Code of the tool's author: like the tool it runs where it may block. In doubt the user is asked.

@@ -20,6 +20,7 @@ from myagent.loop.call_order import line_up
 from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.history import History
+from myagent.loop.hooks import RunHooks, instructed
 from myagent.loop.host import Host
 from myagent.loop.limited_model import LimitedModel
 from myagent.loop.model_step import ModelSteps
@@ -71,6 +72,7 @@ def run(
         models.resume(checkpoint.answering)
         messages.take_window_of(models)
     summarizes = agent.compact == "summarize"
+    hooks = RunHooks(agent, messages, host=host, context=context) if len(agent.hooks) else None
     model = ModelSteps(
         llm,
         messages,
@@ -79,6 +81,7 @@ def run(
         run_id=context.run_id,
         summarizes=summarizes,
         report=report if metrics is None else metrics.take_request,
+        before=None if hooks is None else hooks.before_model,
     )
     limits = RunLimits(agent, ceilings, checkpoint)
     host = host if limits.seconds_left() is None else ClockedHost(host, limits.clock)
@@ -90,10 +93,15 @@ def run(
         trace=trace,
         max_output_bytes=max_output_bytes,
         seconds_left=limits.seconds_left,
+        hooks=hooks,
     )
     form = output or agent.output
     reader = None if form is None else OutputReader(form, messages)
-    events = _Run(agent, messages, model, work, host, limits, context.run_id, reader).events(checkpoint)
+    events = _Run(agent, messages, model, work, host, limits, context.run_id, reader, hooks).events(checkpoint)
+    if hooks is not None:
+        events = hooks.guarded(events, checkpoint.step, lambda: model.usage)
+    if callable(agent.system_prompt):
+        events = instructed(events, agent, messages, host=host, context=context)
     events = _traced(agent, trace, history, events) if agent.enable_tracing else events
     return events if metrics is None else metrics.counted(events)
 
@@ -122,7 +130,9 @@ class _Run:
         limits: RunLimits,
         run_id: str,
         output: OutputReader | None = None,
+        hooks: RunHooks | None = None,
     ) -> None:
+        self._hooks = hooks
         self._limits = limits
         self._limited = LimitedModel(model, history, limits)
         self._agent = agent
@@ -148,8 +158,9 @@ class _Run:
         while self._final is None and (reached := self._limits.reached(step, self._model.usage)) is None:
             for use in self._limits.newly_near(step, self._model.usage):
                 yield LimitNear(use=use)
-            self._history.add(*await self._host.said_meanwhile())
-            async with aclosing(self._shown(self._limited.ask(step + 1, self._schemas()))) as asking:
+            await self._listen()
+            asked = self._limited.ask(step + 1, self._schemas())
+            async with aclosing(self._shown(asked, step + 1)) as asking:
                 async for event in asking:
                     yield event
             if self._limited.was_stopped:
@@ -170,16 +181,22 @@ class _Run:
         schemas = self._agent.tools.schemas()
         return schemas if self._output is None else self._output.schemas(schemas)
 
-    def _shown(self, asking: AsyncGenerator[AgentEvent]) -> AsyncGenerator[AgentEvent]:
+    async def _listen(self) -> None:
+        said = await self._host.said_meanwhile()
+        self._history.add(*(said if self._hooks is None else [await self._hooks.read(message) for message in said]))
+
+    def _shown(self, asking: AsyncGenerator[AgentEvent], step: int) -> AsyncGenerator[AgentEvent]:
+        if self._hooks is not None:
+            asking = self._hooks.asked(asking, step, self._limited)
         return asking if self._output is None else self._output.shown(asking)
 
     async def _sum_up(self, step: int, reached: LimitUse) -> AsyncGenerator[AgentEvent]:
         """Ask for an answer without tools, or for its value alone until there is one that fits."""
         while self._final is None:
             step += 1
-            self._history.add(*await self._host.said_meanwhile())
+            await self._listen()
             summing = self._limited.sum_up(step, self._schemas(), reached, is_value=self._output is not None)
-            async with aclosing(self._shown(summing)) as asking:
+            async with aclosing(self._shown(summing, step)) as asking:
                 async for event in asking:
                     yield event
             if self._output is not None:
@@ -244,6 +261,8 @@ class _Run:
             async for event in working:
                 yield event
         self._history.add_results(results)
+        if self._hooks is not None and self._hooks.refusal is not None:
+            raise self._hooks.refusal
         if self._output is None and (ending := _terminating(calls)) is not None:
             text = reply.text or str(ending.arguments.get("answer") or "") or _("Done.")
             # The text beside the call is part of the history with the reply.
@@ -251,7 +270,8 @@ class _Run:
 
     async def _prepare(self, reply: Message, step: int) -> list[PreparedCall]:
         calls = await prepare_calls(reply, self._agent.tools, step=step, run_id=self._run_id, host=self._host)
-        return line_up(self._limits.take(calls), self._agent.max_parallel_tools)
+        calls = line_up(self._limits.take(calls), self._agent.max_parallel_tools)
+        return calls if self._hooks is None else self._hooks.before_start(calls)
 
     def _finished(self, step: int, text: str, finish: Finish, message: Message | None) -> RunFinished:
         return RunFinished(step=step, text=text, finish=finish, message=message, usage=self._model.usage)

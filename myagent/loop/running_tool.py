@@ -92,6 +92,12 @@ class RunningTool:
             return (await asking).confirmed
 
 
+def is_cancelled() -> bool:
+    """Whether the current task was asked to end; else the code that it runs raised `CancelledError` on its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _percent(value: object) -> float | None:
     """What a tool gave as percent, if it is a number that can be shown."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

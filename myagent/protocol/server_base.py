@@ -33,7 +33,7 @@ Open = Annotated[Words, WrapValidator(_known_or_later)]
 PROTOCOL_VERSION = "1"
 
 ToolStatus = Literal["success", "failed", "declined", "cancelled", "unknown"]
-Finish = Literal["answer", "terminate", "max_steps", "length", "limit"]
+Finish = Literal["answer", "terminate", "max_steps", "length", "limit", "refused"]
 Limit = Literal["max_steps", "max_tokens", "max_tool_calls", "max_seconds", "repeat_limit"]
 """What a run may be limited by: the names of the agent's options."""
 

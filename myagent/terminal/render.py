@@ -163,6 +163,8 @@ def _finished(block: Finished) -> str:
         facts.append(_("the limit of steps was reached"))
     elif block.limit or block.finish == "limit":
         facts.append(_("a limit was reached (%(what)s)") % {"what": name_of_limit(block.limit)})
+    if block.finish == "refused":
+        facts.append(_("refused by a rule of the agent"))
     if block.finish == "length":
         facts.append(_("the answer was cut off at the model's length limit"))
     return " · ".join(facts)

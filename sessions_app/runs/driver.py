@@ -245,6 +245,7 @@ class RunDriver:
                 steps=event.step,
                 usage=event.usage,
                 events=(*self._deltas.finish(), answer),
+                may_have_open_calls=event.finish == "refused",
             ),
             event.finish,
         )

@@ -147,6 +147,10 @@ TALKS = {
         ("Now order it", '"ordered": ["bread", "milk"]'),
     ],
     "structured_output.py": [("An invoice for ACME: one chair", "item: chair, count: 1, price: 49.5")],
+    "hooks.py": [
+        ("Read the shopping list", "— from your notes."),
+        ("Read the password", "Passwords are read by nobody but you."),
+    ],
     "slow_library.py": [("Make a quick key", "A quick key, stretched 200,000 times")],
     "pictures.py": [("What is this?", "Pictures in your message: 1."), ("Save that as a joke", "is saved as joke")],
     "pdf_reader.py": [("What is in report.pdf?", "There is no file 'report.pdf' in this conversation")],

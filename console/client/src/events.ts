@@ -53,7 +53,7 @@ export interface FinalMetadata extends Metadata {
   steps: number;
   duration_ms: number;
   usage: UsageMetadata;
-  finish: Open<"answer" | "terminate" | "max_steps" | "length" | "limit">;
+  finish: Open<"answer" | "terminate" | "max_steps" | "length" | "limit" | "refused">;
   output?: Record<string, unknown>;
   limit?: LimitFields;
 }

@@ -67,6 +67,7 @@ export class TurnView extends Part {
       ${outcome.output ? html`<myagent-output .value=${outcome.output}></myagent-output>` : nothing}
       ${outcome.kind === "failed" ? html`<div class="failure" role="alert">${icon("warning")}<p dir="auto">${outcome.words}</p></div>` : nothing}
       ${outcome.kind === "stopped" ? html`<p class="about stopped">${outcome.words || words().stopped}</p>` : nothing}
+      ${outcome.finish === "refused" ? html`<p class="about refused">${words().refused}</p>` : nothing}
       ${outcome.finish === "length" ? html`<p class="about bad">${words().cutShort}</p>` : nothing}
       ${outcome.limit ? html`<p class="about limit">${words().limits[outcome.limit] ?? words().anyLimit}</p>` : nothing}
       <div class="acts ${this.isLast || turn.rating || outcome.kind === "failed" ? "always" : ""}">${this.acts()}</div>`;

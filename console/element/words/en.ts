@@ -32,7 +32,7 @@ export const en = {
   status: { running: "running", success: "done", failed: "failed", declined: "declined", cancelled: "cancelled", unknown: "outcome unknown" } as Record<string, string>, changed: "arguments changed",
   copy: "Copy", copied: "Copied", copyFailed: "Not copied", wrap: "Wrap", codeIn: (language: string) => (language ? `Code in ${language}` : "Code"), showAll: "Show all", showLess: "Show less",
   copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "Why? (optional)", commentSave: "Send", thanks: "Thank you.",
-  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.",
+  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.", refused: "Refused by a rule of the agent.",
   limits: {
     max_steps: "The limit of steps was reached.", max_tokens: "The limit of model tokens was reached.", max_tool_calls: "The limit of tool calls was reached.",
     max_seconds: "The limit of time was reached.", repeat_limit: "The agent made the same call again and again.",

@@ -29,7 +29,7 @@ export const zh: Words = {
   status: { running: "运行中", success: "完成", failed: "失败", declined: "已拒绝", cancelled: "已取消", unknown: "结果未知" }, changed: "参数已修改",
   copy: "复制", copied: "已复制", copyFailed: "未能复制", wrap: "换行", codeIn: (language) => (language ? `${language} 代码` : "代码"), showAll: "显示全部", showLess: "收起",
   copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "为什么？（可选）", commentSave: "提交", thanks: "谢谢。",
-  steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。",
+  steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。", refused: "已被 Agent 的规则拒绝。",
   limits: {
     max_steps: "已达到步数上限。", max_tokens: "已达到模型 token 上限。", max_tool_calls: "已达到工具调用次数上限。",
     max_seconds: "已达到时间上限。", repeat_limit: "Agent 反复发出同样的调用。",

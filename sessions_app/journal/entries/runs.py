@@ -228,12 +228,13 @@ class EndRun(RunEntry):
     usage: Usage
     error_code: str = ""
     error_detail: str = ""
+    may_have_open_calls: bool = False
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> Ended:
         *rest, terminal = self.events
         for event in rest:
             batch.log.append(session, event)
-        if self.status is not Run.Status.SUCCEEDED:
+        if self.status is not Run.Status.SUCCEEDED or self.may_have_open_calls:
             close_run(batch, session, run, call_status="cancelled")
         if self.message is not None:
             _add_message(batch, session, run, self.message, batch.take_positions(session))
