@@ -11,7 +11,7 @@ refuses the call, and the run ends with its words. No hook depends on what the m
 
 from typing import Literal
 
-from myagent import Answer, HookedCall, Refuse, RunContext, create_react_agent
+from myagent import HookedAnswer, HookedCall, Refuse, RunContext, create_react_agent
 
 NOTES = {"shopping": "bread, milk", "password": "correct horse battery staple"}
 
@@ -45,5 +45,5 @@ def keep_secrets(call: HookedCall) -> None:
 
 
 @agent.hook("answer")
-def name_the_source(answer: Answer) -> str:
+def name_the_source(answer: HookedAnswer) -> str:
     return f"{answer.text} — from your notes."

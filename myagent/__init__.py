@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from myagent.agent import Agent, create_react_agent, create_toolcall_agent
 from myagent.agent import ToolCallAgent as ToolCallAgent
 from myagent.exceptions import AgentDefinitionError, MyAgentError, Refuse, RetryTool, RunError, ToolFailed
-from myagent.hooks import Answer, HookedCall, hook
+from myagent.hooks import HookedAnswer, HookedCall, hook
 from myagent.llm import LLM
 from myagent.messages import Message
 from myagent.run_context import RunContext, RunFile, current_run
@@ -34,9 +34,9 @@ __all__ = [
     "LLM",
     "Agent",
     "AgentDefinitionError",
-    "Answer",
     "BaseTool",
     "DemoLLM",
+    "HookedAnswer",
     "HookedCall",
     "Image",
     "Message",

@@ -29,7 +29,7 @@ class HookedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HookedAnswer:
     """What `answer` hooks are shown: the text for people, and the value of an agent with an `output`, as JSON."""
 
     text: str

@@ -21,9 +21,9 @@ from myagent.exceptions import HookFailed, Refuse, RetryTool, RunCancelled, Tool
 from myagent.i18n import gettext as _
 from myagent.loop.call_order import CallOrder
 from myagent.loop.call_reports import CallReporter, ReportQueue
-from myagent.loop.hooks import RunHooks
 from myagent.loop.host import Decision, Host
 from myagent.loop.prepared_calls import PreparedCall, confirmation_request, must_confirm
+from myagent.loop.run_hooks import RunHooks
 from myagent.loop.running_tool import RunningTool, is_cancelled
 from myagent.loop.tool_state import Snapshot, changed, snapshot
 from myagent.messages import Content, Message

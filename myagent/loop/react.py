@@ -20,13 +20,13 @@ from myagent.loop.call_order import line_up
 from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.history import History
-from myagent.loop.hooks import RunHooks, instructed
 from myagent.loop.host import Host
 from myagent.loop.limited_model import LimitedModel
 from myagent.loop.model_step import ModelSteps
 from myagent.loop.output_reader import OutputReader
 from myagent.loop.prepared_calls import PreparedCall, prepare_calls, still_open
 from myagent.loop.run_clock import ClockedHost
+from myagent.loop.run_hooks import RunHooks, instructed
 from myagent.loop.run_limits import NO_CEILINGS, Ceilings, RunLimits
 from myagent.messages import Message
 from myagent.protocol.server_base import Finish

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from myagent import Answer, HookedCall, Message, Refuse, RunContext, create_react_agent, tool
+from myagent import HookedAnswer, HookedCall, Message, Refuse, RunContext, create_react_agent, tool
 
 
 @tool(idempotent=True)
@@ -39,7 +39,7 @@ async def allowed_places(call: HookedCall, run: RunContext) -> dict[str, str] | 
 
 
 @agent.hook("answer")
-def no_secrets(answer: Answer) -> None:
+def no_secrets(answer: HookedAnswer) -> None:
     if "broken" in answer.text:
         raise ValueError("the password is hunter2")
     if "secret" in answer.text:

@@ -6,7 +6,7 @@ import pytest
 
 from myagent import (
     AgentDefinitionError,
-    Answer,
+    HookedAnswer,
     HookedCall,
     Message,
     Refuse,
@@ -124,7 +124,7 @@ async def test_nothing_of_an_answer_is_shown_before_it_has_passed():
     agent = agent_with(weather)
 
     @agent.hook("answer")
-    def check(answer: Answer):
+    def check(answer: HookedAnswer):
         if "secret" in answer.text:
             raise Refuse("I may not say that.")
         return answer.text.upper()

@@ -17,7 +17,7 @@ import orjson
 from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, ReasoningDelta, RunFinished, StepStarted, TextDelta, ToolProgress
 from myagent.exceptions import HookFailed, Refuse, RetryTool
-from myagent.hooks import Answer, AuthorCode, Hook, HookedCall, HookPoint
+from myagent.hooks import AuthorCode, Hook, HookedAnswer, HookedCall, HookPoint
 from myagent.i18n import gettext as _
 from myagent.llm import Usage
 from myagent.loop.author_code import HasAgreed, run_author_code, wrong_value
@@ -78,7 +78,7 @@ class RunHooks:
     async def _answer(self, answer: RunFinished) -> RunFinished:
         if not self._hides_steps:
             return answer
-        shown = Answer(text=answer.text, output=copy.deepcopy(answer.output))
+        shown = HookedAnswer(text=answer.text, output=copy.deepcopy(answer.output))
         changed = await self._each("answer", shown, _as_answer)
         if changed.text == answer.text:
             return answer
@@ -245,7 +245,7 @@ def _as_result(hook: Hook, given: Any) -> ToolResult:
     raise wrong_value(hook, given)
 
 
-def _as_answer(hook: Hook, given: Any, answer: Answer) -> Answer:
+def _as_answer(hook: Hook, given: Any, answer: HookedAnswer) -> HookedAnswer:
     if isinstance(given, str) and given.strip():
         return replace(answer, text=clean(given))
     raise wrong_value(hook, given)
