@@ -90,7 +90,8 @@ async def test_hooks_hold_over_the_death_of_a_process(model, tmp_path, killed_at
             await asyncio.to_thread(first.kill)
             end = await there.wait_for(ended(run.run_id))
         assert (end.content, end.metadata["finish"]) == ("I may not say that.", "refused")
-        assert seen.read_text().split() == ["garden", "house"]
+        # The tool is idempotent: a call whose result was not stored yet runs again.
+        assert set(seen.read_text().split()) == {"garden", "house"}
         assert all(request.messages[1]["content"] == "look around, ****" for request in model.requests)
         assert not any(faults(request.body) for request in model.requests)
         log = await whole_log(second, session_id)
