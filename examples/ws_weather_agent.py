@@ -29,276 +29,137 @@ class Weather:
     high: int
     wind: str
 
+    @property
+    def english(self) -> str:
+        """天气状况和风向的英文说法。"""
+        return f"{ENGLISH[self.condition]}, {ENGLISH[self.wind.split()[0]]}"
+
 
 @dataclass(frozen=True)
 class City:
     """一座城市。人口单位为万人（2020 年人口普查），面积单位为平方公里；`seasons` 依次是春、夏、秋、冬。"""
 
     english: str
-    region: str
     population: int
     area: int
     area_code: str
+    region: str
+    english_region: str
     known_for: str
+    english_known_for: str
     seasons: tuple[Weather, Weather, Weather, Weather]
 
 
+# fmt: off
 CITIES = {
     "北京": City(
-        "Beijing",
-        "直辖市，中国的首都",
-        2189,
-        16410,
-        "010",
-        "故宫、长城、天坛、颐和园",
+        "Beijing", 2189, 16410, "010",
+        "直辖市，中国的首都", "a municipality and the capital of China",
+        "故宫、长城、天坛、颐和园", "the Forbidden City, the Great Wall, the Temple of Heaven, the Summer Palace",
         (
-            Weather("晴间多云", 9, 21, "北风 3 级"),
-            Weather("多云，午后有雷阵雨", 23, 31, "南风 2 级"),
-            Weather("晴", 8, 19, "北风 2 级"),
-            Weather("晴，干燥", -8, 2, "西北风 4 级"),
+            Weather("晴间多云", 9, 21, "北风 3 级"), Weather("多云，午后有雷阵雨", 23, 31, "南风 2 级"),
+            Weather("晴", 8, 19, "北风 2 级"), Weather("晴，干燥", -8, 2, "西北风 4 级"),
         ),
     ),
     "上海": City(
-        "Shanghai",
-        "直辖市，位于长江入海口",
-        2487,
-        6341,
-        "021",
-        "外滩、豫园、东方明珠、陆家嘴",
+        "Shanghai", 2487, 6341, "021",
+        "直辖市，位于长江入海口", "a municipality at the mouth of the Yangtze",
+        "外滩、豫园、东方明珠、陆家嘴", "the Bund, Yu Garden, the Oriental Pearl Tower, Lujiazui",
         (
-            Weather("多云有小雨", 12, 20, "东南风 3 级"),
-            Weather("多云，闷热", 26, 33, "东南风 3 级"),
-            Weather("晴到多云", 16, 23, "东北风 3 级"),
-            Weather("阴，湿冷", 2, 8, "西北风 3 级"),
+            Weather("多云有小雨", 12, 20, "东南风 3 级"), Weather("多云，闷热", 26, 33, "东南风 3 级"),
+            Weather("晴到多云", 16, 23, "东北风 3 级"), Weather("阴，湿冷", 2, 8, "西北风 3 级"),
         ),
     ),
     "广州": City(
-        "Guangzhou",
-        "广东省省会",
-        1868,
-        7434,
-        "020",
-        "广州塔、陈家祠、沙面、早茶",
+        "Guangzhou", 1868, 7434, "020",
+        "广东省省会", "the capital of Guangdong",
+        "广州塔、陈家祠、沙面、早茶", "the Canton Tower, the Chen Clan Hall, Shamian, dim sum",
         (
-            Weather("阴有阵雨，潮湿", 20, 26, "东南风 2 级"),
-            Weather("雷阵雨，炎热", 26, 33, "南风 2 级"),
-            Weather("晴", 21, 29, "北风 2 级"),
-            Weather("多云", 11, 19, "北风 3 级"),
+            Weather("阴有阵雨，潮湿", 20, 26, "东南风 2 级"), Weather("雷阵雨，炎热", 26, 33, "南风 2 级"),
+            Weather("晴", 21, 29, "北风 2 级"), Weather("多云", 11, 19, "北风 3 级"),
         ),
     ),
     "深圳": City(
-        "Shenzhen",
-        "广东省，经济特区",
-        1756,
-        1997,
-        "0755",
-        "世界之窗、莲花山、大梅沙、科技产业",
+        "Shenzhen", 1756, 1997, "0755",
+        "广东省，经济特区", "a special economic zone in Guangdong",
+        "世界之窗、莲花山、大梅沙、科技产业", "the Window of the World, Lianhuashan, Dameisha, technology",
         (
-            Weather("多云有阵雨", 21, 27, "东南风 3 级"),
-            Weather("雷阵雨", 26, 32, "南风 3 级"),
-            Weather("晴到多云", 22, 29, "东北风 3 级"),
-            Weather("晴到多云", 12, 20, "东北风 3 级"),
+            Weather("多云有阵雨", 21, 27, "东南风 3 级"), Weather("雷阵雨", 26, 32, "南风 3 级"),
+            Weather("晴到多云", 22, 29, "东北风 3 级"), Weather("晴到多云", 12, 20, "东北风 3 级"),
         ),
     ),
     "成都": City(
-        "Chengdu",
-        "四川省省会",
-        2094,
-        14335,
-        "028",
-        "大熊猫、宽窄巷子、都江堰、川菜",
+        "Chengdu", 2094, 14335, "028",
+        "四川省省会", "the capital of Sichuan",
+        "大熊猫、宽窄巷子、都江堰、川菜", "giant pandas, Kuanzhai Alley, Dujiangyan, Sichuan cuisine",
         (
-            Weather("多云", 13, 22, "微风"),
-            Weather("阴有阵雨", 22, 31, "微风"),
-            Weather("阴", 15, 21, "微风"),
-            Weather("阴，有雾", 3, 10, "微风"),
+            Weather("多云", 13, 22, "微风"), Weather("阴有阵雨", 22, 31, "微风"),
+            Weather("阴", 15, 21, "微风"), Weather("阴，有雾", 3, 10, "微风"),
         ),
     ),
     "杭州": City(
-        "Hangzhou",
-        "浙江省省会",
-        1194,
-        16850,
-        "0571",
-        "西湖、灵隐寺、龙井茶、京杭大运河",
+        "Hangzhou", 1194, 16850, "0571",
+        "浙江省省会", "the capital of Zhejiang",
+        "西湖、灵隐寺、龙井茶、京杭大运河", "West Lake, Lingyin Temple, Longjing tea, the Grand Canal",
         (
-            Weather("小雨转多云", 12, 21, "东风 2 级"),
-            Weather("多云，炎热", 25, 34, "南风 2 级"),
-            Weather("晴，桂花开放", 15, 23, "东北风 2 级"),
-            Weather("阴有小雨", 2, 9, "北风 3 级"),
+            Weather("小雨转多云", 12, 21, "东风 2 级"), Weather("多云，炎热", 25, 34, "南风 2 级"),
+            Weather("晴，桂花开放", 15, 23, "东北风 2 级"), Weather("阴有小雨", 2, 9, "北风 3 级"),
         ),
     ),
     "武汉": City(
-        "Wuhan",
-        "湖北省省会，长江与汉江交汇处",
-        1233,
-        8569,
-        "027",
-        "黄鹤楼、东湖、长江大桥、热干面",
+        "Wuhan", 1233, 8569, "027",
+        "湖北省省会，长江与汉江交汇处", "the capital of Hubei, where the Han meets the Yangtze",
+        "黄鹤楼、东湖、长江大桥、热干面", "the Yellow Crane Tower, East Lake, the Yangtze bridge, hot dry noodles",
         (
-            Weather("多云有阵雨", 13, 22, "东南风 2 级"),
-            Weather("晴，炎热", 26, 33, "南风 2 级"),
-            Weather("晴", 14, 23, "北风 2 级"),
-            Weather("阴，湿冷", 1, 8, "北风 3 级"),
+            Weather("多云有阵雨", 13, 22, "东南风 2 级"), Weather("晴，炎热", 26, 33, "南风 2 级"),
+            Weather("晴", 14, 23, "北风 2 级"), Weather("阴，湿冷", 1, 8, "北风 3 级"),
         ),
     ),
     "西安": City(
-        "Xi'an",
-        "陕西省省会，十三朝古都",
-        1295,
-        10752,
-        "029",
+        "Xi'an", 1295, 10752, "029",
+        "陕西省省会，十三朝古都", "the capital of Shaanxi, once that of thirteen dynasties",
         "兵马俑、城墙、大雁塔、羊肉泡馍",
+        "the Terracotta Army, the city wall, the Big Wild Goose Pagoda, lamb soup with bread",
         (
-            Weather("晴间多云", 10, 22, "东北风 2 级"),
-            Weather("晴，炎热", 22, 33, "东北风 2 级"),
-            Weather("多云有小雨", 10, 19, "东北风 2 级"),
-            Weather("晴，干冷", -4, 5, "东北风 2 级"),
+            Weather("晴间多云", 10, 22, "东北风 2 级"), Weather("晴，炎热", 22, 33, "东北风 2 级"),
+            Weather("多云有小雨", 10, 19, "东北风 2 级"), Weather("晴，干冷", -4, 5, "东北风 2 级"),
         ),
     ),
     "重庆": City(
-        "Chongqing",
-        "直辖市，山城",
-        3205,
-        82402,
-        "023",
-        "洪崖洞、长江索道、大足石刻、火锅",
+        "Chongqing", 3205, 82402, "023",
+        "直辖市，山城", "a municipality, the city of mountains",
+        "洪崖洞、长江索道、大足石刻、火锅", "Hongya Cave, the Yangtze cableway, the Dazu carvings, hot pot",
         (
-            Weather("多云", 15, 23, "微风"),
-            Weather("晴，酷热", 25, 34, "微风"),
-            Weather("阴有小雨", 16, 22, "微风"),
-            Weather("阴，有雾", 6, 11, "微风"),
+            Weather("多云", 15, 23, "微风"), Weather("晴，酷热", 25, 34, "微风"),
+            Weather("阴有小雨", 16, 22, "微风"), Weather("阴，有雾", 6, 11, "微风"),
         ),
     ),
     "南京": City(
-        "Nanjing",
-        "江苏省省会，六朝古都",
-        931,
-        6587,
-        "025",
+        "Nanjing", 931, 6587, "025",
+        "江苏省省会，六朝古都", "the capital of Jiangsu, once that of six dynasties",
         "中山陵、明孝陵、夫子庙、盐水鸭",
-        (
-            Weather("多云", 11, 21, "东风 3 级"),
-            Weather("多云，闷热", 25, 32, "东南风 3 级"),
-            Weather("晴", 13, 22, "东北风 2 级"),
-            Weather("晴到多云", -1, 7, "北风 3 级"),
-        ),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class EnglishCity:
-    """同一座城市的英文说法；`seasons` 依次是春、夏、秋、冬的天气。"""
-
-    region: str
-    known_for: str
-    seasons: tuple[str, str, str, str]
-
-
-# 用英文名问到的城市，工具也用英文回答。
-ENGLISH = {
-    "北京": EnglishCity(
-        "a municipality and the capital of China",
-        "the Forbidden City, the Great Wall, the Temple of Heaven, the Summer Palace",
-        (
-            "sunny with some clouds, north wind",
-            "cloudy with thundershowers in the afternoon, south wind",
-            "sunny, north wind",
-            "sunny and dry, north-west wind",
-        ),
-    ),
-    "上海": EnglishCity(
-        "a municipality at the mouth of the Yangtze",
-        "the Bund, Yu Garden, the Oriental Pearl Tower, Lujiazui",
-        (
-            "cloudy with light rain, south-east wind",
-            "cloudy and muggy, south-east wind",
-            "sunny to cloudy, north-east wind",
-            "overcast, cold and damp, north-west wind",
-        ),
-    ),
-    "广州": EnglishCity(
-        "the capital of Guangdong",
-        "the Canton Tower, the Chen Clan Hall, Shamian, dim sum",
-        (
-            "overcast and humid with showers, south-east wind",
-            "hot with thundershowers, south wind",
-            "sunny, north wind",
-            "cloudy, north wind",
-        ),
-    ),
-    "深圳": EnglishCity(
-        "a special economic zone in Guangdong",
-        "the Window of the World, Lianhuashan, Dameisha, technology",
-        (
-            "cloudy with showers, south-east wind",
-            "thundershowers, south wind",
-            "sunny to cloudy, north-east wind",
-            "sunny to cloudy, north-east wind",
-        ),
-    ),
-    "成都": EnglishCity(
-        "the capital of Sichuan",
-        "giant pandas, Kuanzhai Alley, Dujiangyan, Sichuan cuisine",
-        (
-            "cloudy, light wind",
-            "overcast with showers, light wind",
-            "overcast, light wind",
-            "overcast with fog, light wind",
-        ),
-    ),
-    "杭州": EnglishCity(
-        "the capital of Zhejiang",
-        "West Lake, Lingyin Temple, Longjing tea, the Grand Canal",
-        (
-            "light rain, then cloudy, east wind",
-            "cloudy and hot, south wind",
-            "sunny, the osmanthus in flower, north-east wind",
-            "overcast with light rain, north wind",
-        ),
-    ),
-    "武汉": EnglishCity(
-        "the capital of Hubei, where the Han meets the Yangtze",
-        "the Yellow Crane Tower, East Lake, the Yangtze bridge, hot dry noodles",
-        (
-            "cloudy with showers, south-east wind",
-            "sunny and hot, south wind",
-            "sunny, north wind",
-            "overcast, cold and damp, north wind",
-        ),
-    ),
-    "西安": EnglishCity(
-        "the capital of Shaanxi, once that of thirteen dynasties",
-        "the Terracotta Army, the city wall, the Big Wild Goose Pagoda, lamb soup with bread",
-        (
-            "sunny with some clouds, north-east wind",
-            "sunny and hot, north-east wind",
-            "cloudy with light rain, north-east wind",
-            "sunny, dry and cold, north-east wind",
-        ),
-    ),
-    "重庆": EnglishCity(
-        "a municipality, the city of mountains",
-        "Hongya Cave, the Yangtze cableway, the Dazu carvings, hot pot",
-        (
-            "cloudy, light wind",
-            "sunny and very hot, light wind",
-            "overcast with light rain, light wind",
-            "overcast with fog, light wind",
-        ),
-    ),
-    "南京": EnglishCity(
-        "the capital of Jiangsu, once that of six dynasties",
         "the Sun Yat-sen Mausoleum, the Ming tombs, the Confucius Temple, salted duck",
         (
-            "cloudy, east wind",
-            "cloudy and muggy, south-east wind",
-            "sunny, north-east wind",
-            "sunny to cloudy, north wind",
+            Weather("多云", 11, 21, "东风 3 级"), Weather("多云，闷热", 25, 32, "东南风 3 级"),
+            Weather("晴", 13, 22, "东北风 2 级"), Weather("晴到多云", -1, 7, "北风 3 级"),
         ),
     ),
 }
+# 用英文提问时，工具也用英文回答。
+ENGLISH = {
+    "晴间多云": "sunny with some clouds", "多云，午后有雷阵雨": "cloudy with thundershowers in the afternoon",
+    "晴": "sunny", "晴，干燥": "sunny and dry", "多云有小雨": "cloudy with light rain",
+    "多云，闷热": "cloudy and muggy", "晴到多云": "sunny to cloudy", "阴，湿冷": "overcast, cold and damp",
+    "阴有阵雨，潮湿": "overcast and humid with showers", "雷阵雨，炎热": "hot with thundershowers",
+    "多云": "cloudy", "多云有阵雨": "cloudy with showers", "雷阵雨": "thundershowers",
+    "阴有阵雨": "overcast with showers", "阴": "overcast", "阴，有雾": "overcast with fog",
+    "小雨转多云": "light rain, then cloudy", "多云，炎热": "cloudy and hot",
+    "晴，桂花开放": "sunny, the osmanthus in flower", "阴有小雨": "overcast with light rain",
+    "晴，炎热": "sunny and hot", "晴，干冷": "sunny, dry and cold", "晴，酷热": "sunny and very hot",
+    "北风": "north wind", "南风": "south wind", "西北风": "north-west wind", "东南风": "south-east wind",
+    "东北风": "north-east wind", "微风": "light wind", "东风": "east wind",
+}
+# fmt: on
 
 # `examples` 而不是 `enum`：模型可以写“北京市”，不认识的城市由工具自己说明。
 CITY_PARAMETER = {
@@ -351,7 +212,7 @@ class WeatherTool(BaseTool):
         weather = found.seasons[season]
         if is_english(city) or day in ENGLISH_DAYS:
             output = (
-                f"{found.english} {list(ENGLISH_DAYS)[ahead]} ({on:%A, %d.%m.}): {ENGLISH[name].seasons[season]}, "
+                f"{found.english} {list(ENGLISH_DAYS)[ahead]} ({on:%A, %d.%m.}): {weather.english}, "
                 f"{weather.low} to {weather.high} °C. That is typical for {ENGLISH_SEASONS[season]}, not a forecast."
             )
         else:
@@ -386,9 +247,9 @@ class CityInfoTool(BaseTool):
         name, found = find_city(city)
         if is_english(city):
             output = (
-                f"{found.english} is {ENGLISH[name].region}. It has about {found.population * 10_000:,} inhabitants "
+                f"{found.english} is {found.english_region}. It has about {found.population * 10_000:,} inhabitants "
                 f"(2020) on {found.area:,} km², and the area code {found.area_code}. "
-                f"It is known for {ENGLISH[name].known_for}."
+                f"It is known for {found.english_known_for}."
             )
         else:
             output = (

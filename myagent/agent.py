@@ -14,6 +14,8 @@ from myagent.events import RunFinished
 from myagent.exceptions import AgentDefinitionError, LLMError
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.choice import chosen_llm
+from myagent.llm.fallback import for_run
 from myagent.loop import react
 from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost
@@ -57,30 +59,33 @@ class Agent(AgentDefinition):
         *,
         history: Sequence[Message] = (),
         confirm: Callable[[ConfirmationRequest], Awaitable[bool]] | None = None,
-    ) -> str:
-        """Answer `text` without a server and return the text of the final answer.
+    ) -> Any:
+        """Answer `text` without a server and return the text of the final answer: a string, unless the agent has an
+        `output`. Then it is the value: an object of its class, or the JSON in Python's types.
 
         `text` is a string or a list of OpenAI content parts. `history` are the earlier messages of the conversation,
         without a system message. `confirm` is awaited for each call that needs a confirmation, and returns whether it
         is allowed; without `confirm` such calls are declined. Tools run in the caller's event loop, plain `def` ones in
         threads.
 
-        Raises `RunError` when the model cannot be asked. A script that does not catch it ends with its sentence alone.
+        Raises `RunError` when the model cannot be asked or gives no such value. A script that does not catch it ends
+        with its sentence alone.
         """
         context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name)
         messages = [*history, Message.user(text)]
-        events = react.run(self, messages, host=LocalHost(confirm), context=context, llm=self.llm or default_llm())
+        llm = for_run(self.llm or default_llm())
+        events = react.run(self, messages, host=LocalHost(confirm), context=context, llm=llm)
         try:
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, RunFinished):
-                        return event.text
+                        return event.text if self.output is None else event.instance
         except LLMError:
             end_in_a_sentence()
             raise
         raise AssertionError("a run that ends without an error ends with RunFinished")
 
-    async def run(self, text: Content, **options: Any) -> str:
+    async def run(self, text: Content, **options: Any) -> Any:
         """The same as `arun`."""
         return await self.arun(text, **options)
 
@@ -102,7 +107,8 @@ def create_react_agent(
     """Make an `Agent`.
 
     `tools` are tools or plain functions, each name once. `options` are the other fields of `Agent`; as `llm` the name
-    of a model at the environment's endpoint will do, too.
+    of a model at the environment's endpoint will do, too, and so will a list: when a model of it cannot answer, the
+    next one does.
 
     Raises `AgentDefinitionError` for an unknown option, or for a value or a tool that cannot work.
     """
@@ -136,11 +142,8 @@ class ToolCallAgent(Agent):
 
 
 def _with_model(options: dict[str, Any]) -> dict[str, Any]:
-    name_of_model = options.get("llm")
-    if isinstance(name_of_model, str) and name_of_model.strip():
-        from myagent.llm.openai import OpenAILLM  # see default_llm
-
-        options["llm"] = OpenAILLM(name_of_model)
+    if "llm" in options:
+        options["llm"] = chosen_llm(options["llm"])
     return options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -11,11 +12,12 @@ from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.llm.usable import unusable_llm
 from myagent.tool.collection import ToolCollection
+from myagent.tool.output_form import OutputForm, output_form
 
-WhenBusy = Literal["queue", "reject", "interrupt"]
+WhenBusy = Literal["queue", "reject", "interrupt", "steer"]
 ToolErrors = Literal["class", "message"]
 Compact = Literal["cut", "summarize"]
-Accepts = Literal["images", "files"]
+Accepts = Literal["images", "files", "output_schema"]
 MOST_EXAMPLES = 12
 LONGEST_EXAMPLE = 200
 """Characters of one of them."""
@@ -43,6 +45,16 @@ class AgentDefinition:
     """A system message at the end of every request to the model; it does not become part of the history."""
     max_steps: int = 20
     """The model calls of one run that may use tools. After them the model is asked for an answer without tools."""
+    max_tokens: int | None = None
+    """The model tokens of one run, input and output of all its calls of the model; None is no limit."""
+    max_tool_calls: int | None = None
+    """The tool calls of one run; None is no limit."""
+    max_seconds: float | None = None
+    """The seconds that one run may take, without those in which it waits for a person; None is no limit."""
+    repeat_limit: int | None = 3
+    """How many replies in a row may make the same call with equal arguments; None is no limit."""
+    max_parallel_tools: int | None = None
+    """The tool calls of one reply that run at the same time; None is no limit."""
     enable_tracing: bool = False
     """Whether spans of the calls of the model and of tools are recorded."""
     llm: LLM | None = None
@@ -57,11 +69,18 @@ class AgentDefinition:
     """What the model and the client are told of an exception in a tool: its `"class"`, or the first line of its
     `"message"`, which may hold what is not for them.
     """
-    when_busy: WhenBusy = "queue"
-    """What is done with a message that comes during a run: `"queue"` it, `"reject"` it, or `"interrupt"` the run."""
+    when_busy: WhenBusy | Sequence[WhenBusy] = "queue"
+    """What is done with a message that comes during a run: `"queue"` it, `"reject"` it, `"interrupt"` the run, or
+    `"steer"` it: the model reads the message before its next step. Of several, each message may ask for one; the first
+    is for those that do not.
+    """
 
     accepts: Collection[Accepts] = ("images", "files")
-    """What messages may hold beside text: `"images"`, and other `"files"`. All else is refused before it is stored."""
+    """What messages may hold beside text: `"images"`, and other `"files"`; and `"output_schema"`, what the answer to it
+    has to be. All else is refused before it is stored.
+    """
+    output: OutputForm | None = None
+    """What each answer has to be: a pydantic model, a dataclass, or the JSON schema of an object. None is text."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", ToolCollection(self.tools))
@@ -72,15 +91,28 @@ class AgentDefinition:
         if self.next_step_prompt is not None:
             _check_text("next_step_prompt", self.next_step_prompt)
         _check_count("max_steps", self.max_steps)
-        for option in ("max_observe", "context_window"):
+        for option in ("max_observe", "context_window", "max_tokens", "max_tool_calls", "max_parallel_tools"):
             if getattr(self, option) is not None:
                 _check_count(option, getattr(self, option))
-        _check_choice("when_busy", self.when_busy, get_args(WhenBusy))
+        for mode in self.modes_when_busy or (self.when_busy,):
+            _check_choice("when_busy", mode, get_args(WhenBusy))
+        if self.repeat_limit is not None:
+            _check_count("repeat_limit", self.repeat_limit, least=2)
+        if self.max_seconds is not None:
+            _check_seconds("max_seconds", self.max_seconds)
         _check_choice("tool_errors", self.tool_errors, get_args(ToolErrors))
         _check_choice("compact", self.compact, get_args(Compact))
         object.__setattr__(self, "accepts", _accepted(self.accepts))
+        object.__setattr__(self, "output", output_form(self.output, self.tools, self.accepts))
         if self.llm is not None and (problem := unusable_llm(self.llm)) is not None:
             raise AgentDefinitionError(problem)
+
+    @property
+    def modes_when_busy(self) -> tuple[WhenBusy, ...]:
+        """What a message that comes during a run may ask for; what is done without being asked comes first."""
+        given: Any = self.when_busy
+        modes: tuple[Any, ...] = (given,) if isinstance(given, str) else tuple(given)
+        return modes
 
 
 def _check_text(option: str, value: object, *, blank: bool = True) -> None:
@@ -101,9 +133,15 @@ def _short_texts(option: str, value: object) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts)
 
 
-def _check_count(option: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        words = _("%(option)s=%(value)r: it should be a whole number from 1.")
+def _check_count(option: str, value: object, *, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        words = _("%(option)s=%(value)r: it should be a whole number from %(least)d.")
+        raise AgentDefinitionError(words % {"option": option, "value": value, "least": least})
+
+
+def _check_seconds(option: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        words = _("%(option)s=%(value)r: it should be a number of seconds.")
         raise AgentDefinitionError(words % {"option": option, "value": value})
 
 

@@ -42,7 +42,15 @@ _INSTEAD = {
         ("special_tool_names", "end_tools"),
         gettext_noop("A tool that ends the run is Terminate, or a class that is derived from it."),
     ),
+    **dict.fromkeys(
+        ("response_format", "output_type", "result_type", "output_schema", "structured_output"),
+        gettext_noop("Write output=…, a pydantic model, a dataclass or a JSON schema."),
+    ),
     **dict.fromkeys(("max_iterations", "max_turns", "recursion_limit"), gettext_noop("Write max_steps=…")),
+    **dict.fromkeys(("max_execution_time", "max_time", "time_limit"), gettext_noop("Write max_seconds=…")),
+    **dict.fromkeys(("tool_calls_limit", "max_calls"), gettext_noop("Write max_tool_calls=…")),
+    "parallel_tool_calls": gettext_noop("Write max_parallel_tools=1, or sequential=True at a tool."),
+    "duplicate_threshold": gettext_noop("Write repeat_limit=…"),
 }
 
 

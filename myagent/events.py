@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myagent.llm import Usage
+from myagent.llm.fallback import AnsweringModel
 from myagent.messages import Message
-from myagent.protocol.server_base import Finish, ToolStatus
+from myagent.protocol.server_base import Finish, Limit, ToolStatus
 from myagent.tool.image import Image
 
 
@@ -49,10 +50,14 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReset:
-    """The text of this step so far is void; the model is asked again."""
+    """The text of this step so far is void; the model is asked again.
+
+    With the reason `fallback` it is another model, `answering`, for the rest of the run.
+    """
 
     step: int
     reason: str
+    answering: AnsweringModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,7 @@ class RequestedCall:
     """One tool call of a reply; `index` counts from 0 within the reply.
 
     `arguments` are the parsed ones (empty when the model's JSON could not be parsed). `waits` is true when the call
-    does not begin at once, because the user has to confirm it first or because it cannot run at all.
+    does not begin at once: the user has to confirm it, other calls have to end before, or it cannot run at all.
     """
 
     index: int
@@ -90,6 +95,15 @@ class ModelReplied:
     step: int
     message: Message
     calls: tuple[RequestedCall, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyRejected:
+    """A reply that is not the answer and calls nothing: `messages` are what the history has of it, its calls closed."""
+
+    step: int
+    messages: tuple[Message, ...]
     usage: Usage
 
 
@@ -132,14 +146,37 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUse:
+    """What a run has used of a limit, named by the agent's option; of time in seconds."""
+
+    which: Limit
+    used: float
+    allowed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitNear:
+    """The run has used most of a limit."""
+
+    use: LimitUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The final answer; nothing follows. `message` is absent when the last reply is already part of the history."""
+    """The final answer; nothing follows. `message` is absent when the last reply is already part of the history.
+
+    `limit` is the one that ended the run, if one did.
+    `output` is the value of an agent that has one: as JSON, and in `instance` as its author's class.
+    """
 
     step: int
     text: str
     finish: Finish
     message: Message | None
     usage: Usage = field(default_factory=Usage)
+    output: dict[str, Any] | None = None
+    instance: Any = None
+    limit: LimitUse | None = None
 
 
 AgentEvent = (
@@ -150,8 +187,10 @@ AgentEvent = (
     | StepReset
     | HistorySummarized
     | ModelReplied
+    | ReplyRejected
     | ToolStarted
     | ToolProgress
     | ToolFinished
+    | LimitNear
     | RunFinished
 )

@@ -16,15 +16,19 @@ MyAgentError
 │   │   ├── LLMUnavailable    429 or 5xx, after the client's own retries
 │   │   ├── EmptyReply        the model says nothing, asked again as well
 │   │   └── ContextOverflow   the history is longer than the model's window
+│   ├── OutputInvalid         the answer does not fit the agent's output, told twice
+│   ├── RunLimitReached       a limit of the run leaves no room for an answer
 │   └── RunCancelled          the host has ended the run
 └── StreamCut                 a model stream ended early; asked again by the loop
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
+
+from myagent.i18n import gettext as _
 
 
 class SourceLine(Protocol):
@@ -160,6 +164,33 @@ class ContextOverflow(LLMError):
     def __init__(self, message: str = "", *, public: str | None = None, limit: int | None = None) -> None:
         super().__init__(message, public=public)
         self.limit = limit
+
+
+class OutputInvalid(RunError):
+    """The answers of the model did not fit the schema that the output has, also after it was told so twice.
+
+    `details` has the `problems` of the last one, in words, each with the path of its field.
+    """
+
+    code = "output_invalid"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        words = _("The answer does not have the form that it should have: %(problems)s")
+        super().__init__(words % {"problems": "; ".join(problems)})
+        self.details = {"problems": list(problems)}
+
+
+class RunLimitReached(RunError):
+    """The run is so far beyond a limit that it is not even summed up.
+
+    `which` names the agent's option, `used` and `allowed` are in its unit: tokens or seconds.
+    """
+
+    code = "run_limit"
+
+    def __init__(self, message: str = "", *, which: str, used: float, allowed: float) -> None:
+        super().__init__(message)
+        self.details = {"limit": {"which": which, "used": used, "allowed": allowed}}
 
 
 class RunCancelled(RunError):

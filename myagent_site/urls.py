@@ -25,6 +25,7 @@ urlpatterns = [
     path("metrics", metrics_page.metrics, name="metrics"),
     path("api/agents/", api.list_agents, name="agents"),
     path("api/sessions/<str:session_id>/files", uploads.upload, name="upload"),
+    path("api/sessions/<str:session_id>/files/<str:file_id>", uploads.take_back, name="take_back"),
     path("api/files/<str:file_id>", downloads.download, name="file"),
     path("", include("agents.web.login_urls")),
     path("admin/", admin.site.urls),

@@ -1,4 +1,4 @@
-"""All reading of conversations, except by entries and the admin. Blocking: called in a database thread."""
+"""All reading of conversations, except by entries, lists and the admin. Blocking: called in a database thread."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, Exists, Max, OuterRef, Q, Subquery, Sum
+import orjson
+from django.db.models import BigIntegerField, Count, Exists, Max, OuterRef, Q, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from agents.budgets.shares import Held
 from myagent.messages import Message as LibraryMessage
-from myagent.protocol.codec import timestamp
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary
 
 REPLAY_PAGE = 200
@@ -23,8 +22,7 @@ REPLAY_PAGE = 200
 _IDS_PER_QUERY = 500
 # Far more than any model's window holds.
 _HISTORY_LIMIT = 2_000
-_WORDS_AT_MOST = 6
-"""Of a search; the rest of a longer one is looked for as one phrase."""
+_FRAMES_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +140,7 @@ class RunNews:
 
     epoch: int
     answers: dict[str, dict[str, Any]]
+    is_steered: bool
 
 
 def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
@@ -150,8 +149,10 @@ def run_news(run_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, RunNews]:
     answer: Any
     for run_id, step_id, answer in answered.values_list("run_id", "step_id", "answer"):
         answers.setdefault(run_id, {})[step_id] = answer
-    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch")
-    return {pk: RunNews(epoch, answers.get(pk, {})) for pk, epoch in rows}
+    queued = Run.objects.filter(status=Run.Status.QUEUED, finished_at=None)
+    is_steered = Exists(queued.filter(session_id=OuterRef("session_id"), steers=True))
+    rows = Run.objects.filter(pk__in=run_ids).values_list("id", "epoch", is_steered)
+    return {pk: RunNews(epoch, answers.get(pk, {}), steered) for pk, epoch, steered in rows}
 
 
 def going_of(agents: Collection[str]) -> Counter[str]:
@@ -162,6 +163,23 @@ def going_of(agents: Collection[str]) -> Counter[str]:
 def traceparent(run_id: uuid.UUID) -> str:
     """The trace that a run is part of, empty for none of others."""
     return Run.objects.filter(pk=run_id).values_list("traceparent", flat=True).first() or ""
+
+
+def last_fallback(session_id: uuid.UUID, run_id: str) -> dict[str, Any] | None:
+    """The metadata of the newest event with which an active run turned to another model; None when it never did."""
+    resets = Event.objects.filter(session_id=session_id, name="agent.step_reset").order_by("-seq")
+    for frame in resets.values_list("frame", flat=True).iterator(chunk_size=_FRAMES_AT_A_TIME):
+        metadata: dict[str, Any] = orjson.loads(frame)["metadata"]
+        if metadata["run_id"] != run_id:  # of an earlier run of the session
+            return None
+        if "model" in metadata:
+            return metadata
+    return None
+
+
+def output_schema(run_id: uuid.UUID) -> dict[str, Any] | None:
+    """What the answer of a run has to be, None where its message did not say."""
+    return Run.objects.filter(pk=run_id).values_list("output_schema", flat=True).first()
 
 
 def waiting_by_agent() -> tuple[Counter[str], Counter[str]]:
@@ -208,61 +226,3 @@ def stored_by_anonymous() -> Held:
     """What all anonymous sessions take together."""
     size = Coalesce(Sum("stored_bytes"), 0, output_field=BigIntegerField())
     return Held(**Session.objects.of(None).aggregate(sessions=Count("pk"), stored_bytes=size))
-
-
-def sessions_of(
-    user_id: int | None, *, agents: Iterable[str], query: str | None, before: str | None, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of a user's sessions as `system.sessions` has them, newest first, and where the next page begins.
-
-    `query` is words, each of which is in the title or in what was said. Raises `ValueError` for a `before` that no page
-    ended with.
-    """
-    rows = Session.objects.of(user_id).filter(agent__in=list(agents))
-    for word in (query or "").split(maxsplit=_WORDS_AT_MOST - 1):
-        # Not a join: so the newest sessions are looked at first, and no more than fill the page.
-        said = Message.objects.filter(session_id=OuterRef("pk"), content__icontains=word)
-        rows = rows.filter(Q(title__icontains=word) | Exists(said))
-    if before:
-        moment, pk = _parse_page_mark(before)
-        rows = rows.filter(Q(active_at__lt=moment) | Q(active_at=moment, pk__lt=pk))
-    # The oldest one: it is the active one, if there is one.
-    runs = Run.objects.filter(session_id=OuterRef("pk"))
-    next_run = runs.unfinished().order_by("queued_at").values("status")[:1]
-    newest = runs.order_by("-queued_at").values("status")[:1]
-    rows = rows.annotate(run_status=Subquery(next_run), newest_status=Subquery(newest)).defer("state", "metadata")
-    page = list(rows.order_by("-active_at", "-pk")[: limit + 1])
-    mark = _page_mark(page[limit - 1]) if len(page) > limit else None
-    return [_summary(row) for row in page[:limit]], mark
-
-
-def _page_mark(session: Session) -> str:
-    return f"{session.active_at.isoformat()}|{session.pk}"
-
-
-def _parse_page_mark(mark: str) -> tuple[datetime, uuid.UUID]:
-    moment, _, pk = mark.partition("|")
-    parsed = datetime.fromisoformat(moment)
-    if parsed.tzinfo is None:
-        raise ValueError(mark)
-    try:
-        return parsed.astimezone(UTC), uuid.UUID(pk)
-    except OverflowError as error:
-        raise ValueError(mark) from error
-
-
-def _summary(session: Any) -> dict[str, Any]:
-    origin = {} if session.forked_from is None else {"forked_from": session.forked_from}
-    return {
-        "session_id": str(session.pk),
-        "agent": session.agent,
-        "title": session.title,
-        "status": session.status,
-        "last_seq": session.last_seq,
-        "read_seq": session.acked_seq,
-        "run_status": session.run_status or "idle",
-        "failed": session.newest_status == Run.Status.FAILED,
-        "created_at": timestamp(session.created_at),
-        "active_at": timestamp(session.active_at),
-        **origin,
-    }

@@ -11,20 +11,17 @@ from django.utils import timezone
 
 from agents.budgets.allowances import Allowances, BudgetExceeded, Level, end_of_day
 from agents.budgets.reservations import reservations_of
-from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, ask_for_words
+from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.llm.wrapped_llm import WrappedLLM
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message
 
 
-class MeteredLLM:
+class MeteredLLM(WrappedLLM):
     """The model of one run of `user_id` with `agent`. Raises `BudgetExceeded` instead of asking it once too often."""
 
-    takes_tool_choice = True
-
     def __init__(self, llm: LLM, allowances: Allowances, user_id: int | None, agent: str) -> None:
-        self.context_window: int | None = getattr(llm, "context_window", None)
-        self.provider: str | None = getattr(llm, "provider", None)
-        self._llm = llm
+        super().__init__(llm)
         self._allowances = allowances
         self._user_id = user_id
         self._agent = agent
@@ -32,32 +29,14 @@ class MeteredLLM:
         self._reservations = reservations_of(allowances)
         self._reserved: uuid.UUID | None = None
 
-    @property
-    def model(self) -> str:
-        """The model's name, for people."""
-        return self._llm.model
-
-    @property
-    def server(self) -> tuple[str, int] | None:
-        """The address and port that it asks, as far as it says so."""
-        return getattr(self._llm, "server", None)
-
     def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
     ) -> AsyncGenerator[Chunk]:
         """Ask, if there is anything left."""
-        # Without a limit, the model's own generator: one more around it would cost something for each token.
         if not self._allowances.may_limit(self._agent):
             self._was_asked = True
-            return self._ask(messages, tools, tool_choice)
+            return super().stream(messages, tools=tools, tool_choice=tool_choice)
         return self._checked(messages, tools, tool_choice)
-
-    def _ask(
-        self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None
-    ) -> AsyncGenerator[Chunk]:
-        if tool_choice == "none":
-            return ask_for_words(self._llm, messages, tools)
-        return self._llm.stream(messages, tools=tools)
 
     async def _checked(
         self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None
@@ -67,7 +46,7 @@ class MeteredLLM:
         if isinstance(found, Level):
             raise BudgetExceeded(found, end_of_day(timezone.now()), refused=not self._was_asked)
         self._reserved, self._was_asked = found, True
-        async with aclosing(self._ask(messages, tools, tool_choice)) as chunks:
+        async with aclosing(super().stream(messages, tools=tools, tool_choice=tool_choice)) as chunks:
             async for chunk in chunks:
                 yield self._noted(_counted(chunk, messages)) if isinstance(chunk, Reply) else chunk
 

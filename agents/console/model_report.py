@@ -18,6 +18,7 @@ from agents.loading.model_choice import default_model, llm_of
 from myagent.exceptions import LLMNotConfigured
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.fallback import FallbackLLM
 from myagent.terminal.safe_text import plain
 
 _MARKS = {"works": ("✅", "green"), "around": ("⚠️ ", "yellow"), "fails": ("❌", "red"), "skipped": ("➖", "dim")}
@@ -43,7 +44,8 @@ class ModelReport:
 
 def check_models(report: Report, config: Config, console: Console) -> list[ModelReport]:
     """Check the models of the agents in `report`, each once; without agents the one that the environment configures."""
-    models = [llm_of(loaded.agent, config) for loaded in report.agents] or [default_model(config)]
+    chosen = [llm_of(loaded.agent, config) for loaded in report.agents] or [default_model(config)]
+    models = [model for llm in chosen for model in (llm.models if isinstance(llm, FallbackLLM) else (llm,))]
     try:
         return [asyncio.run(_check(model, console)) for model in {id(model): model for model in models}.values()]
     except KeyboardInterrupt:

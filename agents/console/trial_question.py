@@ -28,6 +28,7 @@ from myagent.events import (
 )
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
+from myagent.llm.fallback import for_run
 from myagent.llm.text_calls import looks_like_a_call
 from myagent.loop import react
 from myagent.loop.host import ConfirmationRequest
@@ -60,7 +61,7 @@ class TrialQuestion:
         context = RunContext(session_id="check", run_id=uuid.uuid4().hex, agent=self._agent.name)
         messages = [Message.user(question)]
         host = LocalHost(self._confirm)
-        events = react.run(self._agent, messages, host=host, context=context, llm=self._llm)
+        events = react.run(self._agent, messages, host=host, context=context, llm=for_run(self._llm))
         try:
             async with aclosing(events):
                 async for event in events:
@@ -81,9 +82,9 @@ class TrialQuestion:
             case TextDelta(text=text):
                 self._streamed += text
                 self._piece(text, "")
-            case StepReset(reason=reason):
+            case StepReset():
                 self._streamed = ""
-                self._line(Text(_reset_words(reason), style="yellow"))
+                self._line(Text(_reset_words(event), style="yellow"))
             case HistorySummarized():
                 pass
             case ModelReplied(calls=calls):
@@ -159,8 +160,10 @@ class TrialQuestion:
             self._console.print()
 
 
-def _reset_words(reason: str) -> str:
-    match reason:
+def _reset_words(event: StepReset) -> str:
+    if event.answering is not None:
+        return _("%(model)s answers from here on.") % {"model": event.answering.name}
+    match event.reason:
         case "empty_reply":
             return _("The reply was empty and is requested once more.")
         case "reasoning":

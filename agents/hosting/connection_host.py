@@ -15,6 +15,10 @@ class HostingLimits(Protocol):
         """Bytes of the largest message that a client may send."""
 
     @property
+    def max_file_bytes(self) -> int:
+        """Bytes of the largest file in the body of a request."""
+
+    @property
     def inbound_frames(self) -> int:
         """Unhandled frames of one connection at which its socket is no longer read."""
 

@@ -8,11 +8,9 @@ from typing import Any
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
 from daphne.http_protocol import HTTPFactory, WebRequest
 
-from agents.conf import get_config
 from agents.hosting.asgi_types import AsgiMessage
-from agents.hosting.http_channel import REQUEST_SECONDS, AgentHTTPChannel
+from agents.hosting.http_channel import MAX_BODY_BYTES, REQUEST_SECONDS, AgentHTTPChannel
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
 _FORM_BYTES = 1024 * 1024
 """What a form has around its largest file."""
 
@@ -27,15 +25,14 @@ class AgentRequest(WebRequest):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body. Twisted itself has no limit and spools long bodies to the disk."""
         self.body_bytes += len(data)
-        if self.body_bytes <= (limit := _max_body_bytes()):
+        if self.body_bytes <= self.channel.max_body_bytes:
             super().handleContentChunk(data)
-        elif self.body_bytes - len(data) <= limit:
-            self.channel.transport.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
-            self.channel.loseConnection()
+        else:
+            self.channel.refuse_body()
 
     def process(self) -> object:
         """Hand the complete request to the application, or its connection to the WebSocket protocol."""
-        if self.body_bytes > _max_body_bytes():
+        if self.body_bytes > self.channel.max_body_bytes:
             return None
         if len(self.requestHeaders.getRawHeaders(b"host", [])) > 1:
             self.channel.persistent = False
@@ -79,10 +76,6 @@ class AgentRequest(WebRequest):
         self.handle_exception(RuntimeError("The application returned without a complete response."))
 
 
-def _max_body_bytes() -> int:
-    return max(MAX_BODY_BYTES, get_config().max_file_bytes + _FORM_BYTES)
-
-
 class AgentHTTPFactory(HTTPFactory):
     """Makes the HTTP side of a connection."""
 
@@ -95,6 +88,7 @@ class AgentHTTPFactory(HTTPFactory):
     def buildProtocol(self, addr: object) -> object:
         """A channel whose requests are `AgentRequest`."""
         channel = super().buildProtocol(addr)
+        channel.max_body_bytes = max(MAX_BODY_BYTES, self.server.limits.max_file_bytes + _FORM_BYTES)
         # Twisted would read the forms itself, which nobody asks it for: whole in memory, and on the event loop.
         channel.requestFactory = partial(AgentRequest, parsePOSTFormSubmission=False)
         return channel

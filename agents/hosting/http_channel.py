@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 
@@ -10,15 +11,24 @@ import daphne.server  # noqa: F401  first of all: it installs the reactor that e
 from twisted.web.http import HTTPChannel
 
 from agents.hosting.flow_control import Gate
+from myagent.i18n import gettext as _
+from myagent.protocol.error_codes import ErrorCode
 
 logger = logging.getLogger("myagent.server")
 
 REQUEST_SECONDS = 60
-"""Seconds from the first byte of a request to its last one, and of silence before that."""
+"""Seconds from the first byte of a request to its last one, and of silence before that. A body may take as long again
+as often as this brings `LEAST_BYTES` of it, up to `MOST_PERIODS` in all.
+"""
+LEAST_BYTES = 1_000_000
+"""133 kbit/s, for the uploads of those who have a slow line."""
+MOST_PERIODS = 15
 READ_ON_SECONDS = 2
 """Seconds that a client has to read why it is refused, before the connection is cut while it may still be sending."""
+MAX_BODY_BYTES = 16 * 1024 * 1024
 _TOO_LARGE = b"431 Request Header Fields Too Large"
 _TOO_LONG = b"414 URI Too Long"
+_BODY_TOO_LARGE = b"413 Content Too Large"
 
 
 class AgentHTTPChannel(HTTPChannel):
@@ -27,8 +37,12 @@ class AgentHTTPChannel(HTTPChannel):
     """
 
     transport: Any
+    max_body_bytes = MAX_BODY_BYTES
     _is_refused = False
     _is_receiving = False
+    _body_bytes = 0
+    """Since the time was last prolonged."""
+    _periods = 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,8 +83,17 @@ class AgentHTTPChannel(HTTPChannel):
         self._is_receiving = False
         super().requestDone(request)
 
+    def allContentReceived(self) -> None:
+        """The request is complete."""
+        self._body_bytes, self._periods = 0, 1
+        super().allContentReceived()
+
     def timeoutConnection(self) -> None:
-        """The time is over."""
+        """The time is over, unless a body has been coming fast enough."""
+        if self._body_bytes >= LEAST_BYTES and self._periods < MOST_PERIODS:
+            self._body_bytes, self._periods = 0, self._periods + 1
+            self.setTimeout(self.timeOut)
+            return
         if self._is_receiving:
             self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
         super().timeoutConnection()
@@ -85,6 +108,26 @@ class AgentHTTPChannel(HTTPChannel):
         if not self._is_refused:
             super().lineReceived(line)
 
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a piece of a body."""
+        if not self._is_refused:
+            self._body_bytes += len(data)
+            super().rawDataReceived(data)
+
+    def allHeadersReceived(self) -> None:
+        """Take the body, unless it says that it is too large: then there is no need to wait for it."""
+        if self.length is not None and self.length > self.max_body_bytes:
+            self.refuse_body()
+        else:
+            super().allHeadersReceived()
+
+    def refuse_body(self) -> None:
+        """The body is larger than it may be. Pages of other origins may read that, too."""
+        words = _("The request is too large: it may have %(limit)s bytes.") % {"limit": f"{self.max_body_bytes:,}"}
+        body = json.dumps({"message": words, "code": ErrorCode.TOO_LARGE}, ensure_ascii=False).encode()
+        headers = b"Content-Type: application/json\r\nAccess-Control-Allow-Origin: *\r\n"
+        self._refuse(_BODY_TOO_LARGE, headers, body)
+
     def lineLengthExceeded(self, line: bytes) -> None:
         """The line of the request, or one header, is longer than `MAX_LENGTH`."""
         self._refuse(_TOO_LARGE if self.requests else _TOO_LONG)
@@ -95,18 +138,20 @@ class AgentHTTPChannel(HTTPChannel):
         else:
             super()._respondToBadRequestAndDisconnect()
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, status: bytes, headers: bytes = b"", body: bytes = b"") -> None:
         if self._is_refused:
             return
         self._is_refused = True
         logger.warning(
-            "Refused a request from %s with %s: at most %d bytes of headers and %d headers are accepted.",
+            "Refused a request from %s with %s: %d bytes of headers, %d headers and a body of %d bytes are accepted.",
             getattr(self.transport.getPeer(), "host", "a client"),
             status.decode(),
             self.totalHeadersSize,
             self.maxHeaders,
+            self.max_body_bytes,
         )
-        self.transport.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        head = b"HTTP/1.1 " + status + b"\r\n" + headers + b"Content-Length: %d\r\nConnection: close\r\n\r\n"
+        self.transport.write(head % len(body) + body)
         self.setTimeout(None)
         self.transport.loseWriteConnection()
         self.callLater(READ_ON_SECONDS, self.transport.abortConnection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from agents.loading.registry import AgentLimits, FailedAgent, LoadedAgent, Regis
 from agents.models import HostedAgent
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
+from myagent.loop.run_limits import Ceilings
 from myagent.text import clean, clean_value
 
 logger = logging.getLogger("myagent.agents")
 
 _LONGEST = {field.name: field.max_length or 0 for field in HostedAgent._meta.fields if isinstance(field, CharField)}
+
+_CEILINGS = tuple(item.name for item in fields(Ceilings))
+"""The columns of what an operator allows each run of an agent."""
 
 
 def sync_hosted_agents(registry: Registry) -> None:
@@ -114,11 +119,13 @@ def learn_decisions(registry: Registry) -> dict[str, datetime]:
     disabled: list[str] = []
     limits: dict[str, AgentLimits] = {}
     requests: dict[str, datetime] = {}
-    for row in rows.only("name", "source", "enabled", "max_runs", "max_steps", "reload_requested_at"):
+    for row in rows.only("name", "source", "enabled", "max_runs", *_CEILINGS, "reload_requested_at"):
         loaded = registry.get(row.name)
         if not row.enabled:
             disabled.append(row.name)
-        limits[row.name] = AgentLimits(max_runs=row.max_runs, max_steps=row.max_steps)
+        limits[row.name] = AgentLimits(
+            max_runs=row.max_runs, of_run=Ceilings(**{name: getattr(row, name) for name in _CEILINGS})
+        )
         source = loaded.source if loaded is not None else failed.get(row.source)
         if source is not None and row.reload_requested_at is not None:
             requests[source] = row.reload_requested_at

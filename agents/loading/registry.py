@@ -21,6 +21,7 @@ from agents.loading.agent_file_errors import (
 from agents.loading.loader import is_module_name, load_agent
 from agents.loading.sources import agent_files, is_folder
 from myagent.agent import Agent
+from myagent.loop.run_limits import NO_CEILINGS, Ceilings
 
 logger = logging.getLogger("myagent.agents")
 
@@ -69,7 +70,7 @@ class AgentLimits:
     """What an operator allows an agent; None is no limit. `max_runs` counts all processes together."""
 
     max_runs: int | None = None
-    max_steps: int | None = None
+    of_run: Ceilings = NO_CEILINGS
 
 
 _NO_LIMITS = AgentLimits()

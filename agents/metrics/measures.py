@@ -68,6 +68,15 @@ MODEL_DURATION = Histogram(
 MODEL_FIRST_CHUNK = Histogram(
     "myagent_model_first_chunk_seconds", "From a request to the first piece of the reply.", ("model",), _MODEL
 )
+MODEL_FALLBACKS = LabelledCounter(
+    "myagent_model_fallbacks_total", "Steps from which on another model answered, by that one.", ("agent", "model")
+)
+MODELS_AWAY = Gauge(
+    "myagent_model_away",
+    "1 while a model that others stand in for is known not to answer, else 0.",
+    ("model", "endpoint"),
+    merge=max,
+)
 INPUT_TOKENS = LabelledCounter("myagent_model_input_tokens_total", "Tokens that models read.", ("model", "agent"))
 OUTPUT_TOKENS = LabelledCounter("myagent_model_output_tokens_total", "Tokens that models wrote.", ("model", "agent"))
 CACHED_TOKENS = LabelledCounter(

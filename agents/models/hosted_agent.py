@@ -48,6 +48,27 @@ class HostedAgent(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("How often a run may use tools, where that is less than its author allows."),
     )
+    max_tokens = models.PositiveBigIntegerField(
+        _("model tokens per run"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Input and output of all calls of the model, where that is less than its author allows."),
+    )
+    max_tool_calls = models.PositiveIntegerField(
+        _("tool calls per run"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Where that is less than its author allows."),
+    )
+    max_seconds = models.PositiveIntegerField(
+        _("seconds per run"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Where that is less than its author allows. While it waits for a person, the clock stands still."),
+    )
     tokens_per_day = models.PositiveBigIntegerField(_("model tokens per day"), null=True, blank=True)
     loaded_at = models.DateTimeField(_("loaded"), null=True, blank=True)
     failed_at = models.DateTimeField(pgettext_lazy("moment", "failed"), null=True, blank=True)

@@ -6,32 +6,20 @@ from typing import Any
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 
 from agents.access.decision import Grant
 from agents.conf import get_config
 from agents.loading.hosted_rows import tool_facts
 from agents.loading.registry import LoadedAgent, Registry, get_registry
-from agents.web.api_admission import ApiRefused, admit, for_pages, json_answer, preflight, wrong_method
+from agents.web.api_admission import admit, api_view, json_answer
 from myagent.agent import Agent
 
-METHODS = "GET, HEAD, OPTIONS"
 
-
-@csrf_exempt  # it changes nothing
+@api_view("GET", "HEAD", words_key="error")
 async def list_agents(request: HttpRequest) -> HttpResponse:
     """The view. Decided as a WebSocket is that the same caller opens, and from then on as its connection would be."""
-    if request.method == "OPTIONS":
-        return preflight(METHODS)
-    origin = request.headers.get("Origin")
-    try:
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method(METHODS)
-        grant = await admit(request)
-    except ApiRefused as refused:
-        return refused.answer(origin, words_key="error")
-    agents = usable_agents(grant, get_registry(), root_path=request.META.get("SCRIPT_NAME", ""))
-    return for_pages(json_answer({"agents": agents}), origin)
+    grant = await admit(request)
+    return json_answer({"agents": usable_agents(grant, get_registry(), root_path=request.META.get("SCRIPT_NAME", ""))})
 
 
 def usable_agents(grant: Grant, registry: Registry, *, root_path: str = "") -> list[dict[str, Any]]:
@@ -49,6 +37,7 @@ def _facts(loaded: LoadedAgent, root_path: str, *, is_default: bool) -> dict[str
         "tools": tool_facts(loaded.agent),
         "examples": list(loaded.agent.examples),
         "accepts": _accepts(loaded.agent),
+        "when_busy": list(loaded.agent.modes_when_busy),
     }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
 
 from agents.access.decision import ConnectionRefused, Grant, HandshakeForbidden, authorize, authorize_request
 from agents.access.request_count import count_request
@@ -15,10 +18,22 @@ from agents.budgets.rates import RateExceeded
 from agents.conf import get_config
 from agents.database.threads import is_away
 from myagent.i18n import gettext as _
-from myagent.protocol.error_codes import ErrorCode
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 
 PREFLIGHT_SECONDS = 600
 BUSY_SECONDS = 10
+_STATUS = {
+    ErrorCode.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.FILE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorCode.UNSUPPORTED_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.TRY_AGAIN: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.AGENT_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Of everything else that is refused: 409, it depends on what there is already."""
+_Arguments = ParamSpec("_Arguments")
+_View = Callable[Concatenate[HttpRequest, _Arguments], Coroutine[Any, Any, HttpResponseBase]]
 
 
 class ApiRefused(Exception):
@@ -39,6 +54,48 @@ class ApiRefused(Exception):
         return answer if self.status is HTTPStatus.FORBIDDEN else for_pages(answer, origin)
 
 
+def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Arguments]], _View[_Arguments]]:
+    """Make a view of the API of one that answers these `methods` and raises what it refuses.
+
+    Refused with `ApiRefused`, with `ProtocolError` as a WebSocket's request would be, or because the database is away,
+    a request is answered in JSON, with the sentence as `words_key`. Pages of other origins may read the answer; what
+    their browsers ask before (OPTIONS) is answered here. A view for which a cookie is enough to change something checks
+    by itself that the request is not forged.
+    """
+    allowed = ", ".join((*methods, "OPTIONS"))
+
+    def decorate(view: _View[_Arguments]) -> _View[_Arguments]:
+        @csrf_exempt
+        @wraps(view)
+        async def answered(
+            request: HttpRequest, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+        ) -> HttpResponseBase:
+            if request.method == "OPTIONS":
+                return preflight(allowed)
+            origin = request.headers.get("Origin")
+            try:
+                if request.method not in methods:
+                    raise wrong_method(allowed)
+                return for_pages(await view(request, *args, **kwargs), origin)
+            except ApiRefused as refused:
+                return refused.answer(origin, words_key=words_key)
+            except ProtocolError as error:
+                return _as_refused(error).answer(origin, words_key=words_key)
+            except Error as error:
+                if not is_away(error):
+                    raise
+                return database_away().answer(origin, words_key=words_key)
+
+        return answered
+
+    return decorate
+
+
+def _as_refused(error: ProtocolError) -> ApiRefused:
+    headers = {"Retry-After": str(error.data["retry_after"])} if error.data.get("retry_after") else {}
+    return ApiRefused(_STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), **headers)
+
+
 async def admit(request: HttpRequest, *, size: int = 0, changes: bool = False) -> Grant:
     """Decide who asks, and count the request with so many bytes. Raises `ApiRefused`.
 
@@ -54,10 +111,6 @@ async def admit(request: HttpRequest, *, size: int = 0, changes: bool = False) -
         grant = await (authorize if changes else authorize_request)(scope, get_config())
     except (HandshakeForbidden, ConnectionRefused) as refusal:
         raise _refusal(refusal) from refusal
-    except Error as error:
-        if not is_away(error):
-            raise
-        raise database_away() from error
     try:
         count_request(grant, size, get_config())
     except RateExceeded as error:
@@ -94,7 +147,11 @@ def wrong_method(methods: str) -> ApiRefused:
 
 def preflight(methods: str, allowed: str = "authorization") -> HttpResponse:
     """What a browser asks before it sends a token for a page of another origin; the request itself is decided on."""
-    headers = {"Access-Control-Allow-Headers": allowed, "Access-Control-Max-Age": str(PREFLIGHT_SECONDS)}
+    headers = {
+        "Access-Control-Allow-Headers": allowed,
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+    }
     answer = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods, **headers})
     return for_pages(answer, "*")
 

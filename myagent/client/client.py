@@ -18,7 +18,7 @@ from myagent.client.frames import Accepted, Match, Replayed, ServerFrame, predic
 from myagent.client.reconnect_loop import Link
 from myagent.client.reconnecting import Reconnecting
 from myagent.client.sessions import SessionRequests
-from myagent.client.wire import Content, message, read, response, wire
+from myagent.client.wire import AskedWhenBusy, Content, message, read, response, wire
 from myagent.protocol.client_fields import ClientEvent
 
 
@@ -66,12 +66,27 @@ class Client(SessionRequests):
 
     # --- conversations ---
 
-    async def say(self, session_id: str, content: Content, message_id: str | None = None) -> Accepted:
+    async def say(
+        self,
+        session_id: str,
+        content: Content,
+        message_id: str | None = None,
+        *,
+        when_busy: AskedWhenBusy | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+    ) -> Accepted:
         """Send a message and return once the server has stored it; the answer comes as events.
 
-        Sending the same `message_id` again is safe: the server takes it once. Raises `RequestRefused`.
+        Sending the same `message_id` again is safe: the server takes it once. `when_busy` asks for one of the things
+        that the agent may do with a message that comes during an answer. `output_schema` is the JSON schema of what the
+        answer has to be, for agents that accept that. Raises `RequestRefused`.
         """
-        return read(Accepted, (await self.request(message(session_id, content, message_id))).metadata)
+        sent = message(session_id, content, message_id, when_busy=when_busy, output_schema=output_schema)
+        return read(Accepted, (await self.request(sent)).metadata)
+
+    async def withdraw(self, session_id: str, message_id: str) -> None:
+        """Take a message back that waits. Raises `RequestRefused` when it has been read, or there is none."""
+        await self.request({"event": "user.withdraw", "session_id": session_id, "message_id": message_id})
 
     async def respond(
         self,

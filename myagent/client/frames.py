@@ -59,6 +59,11 @@ class ServerFrame:
         return self.metadata.get("run_id")
 
     @property
+    def output(self) -> dict[str, Any] | None:
+        """The value of a final answer, of an agent that has an `output`; None on all else."""
+        return self.metadata.get("output") if self.event == "agent.final_answer" else None
+
+    @property
     def ends_run(self) -> bool:
         """Whether nothing of its run follows."""
         return self.event in TERMINAL_EVENTS and self.run_id is not None
@@ -77,12 +82,17 @@ Match = str | Callable[[ServerFrame], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What became of a message: its run, and how many are before it (0: it is being answered)."""
+    """What became of a message: its run, and how many are before it (0: it is being answered).
+
+    With `mode` "steer" it waits to be read by the run `run_id`, which was there before it. It is logged as part of the
+    run that reads it, which is another one where that run has ended first.
+    """
 
     message_id: str
     run_id: str
     position: int
     duplicate: bool = False
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,9 @@ class SessionInfo:
     """One session in a list. `run_status` is `idle` or that of its newest run; times are ISO 8601 in UTC.
 
     `failed` tells that its newest run ended with an error, `read_seq` up to where its user has read it. `forked_from`
-    names the session that it continues, and `message_id` or `seq`, where it leaves that one.
+    names the session that it continues, and `message_id` or `seq`, where it leaves that one. Forks of one session, and
+    forks of these, have the same `family_id`, which is the `session_id` of that one. In a list of families `family` has
+    the `size` of one that has more than this session, how many of them are `unread`, and the `run_status` of all.
     """
 
     session_id: str
@@ -29,6 +31,8 @@ class SessionInfo:
     run_status: str = "idle"
     failed: bool = False
     forked_from: Mapping[str, Any] | None = None
+    family_id: str | None = None
+    family: Mapping[str, Any] | None = None
     created_at: str = ""
     active_at: str = ""
 
@@ -79,10 +83,28 @@ class SessionRequests(ABC):
         return str((await self.request({"event": "user.create_session", "content": content})).session_id)
 
     async def list_sessions(
-        self, *, agent: str | None = None, query: str | None = None, before: str | None = None, limit: int = 20
+        self,
+        *,
+        agent: str | None = None,
+        query: str | None = None,
+        families: bool = False,
+        family_id: str | None = None,
+        before: str | None = None,
+        limit: int = 20,
     ) -> SessionPage:
-        """One's own sessions, the most recently active first; `query` is words of their titles or messages."""
-        wanted = {"agent": agent, "query": query, "before": before, "limit": limit}
+        """One's own sessions, the most recently active first; `query` is words of their titles or messages.
+
+        A family is a session with its forks and theirs: `families` lists the newest session of each, `family_id` those
+        of one.
+        """
+        wanted = {
+            "agent": agent,
+            "query": query,
+            "families": families or None,
+            "family_id": family_id,
+            "before": before,
+            "limit": limit,
+        }
         content = {key: value for key, value in wanted.items() if value is not None}
         known = (await self.request({"event": "user.list_sessions", "content": content})).metadata
         return SessionPage(sessions=tuple(read(SessionInfo, row) for row in known["sessions"]), next=known.get("next"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from myagent.client.frames import ServerFrame
 from myagent.protocol.client_fields import ClientEvent
@@ -14,6 +14,9 @@ Kind = TypeVar("Kind")
 
 Content = str | Sequence[Mapping[str, Any]]
 """What a user says: text, or OpenAI content parts."""
+
+AskedWhenBusy = Literal["queue", "steer", "interrupt"]
+"""What is to be done with a message that comes during a run."""
 
 
 def new_id() -> str:
@@ -36,10 +39,20 @@ def with_request_id(event: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     return {**event, "metadata": {**event.get("metadata", {}), "request_id": request_id}}, request_id
 
 
-def message(session_id: str, content: Content, message_id: str | None = None) -> dict[str, Any]:
+def message(
+    session_id: str,
+    content: Content,
+    message_id: str | None = None,
+    *,
+    when_busy: AskedWhenBusy | None = None,
+    output_schema: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """A `user.message`; without a `message_id` it gets a new one."""
     metadata = {"message_id": message_id or new_id()}
-    return {"event": "user.message", "session_id": session_id, "content": content, "metadata": metadata}
+    if when_busy is not None:
+        metadata["when_busy"] = when_busy
+    said = content if output_schema is None else {"content": content, "output_schema": dict(output_schema)}
+    return {"event": "user.message", "session_id": session_id, "content": said, "metadata": metadata}
 
 
 def response(

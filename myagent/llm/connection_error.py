@@ -34,6 +34,11 @@ def is_permanent(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLError) for cause in _causes(error))
 
 
+def is_silence(error: BaseException) -> bool:
+    """Whether it was waited for, as long as it may be."""
+    return any(isinstance(cause, TimeoutError) for cause in _causes(error))
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

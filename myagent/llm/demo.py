@@ -10,6 +10,8 @@ from myagent.i18n import gettext as _
 from myagent.i18n import speaking
 from myagent.llm import Chunk, Reply, TextChunk, ToolSchema, Usage
 from myagent.llm.demo_calls import DemoCall, choose_calls, examples
+from myagent.llm.demo_value import demo_value
+from myagent.llm.output_tool import OUTPUT_TOOL, output_tool_of
 from myagent.messages import Message, ToolCall
 from myagent.text import clean, pieces
 
@@ -23,7 +25,8 @@ _WORDS_OF_A_SENTENCE = 3
 class DemoLLM:
     """A model without a network: calls the tools whose `enum` or `examples` values occur in the user's text.
 
-    It answers with the results of the tools; the same messages give the same answer. Satisfies `LLM`. `delay` is the
+    It answers with the results of the tools, or with a value that it makes up where the agent has an `output`; the same
+    messages give the same answer. Satisfies `LLM`. `delay` is the
     pause before each piece of text, in seconds.
     """
 
@@ -52,7 +55,12 @@ def _answer(messages: Sequence[Message], tools: Sequence[ToolSchema]) -> tuple[s
     asked = _asked(messages)
     results = [message.text for message in messages[asked:] if message.role == "tool"]
     question = clean(messages[asked].text) if messages else ""
+    output = output_tool_of(tools)
+    tools = tools if output is None else tools[:-1]
     calls = [] if results else choose_calls(question, tools)
+    if output is not None and not calls:
+        value = demo_value(output["function"]["parameters"], " ".join([question, *map(clean, results)]))
+        return "", [DemoCall(OUTPUT_TOOL, value)]
     text = "" if calls else _from_results(results) if results else _introduction(tools)
     if text and messages and (pictures := _pictures(messages[asked])):
         seen = _("Pictures in your message: {count}. I cannot look at them, a real model can.")

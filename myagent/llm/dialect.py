@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from myagent.llm.output_tool import output_tool_of, with_response_format
 from myagent.llm.plain_schema import plain_tools
-from myagent.llm.wordings import ABOUT_SCHEMAS, ABOUT_STREAM, ABOUT_TOKEN_LIMIT, ABOUT_USAGE
+from myagent.llm.wordings import (
+    ABOUT_RESPONSE_FORMAT,
+    ABOUT_SCHEMAS,
+    ABOUT_STREAM,
+    ABOUT_TOKEN_LIMIT,
+    ABOUT_USAGE,
+    says_too_long,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class Dialect:
     """It wants `max_completion_tokens` for `max_tokens`."""
     plain_schemas: bool = False
     """It takes a part of JSON Schema only; see `plain_schema`."""
+    takes_response_format: bool = True
+    """It takes a `response_format` with a JSON schema; see `output_tool`."""
 
     def write(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`request` in this dialect."""
@@ -35,10 +45,17 @@ class Dialect:
             written.setdefault("max_completion_tokens", limit)
         if self.plain_schemas and "tools" in written:
             written["tools"] = plain_tools(written["tools"])
-        return written
+        return with_response_format(written) if self._is_native(request) else written
+
+    def _is_native(self, request: Mapping[str, Any]) -> bool:
+        output = output_tool_of(request.get("tools", ()))
+        return output is not None and output.may_be_native and self.takes_response_format
 
     def after_refusal(self, words: str, request: Mapping[str, Any]) -> Dialect | None:
         """The dialect that gets around the refusal of `request` in these words, None when there is none."""
+        is_native = self._is_native(request)
+        if is_native and ABOUT_RESPONSE_FORMAT.search(words):
+            return replace(self, takes_response_format=False)
         if self.streams and self.reports_usage and ABOUT_USAGE.search(words):
             return replace(self, reports_usage=False)
         if not self.renames_token_limit and "max_tokens" in request and ABOUT_TOKEN_LIMIT.search(words):
@@ -47,6 +64,8 @@ class Dialect:
             return replace(self, plain_schemas=True)
         if self.streams and ABOUT_STREAM.search(words):
             return replace(self, streams=False)
+        if is_native and not says_too_long(words):  # some refuse it without a word of what they refuse
+            return replace(self, takes_response_format=False)
         return None
 
 
@@ -65,9 +84,10 @@ class DialectMemory:
             base,
             renames_token_limit=base.renames_token_limit or known.renames_token_limit,
             plain_schemas=base.plain_schemas or known.plain_schemas,
+            takes_response_format=base.takes_response_format and known.takes_response_format,
         )
 
     def keep(self, key: tuple[str, str], learnt: Dialect) -> None:
         """Remember what a request that succeeded has shown."""
-        if learnt.renames_token_limit or learnt.plain_schemas:
+        if learnt.renames_token_limit or learnt.plain_schemas or not learnt.takes_response_format:
             self._known[key] = self.recall(key, learnt)

@@ -143,6 +143,15 @@ class Endpoint:
             public=_("The model cannot be reached at the moment. Please try again later."),
         )
 
+    def given_up(self) -> LLMError:
+        """What to raise when others have found meanwhile that it does not answer."""
+        return LLMUnavailable(
+            _("The model's endpoint {url} is not asked again for now: it did not answer others.").format(
+                url=self.shown
+            ),
+            public=_("The model is not available at the moment. Please try again later."),
+        )
+
     def not_the_api(self) -> LLMError:
         """What to raise when the answer is a web page or anything else that is no reply of a model."""
         return LLMNotFound(

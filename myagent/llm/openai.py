@@ -10,7 +10,7 @@ import asyncio
 import copy
 import json
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -93,6 +93,7 @@ class OpenAILLM:
         self._text_tool_calls = text_tool_calls
         self._has_warned = False
         self._dialect = Dialect(streams=streams, plain_schemas=plain_schemas)
+        self._may_repeat: Callable[[BaseException | None], bool] | None = None
 
     @property
     def model(self) -> str:
@@ -159,6 +160,16 @@ class OpenAILLM:
         other._dialect = replace(self._dialect, streams=False)
         return other
 
+    def repeating_while(self, may_repeat: Callable[[BaseException | None], bool]) -> OpenAILLM:
+        """This model, with the same connections, for where others can answer in its place.
+
+        Before a request is repeated `may_repeat` is asked, with the error that it failed with and, after the wait, with
+        None. That the endpoint loads the model is nothing to wait for.
+        """
+        other = copy.copy(self)
+        other._may_repeat = may_repeat
+        return other
+
     @property
     def dialect(self) -> Dialect:
         """What is known of how the endpoint wants its requests."""
@@ -211,7 +222,8 @@ class OpenAILLM:
         Asks in another form where something is refused that can be left out, and once more where waiting helps.
         """
         client = await self._clients.get(lambda: EndpointClient(endpoint, self._timeout))
-        dialect, retries = self.dialect, Retries(self._max_retries, self._timeout)
+        dialect = self.dialect
+        retries = Retries(self._max_retries, self._timeout if self._may_repeat is None else 0.0)
         while True:
             logger.debug("POST %s for %s", endpoint.shown, endpoint.model)
             try:
@@ -226,12 +238,12 @@ class OpenAILLM:
                     continue
                 said = read_body(content)
                 seconds = retries.after_refusal(error.status_code, error.response.headers, said)
-                if seconds is None:
+                if seconds is None or not self._repeats_after(error):
                     # Not chained: the package's text may hold the key, and ours says the rest.
                     raise endpoint.refused(error.status_code, said) from None
             except (APIConnectionError, *BROKEN) as error:
                 seconds = None if is_permanent(error) else retries.after_break()
-                if seconds is None:
+                if seconds is None or not self._repeats_after(error):
                     raise endpoint.unreachable(error) from error
             else:
                 self._remember(endpoint, dialect)
@@ -240,6 +252,11 @@ class OpenAILLM:
             if is_told(seconds):
                 yield Waiting(seconds)
             await asyncio.sleep(seconds)
+            if not self._repeats_after(None):
+                raise endpoint.given_up()
+
+    def _repeats_after(self, error: BaseException | None) -> bool:
+        return self._may_repeat is None or self._may_repeat(error)
 
     def _remember(self, endpoint: Endpoint, dialect: Dialect) -> None:
         self._dialect = dialect

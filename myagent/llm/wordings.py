@@ -137,3 +137,6 @@ ABOUT_SCHEMAS = _words(
     r"(?:json|tool|parameters?) schema",
     r"schema (?:is|of|for|must|error|valid)|unsupported (?:keyword|schema)",
 )
+ABOUT_RESPONSE_FORMAT = _words(
+    r"response.?(?:format|mime|schema)|json_schema|json mode|structured.?output|guided_|grammar"
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, ToolFinished, ToolStarted
 from myagent.exceptions import RetryTool, RunCancelled, ToolFailed
 from myagent.i18n import gettext as _
+from myagent.loop.call_order import CallOrder
 from myagent.loop.call_reports import CallReporter, ReportQueue
 from myagent.loop.host import Decision, Host
 from myagent.loop.prepared_calls import PreparedCall, confirmation_request
@@ -49,9 +50,14 @@ async def run_calls(
     context: RunContext,
     trace: Trace = UNTRACED,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
+    seconds_left: Callable[[], float | None] = lambda: None,
 ) -> AsyncGenerator[AgentEvent]:
-    """Run `calls` side by side and yield their events as they happen; `results` gets their messages, by call index."""
-    shared = _Step(agent, step, host, context, trace, max_output_bytes)
+    """Run `calls` side by side and yield their events as they happen; `results` gets their messages, by call index.
+
+    `seconds_left` are those that the run may take, None for no limit.
+    """
+    order = CallOrder(agent.max_parallel_tools)
+    shared = _Step(agent, step, host, context, trace, max_output_bytes, order, seconds_left)
     reports: ReportQueue = asyncio.Queue()
     tasks = [
         asyncio.create_task(_CallTask(shared, call, CallReporter(reports)).run(), name=call.requested.name)
@@ -85,6 +91,8 @@ class _Step:
     context: RunContext
     trace: Trace
     max_output_bytes: int
+    order: CallOrder
+    seconds_left: Callable[[], float | None]
 
 
 @dataclass(slots=True)
@@ -107,6 +115,10 @@ class _CallTask:
         tool = self.call.tool
         if tool is None or self.call.problem is not None:
             return self._finished("failed", ToolResult(error=self.call.problem or ""))
+        async with self.step.order.turn(tool):
+            return await self._run(tool)
+
+    async def _run(self, tool: BaseTool) -> ToolFinished:
         running = RunningTool(
             tool, self.call, host=self.step.host, context=self.step.context, on_progress=self.reporter.show
         )
@@ -115,7 +127,8 @@ class _CallTask:
             decision = await self._decision(tool)
             if decision is not None and not decision.confirmed:
                 return self._finished("declined", ToolResult(error=_refusal(decision)))
-            result = await self._execute(tool, running, await self._start(tool, decision))
+            async with self.step.order.place():
+                result = await self._execute(tool, running, await self._start(tool, decision))
         except RunCancelled:
             raise
         except (RetryTool, ToolFailed) as error:
@@ -138,16 +151,15 @@ class _CallTask:
         arguments = self.call.arguments
         if decision is not None and decision.args is not None:
             arguments = tool.check(decision.args)
-        if decision is not None:
-            self.began = time.monotonic()  # the user's time is not the tool's
         if decision is not None or self.call.reports_start:
+            self.began = time.monotonic()  # the user's time is not the tool's, nor is that of the calls before it
             await self.reporter.deliver(ToolStarted(call=self.call.requested, arguments=arguments))
         return arguments
 
     async def _execute(self, tool: BaseTool, running: RunningTool, arguments: Mapping[str, Any]) -> ToolResult:
         trace, facts = self.step.trace, {"call": self.call.requested, "arguments": arguments}
         with trace.span("tool", tool.name, step=self.step.number, **facts) as span, trace.inside(span):
-            value = await running.execute(arguments)
+            value = await running.execute(arguments, self.step.seconds_left())
             # What `BaseTool.bind` gives is finished; anything else is a tool's of a kind of its own.
             result = value if isinstance(value, ToolResult) else to_result(value)
             span.take_result(result)
@@ -155,6 +167,8 @@ class _CallTask:
 
     def _failure(self, tool: BaseTool, running: RunningTool, error: BaseException) -> ToolResult:
         """The result of a tool that was stopped at its time limit, or that has a bug."""
+        if running.limit.expired and running.seconds != tool.timeout:
+            return ToolResult(error=_("%(tool)s was stopped: the time of this answer is over.") % {"tool": tool.name})
         if running.limit.expired:
             words = _("%(tool)s took longer than %(seconds)g s.") % {"tool": tool.name, "seconds": tool.timeout}
             return ToolResult(error=words)

@@ -24,9 +24,19 @@ class History:
         instructions = "\n\n".join(filter(None, (agent.system_prompt, agent.next_step_prompt)))
         self._system = [Message.system(instructions)] if instructions else []
         self._summary = as_messages(summary)
-        window = agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW
-        self.budget = window - sum(map(estimate_tokens, self._system))
+        self._set_window = agent.context_window
+        self.budget: int
         """Tokens that the model can be sent beside the system prompt."""
+        self._reductions: int
+        self._take_window(agent.context_window or getattr(llm, "context_window", None) or DEFAULT_CONTEXT_WINDOW)
+
+    def take_window_of(self, llm: LLM) -> None:
+        """From now on it is `llm` that is sent the messages. What the agent sets was set for the model before it."""
+        known = (self._set_window, getattr(llm, "context_window", None))
+        self._take_window(min(filter(None, known), default=DEFAULT_CONTEXT_WINDOW))
+
+    def _take_window(self, window: int) -> None:
+        self.budget = window - sum(map(estimate_tokens, self._system))
         self._reductions = 0
 
     def prompt(self, note: str | None = None) -> list[Message]:
@@ -41,6 +51,23 @@ class History:
     def add_results(self, results: Mapping[int, Message]) -> None:
         """Append the results of a reply's calls, in the order of the calls; the keys are their indexes."""
         self._messages += [results[index] for index in sorted(results)]
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether any of the messages calls a tool."""
+        return any(message.tool_calls for message in self._messages)
+
+    def results_of(self, tool: str) -> list[Message]:
+        """The results of this run's calls of `tool`."""
+        ids: set[str] = set()
+        results: list[Message] = []
+        begins = max((at for at, message in enumerate(self._messages) if message.role == "user"), default=0)
+        for message in self._messages[begins:]:
+            if message.role == "tool" and message.tool_call_id in ids:
+                results.append(message)
+            elif message.role == "assistant":
+                ids = {call.id for call in message.tool_calls if call.name == tool}
+        return results
 
     # --- a run that is resumed ---
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from myagent.messages import Message
 from myagent.tool.base_tool import BaseTool
 
 
@@ -44,6 +45,13 @@ class Host(Protocol):
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
         """Ask the user and wait for the answer."""
+        ...
+
+    async def said_meanwhile(self) -> Sequence[Message]:
+        """What the user has said to steer the run and the model has not read; each message is handed out once.
+
+        Asked before each request for a step, when every call has its result.
+        """
         ...
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from myagent.daemon_threads import run_in_daemon_thread
 from myagent.loop.host import ConfirmationRequest, Decision
+from myagent.messages import Message
 from myagent.tool.base_tool import BaseTool
 
 
@@ -21,6 +22,9 @@ class LocalHost:
         if self._confirm is None:
             return Decision(confirmed=False, answered=False)
         return Decision(confirmed=await self._confirm(request))
+
+    async def said_meanwhile(self) -> Sequence[Message]:
+        return ()
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
         value = call() if tool.is_async else await run_in_daemon_thread(call)

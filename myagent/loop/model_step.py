@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -22,9 +23,11 @@ from myagent.events import (
 from myagent.exceptions import ContextOverflow, EmptyReply, LLMError, LLMUnavailable, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Chunk, Reply, TextChunk, TextWasReasoning, ToolSchema, Usage, Waiting
+from myagent.llm.fallback import run_models
 from myagent.llm.finish import Ending, ending
 from myagent.loop.history import History
 from myagent.loop.log_lines import answer_line, question_line
+from myagent.loop.model_turns import in_turn
 from myagent.loop.summary import summarize
 from myagent.messages import Message
 from myagent.text import short_id
@@ -58,21 +61,31 @@ class ModelSteps:
         self.is_cut_short = False
         """Whether that message ended at the model's length limit."""
         self._llm = llm
+        self._models = run_models(llm)
         self._history = history
         self._trace = trace
         self._run_id = run_id
         self._summarizes = summarizes
         self._report = report
 
-    async def ask(
+    def ask(
         self, step: int, tools: Sequence[ToolSchema], note: str | None = None, *, may_call: bool = True
     ) -> AsyncGenerator[AgentEvent]:
         """Ask until there is a whole reply; it is in `reply` afterwards. `note` is added to the prompt.
 
         Without `may_call` the model is asked for a reply in words: one that has only tool calls is empty then.
 
-        Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts, or a second empty one.
+        Raises `LLMError` when there is none after `ATTEMPTS_PER_STEP` attempts, or a second empty one. Where there are
+        several models, each has so many.
         """
+        if self._models is None:
+            return self._ask(step, tools, note, may_call=may_call)
+        ask = partial(self._ask, step, tools, note, may_call=may_call)
+        return in_turn(self._models, ask, history=self._history, step=step, run_id=self._run_id)
+
+    async def _ask(
+        self, step: int, tools: Sequence[ToolSchema], note: str | None, *, may_call: bool
+    ) -> AsyncGenerator[AgentEvent]:
         yield StepStarted(step=step)
         was_empty = False
         for number in range(1, ATTEMPTS_PER_STEP + 1):
@@ -104,13 +117,15 @@ class ModelSteps:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(question_line(self._run_id, step, self._llm.model, prompt, tools))
         stream = self._trace.ask(self._llm, prompt, "reply", tools, may_call=may_call, step=step, attempt=number)
-        return _Attempt(stream, step=step, number=number, report=self._report)
+        return _Attempt(stream, self._llm.model, step=step, number=number, report=self._report)
 
     def _accept(self, step: int, attempt: _Attempt) -> None:
         reply = attempt.reply
         self.reply = reply.message
         self.is_cut_short = ending(reply.finish) is Ending.CUT_SHORT
         self.usage += reply.usage
+        if self._models is not None:
+            self._models.answered(attempt.first_seconds)
         if self.is_cut_short:
             words = "run=%s: %s reached its length limit, so its answer is cut short; max_tokens may be too low."
             logger.warning(words, short_id(self._run_id), self._llm.model)
@@ -122,7 +137,7 @@ class ModelSteps:
 
     def _prepare_retry(self, step: int, attempt: _Attempt) -> StepReset | None:
         """Make another attempt possible, or raise why there is none. Returns what makes the text shown so far void."""
-        is_last = attempt.number == ATTEMPTS_PER_STEP
+        is_last = attempt.number == ATTEMPTS_PER_STEP or self._gives_up(attempt.error)
         match attempt.error:
             case StreamCut() as error:
                 self.usage += Usage(llm_calls=1)
@@ -135,6 +150,10 @@ class ModelSteps:
             case ContextOverflow() as error if is_last or not self._history.send_less(error.limit):
                 raise error
         return None
+
+    def _gives_up(self, error: BaseException | None) -> bool:
+        """Whether another model is to be asked rather than this one once more."""
+        return self._models is not None and error is not None and self._models.gives_up(error)
 
     async def _summarize(self, step: int) -> HistorySummarized | None:
         """Replace the oldest messages by a summary; if the model writes none, they are left out from now on."""
@@ -150,6 +169,8 @@ class ModelSteps:
                 report=self._report,
             )
         except (StreamCut, LLMError) as error:
+            if self._gives_up(error):
+                raise error if isinstance(error, LLMError) else LLMUnavailable(str(error)) from error
             self._summarizes = False
             self.usage += Usage(llm_calls=int(isinstance(error, StreamCut)))
             logger.warning("%s wrote no summary (%s); older messages are left out.", self._llm.model, error)
@@ -175,7 +196,7 @@ class _Attempt:
     """
 
     def __init__(
-        self, stream: AsyncGenerator[Chunk], *, step: int, number: int, report: ReportRequest = unreported
+        self, stream: AsyncGenerator[Chunk], model: str, *, step: int, number: int, report: ReportRequest = unreported
     ) -> None:
         self.stream = stream
         self.number = number
@@ -185,6 +206,7 @@ class _Attempt:
         """Seconds until the first text, None before that."""
         self.seconds = 0.0
         """Seconds until the reply was whole."""
+        self._model = model
         self._step = step
         self._has_replied = False
         self._began = time.monotonic()
@@ -209,9 +231,12 @@ class _Attempt:
         first, number = self.first_seconds, self.number
         if not self._has_replied:
             seconds = time.monotonic() - self._began
-            return ModelRequest(outcome=outcome_of(error), seconds=seconds, first_seconds=first, attempt=number)
+            return ModelRequest(
+                model=self._model, outcome=outcome_of(error), seconds=seconds, first_seconds=first, attempt=number
+            )
         reply = self.reply  # what went wrong behind it was not the model
         return ModelRequest(
+            model=self._model,
             outcome=OK,
             seconds=self.seconds,
             first_seconds=first,

@@ -6,33 +6,36 @@ model's stream and stops the tools at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from myagent.agent_definition import AgentDefinition
-from myagent.events import AgentEvent, ModelReplied, RunFinished
+from myagent.events import AgentEvent, LimitNear, LimitUse, ModelReplied, RunFinished
 from myagent.i18n import gettext as _
-from myagent.llm import LLM
+from myagent.llm import LLM, ToolSchema
+from myagent.llm.fallback import run_models
+from myagent.loop.call_order import line_up
 from myagent.loop.calls import MAX_OUTPUT_BYTES, run_calls
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.history import History
 from myagent.loop.host import Host
+from myagent.loop.limited_model import LimitedModel
 from myagent.loop.model_step import ModelSteps
+from myagent.loop.output_reader import OutputReader
 from myagent.loop.prepared_calls import PreparedCall, prepare_calls, still_open
+from myagent.loop.run_clock import ClockedHost
+from myagent.loop.run_limits import NO_CEILINGS, Ceilings, RunLimits
 from myagent.messages import Message
 from myagent.protocol.server_base import Finish
 from myagent.run_context import RunContext
+from myagent.tool.output_form import OutputForm
 from myagent.tool.terminate import Terminate
 from myagent.tracing.model_request import ReportRequest, unreported
 from myagent.tracing.opentelemetry import telemetry
 from myagent.tracing.otel_metrics import genai_metrics
 from myagent.tracing.spans import UNTRACED, Trace, Watcher
-
-SUM_UP_PROMPT = (
-    "You have reached the limit of steps, and tools are no longer available. "
-    "Answer the user now with what you know, and say what is still missing."
-)
 
 
 def run(
@@ -45,23 +48,28 @@ def run(
     summary: str = "",
     checkpoint: Checkpoint = START,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
-    max_steps: int | None = None,
+    ceilings: Ceilings = NO_CEILINGS,
     watchers: Sequence[Watcher] = (),
     report: ReportRequest = unreported,
     traceparent: str = "",
+    output: OutputForm | None = None,
 ) -> AsyncGenerator[AgentEvent]:
     """Answer the last message of `history` (which has no system message), or resume the run from `checkpoint`.
 
-    `summary` stands for what came before the history. `max_steps` applies where it is lower than the agent's own.
+    `summary` stands for what came before the history. The `ceilings` apply where they are lower than the agent's own.
     At most `max_output_bytes` of a tool's output are reported; the agent limits what the model sees of it. The spans
     of a traced agent are reported to `watchers`, and to OpenTelemetry where it is set up; every request to the model is
-    reported to `report`. `traceparent` is the trace of others that the run is part of (W3C Trace Context).
+    reported to `report`. `traceparent` is the trace of others that the run is part of (W3C Trace Context). `output` is
+    what the answer has to be, in place of the agent's own.
 
     Raises `RunError` when the model cannot be asked; the events before that remain valid.
     """
     trace = Trace([*watchers, *telemetry(agent, context, llm, traceparent)]) if agent.enable_tracing else UNTRACED
     metrics = genai_metrics(agent, llm, report)
     messages = History(agent, llm, history, summary)
+    if checkpoint.answering is not None and (models := run_models(llm)) is not None:
+        models.resume(checkpoint.answering)
+        messages.take_window_of(models)
     summarizes = agent.compact == "summarize"
     model = ModelSteps(
         llm,
@@ -72,9 +80,20 @@ def run(
         summarizes=summarizes,
         report=report if metrics is None else metrics.take_request,
     )
-    work = partial(run_calls, agent, host=host, context=context, trace=trace, max_output_bytes=max_output_bytes)
-    allowed = min(agent.max_steps, max_steps or agent.max_steps)
-    events = _Run(agent, messages, model, work, host, context.run_id).events(checkpoint, max_steps=allowed)
+    limits = RunLimits(agent, ceilings, checkpoint)
+    host = host if limits.seconds_left() is None else ClockedHost(host, limits.clock)
+    work = partial(
+        run_calls,
+        agent,
+        host=host,
+        context=context,
+        trace=trace,
+        max_output_bytes=max_output_bytes,
+        seconds_left=limits.seconds_left,
+    )
+    form = output or agent.output
+    reader = None if form is None else OutputReader(form, messages)
+    events = _Run(agent, messages, model, work, host, limits, context.run_id, reader).events(checkpoint)
     events = _traced(agent, trace, history, events) if agent.enable_tracing else events
     return events if metrics is None else metrics.counted(events)
 
@@ -100,17 +119,22 @@ class _Run:
         model: ModelSteps,
         work: Callable[[int, Sequence[PreparedCall], dict[int, Message]], AsyncGenerator[AgentEvent]],
         host: Host,
+        limits: RunLimits,
         run_id: str,
+        output: OutputReader | None = None,
     ) -> None:
+        self._limits = limits
+        self._limited = LimitedModel(model, history, limits)
         self._agent = agent
         self._history = history
         self._model = model
         self._work = work
         self._host = host
         self._run_id = run_id
+        self._output = output
         self._final: RunFinished | None = None
 
-    async def events(self, checkpoint: Checkpoint, *, max_steps: int) -> AsyncGenerator[AgentEvent]:
+    async def events(self, checkpoint: Checkpoint) -> AsyncGenerator[AgentEvent]:
         """Complete the step that was interrupted, if there is one, and take others until there is a final answer."""
         step = checkpoint.step
         if step and (reply := self._history.open_reply()) is not None:
@@ -118,27 +142,72 @@ class _Run:
             async with aclosing(self._resume(reply, step, checkpoint.open_calls)) as working:
                 async for event in working:
                     yield event
-        while self._final is None and step < max_steps:
-            step += 1
-            async with aclosing(self._model.ask(step, self._agent.tools.schemas())) as asking:
+        if self._output is not None:
+            self._output.check_tries()
+        reached = None
+        while self._final is None and (reached := self._limits.reached(step, self._model.usage)) is None:
+            for use in self._limits.newly_near(step, self._model.usage):
+                yield LimitNear(use=use)
+            self._history.add(*await self._host.said_meanwhile())
+            async with aclosing(self._shown(self._limited.ask(step + 1, self._schemas()))) as asking:
                 async for event in asking:
                     yield event
+            if self._limited.was_stopped:
+                reached = self._limits.use_of_time()
+                break
+            step += 1
             async with aclosing(self._act_on(self._model.reply, step)) as working:
                 async for event in working:
                     yield event
-        if self._final is None:
-            schemas = self._agent.tools.schemas()
-            async with aclosing(self._model.ask(step + 1, schemas, SUM_UP_PROMPT, may_call=False)) as asking:
+        if reached is not None:
+            async with aclosing(self._sum_up(step, reached)) as asking:
                 async for event in asking:
                     yield event
-            # A model may call tools although it may not; its text is the answer all the same.
-            message = Message.assistant(self._model.reply.text)
-            finish: Finish = "length" if self._model.is_cut_short else "max_steps"
-            self._final = self._finished(step + 1, message.text, finish, message)
-        yield self._final
+        if self._final is not None:
+            yield self._final
+
+    def _schemas(self) -> Sequence[ToolSchema]:
+        schemas = self._agent.tools.schemas()
+        return schemas if self._output is None else self._output.schemas(schemas)
+
+    def _shown(self, asking: AsyncGenerator[AgentEvent]) -> AsyncGenerator[AgentEvent]:
+        return asking if self._output is None else self._output.shown(asking)
+
+    async def _sum_up(self, step: int, reached: LimitUse) -> AsyncGenerator[AgentEvent]:
+        """Ask for an answer without tools, or for its value alone until there is one that fits."""
+        while self._final is None:
+            step += 1
+            self._history.add(*await self._host.said_meanwhile())
+            summing = self._limited.sum_up(step, self._schemas(), reached, is_value=self._output is not None)
+            async with aclosing(self._shown(summing)) as asking:
+                async for event in asking:
+                    yield event
+            if self._output is not None:
+                for event in self._take_output(self._output, self._model.reply, step, _finish_at(reached)):
+                    yield event
+            else:
+                # A model may call tools although it may not; its text is the answer all the same.
+                message = Message.assistant(self._model.reply.text)
+                finish = "length" if self._model.is_cut_short else _finish_at(reached)
+                self._final = self._finished(step, message.text, finish, message)
+        self._final = replace(self._final, limit=reached)
+
+    def _take_output(self, output: OutputReader, reply: Message, step: int, finish: Finish) -> Iterator[AgentEvent]:
+        usage, is_cut_short = self._model.usage, self._model.is_cut_short
+        for event in output.take(reply, step=step, usage=usage, finish=finish, is_cut_short=is_cut_short):
+            if isinstance(event, RunFinished):
+                self._final = event
+            else:
+                yield event
 
     async def _act_on(self, reply: Message, step: int) -> AsyncGenerator[AgentEvent]:
         """Run the tools that a new reply calls; without any it is the final answer."""
+        if self._output is not None:
+            if (with_calls := self._output.calls_of_tools(reply)) is None:
+                for event in self._take_output(self._output, reply, step, "answer"):
+                    yield event
+                return
+            reply = with_calls
         if not reply.tool_calls:
             self._final = self._finished(step, reply.text, "length" if self._model.is_cut_short else "answer", reply)
             return
@@ -175,16 +244,22 @@ class _Run:
             async for event in working:
                 yield event
         self._history.add_results(results)
-        if (ending := _terminating(calls)) is not None:
+        if self._output is None and (ending := _terminating(calls)) is not None:
             text = reply.text or str(ending.arguments.get("answer") or "") or _("Done.")
             # The text beside the call is part of the history with the reply.
             self._final = self._finished(step, text, "terminate", None if reply.text else Message.assistant(text))
 
     async def _prepare(self, reply: Message, step: int) -> list[PreparedCall]:
-        return await prepare_calls(reply, self._agent.tools, step=step, run_id=self._run_id, host=self._host)
+        calls = await prepare_calls(reply, self._agent.tools, step=step, run_id=self._run_id, host=self._host)
+        return line_up(self._limits.take(calls), self._agent.max_parallel_tools)
 
     def _finished(self, step: int, text: str, finish: Finish, message: Message | None) -> RunFinished:
         return RunFinished(step=step, text=text, finish=finish, message=message, usage=self._model.usage)
+
+
+def _finish_at(limit: LimitUse) -> Finish:
+    """How a run ends that was summed up at this limit; that of steps has a word of its own."""
+    return "max_steps" if limit.which == "max_steps" else "limit"
 
 
 def _terminating(calls: Sequence[PreparedCall]) -> PreparedCall | None:

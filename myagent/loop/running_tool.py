@@ -36,6 +36,7 @@ class RunningTool:
         context: RunContext,
         on_progress: Callable[[ToolProgress], None],
     ) -> None:
+        self.seconds = tool.timeout
         self.limit = PausableTimeout(tool.timeout)
         self._tool = tool
         self._call = call
@@ -46,8 +47,14 @@ class RunningTool:
         self._questions: set[asyncio.Task[Decision]] = set()
         self._has_ended = False
 
-    async def execute(self, arguments: Mapping[str, Any]) -> Any:
-        """Run the code and return what it returns. Raises what it raises, and `TimeoutError` at the time limit."""
+    async def execute(self, arguments: Mapping[str, Any], seconds_left: float | None = None) -> Any:
+        """Run the code and return what it returns. Raises what it raises, and `TimeoutError` at the time limit.
+
+        That is the tool's, or `seconds_left` where this is less.
+        """
+        if seconds_left is not None and (self.seconds is None or seconds_left < self.seconds):
+            self.seconds = seconds_left
+            self.limit = PausableTimeout(seconds_left)
         async with self.limit:
             try:
                 value = await self._host.execute(self._tool, self._tool.bind(dict(arguments), self._context))

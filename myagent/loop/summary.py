@@ -66,18 +66,23 @@ async def _asked_for(
 ) -> Reply | None:
     """The reply; None when the stream ends without one."""
     reply: Reply | None = None
-    began = time.monotonic()
+    began, asked_model = time.monotonic(), llm.model
     try:
         async with aclosing(trace.ask(llm, asked, "summary", step=step)) as stream:
             async for chunk in stream:
                 if isinstance(chunk, Reply):
                     reply = chunk
     except BaseException as error:
-        report(ModelRequest(purpose="summary", outcome=outcome_of(error), seconds=time.monotonic() - began))
+        seconds = time.monotonic() - began
+        report(ModelRequest(model=asked_model, purpose="summary", outcome=outcome_of(error), seconds=seconds))
         raise
     if reply is not None:
         seconds, usage, model = time.monotonic() - began, reply.usage, reply.model
-        report(ModelRequest(purpose="summary", outcome=OK, seconds=seconds, usage=usage, response_model=model))
+        report(
+            ModelRequest(
+                model=asked_model, purpose="summary", outcome=OK, seconds=seconds, usage=usage, response_model=model
+            )
+        )
     return reply
 
 

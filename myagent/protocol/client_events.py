@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,15 +15,12 @@ from myagent.protocol.client_fields import (
     SessionMetadata,
     SessionTitle,
     bad_field,
-    check_message_id,
-    given_message_id,
-    is_blank,
     lift,
-    message_content,
     sequence_number,
 )
 from myagent.protocol.cursor import split_event_id
 from myagent.protocol.fork_events import UserFeedback, UserFork
+from myagent.protocol.message_events import UserMessage, UserWithdraw
 
 
 class UserCreateSession(ClientEvent):
@@ -45,33 +42,6 @@ class UserCreateSession(ClientEvent):
         given = {field: content[key] for key, field in cls.content_fields.items() if content.get(key) is not None}
         # Only `content` speaks of the session; the same words at top level are unknown keys.
         return {"event": data.get("event"), "metadata": data.get("metadata") or {}, **given}
-
-
-class UserMessage(SessionEvent):
-    """The user says something; starts a run. `content` is text or a list of content parts, and may be blank here."""
-
-    event: Literal["user.message"] = "user.message"
-    content: str | list[dict[str, Any]]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unfold_content(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "content" not in data:
-            return data
-        return {**data, "content": message_content(data["content"])}
-
-    @property
-    def message_id(self) -> str | None:
-        return given_message_id(self.metadata)
-
-    @model_validator(mode="after")
-    def _short_message_id(self) -> Self:
-        check_message_id(self.metadata)
-        return self
-
-    @property
-    def is_blank(self) -> bool:
-        return is_blank(self.content)
 
 
 class UserResponse(SessionEvent):
@@ -166,13 +136,25 @@ class UserCloseSession(SessionEvent):
 
 
 class UserListSessions(ClientEvent):
-    """Ask for the caller's sessions, newest first; `before` is the `next` of the page before."""
+    """Ask for the caller's sessions, newest first; `before` is the `next` of the page before.
 
-    content_fields: ClassVar = {"agent": "agent", "query": "query", "before": "before", "limit": "limit"}
+    `families` asks for the newest of each family alone, `family_id` for those of one family.
+    """
+
+    content_fields: ClassVar = {
+        "agent": "agent",
+        "query": "query",
+        "families": "families",
+        "family_id": "family_id",
+        "before": "before",
+        "limit": "limit",
+    }
 
     event: Literal["user.list_sessions"] = "user.list_sessions"
     agent: StrictStr | None = None
     query: Annotated[StrictStr, Field(max_length=1_000)] | None = None
+    families: StrictBool = False
+    family_id: StrictStr | None = None
     before: StrictStr | None = None
     limit: Annotated[int, Field(strict=True, ge=1, le=100)] = 20
 
@@ -250,6 +232,7 @@ AnyClientEvent = Annotated[
     | UserMessage
     | UserResponse
     | UserCancel
+    | UserWithdraw
     | UserFork
     | UserFeedback
     | UserReconnect

@@ -157,6 +157,8 @@ def message_content(content: Any) -> str | list[dict[str, Any]]:
         for key in ("text", "question", "content"):
             if isinstance(content.get(key), str):
                 return str(content[key])
+        if isinstance(content.get("content"), list):
+            return message_content(content["content"])
     raise bad_field(_("content should be text, a list of content parts, or an object with text, question or content"))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from myagent.protocol.server_base import Metadata, Open, ServerEvent
+from myagent.protocol.server_base import LimitFields, Metadata, Open, ServerEvent
 
 
 class ConnectedMetadata(Metadata):
@@ -70,8 +70,9 @@ class RequestError(ServerEvent):
 
 class NoticeMetadata(Metadata):
     """`accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens
-    is used, `waiting_for_model` how many seconds the model's endpoint makes the run wait, `queued` the place of a run
-    that waits for one, `state_unknown` that a fork begins without what tools kept; the rest belongs to plans.
+    is used, `limit` how much of what a run may use, `waiting_for_model` how many seconds the model's endpoint makes the
+    run wait, `queued` the place of a run that waits for one, `state_unknown` that a fork begins without what tools
+    kept; the rest belongs to plans.
     """
 
     action: str
@@ -86,6 +87,7 @@ class NoticeMetadata(Metadata):
     seconds: float | None = None
     scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
+    limit: LimitFields | None = None
     task_id: str | None = None
     ok: bool | None = None
     mode: str | None = None

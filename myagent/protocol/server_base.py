@@ -33,7 +33,9 @@ Open = Annotated[Words, WrapValidator(_known_or_later)]
 PROTOCOL_VERSION = "1"
 
 ToolStatus = Literal["success", "failed", "declined", "cancelled", "unknown"]
-Finish = Literal["answer", "terminate", "max_steps", "length"]
+Finish = Literal["answer", "terminate", "max_steps", "length", "limit"]
+Limit = Literal["max_steps", "max_tokens", "max_tool_calls", "max_seconds", "repeat_limit"]
+"""What a run may be limited by: the names of the agent's options."""
 
 
 class Metadata(BaseModel):
@@ -46,6 +48,14 @@ class RunMetadata(Metadata):
     """Metadata of every event of a run."""
 
     run_id: str
+
+
+class LimitFields(Metadata):
+    """How much of a limit a run has used; of time in seconds."""
+
+    which: Open[Limit]
+    used: int | float
+    allowed: int | float
 
 
 class ServerEvent(BaseModel):

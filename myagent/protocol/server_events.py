@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from myagent.protocol.server_base import Finish, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
+from myagent.protocol.server_base import Finish, LimitFields, Metadata, Open, RunMetadata, ServerEvent, ToolStatus
 
 
 class ForkedFrom(Metadata):
@@ -103,8 +103,12 @@ class PartialAnswer(ServerEvent):
 
 
 class StepResetMetadata(RunMetadata):
+    """`model` is the name of the one that answers from now on, `model_number` its place in the agent's list, from 0."""
+
     step: int
     reason: str
+    model: str | None = None
+    model_number: int | None = None
 
 
 class StepVoided(ServerEvent):
@@ -180,7 +184,10 @@ class ToolReturned(ServerEvent):
 
 
 class UsageMetadata(Metadata):
-    """What the endpoint tells of cache and reasoning are parts of the input and the output."""
+    """What the endpoint tells of cache and reasoning are parts of the input and the output.
+
+    `model` is the one that gave the answer, where the agent has several.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -188,6 +195,7 @@ class UsageMetadata(Metadata):
     cached_input_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    model: str | None = None
 
 
 class FinalMetadata(RunMetadata):
@@ -195,6 +203,8 @@ class FinalMetadata(RunMetadata):
     duration_ms: int
     usage: UsageMetadata
     finish: Open[Finish]
+    output: dict[str, Any] | None = None
+    limit: LimitFields | None = None
 
 
 class FinalAnswer(ServerEvent):
@@ -214,11 +224,16 @@ class Interrupted(ServerEvent):
 
 
 class RunErrorMetadata(RunMetadata):
-    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only."""
+    """`scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only,
+    `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`, `limit`
+    with `run_limit` only.
+    """
 
     code: str
     scope: Open[Literal["user", "group", "agent"] | None] = None
     free_at: str | None = None
+    problems: list[str] | None = None
+    limit: LimitFields | None = None
 
 
 class RunFailed(ServerEvent):

@@ -69,6 +69,8 @@ class Finished:
     input_tokens: int
     output_tokens: int
     finish: str
+    limit: str = ""
+    """The option of the limit that was reached, if one was."""
 
 
 @dataclass(frozen=True, slots=True)

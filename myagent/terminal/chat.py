@@ -205,6 +205,7 @@ class Chat(ABC):
             self.draft = text
             raise
         self.run_id = accepted.run_id
+        self.feed.messages.add(accepted.message_id, text)
         self.transcript.expect(accepted.run_id)
         if accepted.position:
             self.feed.tell(Note(_("Messages before this one: %(count)d") % {"count": accepted.position}))

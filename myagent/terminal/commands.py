@@ -11,6 +11,7 @@ from rich.text import Text
 
 from myagent.client import SessionInfo
 from myagent.i18n import gettext as _
+from myagent.i18n import ngettext
 from myagent.terminal.render import OneLine
 from myagent.terminal.safe_text import one_line
 from myagent.text import short_id
@@ -43,6 +44,11 @@ def commands() -> dict[str, tuple[str, str]]:
     return {
         "sessions": (_("[WORDS]"), _("list your sessions, or those with these words, and resume one by its number")),
         "resume": (_("NUMBER or ID"), _("resume another session")),
+        "versions": ("", _("list this session with its forks, and resume one by its number")),
+        "fork": (
+            _("[NUMBER [WORDS]]"),
+            _("continue in a copy from before a message (1: the newest), which is said again or in these words"),
+        ),
         "new": (_("[AGENT]"), _("begin a new session")),
         "title": (_("TEXT"), _("give the session a title")),
         "agents": ("", _("list the agents")),
@@ -125,6 +131,11 @@ def _marks(session: SessionInfo) -> Iterator[str]:
             yield _("failed")
     if session.status == "closed":
         yield _("closed")
+    if session.family is not None:
+        count = int(session.family.get("size", 1)) - 1
+        yield ngettext("%(count)d more version", "%(count)d more versions", count) % {"count": count}
+        if session.run_status == "idle" and session.family.get("run_status") == "waiting":
+            yield _("another version waits for your answer")
     if session.forked_from is not None:
         yield _("forked from %(id)s") % {"id": one_line(short_id(session.forked_from["session_id"]))}
 

@@ -10,6 +10,7 @@ from myagent.protocol.error_codes import ErrorCode
 from myagent.terminal.address import Address
 from myagent.terminal.blocks import Block, Note, newest
 from myagent.terminal.error_words import cannot_connect
+from myagent.terminal.said_messages import SaidMessages
 from myagent.terminal.screen import Screen
 from myagent.terminal.transcript import Transcript
 
@@ -28,6 +29,7 @@ class Feed:
     ) -> None:
         self.session_id = session_id
         self.transcript = Transcript()
+        self.messages = SaidMessages()
         self.is_replaying = session_id is not None
         """Whether the server sends older events."""
         self.is_down = False
@@ -38,6 +40,7 @@ class Feed:
         self._on_news = on_news
         self._pending: list[Block] = []
         self._held: list[Block] = []
+        self._forks: set[str | None] = set()
 
     @property
     def has_pending(self) -> bool:
@@ -66,6 +69,9 @@ class Feed:
 
     def take(self, frame: ServerFrame) -> None:
         """Take the next frame of the server."""
+        if self._is_of_a_fork(frame):
+            return
+        self.messages.take(frame)
         if self._shows_history or not self.is_replaying:
             self._screen.frame(frame)
         blocks = self.transcript.take(frame)
@@ -80,6 +86,17 @@ class Feed:
         if self.transcript.is_gone:
             self.session_id = None
         self._on_news()
+
+    def _is_of_a_fork(self, frame: ServerFrame) -> bool:
+        """Whether this is of a session that was forked from here, which is shown once it is opened."""
+        is_other = self.session_id is not None and frame.session_id != self.session_id
+        if frame.event == "agent.session_created" and is_other and not self.is_replaying:
+            self._forks.add(frame.session_id)
+        if frame.session_id not in self._forks:
+            return False
+        if frame.event == "system.notice" and frame.metadata.get("action") == "state_unknown":
+            self.tell(Note(str(frame.content), "warning"))
+        return True
 
     def _caught_up(self, notice: ServerFrame) -> None:
         if notice.metadata.get("run_status") == "idle":

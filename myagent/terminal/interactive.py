@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rich.console import RenderableType
 from rich.text import Text
 
 from myagent.client import Client, SessionInfo, SessionPage
@@ -10,11 +14,22 @@ from myagent.terminal.address import DEFAULT_URL, Address
 from myagent.terminal.blocks import Note, UserText
 from myagent.terminal.chat import Chat
 from myagent.terminal.commands import MessageLine, Mistake, SlashCommand, help_table, read, session_lines
+from myagent.terminal.fork_choice import SHOWN, ForkChoice, NoSuchMessage, choose, message_lines
 from myagent.terminal.input import GaveWay, InputSource, Key
 from myagent.terminal.safe_text import one_line
 from myagent.terminal.screen import Screen
 from myagent.terminal.session_lookup import PAGE, AmbiguousSession, find_session, is_beginning, pick_session
 from myagent.terminal.transitions import Next, OpenSession
+
+
+@dataclass(slots=True)
+class _Question:
+    """A list of which something is chosen: `lines` are shown once, `words` ask, and `answered` gets the answer."""
+
+    lines: Iterable[RenderableType]
+    words: str
+    answered: Callable[[str], None]
+    has_more: bool = False
 
 
 class Interactive(Chat):
@@ -23,11 +38,10 @@ class Interactive(Chat):
     def __init__(self, goal: OpenSession, *, address: Address, screen: Screen, source: InputSource) -> None:
         super().__init__(goal, address=address, screen=screen, source=source)
         self._listed: tuple[SessionInfo, ...] = ()
-        self._to_show: SessionPage | None = None
-        self._must_choose = False
+        self._question: _Question | None = None
 
     async def listen(self) -> Key | None:
-        return await (self._choose() if self._must_choose else self._take_line())
+        return await (self._choose(self._question) if self._question is not None else self._take_line())
 
     async def _take_line(self) -> Key | None:
         draft, self.draft = self.draft, ""
@@ -57,6 +71,10 @@ class Interactive(Chat):
         match name:
             case "sessions":
                 self.request(self._list(argument))
+            case "versions":
+                self.request(self._list_versions())
+            case "fork":
+                self._fork(argument)
             case "resume":
                 self.request(self._find(argument))
             case "new":
@@ -75,35 +93,52 @@ class Interactive(Chat):
     # --- sessions ---
 
     async def _list(self, words: str) -> None:
-        page = await self.client.list_sessions(query=words or None)
+        page = await self.client.list_sessions(query=words or None, families=True)
         if page.sessions:
-            self._listed, self._to_show, self._must_choose = page.sessions, page, True
+            self._ask_which(page)
         else:
             self.feed.tell(Note(_("There are no such sessions.") if words else _("There are no sessions yet.")))
 
-    async def _choose(self) -> Key | None:
+    async def _list_versions(self) -> None:
+        page = SessionPage(sessions=())
+        if self.feed.session_id is not None:
+            page = await self.client.list_sessions(family_id=self.feed.session_id, limit=PAGE)
+        if len(page.sessions) > 1:
+            self._ask_which(page)
+        else:
+            self.feed.tell(Note(_("This session has no forks that are listed, and is none.")))
+
+    def _ask_which(self, page: SessionPage) -> None:
+        self._listed = page.sessions
+        self._question = _Question(
+            session_lines(page.sessions, current=self.feed.session_id),
+            _("Number of the session to resume (Enter: none): "),
+            lambda answer: self.request(self._find(answer)),
+            has_more=page.next is not None,
+        )
+
+    async def _choose(self, question: _Question) -> Key | None:
         """Show the list, and ask for a number of it."""
-        if (page := self._to_show) is not None:
-            self._to_show = None
-            self.screen.put(*session_lines(page.sessions, current=self.feed.session_id))
-            if page.next is not None:
-                self.screen.show([Note(_("There are more; /sessions WORDS finds those that have these words."))])
-        asking = self.source.ask(_("Number of the session to resume (Enter: none): "))
-        match await self.read(asking, until=lambda: self.is_busy):
+        lines, question.lines = question.lines, ()
+        self.screen.put(*lines)
+        if question.has_more:
+            question.has_more = False
+            self.screen.show([Note(_("There are more; /sessions WORDS finds those that have these words."))])
+        match await self.read(self.source.ask(question.words), until=lambda: self.is_busy):
             case Key.CTRL_D:
                 return Key.CTRL_D
             case Key.CTRL_C:
-                self._must_choose = False
+                self._question = None
             case str(answer):
-                self._must_choose = False
+                self._question = None
                 if answer.strip():
-                    self.request(self._find(answer.strip()))
+                    question.answered(answer.strip())
         return None
 
     async def _find(self, wanted: str) -> None:
         """Switch to the session of that number in the list, or with that id or beginning of an id."""
         if not self._listed:
-            self._listed = (await self.client.list_sessions(limit=PAGE)).sessions
+            self._listed = (await self.client.list_sessions(families=True, limit=PAGE)).sessions
         try:
             if wanted.isdecimal() and 0 < int(wanted) <= len(self._listed):
                 found: SessionInfo | None = self._listed[int(wanted) - 1]
@@ -121,6 +156,32 @@ class Interactive(Chat):
     @property
     def _here(self) -> OpenSession:
         return OpenSession(self.feed.session_id, self.goal.agent, self.transcript.title)
+
+    # --- forks ---
+
+    def _fork(self, argument: str) -> None:
+        """Fork at the message with that number, or ask for one."""
+        messages = self.feed.messages.newest_first()
+        if self.feed.session_id is None or not messages:
+            self.feed.tell(Note(_("Nothing was said here that could be continued in a fork.")))
+        elif argument:
+            try:
+                self.request(self._continue_in_fork(choose(argument, messages)))
+            except NoSuchMessage as error:
+                self.feed.tell(Note(str(error), "warning"))
+        else:
+            words = _("Number of the message, and other words for it if you like (Enter: none): ")
+            self._question = _Question(message_lines(messages[:SHOWN]), words, self._fork)
+
+    async def _continue_in_fork(self, choice: ForkChoice) -> None:
+        if (source := self.feed.session_id) is None:
+            return
+        at = self.feed.messages.last_seq if choice.before is None else None
+        fork = await self.client.fork(source, before=choice.before, at=at, content=choice.words)
+        # What is said of the fork itself comes before this answer.
+        listed = (await self.client.list_sessions(family_id=fork, limit=PAGE)).sessions
+        title = next((session.title for session in listed if session.session_id == fork), self.transcript.title)
+        self.next = OpenSession(fork, title=title, instead_of=self._here)
 
     def _begin(self, agent: str) -> None:
         if agent and agent not in self.client.agents:

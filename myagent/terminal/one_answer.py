@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from myagent.terminal.chat import CTRL_C, Chat
@@ -22,7 +23,9 @@ class OneAnswer(Chat):
     def finish(self) -> None:
         end = self.transcript.ends.get(self.run_id or "")
         if end is not None and end.event == "agent.final_answer":
-            self.screen.answer(_text(end.content))
+            # The value as it is, where the answer is one: a script reads it.
+            value = end.output
+            self.screen.answer(_text(end.content) if value is None else json.dumps(value, ensure_ascii=False, indent=2))
             self.leave()
         else:
             # What went wrong was printed when it happened.

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from myagent.i18n import gettext as _
+from myagent.loop.limit_words import name_of_limit
 from myagent.terminal.blocks import (
     Answer,
     Answered,
@@ -160,7 +161,9 @@ def _finished(block: Finished) -> str:
         facts.append(_("tokens: %(input)d + %(output)d") % used)
     if block.finish == "max_steps":
         facts.append(_("the limit of steps was reached"))
-    elif block.finish == "length":
+    elif block.limit or block.finish == "limit":
+        facts.append(_("a limit was reached (%(what)s)") % {"what": name_of_limit(block.limit)})
+    if block.finish == "length":
         facts.append(_("the answer was cut off at the model's length limit"))
     return " · ".join(facts)
 

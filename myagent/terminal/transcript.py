@@ -9,6 +9,7 @@ from typing import Any
 
 from myagent.client import ServerFrame
 from myagent.i18n import gettext as _
+from myagent.loop.output_text import as_code
 from myagent.protocol import direct_events as direct
 from myagent.protocol import server_events as events
 from myagent.terminal.blocks import (
@@ -28,7 +29,7 @@ from myagent.terminal.in_progress import Question, RunningCall, Step
 from myagent.tool.image import Image
 
 AWAITED = frozenset(
-    {"user.message", "user.create_session", "user.list_sessions", "user.update_session", "user.reconnect"}
+    {"user.message", "user.create_session", "user.fork", "user.list_sessions", "user.update_session", "user.reconnect"}
 )
 """Requests whose refusal is raised where they are made."""
 EXPECTED_NOTICES = frozenset({"accepted", "replay"})
@@ -234,6 +235,8 @@ class Transcript:
         blocks = self._finish_thought(frame)
         if event.content.strip() and event.content.strip() != self._shown.strip():
             blocks.append(Answer(event.content))
+        if event.metadata.output is not None:
+            blocks.append(Answer(as_code(event.metadata.output)))
         used = event.metadata.usage
         blocks.append(
             Finished(
@@ -242,6 +245,7 @@ class Transcript:
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
                 finish=event.metadata.finish,
+                limit=event.metadata.limit.which if event.metadata.limit is not None else "",
             )
         )
         return blocks

@@ -14,7 +14,7 @@ A test without a server, and one with it:
 
 from __future__ import annotations
 
-from myagent.testing.scripted_llm import Line, Request, Say, Script, ScriptedLLM, ScriptExhausted, call, cut
+from myagent.testing.scripted_llm import Line, Request, Say, Script, ScriptedLLM, ScriptExhausted, call, cut, output
 from myagent.testing.server_process import ServerFailed
 from myagent.testing.serving import AgentServer, serve
 from myagent.testing.turn import Turn, ask
@@ -32,5 +32,6 @@ __all__ = [
     "ask",
     "call",
     "cut",
+    "output",
     "serve",
 ]

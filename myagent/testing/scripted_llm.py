@@ -17,6 +17,7 @@ from typing import Any
 
 from myagent.exceptions import StreamCut
 from myagent.llm import Chunk, ReasoningChunk, Reply, TextChunk, ToolSchema, Usage
+from myagent.llm.output_tool import OUTPUT_TOOL
 from myagent.messages import Message, ToolCall
 from myagent.text import pieces
 
@@ -55,6 +56,11 @@ class Request:
 def call(name: str, /, **arguments: Any) -> ToolCall:
     """A call of the tool `name` for a script; its id is set when the model replies with it."""
     return ToolCall(id="", name=name, arguments=json.dumps(arguments, ensure_ascii=False))
+
+
+def output(**value: Any) -> ToolCall:
+    """The answer of an agent that has an `output`, for a script: its value."""
+    return call(OUTPUT_TOOL, **value)
 
 
 def cut(text: str = "") -> Say:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from myagent.client import Client, ServerFrame
 from myagent.messages import Content
@@ -35,6 +37,13 @@ class Turn:
             raise AssertionError(f"The run ended with {self.end.event}{code}: {self.end.content}")
         return str(self.end.content)
 
+    @property
+    def output(self) -> dict[str, Any]:
+        """The value of the answer, of an agent with an `output`. Raises `AssertionError` when there is none."""
+        if (value := self.end.output) is None:
+            raise AssertionError(f"The answer has no value: {self.answer}")
+        return value
+
     def all(self, event: str) -> list[ServerFrame]:
         """The events of that name."""
         return [frame for frame in self.frames if frame.event == event]
@@ -47,10 +56,12 @@ async def ask(
     session_id: str | None = None,
     confirm: bool | None = None,
     seconds: float = SECONDS,
+    output_schema: Mapping[str, Any] | None = None,
 ) -> Turn:
     """Send a message (text, or a list of OpenAI's content parts), and wait for the end of its run.
 
-    It goes to a new session unless one is named.
+    It goes to a new session unless one is named. `output_schema` is what its answer has to be, for agents that accept
+    that.
 
     `confirm` answers every question of a tool; None answers none. Raises `AssertionError` when the run has not ended
     after `seconds`, with the events until then, and sooner when a question waits for an answer that nobody gives.
@@ -61,7 +72,7 @@ async def ask(
         async with asyncio.timeout(seconds) as limit:
             ends = limit.when() or 0.0
             session_id = session_id or await client.create_session()
-            run_id = (await client.say(session_id, content)).run_id
+            run_id = (await client.say(session_id, content, output_schema=output_schema)).run_id
             while not (frames and frames[-1].ends_run):
                 frame = await client.wait_for(lambda frame: frame.run_id == run_id)
                 frames.append(frame)

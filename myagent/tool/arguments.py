@@ -108,7 +108,7 @@ class SignatureArguments:
         )
         try:
             self._model: type[BaseModel] = create_model(tool, __config__=config, **fields)
-            self.schema = self._model.model_json_schema(schema_generator=_BareJsonSchema)
+            self.schema = self._model.model_json_schema(schema_generator=BareJsonSchema)
         except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             words = _(
@@ -172,7 +172,7 @@ class SignatureArguments:
         return words % {"name": where, "value": shown(error["input"]), "problem": error["msg"]}
 
 
-class _BareJsonSchema(GenerateJsonSchema):
+class BareJsonSchema(GenerateJsonSchema):
     """Without titles, which are useless to a model, and without warnings about defaults that are not JSON."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}

@@ -13,7 +13,16 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 CONFIRMATION = "requires_confirmation"
-SETTINGS = ("name", "description", "parameters", "timeout", "confirm_timeout", "idempotent", "max_observe")
+SETTINGS = (
+    "name",
+    "description",
+    "parameters",
+    "timeout",
+    "confirm_timeout",
+    "idempotent",
+    "sequential",
+    "max_observe",
+)
 """The attributes of `BaseTool` without those about confirmations."""
 
 _CONSENT = frozenset({"approve", "approval", "confirm", "confirmation", "consent", "hitl"})

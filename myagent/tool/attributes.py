@@ -36,6 +36,7 @@ class AuthoredTool(Protocol):
     timeout: float | None
     confirm_timeout: float
     idempotent: bool
+    sequential: bool
     max_observe: int | None
     requires_confirmation: bool | Callable[[dict[str, Any]], bool]
     user_confirm: bool | Callable[[dict[str, Any]], bool]
@@ -208,6 +209,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "timeout": (_or_none(_is_seconds), gettext_noop("a number of seconds, or None")),
     "confirm_timeout": (_is_seconds, gettext_noop("a number of seconds")),
     "idempotent": (lambda value: isinstance(value, bool), gettext_noop("True or False")),
+    "sequential": (lambda value: isinstance(value, bool), gettext_noop("True or False")),
     "max_observe": (_or_none(_is_count), gettext_noop("a whole number, or None")),
     "requires_confirmation": (_is_rule, gettext_noop("True, False or a function of the arguments")),
     "user_confirm": (_is_rule, gettext_noop("True, False or a function of the arguments")),

@@ -50,6 +50,8 @@ class BaseTool:
     """How many seconds the user has to answer; no answer is a no."""
     idempotent: bool = False
     """Whether a call whose outcome is unknown after a crash may be run again."""
+    sequential: bool = False
+    """Whether its calls wait for those of sequential tools before them in the same reply."""
     max_observe: int | None = None
     """The characters of the output that the model sees, where this is lower than the agent's own limit."""
 

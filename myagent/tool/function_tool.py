@@ -26,6 +26,7 @@ OPTIONS = (
     "user_confirm",
     "confirm_timeout",
     "idempotent",
+    "sequential",
     "max_observe",
 )
 

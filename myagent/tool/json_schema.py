@@ -190,7 +190,7 @@ def _validator_class(tool: str, schema: dict[str, Any]) -> Any:
 def _refuse_dangling_references(tool: str, schema: dict[str, Any]) -> None:
     resource = DRAFT202012.create_resource(schema)
     resolver = Registry().with_resource("", resource).resolver()
-    for reference in _references(schema):
+    for reference in references_in(schema):
         try:
             resolver.lookup(reference)
         except Unresolvable as error:
@@ -201,12 +201,13 @@ def _refuse_dangling_references(tool: str, schema: dict[str, Any]) -> None:
             raise AgentDefinitionError(words % {"tool": tool, "reference": reference}) from error
 
 
-def _references(schema: Any) -> Iterator[str]:
+def references_in(schema: Any) -> Iterator[str]:
+    """The `$ref` of a schema and of all that is in it."""
     if isinstance(schema, Mapping):
         if isinstance(reference := schema.get("$ref"), str):
             yield reference
         for item in schema.values():
-            yield from _references(item)
+            yield from references_in(item)
     elif isinstance(schema, list):
         for item in schema:
-            yield from _references(item)
+            yield from references_in(item)

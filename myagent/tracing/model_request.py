@@ -15,13 +15,14 @@ OK, INTERRUPTED, FAILED = "ok", "interrupted", "error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """One request. `outcome` is `ok`, `interrupted`, or a code of what went wrong.
+    """One request to `model`. `outcome` is `ok`, `interrupted`, or a code of what went wrong.
 
     `first_seconds` is how long the first piece of the reply took, None where there was none; `attempt` counts from 1
     within a step, `retries` are requests that the model's client repeated by itself. `response_model` is who answered,
     as far as the endpoint says it.
     """
 
+    model: str
     purpose: Literal["reply", "summary"] = "reply"
     outcome: str
     seconds: float

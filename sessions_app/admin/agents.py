@@ -23,9 +23,12 @@ from agents.admin.people import UsedToday
 from agents.loading.registry import get_registry
 from agents.models import HostedAgent
 from sessions_app.admin.base import PageList, Target, buttons_to, may_view
+from sessions_app.admin.model_states import model_states
 from sessions_app.admin.show import block, count_badges, excerpt, link, list_url, moment, pretty
 from sessions_app.models import Run, Session
 
+_CEILINGS = ("max_steps", "max_tokens", "max_tool_calls", "max_seconds")
+"""What each run may use at most."""
 SHOWN_STATUSES = (Run.Status.RUNNING, Run.Status.WAITING, Run.Status.QUEUED)
 
 
@@ -39,14 +42,14 @@ class HostedAgentAdmin(UsedToday):
     filter_horizontal = ("groups",)
     actions = ("enable", "disable", "open_up", "reload")
     readonly_fields = (
-        *("name", "badge", "description", "source", "model", "tool_list"),
+        *("name", "badge", "description", "source", "model", "models_now", "tool_list"),
         *("runs", "used_today", "open_to", "loaded", "failed", "reload_requested", "whole_error"),
     )
     fieldsets = (
-        (None, {"fields": ("name", "badge", "description", "model", "runs", "used_today")}),
+        (None, {"fields": ("name", "badge", "description", "model", "models_now", "runs", "used_today")}),
         (
             _("Decided by operators"),
-            {"fields": ("enabled", "open_to", "groups", "max_runs", "max_steps", "tokens_per_day")},
+            {"fields": ("enabled", "open_to", "groups", "max_runs", *_CEILINGS, "tokens_per_day")},
         ),
         (_("Loaded from"), {"fields": ("source", "loaded", "reload_requested", "failed", "whole_error")}),
         (_("Tools"), {"fields": ("tool_list",)}),
@@ -78,7 +81,13 @@ class HostedAgentAdmin(UsedToday):
         return self._may_see(request, self.list_display)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [(title, {"fields": self._may_see(request, options["fields"])}) for title, options in self.fieldsets]
+        shown = [name for _title, options in self.fieldsets for name in self._may_see(request, options["fields"])]
+        if obj is None or not model_states(obj.name):
+            shown.remove("models_now")
+        return [
+            (title, {"fields": [name for name in options["fields"] if name in shown]})
+            for title, options in self.fieldsets
+        ]
 
     def _may_see(self, request: HttpRequest, names: Iterable[Any]) -> list[Any]:
         return [name for name in names if name != "runs" or may_view(request, Run)]
@@ -146,6 +155,10 @@ class HostedAgentAdmin(UsedToday):
     def runs(self, agent: Any) -> SafeString | str:
         shown = count_badges(agent.run_counts, SHOWN_STATUSES)
         return link(list_url(Run, session__agent=agent.name), shown) if shown else "-"
+
+    @admin.display(description=_("models now"))
+    def models_now(self, agent: HostedAgent) -> SafeString:
+        return model_states(agent.name)
 
     @admin.display(description=_("loaded"), ordering="loaded_at")
     def loaded(self, agent: HostedAgent) -> str:

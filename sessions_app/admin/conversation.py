@@ -15,6 +15,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast, Length, Substr
 from django.utils.safestring import SafeString
 
+from myagent.loop.output_text import with_code
 from myagent.text import with_marks
 from sessions_app.admin.markdown import Markdown
 from sessions_app.admin.pictures import Part, parts_of
@@ -231,7 +232,7 @@ class ConversationReader:
             who=message.get_role_display(),
             name=self._session.agent if by_model else str(self._session.user or "") if by_user else "",
             text=text,
-            html=self._markdown.render(text) if by_model else None,
+            html=self._markdown.render(with_code(text)) if by_model else None,
             is_cut=len(message.shown) > SHOWN,
             parts=parts or [],
             has_more_parts=message.has_parts and parts is None,

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from myagent.protocol import server_events
 from myagent.protocol.server_base import ServerEvent
 from sessions_app.admin.base import visible
-from sessions_app.admin.show import OUTCOMES, excerpt
+from sessions_app.admin.show import OUTCOMES, excerpt, uuid_of
 from sessions_app.models import Run, Session
 
 
@@ -128,6 +128,24 @@ class RunStatusFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         return queryset.filter(Exists(Run.objects.filter(session=OuterRef("pk"), status=self.value())))
+
+
+class FamilyFilter(SessionFilter):
+    """The family of a session, named by any of it that this visitor may see: so no id is told that they do not know."""
+
+    title = _("versions of")
+    parameter_name = "versions"
+    _known: Session | None = None
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        named = uuid_of(self.value() or "")
+        self._known = self._visible(request, model_admin).filter(pk=named).first() if named else None
+        return super().lookups(request, model_admin)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        return queryset.none() if self._known is None else queryset.filter(self._known.in_family)
 
 
 class OutcomeFilter(admin.SimpleListFilter):

@@ -52,7 +52,7 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
     ordering = ("-queued_at", "-pk")
     in_order = ("queued_at", "pk")
     search_fields = ("error_code", "error_detail")
-    search_help_text = _("The id of a run or a session, or an error code.")
+    search_help_text = _("The id of a run or a session, an error code, or the option of a limit (max_tokens).")
     fieldsets = (
         (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, PARTS_OF_USAGE, "error_detail")}),
         (
@@ -118,7 +118,7 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, run: Run) -> SafeString:
-        return format_html("{} {} {}", badge(run), run.error_code, sign_of(run))
+        return format_html("{} {} {}", badge(run), run.error_code or run.get_limit_display(), sign_of(run))
 
     @admin.display(description=_("tokens in + out"))
     def tokens(self, run: Run) -> str:
@@ -158,4 +158,4 @@ def _said(runs: Iterable[UUID]) -> dict[UUID, str]:
 def _found(word: str) -> Q:
     if (pk := uuid_of(word)) is not None:
         return Q(pk=pk) | Q(session=pk)
-    return Q(error_code__icontains=word) | Q(error_detail__icontains=word)
+    return Q(error_code__icontains=word) | Q(error_detail__icontains=word) | Q(limit=word)

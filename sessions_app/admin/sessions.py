@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
@@ -27,7 +28,7 @@ from agents.audit import log_columns
 from myagent.text import short_id
 from sessions_app.admin.base import ConversationAdmin, Target, may_view
 from sessions_app.admin.conversation import ConversationReader
-from sessions_app.admin.filters import OwnerFilter, RunStatusFilter
+from sessions_app.admin.filters import FamilyFilter, OwnerFilter, RunStatusFilter
 from sessions_app.admin.search import contains, narrow
 from sessions_app.admin.show import (
     badge,
@@ -53,15 +54,15 @@ BARS = 40
 class SessionAdmin(ConversationAdmin):
     """Which user talked with which agent, when, and what was said."""
 
-    list_display = ("name", "owner", "agent", "runs", "tokens", "active", "badge")
-    list_filter = (OwnerFilter, "agent", RunStatusFilter, "status", "active_at")
+    list_display = ("name", "owner", "agent", "versions", "runs", "tokens", "active", "badge")
+    list_filter = (FamilyFilter, OwnerFilter, "agent", RunStatusFilter, "status", "active_at")
     list_select_related = ("user",)
     owned_by = "user"
     ordering = ("-active_at", "-pk")
     search_fields = ("title", "user", "messages")
     search_help_text = _("Words of titles and messages, names of users, or the id of a session.")
     fieldsets = (
-        (None, {"fields": (("agent", "user", "badge"), ("created_at", "active_at"), "origin")}),
+        (None, {"fields": (("agent", "user", "badge"), ("created_at", "active_at"), ("origin", "family"))}),
         (
             _("Details"),
             {
@@ -75,7 +76,7 @@ class SessionAdmin(ConversationAdmin):
         return rows.defer("state", "metadata")
 
     def complete(self, rows: list[Any]) -> None:
-        """Count the runs of a page's sessions, and their tokens, in one query."""
+        """Count the runs of a page's sessions, and their tokens, in one query; in another one, their families."""
         runs = Run.objects.filter(session__in=[row.pk for row in rows]).values_list("session", "status")
         counts: dict[uuid.UUID, Counter[str]] = defaultdict(Counter)
         tokens: Counter[uuid.UUID] = Counter()
@@ -83,8 +84,10 @@ class SessionAdmin(ConversationAdmin):
         for session_id, status, number, spent in counted:
             counts[session_id][status] = number
             tokens[session_id] += spent
+        sizes = _sizes_of_families(rows)
         for row in rows:
             row.run_counts, row.spent = counts[row.pk], tokens[row.pk]
+            row.family_size = sizes[row.family_id or row.pk, row.user_id]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -118,6 +121,12 @@ class SessionAdmin(ConversationAdmin):
     def badge(self, session: Session) -> SafeString:
         return badge(session)
 
+    @admin.display(description=_("versions"))
+    def versions(self, session: Any) -> SafeString | str:
+        """How many sessions of its owner the family has, linked to them."""
+        size = session.family_size
+        return link(list_url(Session, versions=session.pk), size) if size > 1 else ""
+
     @admin.display(description=_("runs"))
     def runs(self, session: Any) -> SafeString:
         """How many, linked to them, and badges for those that are unfinished or failed."""
@@ -145,6 +154,12 @@ class SessionAdmin(ConversationAdmin):
         source = own.filter(pk=session.forked_from["session_id"]).first()
         name = short_id(session.forked_from["session_id"])
         return name if source is None else link(page_url(source), f"{excerpt(str(source), 60)} ({name})")
+
+    @admin.display(description=_("versions"))
+    def family(self, session: Session) -> SafeString | str:
+        """What continues this session, or the same one as this. Counted are those of the same owner, as in `origin`."""
+        size = Session.objects.of(session.user_id).filter(session.in_family).count()
+        return link(list_url(Session, versions=session.pk), size) if size > 1 else "-"
 
     @admin.display(description=pgettext_lazy("what tools keep", "state"))
     def state_json(self, session: Session) -> SafeString:
@@ -189,6 +204,14 @@ class SessionAdmin(ConversationAdmin):
             "may_see_events": may_view(request, Event),
             "export_url": reverse("admin:sessions_app_session_export", args=[row.pk]) if _may_export(request) else "",
         }
+
+
+def _sizes_of_families(rows: Iterable[Session]) -> Counter[tuple[uuid.UUID, int | None]]:
+    """How many sessions each family of these has, for each owner."""
+    roots = {row.family_id or row.pk for row in rows}
+    members = Session.objects.filter(Q(family_id__in=roots) | Q(pk__in=roots, family_id=None))
+    counted = members.order_by().values("user_id", root=Coalesce("family_id", "pk")).annotate(size=Count("pk"))
+    return Counter({(row["root"], row["user_id"]): row["size"] for row in counted})
 
 
 def _may_export(request: HttpRequest) -> bool:

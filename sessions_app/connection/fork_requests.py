@@ -15,9 +15,11 @@ from myagent.protocol.client_fields import is_blank
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from myagent.protocol.fork_events import UserFeedback, UserFork
 from sessions_app.connection.handlers import handles
+from sessions_app.connection.message_files import with_files
 from sessions_app.connection.requester import Requester, agent_unavailable, no_such_run, open_session, record
 from sessions_app.connection.requests import allowance_of, begin, blank_message, notify_accepted
 from sessions_app.engine import Engine
+from sessions_app.files.file_parts import files_in
 from sessions_app.journal.entries.feedback import RateRun
 from sessions_app.journal.entries.fork import Forked, ForkSession
 from sessions_app.journal.entries.messages import PostMessage
@@ -77,12 +79,13 @@ async def _fork(
     if event.before is None:
         forked: Forked = await record(engine, entry)
         return forked
+    message = Message.user(await with_files(source_id, event.content or "", agent.agent))
     allowance = await allowance_of(engine, requester, agent.name)
     with engine.runner.places.for_message(session_id, agent.name) as lease:
         post = PostMessage(
             session_id=session_id,
             new_run_id=uuid.uuid4(),
-            message=Message.user(event.content or ""),
+            message=message,
             message_id=event.message_id,
             # Of nobody: this connection has not seen the message with its new run yet, and is sent it.
             origin="",
@@ -92,6 +95,7 @@ async def _fork(
             shares=entry.shares,
             token_id=requester.grant.token_id,
             takes_new=not engine.memory_watch.is_scarce,
+            files=frozenset(files_in(message.content)),
             traceparent=requester.traceparent,
         )
         forked = await record(engine, replace(entry, post=post), then=partial(_begin, engine, agent.name))

@@ -9,6 +9,7 @@ from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.messages import Content
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from sessions_app.connection.requester import file_not_found
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.files.file_parts import file_of, files_in, is_dangling, with_facts
 from sessions_app.files.file_store import files_of
@@ -53,8 +54,3 @@ def check_accepted(agent: Agent, what: str) -> None:
         return
     words = _("This agent takes no pictures.") if what == "images" else _("This agent takes no files.")
     raise ProtocolError(ErrorCode.UNSUPPORTED_TYPE, words)
-
-
-def file_not_found() -> ProtocolError:
-    """The error for a file that the session does not have, whoever else has it."""
-    return ProtocolError(ErrorCode.FILE_NOT_FOUND, _("This conversation has no such file. Upload it first."))

@@ -181,6 +181,9 @@ def _refusal(refusal: Refused) -> ProtocolError:
         case ErrorCode.MESSAGE_NOT_FOUND:
             message = _("There is no such message in this session.")
             return ProtocolError(ErrorCode.MESSAGE_NOT_FOUND, message)
+        case ErrorCode.MESSAGE_READ:
+            message = _("The message has been read already. Cancel the answer to stop it.")
+            return ProtocolError(ErrorCode.MESSAGE_READ, message)
         case ErrorCode.RUN_NOT_FOUND:
             return no_such_run()
         case ErrorCode.CURSOR_AHEAD:
@@ -188,11 +191,21 @@ def _refusal(refusal: Refused) -> ProtocolError:
         case ErrorCode.TOO_MANY_FILES:
             message = _("A conversation may have %(limit)d files. Begin a new one.")
             return ProtocolError(ErrorCode.TOO_MANY_FILES, message % refusal.data, limit=refusal.data["limit"])
+        case ErrorCode.FILE_NOT_FOUND:
+            return file_not_found()
+        case ErrorCode.FILE_IN_USE:
+            message = _("A message names this file, so the conversation keeps it as long as it lasts.")
+            return ProtocolError(ErrorCode.FILE_IN_USE, message)
         case ErrorCode.NO_PENDING_CONFIRMATION:
             message = _("No confirmation with this step_id is waiting for an answer.")
             return ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, message)
         case _:
             return not_found()
+
+
+def file_not_found() -> ProtocolError:
+    """The error for a file that the session does not have, whoever else has it."""
+    return ProtocolError(ErrorCode.FILE_NOT_FOUND, _("This conversation has no such file. Upload it first."))
 
 
 def no_such_run() -> ProtocolError:

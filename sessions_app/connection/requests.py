@@ -10,7 +10,8 @@ from agents.access.request_count import sharer_of
 from agents.budgets.allowances import Allowance
 from agents.budgets.shares import shares_of
 from agents.database.threads import in_thread
-from agents.loading.registry import get_registry
+from agents.loading.registry import LoadedAgent, get_registry
+from myagent.agent_definition import WhenBusy
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol import client_events as events
@@ -23,9 +24,11 @@ from myagent.protocol.direct_events import (
     SystemSessions,
 )
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app import queries
+from myagent.protocol.message_events import UserMessage, UserWithdraw
+from sessions_app import session_list
 from sessions_app.connection.handlers import handles
 from sessions_app.connection.message_files import with_files
+from sessions_app.connection.message_output import accepted_schema
 from sessions_app.connection.requester import (
     Requester,
     agent_unavailable,
@@ -37,6 +40,7 @@ from sessions_app.connection.requester import (
     usable_agent,
 )
 from sessions_app.engine import Engine
+from sessions_app.files.file_parts import files_in
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.sessions import (
     AnswerConfirmation,
@@ -46,6 +50,7 @@ from sessions_app.journal.entries.sessions import (
     DeleteSession,
     UpdateSession,
 )
+from sessions_app.journal.entries.steering import WithdrawMessage
 
 # --- sessions ---
 
@@ -113,10 +118,11 @@ async def list_sessions(engine: Engine, requester: Requester, event: events.User
     else:
         try:
             page, mark = await in_thread(
-                queries.sessions_of,
-                requester.grant.user_id,
-                agents=wanted,
-                query=event.query,
+                session_list.page_of,
+                session_list.Wanted(
+                    requester.grant.user_id, agents=wanted, query=event.query or "", family_id=event.family_id
+                ),
+                families=event.families,
                 before=event.before,
                 limit=event.limit,
             )
@@ -150,8 +156,8 @@ async def acknowledge(engine: Engine, requester: Requester, event: events.UserAc
 # --- runs ---
 
 
-@handles(events.UserMessage)
-async def post_message(engine: Engine, requester: Requester, event: events.UserMessage) -> None:
+@handles(UserMessage)
+async def post_message(engine: Engine, requester: Requester, event: UserMessage) -> None:
     """Store a message and start or queue its run; does not wait for the run."""
     session_id = await open_session(requester, event.session_id)
     if event.is_blank:
@@ -160,6 +166,7 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
     agent = get_registry().available(attachment.agent) if attachment else None
     if agent is None:
         raise agent_unavailable(attachment.agent if attachment else "")
+    output_schema = accepted_schema(agent.agent, event.output_schema)
     message = Message.user(await with_files(session_id, event.content, agent.agent))
     allowance = await allowance_of(engine, requester, agent.name)
     with engine.runner.places.for_message(session_id, agent.name) as lease:
@@ -170,18 +177,35 @@ async def post_message(engine: Engine, requester: Requester, event: events.UserM
             message_id=event.message_id,
             origin=requester.connection_id,
             lease=lease,
-            when_busy=agent.agent.when_busy,
+            when_busy=_asked_when_busy(event, agent),
             max_queued=engine.config.max_queued,
             allowance=allowance,
             shares=shares_of(engine.config),
             token_id=requester.grant.token_id,
             takes_new=not engine.memory_watch.is_scarce,
+            files=frozenset(files_in(message.content)),
             traceparent=requester.traceparent,
+            output_schema=output_schema,
         )
         posted: Posted = await record(engine, entry, then=partial(begin, engine, agent.name, message))
     if lease is None and posted.position == 1:
         engine.wakeups.announce_queued()
+    if posted.steers:
+        # Nothing was logged that would wake the process of the run.
+        engine.wakeups.announce({session_id: posted.last_seq})
     notify_accepted(requester, event.session_id, event.request_id, posted)
+
+
+def _asked_when_busy(event: UserMessage, agent: LoadedAgent) -> WhenBusy:
+    """What is done with the message if it comes during a run. Raises `ProtocolError` for what the agent does not do."""
+    modes = agent.agent.modes_when_busy
+    if event.when_busy is None:
+        return modes[0]
+    for mode in modes:
+        if mode == event.when_busy:
+            return mode
+    words = _("A message to the agent %(name)s that comes during an answer can only be: %(modes)s.")
+    raise ProtocolError(ErrorCode.BAD_FIELD, words % {"name": agent.name, "modes": ", ".join(modes)})
 
 
 def blank_message() -> ProtocolError:
@@ -190,8 +214,10 @@ def blank_message() -> ProtocolError:
 
 
 def begin(engine: Engine, agent: str, message: Message | None, posted: Posted) -> None:
-    """Start the run of a stored message, which is read again where it is not given."""
+    """Start the run of a stored message, which is read again where it is not given; or tell the run that it steers."""
     engine.runner.stop_runs(posted.ended)
+    if posted.steers:
+        engine.runner.steered(posted.run_id)
     if posted.begun is not None:
         engine.runner.launch(posted.begun, agent, message=message)
 
@@ -211,9 +237,20 @@ def notify_accepted(requester: Requester, session_id: str, request_id: str | Non
         run_id=str(posted.run_id),
         position=posted.position,
         duplicate=True if posted.duplicate else None,
+        mode="steer" if posted.steers else None,
     )
     notice = SystemNotice(content=_("The message was accepted."), metadata=facts)
     requester.pump.direct(notice, session_id=session_id, request_id=request_id)
+
+
+@handles(UserWithdraw)
+async def withdraw(engine: Engine, requester: Requester, event: UserWithdraw) -> None:
+    """Take a message back that waits."""
+    session_id = await open_session(requester, event.session_id)
+    await record(engine, WithdrawMessage(session_id=session_id, message_id=event.message_id))
+    facts = NoticeMetadata(action="withdrawn", message_id=event.message_id)
+    notice = SystemNotice(content=_("The message was taken back."), metadata=facts)
+    requester.pump.direct(notice, session_id=event.session_id, request_id=event.request_id)
 
 
 @handles(events.UserResponse)

@@ -9,7 +9,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from agents.database.threads import in_thread_patiently
-from myagent.llm import LLM, Chunk, ToolSchema, ask_for_words
+from myagent.llm import LLM, Chunk, ToolSchema
+from myagent.llm.wrapped_llm import WrappedLLM
 from myagent.loop.context_window import FILE_TEXT_BYTES
 from myagent.messages import ContentPart, Message
 from myagent.tool.image import Image
@@ -23,44 +24,23 @@ PICTURE_BYTES = 20 * 1024 * 1024
 """Of the pictures of one request. The newest are sent; of the others the model is told that they were there."""
 
 
-class FilesLLM:
-    """The model of one run of a session. Satisfies `LLM`; what it is sent names no file of any other session."""
+class FilesLLM(WrappedLLM):
+    """The model of one run of a session. What it is sent names no file of any other session."""
 
     def __init__(self, llm: LLM, session_id: uuid.UUID) -> None:
-        self.context_window: int | None = getattr(llm, "context_window", None)
-        self.provider: str | None = getattr(llm, "provider", None)
-        self.takes_tool_choice: bool = getattr(llm, "takes_tool_choice", False)
-        self._llm = llm
+        super().__init__(llm)
         self._session_id = session_id
         self._known: dict[uuid.UUID, FileFacts] = {}
         self._parts: dict[uuid.UUID, ContentPart] = {}
 
-    @property
-    def model(self) -> str:
-        """The model's name, for people."""
-        return self._llm.model
-
-    @property
-    def server(self) -> tuple[str, int] | None:
-        """The address and port that it asks, as far as it says so."""
-        return getattr(self._llm, "server", None)
-
     def stream(
         self, messages: Sequence[Message], *, tools: Sequence[ToolSchema] = (), tool_choice: str | None = None
     ) -> AsyncGenerator[Chunk]:
-        """See `myagent.llm.LLM.stream`."""
-        # Without files, the model's own generator: one more around it would cost something for each token.
+        """Put the files in, if there are any."""
         wanted = {file_id for message in messages for file_id in _files_in(message)}
         if not wanted:
-            return self._ask(messages, tools, tool_choice)
+            return super().stream(messages, tools=tools, tool_choice=tool_choice)
         return self._with_files(wanted, messages, tools, tool_choice)
-
-    def _ask(
-        self, messages: Sequence[Message], tools: Sequence[ToolSchema], tool_choice: str | None
-    ) -> AsyncGenerator[Chunk]:
-        if tool_choice == "none":
-            return ask_for_words(self._llm, messages, tools)
-        return self._llm.stream(messages, tools=tools)
 
     async def _with_files(
         self,
@@ -78,7 +58,7 @@ class FilesLLM:
             if any(True for _ in _files_in(message)):
                 message, room = await self._filled(message, room)
             filled.append(message)
-        async with aclosing(self._ask(filled[::-1], tools, tool_choice)) as chunks:
+        async with aclosing(super().stream(filled[::-1], tools=tools, tool_choice=tool_choice)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -118,7 +118,9 @@ class ForkCopy:
     # --- the history ---
 
     def _copy_runs(self) -> None:
-        for page in _pages(Run.objects.filter(session_id=self._source_id)):
+        for page in _pages(
+            Run.objects.filter(session_id=self._source_id).exclude(steers=True, status=Run.Status.QUEUED)
+        ):
             kept = [row for row in page if row["id"] not in self._point.left_out]
             self._insert(Run, [self._run_row(row) for row in kept])
             for row in kept:
@@ -133,7 +135,7 @@ class ForkCopy:
         ended = {}
         if cut is not None:
             over = {"status": Run.Status.CANCELLED, "finished_at": self._batch.now}
-            ended = {**over, "steps": cut.steps, "error_code": "", "error_detail": "", "end_state": False}
+            ended = {**over, "steps": cut.steps, "error_code": "", "error_detail": "", "limit": "", "end_state": False}
         copied = {
             **row,
             "id": self._run(row["id"]),

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from django.db.models import Max
 
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_events import TERMINAL_EVENTS
 from sessions_app.journal.refusal import Refused
-from sessions_app.models import Event, ToolCall
+from sessions_app.models import Event, Message, ToolCall
 
 SAID = "user.message"
 OF_THE_SESSION = frozenset({"agent.session_created", "agent.session_updated", "agent.session_end", "user.feedback"})
@@ -71,15 +72,22 @@ class ForkPoint:
 
 
 def before_message(session_id: uuid.UUID, message_id: str, last_seq: int) -> ForkPoint:
-    """The point before this message; its own run and all later ones are left out. Raises `Refused`.
+    """The point before this message; the run that it began and all later ones are left out. Raises `Refused`.
 
     What earlier runs did while the message was queued comes before it.
     """
     asked, ended, found = _milestones(session_id, last_seq, message_id)
     if found is None:
         raise Refused(ErrorCode.MESSAGE_NOT_FOUND)
-    point = ForkPoint(upto=asked[found] - 1, again=found)
-    _sort(session_id, point, asked, ended, horizon=last_seq)
+    run_id, said_at = found
+    point = ForkPoint(upto=said_at - 1, again=run_id)
+    if said_at == asked[run_id]:
+        _sort(session_id, point, asked, ended, horizon=last_seq)
+        return point
+    # It steered its run, which is cut there: when a run reads such a message, all its calls have results.
+    others = {other: seq for other, seq in asked.items() if other != run_id}
+    _sort(session_id, point, others, ended, horizon=point.upto)
+    point.cut = _before_steering(session_id, run_id, message_id, last_seq=point.upto)
     return point
 
 
@@ -113,8 +121,8 @@ def run_of(frame: dict[str, Any]) -> uuid.UUID | None:
 
 def _milestones(
     session_id: uuid.UUID, last_seq: int, message_id: str | None = None
-) -> tuple[dict[uuid.UUID, int], dict[uuid.UUID, int], uuid.UUID | None]:
-    """Where the message of each run is, where the end of each is, and the run of the message with this id."""
+) -> tuple[dict[uuid.UUID, int], dict[uuid.UUID, int], tuple[uuid.UUID, int] | None]:
+    """Where the first message of each run is, and the end of each; and the run and the place of this message."""
     asked: dict[uuid.UUID, int] = {}
     ended: dict[uuid.UUID, int] = {}
     found = None
@@ -124,9 +132,9 @@ def _milestones(
         if name != SAID:
             ended[run_id] = seq
             continue
-        asked[run_id] = seq
+        asked.setdefault(run_id, seq)
         if message_id is not None and frame["metadata"]["message_id"] == message_id and found is None:
-            found = run_id
+            found = run_id, seq
     return asked, ended, found
 
 
@@ -143,6 +151,14 @@ def _sort(
             point.cut = cut
         else:
             point.left_out.add(run_id)
+
+
+def _before_steering(session_id: uuid.UUID, run_id: uuid.UUID, message_id: str, *, last_seq: int) -> CutRun:
+    """What a run had done when it read this message."""
+    messages = Message.objects.filter(session_id=session_id, client_id=message_id)
+    position = messages.values_list("position", flat=True).get()
+    done = ToolCall.objects.filter(run_id=run_id, position__lt=position).aggregate(steps=Max("step"))
+    return CutRun(run_id, done["steps"] or 0, last_seq, (position or 0) - 1)
 
 
 def _finished_steps(session_id: uuid.UUID, run_id: uuid.UUID, horizon: int) -> CutRun | None:

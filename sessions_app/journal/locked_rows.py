@@ -47,6 +47,8 @@ class LockedRun:
     epoch: int
     attempts: int
     queued_at: datetime
+    steers: bool = False
+    """While it is queued: its message is for the run before it, if that asks in time."""
     steps: int = 0
     input_tokens: int = 0
     output_tokens: int = 0

@@ -176,6 +176,11 @@ class Locks:
             if name in LockedRun.__slots__:
                 setattr(run, name, value)
 
+    def remove_run(self, run: LockedRun) -> None:
+        """A run that this transaction deletes."""
+        self.distrust()
+        del self.runs[run.id]
+
     def distrust(self) -> None:
         """Locked columns were written past this object, so that nothing is known of these rows after the commit."""
         self._is_exact = False

@@ -52,6 +52,18 @@ class Run(models.Model):
         CANCELLED = "cancelled", _("cancelled")
         """Ended by the user."""
 
+    class Limit(models.TextChoices):
+        STEPS = "max_steps", _("limit of steps")
+        """The model may use tools no more often."""
+        TOKENS = "max_tokens", _("limit of model tokens")
+        """The input and output of all calls of the model."""
+        TOOL_CALLS = "max_tool_calls", _("limit of tool calls")
+        """All calls that the model asked for."""
+        SECONDS = "max_seconds", _("limit of time")
+        """Without what it waited for people."""
+        REPEATS = "repeat_limit", _("limit of equal tool calls")
+        """The same call with equal arguments in a row."""
+
     class Rating(models.TextChoices):
         UP = "up", _("good")
         """The user liked the answer."""
@@ -71,6 +83,8 @@ class Run(models.Model):
     """The access token with which its message was sent; no foreign key, as the token may be deleted before."""
     traceparent = models.CharField(max_length=55, blank=True, default="", db_default="", editable=False)
     """The trace that the request is part of which caused the run (W3C Trace Context)."""
+    output_schema = models.JSONField(null=True, blank=True, editable=False)
+    """What its answer has to be, where the message said so."""
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     steps = models.PositiveIntegerField(_("steps"), default=0)
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
@@ -82,6 +96,12 @@ class Run(models.Model):
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_detail = models.TextField(_("error in detail"), blank=True, default="")
     """What those who run the server may read of the error, where that is more than the event says."""
+    steers = models.BooleanField(default=False, db_default=False, editable=False)
+    """Its message is read by the run that is active, before the model is asked again; else it is answered after it."""
+    limit = models.CharField(
+        _("limit"), max_length=32, choices=Limit, blank=True, default="", db_default="", editable=False
+    )
+    """The limit at which an answer was asked for that sums up; empty where none was reached."""
     queued_at = models.DateTimeField(pgettext_lazy("moment", "queued"))
     started_at = models.DateTimeField(pgettext_lazy("moment", "started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -49,6 +49,10 @@ class Session(models.Model):
     """Of an anonymous session, the mark of the address that it was created from (`agents.access.visitors`)."""
     forked_from = models.JSONField(_("forked from"), null=True, blank=True)
     """The session and the point of it that this one continues, as the wire has it; that session may be deleted."""
+    family_id = models.UUIDField(null=True, blank=True, editable=False)
+    """Of a fork, the session that the first one of its family continues, which may be deleted: forks of forks and all
+    forks of one session have the same. None for a session that is no fork; its own id is that of its family.
+    """
     acked_seq = models.BigIntegerField(_("acknowledged event"), default=0)
     created_at = models.DateTimeField(_("created"))
     active_at = models.DateTimeField(_("last active"))
@@ -65,9 +69,20 @@ class Session(models.Model):
         ]
         indexes = [
             models.Index(fields=["user", "-active_at", "-id"], name="session_of_user"),
+            models.Index(
+                fields=["family_id", "-active_at", "-id"],
+                condition=models.Q(family_id__isnull=False),
+                name="session_of_family",
+            ),
             models.Index(fields=["visitor"], condition=models.Q(visitor__isnull=False), name="session_of_visitor"),
             models.Index(fields=["id"], condition=models.Q(stored_bytes__isnull=True), name="session_uncounted"),
         ]
 
     def __str__(self) -> str:
         return self.title or str(_("without a title (%(id)s)")) % {"id": str(self.id)[:8]}
+
+    @property
+    def in_family(self) -> models.Q:
+        """Which sessions are of one family with this one, itself among them."""
+        root = self.family_id or self.id
+        return models.Q(pk=root) | models.Q(family_id__in={root, self.id})

@@ -46,11 +46,20 @@ class SessionFile(models.Model):
     file = models.ForeignKey(StoredFile, models.PROTECT, related_name="sessions", verbose_name=_("stored file"))
     name = models.CharField(_("name"), max_length=200)
     created_at = models.DateTimeField(_("created"))
+    unreferenced_since = models.DateTimeField(null=True, blank=True, editable=False)
+    """Since when it waits for a message that names it; None once there is one."""
 
     class Meta:
         verbose_name = _("file")
         verbose_name_plural = _("files")
         constraints = [models.UniqueConstraint(fields=["session", "file"], name="file_of_session_once")]
+        indexes = [
+            models.Index(
+                fields=["unreferenced_since"],
+                condition=models.Q(unreferenced_since__isnull=False),
+                name="file_of_no_message",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

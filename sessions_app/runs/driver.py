@@ -1,12 +1,10 @@
-"""One run in this process: drives the loop, stores what it reports, and is its host."""
+"""One run in this process: drives the loop, and stores what it reports."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import time
-from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -16,9 +14,11 @@ from agents.log_context import log_ids
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
+    LimitNear,
     ModelReplied,
     ModelWaiting,
     ReasoningDelta,
+    ReplyRejected,
     RunFinished,
     StepReset,
     StepStarted,
@@ -33,15 +33,13 @@ from myagent.i18n import speak
 from myagent.llm import LLM
 from myagent.loop import react
 from myagent.loop.checkpoint import START
-from myagent.loop.host import ConfirmationRequest, Decision
+from myagent.loop.run_limits import NO_CEILINGS, Ceilings
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.server_base import ServerEvent
-from myagent.run_context import RunContext
 from myagent.text import clean, short_id
-from myagent.tool.base_tool import BaseTool
-from sessions_app.files.run_files import files_of_run
 from sessions_app.journal.entries.recovery import Recovered
+from sessions_app.journal.entries.rejected_reply import StoreRejected
 from sessions_app.journal.entries.runs import (
     Ended,
     EndRun,
@@ -58,14 +56,17 @@ from sessions_app.journal.run_log import RunEnd, log_end
 from sessions_app.journal.writer import JournalClosed
 from sessions_app.models import Run
 from sessions_app.queries import Conversation, SessionGone
+from sessions_app.runs.context_of_run import context_of_run
 from sessions_app.runs.deltas import DeltaPacer, DeltaSender
 from sessions_app.runs.driver_dependencies import DriverDependencies
-from sessions_app.runs.questions import Questions
+from sessions_app.runs.run_fallback import answering_model, with_answering_model
+from sessions_app.runs.run_host import RunHost
 from sessions_app.runs.run_meter import RunMeter
+from sessions_app.runs.run_output import output_of_run
 from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
 from sessions_app.runs.span_recorder import SpanRecorder
-from sessions_app.runs.translate import final_answer, model_waiting, run_failed, to_wire
+from sessions_app.runs.translate import final_answer, notice_of, run_failed, to_wire
 
 logger = logging.getLogger("myagent.runner")
 
@@ -85,15 +86,14 @@ class RunDriver:
         *,
         message: Message | None = None,
         recovered: Recovered | None = None,
-        max_steps: int | None = None,
+        ceilings: Ceilings = NO_CEILINGS,
     ) -> None:
         is_takeover = recovered is not None
-        self._meter = RunMeter(loaded.agent, llm.model, waited=ref.waited, is_takeover=is_takeover)
+        self._meter = RunMeter(loaded.agent, waited=ref.waited, is_takeover=is_takeover)
         recovered = recovered or Recovered(ref=ref, checkpoint=START)
         self.ref = ref
         self.agent = loaded.agent
-        self._version = loaded.version
-        self._max_steps = max_steps
+        self._ceilings = ceilings
         self.has_more = False
         """Whether the session has further messages to answer; known at the end."""
         self._llm = llm
@@ -106,23 +106,23 @@ class RunDriver:
         self._results: dict[int, Message] = {}
         pacer = DeltaPacer(ref.run_id, epoch=ref.epoch, interval=dependencies.delta_interval)
         self._deltas = DeltaSender(pacer, self._offer_deltas)
-        self._questions = Questions(self._writer)
-        self._questions.take_over(recovered.questions)
+        parts = (ref, loaded, dependencies.tool_runner, self._writer, self._meter)
+        asked_before = recovered.questions if is_takeover else None
+        self.host = RunHost(*parts, asked_before=asked_before, heard=self._heard)
         self._checkpoint = recovered.checkpoint
         self._first_result = recovered.first_result
-        self._step = recovered.checkpoint.step
-        self._usage = recovered.checkpoint.usage
+        self._step, self._usage = recovered.checkpoint.step, recovered.checkpoint.usage
         self._tool_calls = recovered.tool_calls
         self._started_at = time.monotonic() - recovered.age
 
     @property
     def is_waiting(self) -> bool:
         """Whether the run waits for a person, and so takes no place."""
-        return self._questions.are_open
+        return self.host.questions.are_open
 
     def answered(self, step_id: str, answer: dict[str, Any]) -> None:
         """A person answered a confirmation; the answer is already stored."""
-        self._questions.answered(step_id, answer)
+        self.host.questions.answered(step_id, answer)
 
     async def drive(self) -> None:
         """Work on the run to its end. Raises nothing; the run's end is stored before this is cancelled."""
@@ -149,27 +149,21 @@ class RunDriver:
         conversation = self._conversation = await self._shared.recent.conversation(
             self.ref, self._message, summarized=self.agent.compact == "summarize"
         )
-        context = RunContext(
-            session_id=str(self.ref.session_id),
-            run_id=self._run_id,
-            agent=self.agent.name,
-            user=conversation.username,
-            state=copy.deepcopy(conversation.state),
-            files=await files_of_run(self.ref.session_id, conversation.messages, may_have_more=conversation.is_cut),
-        )
+        context = await context_of_run(self.ref, self.agent.name, conversation, self.host.files)
         history = list(conversation.messages)
         run = react.run(
             self.agent,
             history,
-            host=self,
+            host=self.host,
             context=context,
             llm=self._llm,
             summary=conversation.summary,
-            checkpoint=self._checkpoint,
+            checkpoint=await with_answering_model(self._checkpoint, self._llm, self.ref),
             max_output_bytes=self._shared.max_output_bytes,
-            max_steps=self._max_steps,
+            ceilings=self._ceilings,
             watchers=[SpanRecorder(self._shared.journal, self._fields)],
             report=self._meter.model_asked,
+            output=await output_of_run(self.agent, self.ref.run_id),
             traceparent=await traceparent_of_run(self.agent, self.ref.run_id),
         )
         async with aclosing(run) as events:
@@ -189,8 +183,8 @@ class RunDriver:
                 self._meter.take(event)
                 self._deltas.begin(step)
                 await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
-            case ModelWaiting():
-                self._shared.tell(self.ref.session_id, partial(model_waiting, event, self._run_id))
+            case ModelWaiting() | LimitNear():
+                self._shared.tell(self.ref.session_id, partial(notice_of, event, self._run_id))
             case HistorySummarized():
                 self._usage = event.usage
                 after = self._conversation.starts_after
@@ -203,6 +197,12 @@ class RunDriver:
                 events = (*self._deltas.finish(), *to_wire(event, self._run_id))
                 self._first_result = await self._writer.record(StoreReply(**self._fields, reply=event, events=events))
                 self._conversation.messages.append(event.message)
+            case ReplyRejected():
+                self._usage = event.usage
+                self._keep_results()
+                entry = StoreRejected(**self._fields, rejected=event, events=self._deltas.finish())
+                await self._writer.record(entry)
+                self._conversation.messages += event.messages
             case ToolStarted(call=call, arguments=arguments):
                 await self._writer.record(StartCall(**self._fields, step_id=call.step_id, arguments=arguments))
             case ToolProgress():
@@ -227,12 +227,16 @@ class RunDriver:
         self._conversation.messages += [message for _, message in sorted(self._results.items())]
         self._results = {}
 
+    def _heard(self, messages: list[Message]) -> None:
+        self._keep_results()
+        self._conversation.messages += messages
+
     # --- the end ---
 
     async def _finish(self, event: RunFinished) -> None:
         self._usage = event.usage
         duration_ms = round((time.monotonic() - self._started_at) * 1000)
-        answer = final_answer(event, self._run_id, duration_ms=duration_ms)
+        answer = final_answer(event, self._run_id, duration_ms=duration_ms, model=answering_model(self._llm))
         ended = await self._end(
             EndRun(
                 **self._fields,
@@ -289,11 +293,3 @@ class RunDriver:
         )
         log_end(end, model=self._llm.model)
         return ended
-
-    # --- Host ---
-
-    async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
-        return await self._shared.tool_runner.execute(self.agent.name, tool, call, version=self._version)
-
-    async def confirm(self, request: ConfirmationRequest) -> Decision:
-        return await self._meter.asked(self._questions.ask(request))

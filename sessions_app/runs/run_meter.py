@@ -18,11 +18,10 @@ UNKNOWN_TOOL = "unknown"
 class RunMeter:
     """`waited` is for how many seconds the run was queued."""
 
-    def __init__(self, definition: Agent, model: str, *, waited: float, is_takeover: bool) -> None:
+    def __init__(self, definition: Agent, *, waited: float, is_takeover: bool) -> None:
         self.has_text = is_takeover
         """Whether the first text was seen; of a run that was taken over nobody knows."""
         agent = self._agent = definition.name
-        self._model = model
         self._tools = definition.tools
         self._accepted_at = time.monotonic() - waited
         if is_takeover:
@@ -45,10 +44,12 @@ class RunMeter:
                 measures.TOOL_DURATION.observe(event.duration_ms / 1000, self._agent, tool)
             case StepReset(reason=reason):
                 measures.STEP_RESETS.add(reason)
+                if event.answering is not None:
+                    measures.MODEL_FALLBACKS.add(self._agent, event.answering.name)
 
     def model_asked(self, request: ModelRequest) -> None:
         """Count a request to the model."""
-        model, usage = self._model, request.usage
+        model, usage = request.model, request.usage
         measures.MODEL_REQUESTS.add(model, request.outcome)
         measures.MODEL_DURATION.observe(request.seconds, model)
         if request.first_seconds is not None:

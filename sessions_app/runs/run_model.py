@@ -10,6 +10,7 @@ from agents.conf import Config
 from agents.loading.model_choice import UnusableLLM, llm_of
 from myagent.agent import Agent
 from myagent.llm import LLM
+from myagent.llm.fallback import for_run
 from sessions_app.files.files_llm import FilesLLM
 from sessions_app.journal.entry import RunRef
 
@@ -19,7 +20,7 @@ logger = logging.getLogger("myagent.runner")
 def model_of_run(agent: Agent, ref: RunRef, *, config: Config, allowances: Allowances) -> LLM:
     """The model to ask. One that cannot be made fails the run that asks it, and nothing else."""
     try:
-        llm = FilesLLM(llm_of(agent, config), ref.session_id)
+        llm = FilesLLM(for_run(llm_of(agent, config)), ref.session_id)
         return MeteredLLM(llm, allowances, ref.user_id, agent.name)
     except (Exception, SystemExit) as error:
         logger.exception("The model of agent %r cannot be used.", agent.name)

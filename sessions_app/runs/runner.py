@@ -30,6 +30,7 @@ from sessions_app.runs.history_cache import RecentConversations
 from sessions_app.runs.last_attempt import LastAttempt
 from sessions_app.runs.lease_clock import LeaseClock
 from sessions_app.runs.lease_renewal import LeaseRenewal
+from sessions_app.runs.news import hear_news
 from sessions_app.runs.place_leases import PlaceLeases
 from sessions_app.runs.process_locks import OwnerLock
 from sessions_app.runs.run_model import model_of_run, settle
@@ -110,7 +111,7 @@ class Runner:
             self._dependencies,
             message=message,
             recovered=recovered,
-            max_steps=get_registry().limits(agent).max_steps,
+            ceilings=get_registry().limits(agent).of_run,
         )
         self._drivers[ref.run_id] = driver
         task = self._tasks[ref.run_id] = asyncio.create_task(driver.drive(), name=f"run {ref.run_id}")
@@ -177,21 +178,14 @@ class Runner:
         if driver := self._drivers.get(run_id):
             driver.answered(step_id, answer)
 
+    def steered(self, run_id: uuid.UUID) -> None:
+        """There is a message for this run, which need not be one of ours."""
+        if driver := self._drivers.get(run_id):
+            driver.host.steered()
+
     async def check_for_changes_by_others(self) -> None:
         """Read from the database what other processes did to our runs."""
-        ours = {run_id: driver.ref.epoch for run_id, driver in self._drivers.items()}
-        if not ours:
-            return
-        news = await in_thread(queries.run_news, list(ours))
-        for run_id, epoch in ours.items():
-            about = news.get(run_id)
-            # A process that ends the run of another one raises its epoch. A run that ended with our epoch was ended by
-            # us, and its driver is about to learn it.
-            if about is None or about.epoch != epoch:
-                self.stop_runs([run_id])
-                continue
-            for step_id, answer in about.answers.items():
-                self.answered(run_id, step_id, answer)
+        await hear_news(self._drivers, self.stop_runs)
 
     # --- leases ---
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from myagent.events import (
     AgentEvent,
+    LimitNear,
+    LimitUse,
     ModelReplied,
     ModelWaiting,
     RequestedCall,
@@ -18,8 +20,9 @@ from myagent.events import (
 )
 from myagent.i18n import gettext as _
 from myagent.loop.host import ConfirmationRequest
+from myagent.loop.limit_words import name_of_limit
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
-from myagent.protocol.server_base import ServerEvent
+from myagent.protocol.server_base import LimitFields, ServerEvent
 from myagent.protocol.server_events import (
     ConfirmMetadata,
     FinalAnswer,
@@ -40,6 +43,7 @@ from myagent.protocol.server_events import (
     UsageMetadata,
     UserConfirm,
 )
+from myagent.text import clean
 
 
 @singledispatch
@@ -54,16 +58,34 @@ def _step_started(event: StepStarted, run_id: str) -> tuple[ServerEvent, ...]:
     return (Thinking(content=_("Analysing your question..."), metadata=metadata),)
 
 
-def model_waiting(event: ModelWaiting, run_id: str) -> ServerEvent:
+def notice_of(event: ModelWaiting | LimitNear, run_id: str) -> ServerEvent:
+    """The notice of what happens to a run and is not part of its log."""
+    return _model_waiting(event, run_id) if isinstance(event, ModelWaiting) else _limit_near(event, run_id)
+
+
+def _model_waiting(event: ModelWaiting, run_id: str) -> ServerEvent:
     """The notice that the model's endpoint makes the run wait."""
     words = _("The model makes us wait; it is asked once more in %(seconds)d s.") % {"seconds": round(event.seconds)}
     metadata = NoticeMetadata(action="waiting_for_model", run_id=run_id, seconds=event.seconds)
     return SystemNotice(content=words, metadata=metadata)
 
 
+def _limit_near(event: LimitNear, run_id: str) -> ServerEvent:
+    """The notice that the run has used most of a limit."""
+    percent = int(100 * event.use.used / event.use.allowed)
+    words = _("%(percent)d %% of what this answer may use are used (%(what)s).")
+    about = {"percent": percent, "what": name_of_limit(event.use.which)}
+    metadata = NoticeMetadata(action="limit", run_id=run_id, percent=percent, limit=_limit_fields(event.use))
+    return SystemNotice(content=words % about, metadata=metadata)
+
+
 @to_wire.register
 def _step_reset(event: StepReset, run_id: str) -> tuple[ServerEvent, ...]:
-    return (StepVoided(metadata=StepResetMetadata(run_id=run_id, step=event.step, reason=event.reason)),)
+    answering: dict[str, Any] = {}
+    if event.answering is not None:
+        answering = {"model": clean(event.answering.name), "model_number": event.answering.number}
+    metadata = StepResetMetadata(run_id=run_id, step=event.step, reason=event.reason, **answering)
+    return (StepVoided(metadata=metadata),)
 
 
 @to_wire.register
@@ -100,7 +122,7 @@ def _tool_finished(event: ToolFinished, run_id: str) -> tuple[ServerEvent, ...]:
     return (ToolReturned(step_id=event.call.step_id, content=event.output, metadata=metadata),)
 
 
-def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalAnswer:
+def final_answer(event: RunFinished, run_id: str, *, duration_ms: int, model: str | None = None) -> FinalAnswer:
     usage = UsageMetadata(
         input_tokens=event.usage.input_tokens,
         output_tokens=event.usage.output_tokens,
@@ -108,9 +130,22 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int) -> FinalA
         cached_input_tokens=event.usage.cached_input_tokens or None,
         cache_write_tokens=event.usage.cache_write_tokens or None,
         reasoning_tokens=event.usage.reasoning_tokens or None,
+        model=model,
     )
-    metadata = FinalMetadata(run_id=run_id, steps=event.step, duration_ms=duration_ms, usage=usage, finish=event.finish)
+    metadata = FinalMetadata(
+        run_id=run_id,
+        steps=event.step,
+        duration_ms=duration_ms,
+        usage=usage,
+        finish=event.finish,
+        output=event.output,
+        limit=_limit_fields(event.limit) if event.limit is not None else None,
+    )
     return FinalAnswer(content=event.text, metadata=metadata)
+
+
+def _limit_fields(use: LimitUse) -> LimitFields:
+    return LimitFields(which=use.which, used=use.used, allowed=use.allowed)
 
 
 def confirmation(request: ConfirmationRequest, run_id: str, *, step_id: str) -> UserConfirm:

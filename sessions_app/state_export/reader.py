@@ -65,7 +65,9 @@ def _row(session_id: uuid.UUID) -> dict[str, Any]:
 
 def _newest(session_id: uuid.UUID) -> tuple[list[LibraryMessage], bool]:
     """The newest messages that a state may have room for, in order; and whether there are older ones."""
-    waiting = Message.objects.filter(session_id=session_id, position=None).order_by("-run__queued_at", "-pk")
+    waiting = Message.objects.filter(session_id=session_id, position=None, run__finished_at=None).order_by(
+        "-run__queued_at", "-pk"
+    )
     newest = [row.to_library() for row in waiting.only(*_COLUMNS)]
     size = sum(map(message_size, newest))
     placed = Message.objects.filter(session_id=session_id).order_by("-position").only(*_COLUMNS)

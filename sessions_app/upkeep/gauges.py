@@ -12,8 +12,10 @@ from django.db import Error
 from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
 from agents.metrics import measures
+from agents.metrics.instruments import Labels
 from agents.metrics.snapshot import Readings
 from agents.tool_runner.tool_runner import ToolRunner
+from myagent.llm.breaker import all_breakers
 from sessions_app import queries
 from sessions_app.journal.log import Growth
 from sessions_app.journal.writer import Journal
@@ -56,6 +58,7 @@ class EngineGauges:
             measures.CONNECTIONS: {(WEBSOCKET,): len(self._connections)},
             measures.RUNS_RUNNING: {(name,): running[name] for name in {*names, *running}},
             measures.TOOLS_BLOCKING: {(name,): len(self._tool_runner.blocking_tools(name)) for name in names},
+            measures.MODELS_AWAY: _models_away(),
             measures.DATABASE_HEALTHY: {(): self._journal.is_healthy},
             measures.OLDEST_COMMIT: {(): self._journal.age},
         }
@@ -75,3 +78,11 @@ class EngineGauges:
             measures.RUNS_QUEUED: {(name,): queued[name] for name in {*names, *queued}},
             measures.CONFIRMATIONS_PENDING: {(name,): pending[name] for name in {*names, *pending}},
         }
+
+
+def _models_away() -> dict[Labels, float]:
+    away: dict[Labels, float] = {}
+    for breaker in all_breakers():
+        labels = (breaker.model, breaker.place)
+        away[labels] = max(away.get(labels, 0), breaker.is_open)
+    return away

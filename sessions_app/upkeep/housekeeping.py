@@ -1,5 +1,7 @@
 """Upkeep of old conversations: streamed pieces are compacted, idle sessions are closed, and pruned on demand.
 
+Files that were uploaded for a message that never came are taken back, and those that no session has are deleted.
+
 Every process does the same work, no leader is elected. Each starts at a time of its own and takes what is due in random
 order, in small batches. What two of them take at once is done twice, and the second time changes nothing.
 """
@@ -22,11 +24,12 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from sessions_app.files.file_store import sweep
 from sessions_app.journal.entries.housekeeping import CloseIdleSession, CompactAnswer, PruneSession, RecountSession
+from sessions_app.journal.entries.session_files import TakeBackForgottenFiles
 from sessions_app.journal.entries.sessions import DeleteSession
 from sessions_app.journal.entry import Entry
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
-from sessions_app.models import Event, Run, Session
+from sessions_app.models import Event, Run, Session, SessionFile
 
 logger = logging.getLogger("myagent.housekeeping")
 
@@ -40,6 +43,8 @@ PAUSE_SECONDS = 0.1
 """Between two batches of a server, so that other entries come between."""
 ROUND_SECONDS = 60.0
 CLOSING_ROUND_SECONDS = 3600.0
+FORGOTTEN_AFTER = timedelta(days=1)
+"""How long a file waits for a message that names it: a night with the page open is no reason to lose it."""
 
 
 # --- what is due ---
@@ -99,6 +104,12 @@ def idle_sessions(before: datetime, limit: int) -> list[uuid.UUID]:
 def uncounted_sessions(limit: int) -> list[uuid.UUID]:
     """Sessions from before it was counted what they take."""
     return list(Session.objects.filter(stored_bytes__isnull=True).values_list("id", flat=True)[:limit])
+
+
+def sessions_with_forgotten_files(before: datetime, limit: int) -> list[uuid.UUID]:
+    """Sessions with files that no message has named since before this moment."""
+    forgotten = SessionFile.objects.filter(unreferenced_since__lt=before)
+    return list(forgotten.order_by("session_id").values_list("session_id", flat=True).distinct()[:limit])
 
 
 def prunable(
@@ -176,6 +187,13 @@ def recounts(sessions: Sequence[uuid.UUID], *, only_new: bool = False) -> Iterat
         yield [RecountSession(session_id=session_id, only_new=only_new) for session_id in ids]
 
 
+def returns(sessions: Sequence[uuid.UUID], before: datetime) -> Iterator[list[TakeBackForgottenFiles]]:
+    """Batches of entries that take the forgotten files from these sessions."""
+    for start in range(0, len(sessions), ENTRIES_PER_COMMIT):
+        ids = sessions[start : start + ENTRIES_PER_COMMIT]
+        yield [TakeBackForgottenFiles(session_id=session_id, before=before) for session_id in ids]
+
+
 class Housekeeper:
     """The part of the upkeep that a server does by itself. Lives on the event loop."""
 
@@ -207,7 +225,11 @@ class Housekeeper:
             await self._commit(closings(sessions, before))
 
     async def delete_files(self) -> None:
-        """Delete the files that no session has. By itself: the storage may be elsewhere, and away."""
+        """Delete the files that no session has, or needs. By itself: the storage may be elsewhere, and away."""
+        before = timezone.now() - FORGOTTEN_AFTER
+        if sessions := await in_thread(sessions_with_forgotten_files, before, DUE_PER_ROUND):
+            random.shuffle(sessions)
+            await self._commit(returns(sessions, before))
         if count := await in_thread(sweep, timezone.now()):
             logger.info("Deleted files that no session has: %d.", count)
 

@@ -6,46 +6,25 @@ import uuid
 from collections.abc import AsyncIterator
 
 from django.core.files.base import File
-from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
-from django.views.decorators.csrf import csrf_exempt
 
 from agents.access.decision import Grant
-from agents.database.threads import in_thread, is_away
-from agents.web.api_admission import ApiRefused, admit, database_away, for_pages, preflight, wrong_method
-from myagent.protocol.error_codes import ProtocolError
-from sessions_app.connection.message_files import file_not_found
+from agents.database.threads import in_thread
+from agents.web.api_admission import admit, api_view
+from sessions_app.connection.requester import file_not_found
 from sessions_app.files import file_store
 from sessions_app.files.file_headers import file_headers
 from sessions_app.files.file_store import FileFacts
-from sessions_app.web.uploads import as_refused
 
-METHODS = "GET, HEAD, OPTIONS"
 BLOCK_BYTES = 256 * 1024
 
 
-@csrf_exempt  # it changes nothing
+@api_view("GET", "HEAD")
 async def download(request: HttpRequest, file_id: str) -> HttpResponseBase:
     """The view."""
-    if request.method == "OPTIONS":
-        return preflight(METHODS)
-    origin = request.headers.get("Origin")
-    try:
-        if request.method not in ("GET", "HEAD"):
-            raise wrong_method(METHODS)
-        facts = await _facts(await admit(request), file_id)
-        answer = await _answer(request, facts)
-    except ApiRefused as refused:
-        return refused.answer(origin)
-    except ProtocolError as error:
-        return as_refused(error).answer(origin)
-    except Error as error:
-        if not is_away(error):
-            raise
-        return database_away().answer(origin)
-    return for_pages(answer, origin)
+    return await _answer(request, await _facts(await admit(request), file_id))
 
 
 async def _facts(grant: Grant, text: str) -> FileFacts:

@@ -1,4 +1,4 @@
-"""`POST /api/sessions/<id>/files`: files for a session, from whoever may use it."""
+"""`/api/sessions/<id>/files`: files for a session, from whoever may use it, and taken back before they are sent."""
 
 from __future__ import annotations
 
@@ -10,44 +10,40 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
-from django.db import Error
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import CsrfViewMiddleware
 from django.template.defaultfilters import filesizeformat
-from django.views.decorators.csrf import csrf_exempt
 
 from agents.access.decision import Grant
 from agents.budgets.shares import shares_of
 from agents.conf import Config
-from agents.database.threads import in_thread, is_away
+from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
-from agents.web.api_admission import (
-    ApiRefused,
-    admit,
-    database_away,
-    for_pages,
-    json_answer,
-    preflight,
-    wrong_method,
-)
+from agents.web.api_admission import ApiRefused, admit, api_view, database_away, json_answer
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.connection.message_files import check_kind
-from sessions_app.connection.requester import agent_unavailable, not_found, parse_session_id, record, try_again
+from sessions_app.connection.requester import (
+    agent_unavailable,
+    file_not_found,
+    not_found,
+    parse_session_id,
+    record,
+    try_again,
+)
 from sessions_app.engine import Engine
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind, claims_picture, kind_of
 from sessions_app.files.file_names import clean_name
 from sessions_app.files.file_parts import url_of
-from sessions_app.journal.entries.session_files import AddFiles
+from sessions_app.journal.entries.session_files import AddFiles, TakeBackFile
 from sessions_app.models import StoredFile
 
 logger = logging.getLogger("myagent.files")
 
-METHODS = "POST, OPTIONS"
 FIELD = "file"
 
 
@@ -60,39 +56,47 @@ class Upload:
     kind: FileKind
 
 
-@csrf_exempt  # checked below, where the credential is a cookie
+@api_view("POST")
 async def upload(request: HttpRequest, session_id: str) -> HttpResponse:
     """The view. All files of a request are stored, or none."""
-    if request.method == "OPTIONS":
-        return preflight(METHODS)
-    origin = request.headers.get("Origin")
+    grant = await admit(request, size=int(request.META.get("CONTENT_LENGTH") or 0), changes=True)
+    return json_answer({"files": await _take(request, grant, session_id)}, status=HTTPStatus.CREATED)
+
+
+@api_view("DELETE")
+async def take_back(request: HttpRequest, session_id: str, file_id: str) -> HttpResponse:
+    """The view for a file that no message names: it was chosen, and taken back before it was sent."""
+    grant = await admit(request, changes=True)
+    _check_forgery(request, grant)
+    facts = await _session(grant, session_id)
     try:
-        if request.method != "POST":
-            raise wrong_method(METHODS)
-        grant = await admit(request, size=int(request.META.get("CONTENT_LENGTH") or 0), changes=True)
-        files = await _take(request, grant, session_id)
-    except ApiRefused as refused:
-        return refused.answer(origin)
-    except ProtocolError as error:
-        return as_refused(error).answer(origin)
-    except Error as error:
-        if not is_away(error):
-            raise
-        return database_away().answer(origin)
-    return for_pages(json_answer({"files": files}, status=HTTPStatus.CREATED), origin)
+        parsed = uuid.UUID(file_id)
+    except ValueError:
+        raise file_not_found() from None
+    await record(_engine(request), TakeBackFile(session_id=facts.id, file_id=parsed))
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 
-async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str, Any]]:
-    session_id = parse_session_id(text)
-    facts = await in_thread(queries.session_facts, session_id, grant.user_id)
+async def _session(grant: Grant, text: str) -> queries.SessionFacts:
+    facts = await in_thread(queries.session_facts, parse_session_id(text), grant.user_id)
     if facts is None or not grant.allows(facts.agent):
         raise not_found()
-    loaded = get_registry().available(facts.agent)
-    if loaded is None:
-        raise agent_unavailable(facts.agent)
+    return facts
+
+
+def _engine(request: HttpRequest) -> Engine:
     engine: Engine | None = request.scope.get("state", {}).get("engine")  # type: ignore[attr-defined]  # ASGIRequest
     if engine is None:
         raise database_away()
+    return engine
+
+
+async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str, Any]]:
+    facts = await _session(grant, text)
+    loaded = get_registry().available(facts.agent)
+    if loaded is None:
+        raise agent_unavailable(facts.agent)
+    engine = _engine(request)
     async with engine.uploads:
         uploads = await in_thread(_read, request, grant, loaded.agent, engine.config)
         try:
@@ -101,7 +105,7 @@ async def _take(request: HttpRequest, grant: Grant, text: str) -> list[dict[str,
             logger.error("A file cannot be stored: %s", error)
             raise try_again() from error
     names = {row.id: upload.name for row, upload in zip(rows, uploads, strict=True)}
-    await _give(engine, session_id, rows, names)
+    await _give(engine, facts.id, rows, names)
     root_path = request.META.get("SCRIPT_NAME", "")
     return [
         {
@@ -136,9 +140,7 @@ def _read(request: HttpRequest, grant: Grant, agent: Agent, config: Config) -> l
         logger.info("The body of an upload cannot be read: %s", error)
         words = _("The request should be multipart/form-data with files as the field %(field)r.")
         raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD}) from error
-    if grant.kind == "cookie" and _CsrfCheck(_nothing).refuses(request):
-        words = _("The page is out of date. Load it again, and send the files once more.")
-        raise ApiRefused(HTTPStatus.FORBIDDEN, "csrf_failed", words)
+    _check_forgery(request, grant)
     if not given:
         words = _("The request should be multipart/form-data with files as the field %(field)r.")
         raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD})
@@ -170,6 +172,13 @@ def _store(uploads: list[Upload]) -> list[StoredFile]:
     return rows
 
 
+def _check_forgery(request: HttpRequest, grant: Grant) -> None:
+    """Raise `ApiRefused` where the credential is a cookie, and nothing shows that one of our pages asks."""
+    if grant.kind == "cookie" and _CsrfCheck(_nothing).refuses(request):
+        words = _("The page is out of date. Load it again, and send the files once more.")
+        raise ApiRefused(HTTPStatus.FORBIDDEN, "csrf_failed", words)
+
+
 class _CsrfCheck(CsrfViewMiddleware):
     """Django's own check, for a view that has to know first who asks."""
 
@@ -181,21 +190,3 @@ class _CsrfCheck(CsrfViewMiddleware):
 
 def _nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
-
-
-def as_refused(error: ProtocolError) -> ApiRefused:
-    """The answer to a request for what a WebSocket's would be refused."""
-    headers = {"Retry-After": str(error.data["retry_after"])} if error.data.get("retry_after") else {}
-    return ApiRefused(_STATUS.get(error.code, HTTPStatus.CONFLICT), error.code, str(error), **headers)
-
-
-_STATUS = {
-    ErrorCode.SESSION_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ErrorCode.FILE_NOT_FOUND: HTTPStatus.NOT_FOUND,
-    ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    ErrorCode.UNSUPPORTED_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
-    ErrorCode.TRY_AGAIN: HTTPStatus.SERVICE_UNAVAILABLE,
-    ErrorCode.AGENT_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-"""Of everything else that is refused: 409, it depends on what there is already."""

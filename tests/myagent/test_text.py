@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myagent.text import clean, clean_json, clean_value, pieces, shorten, with_escapes, with_marks
+from tests.support.paths import ROOT
+
+HIDDEN = json.loads((ROOT / "tests/support/vectors/hidden_characters.json").read_text(encoding="utf-8"))
 
 any_text = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -121,3 +124,13 @@ def test_escapes_change_no_value(text):
     escaped = with_escapes(json.dumps([text], ensure_ascii=False))
     assert json.loads(escaped) == [text]
     assert with_marks(escaped) == escaped
+
+
+def test_the_page_marks_the_same_characters():
+    """By the list that the page's own marks are tested with; newer databases of characters may add to it."""
+    hidden, newer = (
+        {code for first, last in HIDDEN[name] for code in range(int(first, 16), int(last, 16) + 1)}
+        for name in ("hidden", "since_unicode_15")
+    )
+    marked = {code for code in range(0x110000) if with_marks(chr(code)) != chr(code)}
+    assert marked - newer == hidden

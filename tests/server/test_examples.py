@@ -146,6 +146,7 @@ TALKS = {
         ("And milk", "On the list: bread, milk."),
         ("Now order it", '"ordered": ["bread", "milk"]'),
     ],
+    "structured_output.py": [("An invoice for ACME: one chair", "item: chair, count: 1, price: 49.5")],
     "slow_library.py": [("Make a quick key", "A quick key, stretched 200,000 times")],
     "pictures.py": [("What is this?", "Pictures in your message: 1."), ("Save that as a joke", "is saved as joke")],
     "pdf_reader.py": [("What is in report.pdf?", "There is no file 'report.pdf' in this conversation")],

@@ -40,6 +40,10 @@ COUNT = """
 from sessions_app.models import FileChunk, SessionFile, StoredFile
 result = [kind.objects.count() for kind in (StoredFile, SessionFile, FileChunk)]
 """
+LEFT = """
+from sessions_app.models import StoredFile
+result = [str(pk) for pk in StoredFile.objects.filter(pk__in=ids).values_list("pk", flat=True)]
+"""
 SIZES = """
 from django.db.models import Exists, OuterRef
 from sessions_app.files.file_store import storage
@@ -168,6 +172,10 @@ async def test_the_login_cookie_needs_a_token_against_forgery(server, tokens):
     foreign = FileClient(server, Cookie=visitor.cookie, Origin="https://evil.example")
     answer = await run(foreign.upload, session_id, ("a.txt", b"a"), X_CSRFToken=csrf)
     assert answer.refusal == (403, "bad_origin")
+    path = f"/api/sessions/{session_id}/files/{file['file_id']}"
+    assert (await run(browser.ask, "DELETE", path)).refusal == (403, "csrf_failed")
+    assert (await run(foreign.ask, "DELETE", path, X_CSRFToken=csrf)).refusal == (403, "bad_origin")
+    assert (await run(browser.ask, "DELETE", path, X_CSRFToken=csrf)).status == 204
 
 
 async def test_what_cannot_be_taken_is_refused_in_words_and_leaves_nothing(server, tokens, ann, backstage):
@@ -204,6 +212,50 @@ async def test_what_cannot_be_taken_is_refused_in_words_and_leaves_nothing(serve
     names = ["../../etc/passwd", "C:\\\\temp\\\\报告.txt", "evil\u202egnp.exe.txt", "a" * 400 + ".txt"]
     told = [file["name"] for file in (await run(ann.upload, session_id, *((name, b"x") for name in names))).files]
     assert told[:3] == ["passwd", "报告.txt", "evilgnp.exe.txt"] and told[3].endswith("a.txt") and len(told[3]) <= 150
+
+
+async def test_a_file_is_taken_back_before_it_is_sent(server, model, tokens, ann, backstage):
+    async with connected(server, token=tokens["ann"]) as client:
+        session_id = await client.create_session(agent="filing")
+        sent, unsent = (await run(ann.upload, session_id, ("a.txt", b"sent"), ("b.txt", b"unsent"))).files
+        model.script(text("seen"))
+        await client.wait_for(ended((await client.say(session_id, [attached(sent)])).run_id))
+        own = f"/api/sessions/{session_id}/files/"
+        eve = FileClient.with_token(server, tokens["eve"])
+        nowhere = "/api/sessions/00000000-0000-4000-8000-000000000000/files/"
+        foreign, none = [await run(eve.ask, "DELETE", at + unsent["file_id"]) for at in (own, nowhere)]
+        assert foreign.refusal == none.refusal == (404, "session_not_found") and foreign.body == none.body
+        other = await client.create_session(agent="filing")
+        for path in (f"/api/sessions/{other}/files/{unsent['file_id']}", own + other, own + "x"):
+            assert (await run(ann.ask, "DELETE", path)).refusal == (404, "file_not_found")
+        assert (await run(ann.ask, "DELETE", own + sent["file_id"])).refusal == (409, "file_in_use")
+        assert (await run(ann.ask, "POST", own + unsent["file_id"])).refusal == (405, "method_not_allowed")
+        asked = await run(ann.ask, "OPTIONS", own + unsent["file_id"], Origin="https://app.example")
+        assert asked.headers["Access-Control-Allow-Methods"] == "DELETE, OPTIONS"
+        gone = await run(ann.ask, "DELETE", own + unsent["file_id"])
+        assert (gone.status, gone.body) == (204, b"")
+        assert (await run(ann.get, unsent["url"])).refusal == (404, "file_not_found")
+        assert (await run(ann.get, sent["url"])).body == b"sent"
+        with pytest.raises(RequestRefused) as refused:
+            await client.say(session_id, [attached(unsent)])
+        assert refused.value.code == "file_not_found"
+    server.manage("prunesessions", "--older-than", "1000d")
+    assert backstage.do(LEFT, ids=[sent["file_id"], unsent["file_id"]]) == [sent["file_id"]]
+
+
+async def test_an_edit_has_the_files_that_were_uploaded_for_it(server, model, tokens, ann):
+    async with connected(server, token=tokens["ann"]) as client:
+        session_id = await client.create_session(agent="filing")
+        model.script(text("first"), text("second"))
+        await client.wait_for(ended((await client.say(session_id, "hello", "first")).run_id))
+        (file,) = (await run(ann.upload, session_id, ("a.txt", b"for the edit"))).files
+        fork_id = await client.fork(session_id, before="first", content=[attached(file)])
+        await client.wait_for(lambda frame: frame.session_id == fork_id and frame.ends_run)
+        assert "for the edit" in model.request(2).messages[-1]["content"][0]["text"]
+        (stolen,) = (await run(ann.upload, await client.create_session(agent="filing"), ("b.txt", b"x"))).files
+        with pytest.raises(RequestRefused) as refused:
+            await client.fork(session_id, before="first", content=[attached(stolen)])
+        assert refused.value.code == "file_not_found"
 
 
 async def test_a_full_share_takes_nothing_more_and_gets_room_with_the_session(server, tokens, backstage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 
 import pytest
@@ -65,3 +66,23 @@ def test_headers_that_are_too_large(server, data, status):
     is_refused = status in (b"431", b"414")
     assert server.log.count("Refused a request from 127.0.0.1") == is_refused
     assert "aaaa" not in server.log
+
+
+POST = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        POST + b"Content-Length: 20000000\r\n\r\n",
+        POST + b"Content-Length: 20000000\r\nExpect: 100-continue\r\n\r\n",
+        POST + b"Content-Length: 20000000\r\n\r\n" + bytes(3_000_000),
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + (b"100000\r\n" + bytes(0x100000) + b"\r\n") * 17,
+    ],
+    ids=["nothing sent", "asked before", "a part sent", "without a length"],
+)
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server, data):
+    answer = ask(server, data)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ") and answer.count(b"HTTP/1.1") == 1
+    assert json.loads(body)["code"] == "too_large" and json.loads(body)["message"]

@@ -7,10 +7,9 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from sessions_app import queries
-from sessions_app.journal.entries.fork import ForkSession
 from sessions_app.journal.entries.ownership import Lease
-from sessions_app.journal.entries.sessions import Acknowledge, AnswerConfirmation, CloseSession
-from sessions_app.models import Run, Session
+from sessions_app.journal.entries.sessions import AnswerConfirmation, CloseSession
+from sessions_app.models import Run
 from tests.support import entries as e
 
 pytestmark = e.database
@@ -19,11 +18,6 @@ pytestmark = e.database
 @pytest.fixture
 def ann():
     return get_user_model().objects.create_user("ann")
-
-
-def listed(user, agents=("tester",), query=None, before=None, limit=10):
-    page, mark = queries.sessions_of(user.pk, agents=agents, query=query, before=before, limit=limit)
-    return [row["session_id"] for row in page], mark
 
 
 def test_the_facts_of_a_session(session, ann):
@@ -133,90 +127,3 @@ def test_runs_that_nobody_works_on(session):
     assert ref.run_id not in found
     assert found[of_dead.run_id] == queries.LapsedRun(of_dead.session_id, of_dead.run_id, 1, 1, "tester", "dead")
     assert set(queries.active_owners()) == {e.LEASE.owner, "dead"}
-
-
-def test_a_list_has_ones_own_sessions_newest_first(ann, session):
-    mine = [e.new_session(user_id=ann.pk) for _ in range(3)]
-    e.new_session(user_id=ann.pk, agent="other")
-    e.post(mine[0])
-    assert listed(ann) == ([str(mine[index]) for index in (0, 2, 1)], None)
-    assert listed(ann, agents=[]) == ([], None)
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 5])
-def test_pages_of_a_list_hold_everything_once(ann, limit):
-    mine = [str(e.new_session(user_id=ann.pk)) for _ in range(5)]
-    Session.objects.update(active_at=Session.objects.first().active_at)  # all at the same moment
-    seen, mark = [], None
-    for _ in range(6):
-        page, mark = listed(ann, before=mark, limit=limit)
-        seen += page
-        if mark is None:
-            break
-    assert sorted(seen) == sorted(mine)
-
-
-@pytest.mark.parametrize(
-    "before",
-    [
-        "x",
-        "|",
-        "2026-01-01T00:00:00+00:00|x",
-        "2026-01-01T00:00:00|00000000-0000-4000-8000-000000000000",
-        "0001-01-01T00:00:00+23:59|00000000-0000-4000-8000-000000000000",
-    ],
-)
-def test_a_mark_that_no_page_ended_with(ann, before):
-    with pytest.raises(ValueError):
-        listed(ann, before=before)
-
-
-def test_sessions_are_found_by_title_and_by_what_was_said(ann):
-    first, second = e.new_session(user_id=ann.pk, title="Weather 100%"), e.new_session(user_id=ann.pk)
-    e.post(second, "Is it weather? 50_50")
-    assert set(listed(ann, query="weather")[0]) == {str(first), str(second)}
-    assert listed(ann, query="100%")[0] == [str(first)]
-    assert listed(ann, query="50_50")[0] == [str(second)]
-    assert listed(ann, query="5__50")[0] == []
-
-
-def test_a_line_of_the_list(ann):
-    session = e.new_session(user_id=ann.pk)
-    e.running(session, "hello")
-    e.post(session)
-    (row,), _mark = queries.sessions_of(ann.pk, agents=["tester"], query=None, before=None, limit=5)
-    assert row.keys() == {
-        "session_id", "agent", "title", "status", "last_seq", "read_seq", "run_status", "failed", "created_at",
-        "active_at",
-    }  # fmt: skip
-    assert (row["title"], row["status"], row["run_status"], row["last_seq"]) == ("hello", "open", "running", 3)
-    assert (row["read_seq"], row["failed"]) == (0, False)
-
-
-def test_the_list_tells_what_failed_what_was_read_and_where_a_session_came_from(ann):
-    failed, again = e.new_session(user_id=ann.pk), e.new_session(user_id=ann.pk)
-    for session in (failed, again):
-        ref = e.running(session)
-        e.commit_one(e.failure(ref))
-    e.commit_one(Acknowledge(session_id=failed, seq=2))
-    e.commit_one(e.answer(e.running(again)))
-    origin = {"session_id": str(failed), "seq": 3}
-    fork = ForkSession(
-        session_id=uuid.uuid4(), source_id=failed, at=3, agent="tester", user_id=ann.pk, connection_id="c"
-    )
-    e.commit_one(fork)
-    rows, _ = queries.sessions_of(ann.pk, agents=["tester"], query=None, before=None, limit=5)
-    marks = {row["session_id"]: (row["failed"], row["read_seq"], row.get("forked_from")) for row in rows}
-    assert marks == {
-        str(failed): (True, 2, None),
-        str(again): (False, 0, None),
-        str(fork.session_id): (True, 3, origin),
-    }
-
-
-def test_the_list_takes_one_query_however_long_it_is(ann, django_assert_num_queries):
-    for number in range(5):
-        e.post(e.new_session(user_id=ann.pk), f"trip {number} to Oslo")
-    with django_assert_num_queries(1):
-        assert len(listed(ann, query="oslo TRIP")[0]) == 5
-    assert len(listed(ann, query="oslo 3")[0]) == 1

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 LIMITS = {
+    "max_file_bytes": 1_000_000,
     "max_frame_bytes": 4 * 1024 * 1024,
     "inbound_frames": 32,
     "inbound_bytes": 8 * 1024 * 1024,

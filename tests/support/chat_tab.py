@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.agent_server import AgentServer
-from tests.support.browser import Tab
+from tests.support.browser import Tab, browsing
 
 PATIENCE = 20_000
 WIDE = {"width": 1280, "height": 800}
@@ -88,3 +89,17 @@ def chatting(browser: Browser, url: str, **options: Any) -> Iterator[ChatTab]:
         tab.open(url)
         yield tab
         assert tab.trouble == [], tab.trouble
+
+
+@pytest.fixture(scope="module")
+def browser(running_server: AgentServer) -> Iterator[Browser]:
+    """One for all tests of a module; it is gone before the server is."""
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def tab(browser: Browser, server: AgentServer) -> Iterator[ChatTab]:
+    """The page, in a browser that knows nothing yet."""
+    with chatting(browser, root(server)) as tab:
+        yield tab.connected()

@@ -178,6 +178,63 @@ test("events come by name, and the connection is told of", async () => {
   expect(states).toEqual(["connecting", "open", "closed"]);
 });
 
+test("runs are stopped when it is known that they are still there, and what is said after that is not", async () => {
+  const client = started();
+  const there = await following(client);
+  there.socket.terminate();
+  const stopping = client.stopRuns("s", ["r1", "r2"]);
+  const saying = client.say("s", "hi");
+  const next = await peer();
+  const follow = await next.heard("user.reconnect");
+  const ended = { session_id: "s", content: "", metadata: { run_id: "r1" } };
+  next.say({ ...ended, event: "agent.final_answer", seq: 2 });
+  next.reply(follow, { event: "system.notice", session_id: "s", metadata: { action: "replay", run_status: "running" } });
+  await next.heard("user.cancel");
+  const said = await next.heard("user.message");
+  next.say({ ...ended, event: "agent.interrupted", seq: 3, metadata: { run_id: "r2" } });
+  await stopping;
+  next.reply(said, { event: "system.notice", session_id: "s", metadata: { action: "accepted", run_id: "r3" } });
+  expect(await saying).toMatchObject({ run_id: "r3" });
+});
+
+test("runs that have ended meanwhile are not stopped, nor is any other", async () => {
+  const client = started();
+  const there = await following(client);
+  there.socket.terminate();
+  const stopping = client.stopRuns("s", ["r1"]);
+  const next = await peer();
+  const follow = await next.heard("user.reconnect");
+  next.say({ event: "agent.final_answer", session_id: "s", seq: 2, content: "", metadata: { run_id: "r1" } });
+  next.say({ event: "agent.thinking", session_id: "s", seq: 3, content: "", metadata: { run_id: "r2" } });
+  next.reply(follow, { event: "system.notice", session_id: "s", metadata: { action: "replay", run_status: "running" } });
+  await stopping;
+  void client.say("s", "hi").catch(() => {});
+  await next.heard("user.message");
+});
+
+test("a title that the end of the connection interrupts is sent again", async () => {
+  const client = started();
+  const there = await following(client);
+  const renaming = client.updateSession("s", { title: "new" });
+  await there.heard("user.update_session");
+  there.socket.terminate();
+  const next = await peer();
+  await next.heard("user.reconnect");
+  expect(await next.heard("user.update_session")).toMatchObject({ content: { title: "new" } });
+  next.say({ event: "agent.session_updated", session_id: "s", seq: 2, content: "", metadata: { title: "new" } });
+  await renaming;
+});
+
+test("what is refused for now is asked once more", async () => {
+  const client = started({ acknowledges: false });
+  const there = await following(client);
+  const asking = client.persist({ event: "user.list_sessions" });
+  const busy = { event: "system.error", content: "", metadata: { code: "try_again" } };
+  there.reply(await there.heard("user.list_sessions"), busy);
+  there.reply(await there.heard("user.list_sessions"), { event: "system.sessions", metadata: { sessions: [] } });
+  expect((await asking).event).toBe("system.sessions");
+});
+
 test("what answers has to speak this protocol", async () => {
   server.removeAllListeners("connection");
   server.on("connection", (socket) => socket.send("hello"));

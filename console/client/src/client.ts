@@ -27,11 +27,11 @@ type EventOf<Name> = Name extends "*" ? ServerEvent : Extract<ServerEvent, { eve
 
 /**
  * Stays connected from `start` to `close`. Logged events of the sessions that it follows come in order, each exactly
- * once, over all connections; direct events come as well. What this client itself says does not come back, unless
- * `follow` reads it from the log. Requests without a reply are sent again on the next connection.
+ * once, over all connections; direct events come as well. What this client itself says does not come back, unless it
+ * `echoes` or `follow` reads it from the log. Requests without a reply are sent again on the next connection.
  */
 export class Client extends Requests {
-  readonly #exchange = new Exchange(newId);
+  readonly #exchange: Exchange;
   readonly #link = new Link(Math.random);
   readonly #listeners = new Listeners();
   readonly #follows = new Set<(error: Error) => void>();
@@ -50,6 +50,7 @@ export class Client extends Requests {
     super();
     socketAddress(options.url);
     this.#options = options;
+    this.#exchange = new Exchange(newId, options.echoes);
   }
 
   // --- what is there ---
@@ -83,7 +84,7 @@ export class Client extends Requests {
   close(): void {
     this.#world?.abort();
     this.#world = null;
-    this.#sendAcknowledgements();
+    this.sendAcknowledgements();
     this.#feed({ type: "stop" });
     this.#giveUp(new Withdrawn());
   }
@@ -122,6 +123,12 @@ export class Client extends Requests {
     return outcome;
   }
 
+  /** Have what is new in a session sent on this connection, without its log; it comes as events, and is not followed. */
+  listen(sessionId: string): void {
+    if (this.link.state !== "open") return;
+    for (const frame of this.#exchange.listen(sessionId)) this.#socket?.send(JSON.stringify(frame));
+  }
+
   /** Follow a session no more. */
   leave(sessionId: string): void {
     this.#exchange.leave(sessionId);
@@ -130,7 +137,16 @@ export class Client extends Requests {
   /** Tell the server that a session was read up to `seq`, or as far as it was received. */
   acknowledge(sessionId: string, seq: number = this.cursors[sessionId] ?? 0): void {
     this.#read.set(sessionId, Math.max(seq, this.#read.get(sessionId) ?? 0));
-    this.#ackTimer ??= setTimeout(() => this.#sendAcknowledgements(), ACK_SECONDS * 1000);
+    this.#ackTimer ??= setTimeout(() => this.sendAcknowledgements(), ACK_SECONDS * 1000);
+  }
+
+  /** Tell the server now what was acknowledged, and not within a second. */
+  sendAcknowledgements(): void {
+    clearTimeout(this.#ackTimer);
+    this.#ackTimer = undefined;
+    if (this.#link.status.state !== "open") return;
+    const due = this.#exchange.acknowledgements(Object.fromEntries(this.#read));
+    for (const frame of due) this.#socket?.send(JSON.stringify(frame));
   }
 
   send(event: Outgoing): void {
@@ -148,7 +164,7 @@ export class Client extends Requests {
         reject(error);
       };
       const take = (frame: Frame): void => (isRefusal(frame) ? fail(new RequestRefused(frame)) : resolve(frame));
-      const letter = this.#exchange.put(event, { frame: take, error: fail }, options.answeredBy);
+      const letter = this.#exchange.put(event, { frame: take, error: fail }, options.answeredBy, options);
       const withdraw = (): void => {
         this.#exchange.drop(letter);
         reject(options.signal?.reason);
@@ -205,6 +221,7 @@ export class Client extends Requests {
     this.#isGreeted = false;
     socket.onmessage = ({ data }) => this.#hear(data);
     socket.onclose = ({ code, reason }) => {
+      if (socket !== this.#socket) return;
       this.#socket = null;
       if (code === CloseCode.TOO_BIG) this.#exchange.giveUpLargest();
       this.#feed({ type: "closed", code, reason });
@@ -225,6 +242,7 @@ export class Client extends Requests {
     const taken = this.#exchange.take(frame);
     if (taken === "lags") return this.#feed({ type: "unusable", reason: "try_again" });
     if (taken === "news") this.#emit(frame);
+    if (frame.metadata["request_id"] !== undefined) this.#flush(); // the end of a replay lets go what waited for it
   }
 
   #greet(frame: Frame): void {
@@ -250,14 +268,6 @@ export class Client extends Requests {
   #flush(): void {
     if (this.#link.status.state !== "open") return;
     for (const frame of this.#exchange.unsent()) this.#socket?.send(JSON.stringify(frame));
-  }
-
-  #sendAcknowledgements(): void {
-    clearTimeout(this.#ackTimer);
-    this.#ackTimer = undefined;
-    if (this.#link.status.state !== "open") return;
-    const due = this.#exchange.acknowledgements(Object.fromEntries(this.#read));
-    for (const frame of due) this.#socket?.send(JSON.stringify(frame));
   }
 
   #setTimer(): void {

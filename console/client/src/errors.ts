@@ -50,6 +50,15 @@ export class FrameTooLarge extends Error {
   }
 }
 
+/** The connection broke before the reply to a request that is sent once only: it was done, or it was not. */
+export class OutcomeUnknown extends Error {
+  override readonly name = "OutcomeUnknown";
+
+  constructor() {
+    super("The connection broke before there was a reply, and the request is not sent again: look whether it was done.");
+  }
+}
+
 /** The client was closed, or the request withdrawn, before there was a reply. */
 export class Withdrawn extends Error {
   override readonly name = "Withdrawn";

@@ -30,7 +30,7 @@ export interface Direct extends Envelope {
   event_id?: undefined;
 }
 
-/** What the endpoint tells of cache and reasoning are parts of the input and the output. */
+/** What the endpoint tells of cache and reasoning are parts of the input and the output. `model` is the one that gave the answer, where the agent has several. */
 export interface UsageMetadata extends Metadata {
   input_tokens: number;
   output_tokens: number;
@@ -38,6 +38,14 @@ export interface UsageMetadata extends Metadata {
   cached_input_tokens?: number;
   cache_write_tokens?: number;
   reasoning_tokens?: number;
+  model?: string;
+}
+
+/** How much of a limit a run has used; of time in seconds. */
+export interface LimitFields extends Metadata {
+  which: Open<"max_steps" | "max_tokens" | "max_tool_calls" | "max_seconds" | "repeat_limit">;
+  used: number | number;
+  allowed: number | number;
 }
 
 export interface FinalMetadata extends Metadata {
@@ -45,7 +53,9 @@ export interface FinalMetadata extends Metadata {
   steps: number;
   duration_ms: number;
   usage: UsageMetadata;
-  finish: Open<"answer" | "terminate" | "max_steps" | "length">;
+  finish: Open<"answer" | "terminate" | "max_steps" | "length" | "limit">;
+  output?: Record<string, unknown>;
+  limit?: LimitFields;
 }
 
 export interface InterruptedMetadata extends Metadata {
@@ -60,12 +70,14 @@ export interface PartialMetadata extends Metadata {
   is_final: boolean;
 }
 
-/** `scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only. */
+/** `scope` (whose budget it was) and `free_at` (when there is a new one) are there with `budget_exceeded` only, `problems` (what is wrong with the answer's value, each with the path of its field) with `output_invalid`, `limit` with `run_limit` only. */
 export interface RunErrorMetadata extends Metadata {
   run_id: string;
   code: string;
   scope?: Open<"user" | "group" | "agent">;
   free_at?: string;
+  problems?: Array<string>;
+  limit?: LimitFields;
 }
 
 /** Where a session was forked from: before the message `message_id`, or behind the event `seq`. */
@@ -87,10 +99,13 @@ export interface SessionUpdatedMetadata extends Metadata {
   metadata: Record<string, unknown>;
 }
 
+/** `model` is the name of the one that answers from now on, `model_number` its place in the agent's list, from 0. */
 export interface StepResetMetadata extends Metadata {
   run_id: string;
   step: number;
   reason: string;
+  model?: string;
+  model_number?: number;
 }
 
 export interface ThinkingMetadata extends Metadata {
@@ -197,7 +212,7 @@ export interface HeartbeatMetadata extends Metadata {
   sessions: Record<string, number>;
 }
 
-/** `accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens is used, `waiting_for_model` how many seconds the model's endpoint makes the run wait, `queued` the place of a run that waits for one, `state_unknown` that a fork begins without what tools kept; the rest belongs to plans. */
+/** `accepted` has the message's ids and place, `replay` what was sent again, `budget` how much of a day's tokens is used, `limit` how much of what a run may use, `waiting_for_model` how many seconds the model's endpoint makes the run wait, `queued` the place of a run that waits for one, `state_unknown` that a fork begins without what tools kept; the rest belongs to plans. */
 export interface NoticeMetadata extends Metadata {
   action: string;
   message_id?: string;
@@ -211,6 +226,7 @@ export interface NoticeMetadata extends Metadata {
   seconds?: number;
   scope?: Open<"user" | "group" | "agent">;
   free_at?: string;
+  limit?: LimitFields;
   task_id?: string;
   ok?: boolean;
   mode?: string;
@@ -408,6 +424,7 @@ export interface UserMessage {
   event: "user.message";
   session_id: string;
   content: string | Array<Record<string, unknown>>;
+  output_schema?: Record<string, unknown>;
   metadata?: Metadata & Record<string, unknown>;
 }
 
@@ -429,6 +446,14 @@ export interface UserResponse {
 export interface UserCancel {
   event: "user.cancel";
   session_id: string;
+  metadata?: Metadata & Record<string, unknown>;
+}
+
+/** Take a message back that nobody has read: one that is queued, or that waits to steer a run. */
+export interface UserWithdraw {
+  event: "user.withdraw";
+  session_id: string;
+  message_id: string;
   metadata?: Metadata & Record<string, unknown>;
 }
 
@@ -494,12 +519,14 @@ export interface UserCloseSession {
   metadata?: Metadata & Record<string, unknown>;
 }
 
-/** Ask for the caller's sessions, newest first; `before` is the `next` of the page before. */
+/** Ask for the caller's sessions, newest first; `before` is the `next` of the page before. `families` asks for the newest of each family alone, `family_id` for those of one family. */
 export interface UserListSessions {
   event: "user.list_sessions";
   content?: {
     agent?: string;
     query?: string;
+    families?: boolean;
+    family_id?: string;
     before?: string;
     limit?: number;
   };
@@ -598,6 +625,7 @@ export type ClientEvent =
   | UserMessage
   | UserResponse
   | UserCancel
+  | UserWithdraw
   | UserFork
   | UserFeedback
   | UserReconnect
@@ -624,6 +652,7 @@ export type ErrorCode =
   | "empty_message"
   | "session_not_found"
   | "message_not_found"
+  | "message_read"
   | "run_not_found"
   | "session_closed"
   | "session_busy"
@@ -640,6 +669,7 @@ export type ErrorCode =
   | "too_many_files"
   | "unsupported_type"
   | "file_not_found"
+  | "file_in_use"
   | "cursor_ahead"
   | "no_pending_confirmation"
   | "not_supported"

@@ -1,7 +1,8 @@
 // The rules, by the vectors that the Python client is tested with, too.
 
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import scenarios from "../../../tests/support/vectors/exchange.json";
+import { OutcomeUnknown } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import type { Frame, Outgoing } from "./frames.ts";
 import type { Letter } from "./outbox.ts";
@@ -149,4 +150,79 @@ describe("a session that is followed again", () => {
     exchange.connected();
     expect([...exchange.unsent()]).toEqual([]);
   });
+});
+
+const message = (id: string): Outgoing => ({
+  event: "user.message",
+  session_id: "s",
+  content: "hi",
+  metadata: { message_id: id },
+});
+const events = (frames: Iterable<Outgoing>): string[] => [...frames].map(({ event }) => event);
+
+describe("what waits for the replay", () => {
+  const reply = { frame: () => {}, error: () => {} };
+  let exchange: Exchange;
+
+  beforeEach(() => {
+    let count = 0;
+    exchange = new Exchange(() => `id-${++count}`);
+    exchange.follow("s", 0, () => {});
+    exchange.put({ event: "user.cancel", session_id: "s" }, reply, undefined, { afterReplay: true });
+    exchange.put(message("m"), reply);
+    exchange.put({ event: "user.list_sessions" }, reply);
+  });
+
+  test("is sent when it is over, and what was put behind it for the same session waits with it", () => {
+    exchange.connected();
+    const sent = [...exchange.unsent()];
+    expect(events(sent)).toEqual(["user.reconnect", "user.list_sessions"]);
+    expect(events(exchange.unsent())).toEqual([]);
+    const metadata = { action: "replay", run_status: "running", request_id: sent[0]?.metadata?.["request_id"] };
+    exchange.take({ event: "system.notice", session_id: "s", metadata });
+    expect(events(exchange.unsent())).toEqual(["user.cancel", "user.message"]);
+  });
+
+  test("is not sent when its session is refused meanwhile, and is then sent to be refused itself", () => {
+    exchange.connected();
+    const [follow] = [...exchange.unsent()];
+    const metadata = { code: "session_not_found", request_id: follow?.metadata?.["request_id"] };
+    exchange.take({ event: "agent.error", session_id: "s", metadata });
+    expect(events(exchange.unsent())).toEqual(["user.cancel", "user.message"]);
+  });
+});
+
+test("what is sent once is not sent on the next connection, and its outcome is unknown", () => {
+  const exchange = new Exchange(() => "id");
+  const errors: Error[] = [];
+  const reply = { frame: () => {}, error: (error: Error) => errors.push(error) };
+  exchange.put({ event: "user.fork", session_id: "s" }, reply, undefined, { once: true });
+  exchange.connected();
+  expect(events(exchange.unsent())).toEqual(["user.fork"]);
+  expect(errors).toEqual([]);
+  exchange.connected();
+  expect(events(exchange.unsent())).toEqual([]);
+  expect(errors).toEqual([expect.any(OutcomeUnknown)]);
+});
+
+test("one's own message comes back to who wants it", () => {
+  const exchange = new Exchange(() => "id", true);
+  exchange.connected();
+  exchange.take({ event: "agent.session_created", session_id: "s", seq: 1, metadata: {} });
+  exchange.put(message("m"), null);
+  const stored = { ...message("m"), seq: 2, metadata: { message_id: "m" } };
+  expect([exchange.take(stored), exchange.take(stored)]).toEqual(["news", "known"]);
+});
+
+test("a session is heard of without being followed, once on each connection", () => {
+  const exchange = new Exchange(() => "id");
+  exchange.connected();
+  const ask = { event: "user.ack", session_id: "s", last_seq: 0 };
+  expect([...exchange.listen("s"), ...exchange.listen("s")]).toEqual([ask]);
+  expect(exchange.take(logged(7))).toBe("news");
+  expect(exchange.cursors).toEqual({});
+  exchange.connected();
+  expect([...exchange.listen("s")]).toEqual([ask]);
+  exchange.follow("t", 0, () => {});
+  expect([...exchange.listen("t")]).toEqual([]);
 });

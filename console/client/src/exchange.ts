@@ -3,7 +3,7 @@
 
 import { Cursors } from "./cursors.ts";
 import { isRefusal, type Frame, type Outgoing } from "./frames.ts";
-import { Letter, Outbox, showsArrival, type Reply } from "./outbox.ts";
+import { Letter, Outbox, showsArrival, type Manner, type Reply } from "./outbox.ts";
 
 const FOLLOWED_ONLY = new Set(["user.message", "user.response", "user.cancel"]);
 
@@ -19,9 +19,14 @@ export class Exchange {
   readonly #acknowledged = new Map<string, number>();
   #connection = 0;
   #maxBytes: number | undefined;
+  /** The sessions that a connection was made to hear of without following them, and which connection that was. */
+  readonly #heard = new Map<string, number>();
+  readonly #echoes: boolean;
 
-  constructor(newId: () => string) {
+  /** `echoes`: what was put here and comes back from the log is news as well. */
+  constructor(newId: () => string, echoes = false) {
     this.#newId = newId;
+    this.#echoes = echoes;
     this.#cursors = new Cursors(newId);
   }
 
@@ -37,6 +42,7 @@ export class Exchange {
   connected(maxBytes?: number): void {
     this.#connection += 1;
     this.#maxBytes = maxBytes;
+    this.#outbox.giveUpOnce();
   }
 
   /** Follow a session from behind an event; `ended` is told the notice that ends the replay, or the refusal. */
@@ -51,12 +57,12 @@ export class Exchange {
   }
 
   /** Have an event sent, on each connection, until something shows that it arrived. */
-  put(event: Outgoing, reply: Reply | null, settles?: (frame: Frame) => boolean): Letter {
+  put(event: Outgoing, reply: Reply | null, settles?: (frame: Frame) => boolean, manner?: Manner): Letter {
     if (FOLLOWED_ONLY.has(event.event) && !this.#cursors.has(event.session_id)) {
       throw new RangeError(`${event.session_id} is not followed: create it with this client, or follow it first`);
     }
     const arrival = settles ?? (reply === null ? showsArrival(event) : undefined);
-    const letter = new Letter(event, this.#newId(), arrival, reply, this.#maxBytes);
+    const letter = new Letter(event, this.#newId(), arrival, reply, this.#maxBytes, manner);
     if (letter.ownId) this.#ownOf(event.session_id).add(letter.ownId);
     this.#outbox.put(letter);
     return letter;
@@ -71,15 +77,22 @@ export class Exchange {
     this.#ownOf(letter.frame.session_id).delete(letter.ownId);
   }
 
+  /** What makes this connection hear of a session that is not followed, once on each; it moves no cursor. */
+  *listen(sessionId: string): Generator<Outgoing> {
+    if (this.#heard.get(sessionId) === this.#connection || this.#cursors.has(sessionId)) return;
+    this.#heard.set(sessionId, this.#connection);
+    yield { event: "user.ack", session_id: sessionId, last_seq: 0 };
+  }
+
   /** Everything that this connection has to be sent and was not yet; each is taken as sent. */
   *unsent(): Generator<Outgoing> {
     // A session must be followed from its cursor before anything else on the connection names it.
     yield* this.#cursors.unsent(this.#connection);
-    yield* this.#outbox.unsent(this.#connection);
+    yield* this.#outbox.unsent(this.#connection, (sessionId) => this.#cursors.isReplaying(sessionId));
   }
 
   take(frame: Frame): Taken {
-    const isOwn = this.#isOwn(frame);
+    const isOwn = !this.#echoes && this.#isOwn(frame);
     const isNews = this.#cursors.take(frame, this.#connection);
     const settled = this.#outbox.take(frame);
     if (this.#cursors.lags(frame.session_id, this.#connection)) return "lags";

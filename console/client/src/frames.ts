@@ -41,6 +41,12 @@ export function runOf(frame: Frame): string | undefined {
   return text(frame.metadata["run_id"]);
 }
 
+/** The value of a final answer, of an agent that has an output. */
+export function outputOf(frame: Frame): Record<string, unknown> | undefined {
+  const value = frame.event === "agent.final_answer" ? frame.metadata["output"] : undefined;
+  return isObject(value) ? value : undefined;
+}
+
 const TERMINAL = new Set(["agent.final_answer", "agent.interrupted", "agent.error"]);
 
 /** Whether nothing of its run follows. */

@@ -2,9 +2,9 @@
 
 export { socketAddress } from "./address.ts";
 export { Client, type Replayed } from "./client.ts";
-export { ConnectionLost, FrameTooLarge, RequestRefused, Withdrawn } from "./errors.ts";
+export { ConnectionLost, FrameTooLarge, OutcomeUnknown, RequestRefused, Withdrawn } from "./errors.ts";
 export * from "./events.ts";
-export { codeOf, endsRun, isRefusal, parseFrame, runOf, type Frame, type Outgoing } from "./frames.ts";
+export { codeOf, endsRun, isRefusal, outputOf, parseFrame, runOf, type Frame, type Outgoing } from "./frames.ts";
 export { Link, type Act, type Happening, type LinkStatus } from "./link.ts";
 export type { ClientOptions, Socket, SocketClass } from "./options.ts";
 export { newId, type Accepted, type Content, type RequestOptions, type SessionInfo, type SessionPage } from "./requests.ts";

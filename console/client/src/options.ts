@@ -9,6 +9,8 @@ export interface ClientOptions {
   lang?: string | undefined;
   /** Whether the server is told that what was received is read; else call `acknowledge`. Default: true. */
   acknowledges?: boolean;
+  /** Whether what this client itself said comes as events, too, as soon as it is stored. Default: false. */
+  echoes?: boolean;
   /** The class of the sockets, where `WebSocket` is no global. */
   WebSocket?: SocketClass | undefined;
 }

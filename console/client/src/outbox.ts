@@ -1,12 +1,23 @@
 // What a client has told a server and does not know yet that it arrived. Needs no socket.
 
-import { FrameTooLarge } from "./errors.ts";
+import { FrameTooLarge, OutcomeUnknown } from "./errors.ts";
 import { endsRun, type Frame, type Outgoing } from "./frames.ts";
 
 /** Is given the frame that settles a request, or the error that ends it. */
 export interface Reply {
   frame(frame: Frame): void;
   error(error: Error): void;
+}
+
+/** How a frame is sent. */
+export interface Manner {
+  /**
+   * Not before everything behind the cursor of its session was sent on the connection: that may settle it. What is put
+   * behind it for the same session waits with it.
+   */
+  afterReplay?: boolean | undefined;
+  /** On one connection and no other: done twice it would be two. */
+  once?: boolean | undefined;
 }
 
 /** One frame to send, over as many connections as it takes until a frame of the server settles it. */
@@ -29,6 +40,7 @@ export class Letter {
     settles: ((frame: Frame) => boolean) | undefined,
     readonly reply: Reply | null,
     maxBytes?: number,
+    readonly manner: Manner = {},
   ) {
     this.frame = { ...event, metadata: { ...event.metadata, request_id: requestId } };
     this.size = new TextEncoder().encode(JSON.stringify(this.frame)).length;
@@ -73,12 +85,15 @@ export function showsArrival(event: Outgoing): ((frame: Frame) => boolean) | und
 export class Outbox {
   #letters: Letter[] = [];
 
-  /** Have something sent. A cancel is for what was said before it: behind a message it is sent no more. */
+  /**
+   * Have something sent. A cancel is for what was said before it: behind a message it is sent no more, unless it keeps
+   * its place before that message.
+   */
   put(letter: Letter): void {
     if (letter.frame.event === "user.message") {
       const sessionId = letter.frame.session_id;
       this.#letters = this.#letters.filter(
-        ({ frame }) => frame.event !== "user.cancel" || frame.session_id !== sessionId,
+        ({ frame, manner }) => frame.event !== "user.cancel" || frame.session_id !== sessionId || manner.afterReplay,
       );
     }
     this.#letters.push(letter);
@@ -89,10 +104,19 @@ export class Outbox {
     this.#letters = this.#letters.filter((other) => other !== letter);
   }
 
-  /** What was not sent on this connection yet, oldest first; each is taken as sent when it is handed out. */
-  *unsent(connection: number): Generator<Outgoing> {
+  /**
+   * What was not sent on this connection yet, oldest first; each is taken as sent when it is handed out. `isReplaying`
+   * tells of which sessions the log is still being sent.
+   */
+  *unsent(connection: number, isReplaying: (sessionId?: string) => boolean = () => false): Generator<Outgoing> {
+    const held = new Set<string | undefined>();
     for (const letter of [...this.#letters]) {
       if (letter.sentOn === connection || !this.#letters.includes(letter)) continue;
+      const { session_id: sessionId } = letter.frame;
+      if (held.has(sessionId) || (letter.manner.afterReplay && isReplaying(sessionId))) {
+        if (sessionId !== undefined) held.add(sessionId);
+        continue;
+      }
       letter.sentOn = connection;
       letter.attempts += 1;
       yield letter.frame;
@@ -107,6 +131,14 @@ export class Outbox {
       letter.reply?.frame(frame);
     }
     return settled;
+  }
+
+  /** A connection is gone: nobody knows whether what is sent on one only was done. */
+  giveUpOnce(): void {
+    for (const letter of this.#letters.filter(({ manner, attempts }) => manner.once && attempts > 0)) {
+      this.drop(letter);
+      letter.reply?.error(new OutcomeUnknown());
+    }
   }
 
   /** Send no more what is the largest of all that was sent on this connection, and tell whoever waits for it. */

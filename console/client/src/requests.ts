@@ -1,6 +1,8 @@
 // What can be asked of a server, and what it replies.
 
-import type { Frame, Outgoing } from "./frames.ts";
+import { RequestRefused } from "./errors.ts";
+import { endsRun, runOf, type Frame, type Outgoing } from "./frames.ts";
+import type { Manner } from "./outbox.ts";
 
 /** What a user says: text, or content parts. */
 export type Content = string | ReadonlyArray<Record<string, unknown>>;
@@ -23,6 +25,10 @@ export interface SessionInfo {
   last_seq: number;
   created_at: string;
   active_at: string;
+  /** Of a copy: the same for all copies of one session and their copies, the `session_id` of that one. */
+  family_id?: string;
+  /** In a list of families, of one that has more than this session. */
+  family?: { size: number; unread: number; run_status: string };
   [more: string]: unknown;
 }
 
@@ -32,7 +38,10 @@ export interface SessionPage {
   next?: string;
 }
 
-export interface RequestOptions {
+/** How long a server is left in peace that says `try_again`. */
+const PAUSE_SECONDS = 2;
+
+export interface RequestOptions extends Manner {
   /** Takes a frame for the reply, besides the one that bears the request's id. */
   answeredBy?: (frame: Frame) => boolean;
   /** Withdraws the request; it may have been done all the same. */
@@ -50,19 +59,35 @@ export abstract class Requests {
   /** Send an event until something shows that it arrived; a refusal comes as an event. */
   abstract send(event: Outgoing): void;
 
+  /** The same as `request`, again after a pause while the server says `try_again`. */
+  async persist(event: Outgoing, options: RequestOptions = {}): Promise<Frame> {
+    for (;;) {
+      try {
+        return await this.request(event, options);
+      } catch (error) {
+        if (!(error instanceof RequestRefused) || error.code !== "try_again") throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_SECONDS * 1000));
+    }
+  }
+
   /** Begin a conversation and return its id; the client follows it. */
   async createSession(content: { agent?: string; title?: string; metadata?: Record<string, unknown> } = {}) {
     return (await this.request({ event: "user.create_session", content })).session_id as string;
   }
 
-  /** Say something; returns once the server has stored it. The same `messageId` is taken once, however often said. */
+  /**
+   * Say something; returns once the server has stored it. The same `messageId` is taken once, however often said.
+   * `outputSchema` is the JSON schema of what the answer has to be, for agents that accept that; see `outputOf`.
+   */
   async say(
     sessionId: string,
     content: Content,
-    options: { messageId?: string; signal?: AbortSignal } = {},
+    options: { messageId?: string; signal?: AbortSignal; outputSchema?: Record<string, unknown> } = {},
   ): Promise<Accepted> {
     const metadata = { message_id: options.messageId ?? newId() };
-    const event = { event: "user.message", session_id: sessionId, content, metadata };
+    const said = options.outputSchema === undefined ? content : { content, output_schema: options.outputSchema };
+    const event = { event: "user.message", session_id: sessionId, content: said, metadata };
     return (await this.request(event, { signal: options.signal })).metadata as unknown as Accepted;
   }
 
@@ -81,9 +106,28 @@ export abstract class Requests {
     this.send({ event: "user.cancel", session_id: sessionId });
   }
 
-  /** One's own sessions, the most recently active first; `query` is words of their titles or messages. */
+  /**
+   * Stop these runs of a session that is followed, and no others: not what is said after it, nor what others say when
+   * these have ended. Returns when they have, whoever ended them.
+   */
+  async stopRuns(sessionId: string, runs: Iterable<string>, options: RequestOptions = {}): Promise<void> {
+    const left = new Set(runs);
+    const answeredBy = (frame: Frame): boolean => {
+      if (frame.session_id !== sessionId) return false;
+      if (endsRun(frame)) left.delete(String(runOf(frame)));
+      const isIdle = frame.metadata["action"] === "replay" && frame.metadata["run_status"] === "idle";
+      return left.size === 0 || isIdle || (frame.event === "agent.interrupted" && runOf(frame) === undefined);
+    };
+    const event = { event: "user.cancel", session_id: sessionId };
+    await this.request(event, { afterReplay: true, answeredBy, ...options });
+  }
+
+  /**
+   * One's own sessions, the most recently active first; `query` is words of their titles or messages. `families` lists
+   * the newest session of each family alone, which is a session with its copies and theirs; `family_id` those of one.
+   */
   async listSessions(
-    wanted: { agent?: string; query?: string; before?: string; limit?: number } = {},
+    wanted: { agent?: string; query?: string; families?: boolean; family_id?: string; before?: string; limit?: number } = {},
     options: RequestOptions = {},
   ): Promise<SessionPage> {
     return (await this.request({ event: "user.list_sessions", content: wanted }, options))

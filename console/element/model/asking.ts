@@ -1,58 +1,65 @@
-/** What was asked for beside messages, until it is known how that ended: nothing of it is forgotten without a word. */
+/** What is asked for beside what is said: copies, titles and deletions. How that ended is never left unsaid. */
 
-import type { Frame, Request } from "./frame.ts";
-import type { Link } from "./link.ts";
+import { ConnectionLost, OutcomeUnknown, RequestRefused, Withdrawn } from "myagent-client";
+import type { Chat } from "./chat.ts";
+import type { Content, Frame } from "./frame.ts";
+import { words } from "../words/words.ts";
 
-/** What follows from an answer. */
-export interface Outcomes {
-  /** It was refused, or nobody can know: what was done in advance is taken back. */
-  undone: () => void;
-  done?: () => void;
-  /** What is done instead with a server that does not know the request. */
-  instead?: () => void;
-}
-
-export interface Asked extends Outcomes {
-  request: Request;
-  isSent: boolean;
-}
-
-/** Done twice it would be two. */
-const FORK = "user.fork";
+/** The codes of servers that do not know a request. */
+export const UNKNOWN = new Set(["unknown_event", "not_supported"]);
 
 export class Asking {
-  private readonly asked = new Map<string, Asked>();
-  private count = 0;
+  constructor(private readonly chat: Chat) {}
 
-  /** `lost`: a request was sent and the line broke before an answer; it is not sent again. */
-  constructor(private readonly link: Link, private readonly lost: (asked: Asked) => void) {}
-
-  ask(request: Request, outcomes: Outcomes): void {
-    this.count += 1;
-    const id = `ask-${this.count}`;
-    const asked = { ...outcomes, request: { ...request, metadata: { request_id: id } }, isSent: false };
-    this.asked.set(id, asked);
-    asked.isSent = this.link.send(asked.request);
+  /**
+   * A new conversation from before a message on, with the same words or with others. `undone`: there is none, or nobody
+   * can know; done twice it would be two.
+   */
+  fork(messageId: string, content?: Content, { done = () => {}, undone = () => {} }: { done?: () => void; undone?: () => void } = {}): void {
+    const { chat } = this;
+    const { shown } = chat;
+    const instead = (): void => {
+      done();
+      const message = shown.conversation.messageOf(messageId);
+      if (message) chat.say(content ?? message.content, undefined, shown);
+    };
+    // A server that forks nothing is told the same once more.
+    if (chat.unknown.has("user.fork")) { instead(); return; }
+    const event = { event: "user.fork", session_id: shown.id, before: messageId, ...(content === undefined ? {} : { content }) };
+    chat.link.client.request(event, { once: true }).then(
+      (frame) => { done(); chat.hearing.forked(frame as unknown as Frame); },
+      (error: unknown) => {
+        const isUnknown = error instanceof RequestRefused && UNKNOWN.has(error.code);
+        if (isUnknown) { chat.unknown.add("user.fork"); instead(); return; }
+        undone();
+        this.failed(error);
+      },
+    );
   }
 
-  /** Asks once more on a new connection, as far as that does no harm. */
-  reconnected(): void {
-    for (const [id, asked] of this.asked) {
-      if (!asked.isSent || asked.request.event !== FORK) { asked.isSent = this.link.send(asked.request); continue; }
-      this.asked.delete(id);
-      this.lost(asked);
-    }
+  rename(id: string, title: string): void {
+    const { chat } = this;
+    chat.list.update(id, { title });
+    chat.link.client.updateSession(id, { title }).catch((error: unknown) => { chat.list.refresh(); this.failed(error); });
+    chat.changed();
   }
 
-  /** The request that this answers; it is answered then. */
-  take(id: string): Asked | undefined {
-    const asked = this.asked.get(id);
-    this.asked.delete(id);
-    return asked;
+  remove(id: string): void {
+    const { chat } = this;
+    chat.link.client.deleteSession(id).catch((error: unknown) => {
+      if (error instanceof RequestRefused && error.code === "session_not_found") { chat.list.remove(id); return; }
+      chat.list.hidden.delete(id);
+      this.failed(error);
+    });
   }
 
-  /** A title is changed, by whomever. */
-  settled({ session_id: session }: Frame): void {
-    for (const [id, { request }] of this.asked) if (request.event !== FORK && request.session_id === session) this.asked.delete(id);
+  private failed(error: unknown): void {
+    const { chat } = this;
+    // That the line is shut the page tells already.
+    if (error instanceof ConnectionLost || error instanceof Withdrawn) return;
+    if (error instanceof OutcomeUnknown) { chat.surroundings.told(words().forkLost, true); return; }
+    const { why, code } = chat.posting.reasonOf(error);
+    chat.surroundings.told(UNKNOWN.has(code) ? words().notKnown : why, true);
+    chat.changed();
   }
 }

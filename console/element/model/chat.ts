@@ -2,20 +2,20 @@
 
 import { fetchAgents, merged, type Agent } from "./agents.ts";
 import { answer } from "./calls.ts";
-import { Asking } from "./asking.ts";
+import { Asking, UNKNOWN } from "./asking.ts";
+import { ENDS } from "./conversation.ts";
 import { Drafts } from "./drafts.ts";
-import { wordsOf, type Content, type Frame, type Metadata } from "./frame.ts";
-import { Hearing, ratingKey } from "./hearing.ts";
+import { FileDrafts } from "./file_drafts.ts";
+import { wordsOf, type Content, type Frame, type Metadata, type Rating } from "./frame.ts";
+import { Hearing } from "./hearing.ts";
 import { Link, type Listener } from "./link.ts";
-import { OpenSession } from "./open_session.ts";
-import { STOP } from "./outbox.ts";
+import { OpenSession, STOP } from "./open_session.ts";
+import { Posting } from "./posting.ts";
 import { Removals } from "./removals.ts";
-import { Sending } from "./sending.ts";
 import type { Server } from "./server.ts";
 import { SessionList } from "./session_list.ts";
 import type { Question, Turn } from "./turn.ts";
 import { Unsent } from "./unsent.ts";
-import { words } from "../words/words.ts";
 
 /** What the page around a chat does about it. */
 export interface Surroundings {
@@ -25,6 +25,8 @@ export interface Surroundings {
   shown(id: string): void;
   /** A live event of any followed session, for the host page and for notifications. */
   happened(frame: Frame, isShown: boolean): void;
+  /** The conversation that was shown is not there, for whoever asks now. */
+  gone(id: string): void;
   /** Words for the reader about something that was refused. */
   told(words: string, isBad: boolean): void;
 }
@@ -36,6 +38,9 @@ export interface ChatOptions {
   surroundings: Surroundings;
 }
 
+const isSame = (one: Rating, other: Rating): boolean =>
+  one.run_id === other.run_id && one.rating === other.rating && (one.comment ?? "") === (other.comment ?? "");
+
 /** Sessions that are followed beside the one that is shown. */
 const MOST_FOLLOWED = 6;
 
@@ -46,9 +51,10 @@ export class Chat implements Listener {
   readonly link: Link;
   readonly list: SessionList;
   readonly drafts: Drafts;
-  readonly sending: Sending;
-  readonly removals: Removals;
+  readonly fileDrafts: FileDrafts;
+  readonly posting: Posting;
   readonly asking: Asking;
+  readonly removals: Removals;
   readonly surroundings: Surroundings;
   readonly server: Server;
   welcome: Metadata = {};
@@ -59,7 +65,7 @@ export class Chat implements Listener {
   followed: OpenSession[];
   /** What this server was found not to know. */
   readonly unknown = new Set<string>();
-  private readonly hearing: Hearing;
+  readonly hearing: Hearing;
   /** Until then it is not known what agents accept. */
   learned: Promise<void> = Promise.resolve();
   private facts: Agent[] = [];
@@ -70,16 +76,19 @@ export class Chat implements Listener {
     this.server = server;
     this.surroundings = options.surroundings;
     this.agentName = options.agent;
-    this.link = new Link(server, options.language, this);
-    this.list = new SessionList(server.socketBase, (request) => this.link.send(request));
+    this.link = new Link(server, options.language);
+    const { client } = this.link;
+    this.list = new SessionList(server.socketBase, client, () => { this.hearing.followActive(); this.changed(); }, () => this.shown.id);
     this.drafts = new Drafts(server.socketBase);
-    this.sending = new Sending(this.link, () => this.agentName, (session, id) => this.hearing.tooLong(session, id));
-    this.removals = new Removals(this.list, (request) => this.link.send(request), () => this.changed());
+    this.fileDrafts = new FileDrafts(server.socketBase);
+    this.posting = new Posting(client, (session) => this.create(session), (session) => this.follow(session), () => this.changed());
+    this.asking = new Asking(this);
+    this.removals = new Removals(this.list, (id) => this.asking.remove(id), () => this.changed());
     this.unsent = new Unsent(server.socketBase);
-    this.asking = new Asking(this.link, ({ undone }) => { undone(); this.surroundings.told(words().forkLost, true); });
     this.hearing = new Hearing(this);
     this.shown = new OpenSession("");
     this.followed = [this.shown];
+    this.link.listen(this);
   }
 
   get isAnonymous(): boolean { return !this.welcome.user; }
@@ -104,20 +113,17 @@ export class Chat implements Listener {
     this.changed();
   }
 
-  tooLarge(connection: number): void { this.hearing.tooLarge(connection); }
-
   connected(welcome: Metadata): void {
     this.welcome = welcome;
-    this.sending.maxFrameBytes = welcome.max_frame_bytes ?? Infinity;
+    this.list.isAnonymous = this.isAnonymous;
+    this.posting.maxFrameBytes = welcome.max_frame_bytes ?? null;
     this.agents = merged(welcome.agents ?? [], this.facts, welcome.accepts);
     if (!this.agents.some((agent) => agent.name === this.agentName)) this.agentName = this.options.agent || this.agents[0]?.name || "";
     this.followed = this.followed.filter((session) => session === this.shown || session.isBusy);
-    for (const session of this.followed) {
-      if (session.id) this.sending.attach(session);
-      else this.sending.flush(session);
-    }
-    this.asking.reconnected();
-    this.removals.flush();
+    const { client } = this.link;
+    const kept = new Set(this.followed.map(({ id }) => id));
+    for (const id of Object.keys(client.cursors)) if (!kept.has(id)) client.leave(id);
+    for (const { id, conversation } of this.followed) if (id) conversation.isCatchingUp = true;
     this.list.refresh();
     this.learned = this.learn();
   }
@@ -143,7 +149,7 @@ export class Chat implements Listener {
       session = new OpenSession(id);
       session.conversation.isCatchingUp = id !== "";
       this.followed.push(session);
-      if (id && this.link.state === "open") this.sending.attach(session);
+      if (id) this.follow(session);
     }
     this.shown = session;
     const idle = this.followed.filter((one) => one !== session && !one.isBusy);
@@ -158,37 +164,59 @@ export class Chat implements Listener {
   look(): void {
     const { conversation } = this.shown;
     if (document.hidden || !this.shown.id || conversation.isCatchingUp) return;
-    this.sending.acknowledge(this.shown);
+    const { client } = this.link;
+    client.acknowledge(this.shown.id, conversation.seq);
+    client.sendAcknowledgements();
     this.list.see(this.shown.id, Math.max(conversation.seq, this.list.find(this.shown.id)?.last_seq ?? 0));
+  }
+
+  /** Has the log of a session sent, from its beginning; refusals and the end of it come as events. */
+  follow(session: OpenSession): void {
+    session.conversation.isCatchingUp = true;
+    this.link.client.follow(session.id).catch((error: unknown) => console.info("It is not followed:", error));
+  }
+
+  /** The id of a session; where it does not exist yet it begins now. */
+  create(session: OpenSession): Promise<string> {
+    if (session.id) return Promise.resolve(session.id);
+    const content = this.agentName ? { agent: this.agentName } : {};
+    session.creating ??= this.link.client.persist({ event: "user.create_session", content })
+      .then((frame) => { this.hearing.began(session, frame as unknown as Frame); return session.id; })
+      .finally(() => { session.creating = null; this.changed(); });
+    return session.creating;
   }
 
   // --- what the user does -------------------------------------------------------------------------------------------
 
   say(content: Content, id = newId(), session = this.shown): void {
     session.conversation.say(id, content, new Date().toISOString());
-    session.outbox.post(id, { event: "user.message", content, metadata: { message_id: id, request_id: id } });
-    this.sending.flush(session);
+    this.posting.post(session, {
+      key: id,
+      event: { event: "user.message", content, metadata: { message_id: id } },
+      arrived: ({ event, metadata }) => event === "user.message" && metadata.message_id === id,
+      undone: (why) => session.conversation.refused(id, why),
+    });
     this.changed();
   }
 
   /** Says once more what was refused. */
   sayAgain(id: string): void {
-    const message = this.shown.conversation.items.find((item) => item.kind === "said" && item.id === id);
-    if (message?.kind !== "said") return;
+    const message = this.shown.conversation.messageOf(id);
+    if (!message) return;
     this.shown.conversation.unsay(id);
     this.say(message.content, id);
   }
 
   /** Stops the runs that are shown; whatever is said after that is not stopped with them. */
   stop(): void {
-    const { conversation, outbox } = this.shown;
-    if (!conversation.active.size || outbox.has(STOP)) return;
-    outbox.post(STOP, { event: "user.cancel", metadata: { request_id: STOP } }, { runs: new Set(conversation.active) });
-    this.sending.flush(this.shown);
+    const { shown } = this;
+    if (!shown.conversation.active.size || shown.isStopping) return;
+    this.posting.stop(shown, STOP, (why) => this.surroundings.told(why, true));
     this.changed();
   }
 
   answer(turn: Turn, question: Question, given: { confirmed: boolean; args: Record<string, unknown> | null; reason: string }): void {
+    const { key } = question;
     answer(turn, question, given);
     question.isUnsent = true;
     turn.version += 1;
@@ -197,39 +225,42 @@ export class Chat implements Listener {
       ...(given.confirmed && given.args ? { args: given.args } : {}),
       ...(!given.confirmed && given.reason ? { reason: given.reason } : {}),
     };
-    this.shown.outbox.post(question.key, { event: "user.response", step_id: question.key, content, metadata: { request_id: question.key } });
-    this.sending.flush(this.shown);
+    this.posting.post(this.shown, {
+      key,
+      event: { event: "user.response", step_id: key, content },
+      arrived: (frame) => (frame.event === "user.response" && frame.step_id === key) || (ENDS.has(frame.event) && frame.metadata.run_id === turn.id),
+      undone: (why) => {
+        Object.assign(question, { answer: undefined, isUnsent: false });
+        turn.version += 1;
+        this.surroundings.told(why, true);
+      },
+    });
     this.changed();
-  }
-
-  /** A new conversation from before a message on, with the same words or with others. */
-  fork(messageId: string, content?: Content, outcomes: { done?: () => void; undone?: () => void } = {}): void {
-    const { done = () => {}, undone = () => {} } = outcomes;
-    const instead = (): void => {
-      const message = this.shown.conversation.items.find((item) => item.kind === "said" && item.id === messageId);
-      if (message?.kind === "said") this.say(content ?? message.content);
-    };
-    // A server that forks nothing is told the same once more.
-    if (this.unknown.has("user.fork")) { done(); instead(); return; }
-    const request = { event: "user.fork", session_id: this.shown.id, before: messageId, ...(content === undefined ? {} : { content }) };
-    this.asking.ask(request, { instead, done, undone });
   }
 
   rate(turn: Turn, rating: "up" | "down" | null, comment = ""): void {
     const before = { rating: turn.rating, comment: turn.comment };
     const show = (shown: typeof before): void => { Object.assign(turn, shown); turn.version += 1; };
     show({ rating, comment });
-    const key = ratingKey(turn.id);
-    const content = { run_id: turn.id, rating, ...(comment ? { comment } : {}) };
-    this.shown.outbox.post(key, { event: "user.feedback", content, metadata: { request_id: key } }, { undo: () => show(before) });
-    this.sending.flush(this.shown);
+    this.posting.post(this.shown, {
+      key: `rating ${turn.id}`,
+      event: { event: "user.feedback", content: { run_id: turn.id, rating, ...(comment ? { comment } : {}) } },
+      // Of two ratings that cross, that of another tab settles nothing.
+      arrived: ({ event, content }) => event === "user.feedback" && isSame(content as Rating, { run_id: turn.id, rating, comment }),
+      undone: (why, code) => {
+        show(before);
+        if (UNKNOWN.has(code)) this.unknown.add("user.feedback");
+        this.surroundings.told(why, true);
+      },
+    });
     this.changed();
   }
 
-  rename(id: string, title: string): void {
-    this.list.update(id, { title });
-    this.asking.ask({ event: "user.update_session", session_id: id, content: { title } }, { undone: () => this.list.refresh() });
-    this.changed();
+  /** Nothing that was begun for a conversation is kept: it is not there any more. */
+  forget(id: string): void {
+    this.drafts.set(id, "");
+    this.drafts.setEdit(id, null);
+    void this.fileDrafts.set(id, []);
   }
 
   remove(id: string): void {
@@ -242,7 +273,10 @@ export class Chat implements Listener {
   sayKept(): void {
     for (const kept of this.unsent.take()) {
       let session = this.followed.find((one) => one.id === kept.session);
-      if (!session) this.followed.push((session = new OpenSession(kept.session)));
+      if (!session) {
+        this.followed.push((session = new OpenSession(kept.session)));
+        if (session.id) this.follow(session);
+      }
       if (session.id) session.unsaid.push(kept);
       else this.say(kept.content, kept.id, session);
     }
@@ -250,7 +284,8 @@ export class Chat implements Listener {
 
   /** The page ends, or may: what was begun is done, or kept for the next one. */
   leave(): void {
-    this.removals.flush(true);
+    this.removals.settle();
+    this.link.client.sendAcknowledgements();
     this.unsent.keep(this.followed);
   }
 

@@ -1,8 +1,14 @@
-/** A conversation as its log tells it: each event changes it once, whatever comes twice is dropped. */
+/** A conversation as its log tells it. */
 
-import { contentOf, type Frame, type Origin, type Rating } from "./frame.ts";
+import { contentOf, type Frame, type Metadata, type Origin, type Rating } from "./frame.ts";
 import { foldCall, foldProgress, foldQuestion, foldResponse, foldResult } from "./calls.ts";
 import { newTurn, openQuestions, type Item, type Outcome, type Said, type Text, type Thought, type Turn } from "./turn.ts";
+
+/** The option of the limit at which an answer ended; in logs from before there were others that of steps has no name. */
+function limitOf({ limit, finish }: Metadata): string {
+  if (typeof limit === "object") return limit.which;
+  return finish === "max_steps" ? finish : finish === "limit" ? "unknown" : "";
+}
 
 export class Conversation {
   seq = 0;
@@ -20,20 +26,15 @@ export class Conversation {
 
   constructor(public id: string) { this.isCatchingUp = id !== ""; }
 
-  /** Takes an event of the log; false when it came before. */
-  fold(frame: Frame): boolean {
-    if (frame.seq !== undefined) {
-      // A log begins with 1. What comes before its beginning was told is live, and is told once more in its place.
-      if (frame.seq <= this.seq || (this.seq === 0 && frame.seq !== 1)) return false;
-      this.seq = frame.seq;
-    }
+  /** Takes an event of the log; the client gives each once, and in order. */
+  fold(frame: Frame): void {
+    if (frame.seq !== undefined) this.seq = frame.seq;
     const runId = frame.metadata.run_id;
     if (frame.event === "user.message") this.takeMessage(frame);
     else if (frame.event === "user.feedback") this.takeFeedback(frame);
     else if (frame.event === "user.response") for (const turn of this.turns.values()) this.touch(foldResponse(turn, frame) ? turn : null);
     else if (runId && frame.event.startsWith("agent.")) this.foldRun(this.turnOf(runId, frame.timestamp), frame);
     else this.foldSession(frame);
-    return true;
   }
 
   private foldSession({ event, metadata }: Frame): void {
@@ -102,11 +103,15 @@ export class Conversation {
       durationMs: metadata.duration_ms ?? null,
       usage: metadata.usage ?? null,
       finish: metadata.finish ?? "",
+      output: metadata.output ?? null,
+      limit: limitOf(metadata),
     };
     for (const piece of turn.pieces) {
       if (piece.kind === "text") piece.isFinished = true;
       if (piece.kind === "call" && piece.status === "running") piece.status = "";
-      if (piece.kind === "question" && piece.answer === undefined) piece.answer = null;
+      if (piece.kind !== "question") continue;
+      piece.answer ??= null;
+      piece.isUnsent = false;
     }
     this.active.delete(turn.id);
   }
@@ -154,6 +159,8 @@ export class Conversation {
     this.touch(turn);
   }
 
+  messageOf(id: string): Said | undefined { return this.said.get(id); }
+
   /** Something the user says, before the server has it or as it is on record. */
   say(id: string, content: Said["content"], at: string): Said {
     const known = this.said.get(id);
@@ -197,4 +204,5 @@ export class Conversation {
   touch(item: Item | null): void { if (item) item.version += 1; }
 }
 
-const ENDS = new Set(["agent.final_answer", "agent.interrupted", "agent.error"]);
+/** Nothing of a run follows these. */
+export const ENDS = new Set(["agent.final_answer", "agent.interrupted", "agent.error"]);

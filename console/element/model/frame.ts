@@ -23,12 +23,30 @@ export interface Row {
   created_at?: string;
   active_at: string;
   forked_from?: Origin;
+  /** Of a copy: the conversation that the first one of its family continues. */
+  family_id?: string;
+  /** In a list of families, of one that has more than this row. */
+  family?: Kin;
+}
+
+/** What the server says of the whole family of a row. */
+export interface Kin {
+  size: number;
+  unread: number;
+  run_status: string;
 }
 
 export interface Origin {
   session_id: string;
   message_id?: string;
   seq?: number;
+}
+
+/** What a run has used of a limit. */
+export interface LimitUse {
+  which: string;
+  used: number;
+  allowed: number;
 }
 
 export interface Metadata {
@@ -48,9 +66,11 @@ export interface Metadata {
   images?: MadePicture[];
   index?: number;
   last_seq?: number;
-  limit?: number;
+  /** What was refused was more than a number; an answer may end at the limit of a run. */
+  limit?: number | LimitUse;
   max_frame_bytes?: number;
   message_id?: string;
+  output?: Record<string, unknown>;
   metadata?: Record<string, unknown>;
   next?: string;
   percent?: number;

@@ -1,6 +1,5 @@
 /** Conversations that are to be deleted: hidden at once, deleted some seconds later unless that is undone. */
 
-import type { Request } from "./frame.ts";
 import type { SessionList } from "./session_list.ts";
 
 export const UNDO_MS = 7_000;
@@ -8,12 +7,11 @@ export const UNDO_MS = 7_000;
 export class Removals {
   /** The one that may still be undone. */
   undoable = "";
-  private readonly due = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly list: SessionList,
-    private readonly send: (request: Request) => boolean,
+    private readonly remove: (id: string) => void,
     private readonly changed: () => void,
   ) {}
 
@@ -31,19 +29,11 @@ export class Removals {
     this.changed();
   }
 
-  private settle(): void {
+  /** Deletes what could still be undone. */
+  settle(): void {
     clearTimeout(this.timer);
-    if (!this.undoable) return;
-    this.due.add(this.undoable);
+    const id = this.undoable;
     this.undoable = "";
-    this.flush();
+    if (id) this.remove(id);
   }
-
-  /** Deletes what is due; `all`: what could still be undone, too, because the page ends. */
-  flush(all = false): void {
-    if (all) this.settle();
-    for (const id of this.due) this.send({ event: "user.delete_session", session_id: id });
-  }
-
-  deleted(id: string): void { this.due.delete(id); }
 }

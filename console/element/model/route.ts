@@ -10,17 +10,23 @@ export interface Route {
   /** `isSame`: a new conversation that got its id. */
   set(id: string, isSame: boolean): void;
   changed(act: () => void, signal: AbortSignal): void;
-  /** A click, perhaps on the way to the login: what follows it knows no fragments. */
+  /** A conversation is not there for whoever asks now; a login may bring it back. */
+  lost(id: string): void;
+  /** A click, perhaps on the way to the login. */
   leaving(click: Event, server: Server): void;
+  /** The page is left for the login: what follows it knows no fragments. */
+  left(): void;
 }
 
 /** In the fragment, which is sent to nobody: an anonymous conversation's id is a key. */
 export class FragmentRoute implements Route {
-  private readonly left = ofThisTab("myagent.left");
+  /** In the tab: the id is sent to nobody, and not part of an address. */
+  private readonly memory = ofThisTab("myagent.left");
+  private lostId = "";
 
   constructor() {
-    const id = this.left.get() ?? "";
-    this.left.set("");
+    const id = this.memory.get() ?? "";
+    this.memory.set("");
     if (id && !this.get()) this.set(id, true);
   }
 
@@ -31,11 +37,17 @@ export class FragmentRoute implements Route {
 
   leaving(click: Event, server: Server): void {
     const link = click.composedPath().find((node): node is HTMLAnchorElement => node instanceof HTMLAnchorElement);
-    if (link?.href === server.loginPage) this.left.set(this.get());
+    if (link?.href === server.loginPage) this.left();
   }
+
+  left(): void { this.memory.set(this.lostId || this.get()); }
+
+  lost(id: string): void { this.lostId = id; }
 
   set(id: string, isSame: boolean): void {
     if (id === this.get()) return;
+    // Who goes to another conversation wants that one.
+    if (id && !isSame) this.lostId = "";
     const url = `${location.pathname}${location.search}${id ? `#${id}` : ""}`;
     if (isSame) history.replaceState(null, "", url);
     else history.pushState(null, "", url);
@@ -55,5 +67,7 @@ export class TabRoute implements Route {
   get(): string { return this.memory.get() ?? ""; }
   set(id: string): void { this.memory.set(id); }
   changed(): void { /* nobody else writes there */ }
+  lost(): void { /* nobody logs in from a part of a page */ }
   leaving(): void { /* the tab keeps it */ }
+  left(): void { /* the same */ }
 }

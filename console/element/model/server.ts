@@ -58,3 +58,17 @@ export class Server {
 }
 
 export const addressMemory = (): Memory => lasting("myagent.address");
+
+/**
+ * The server that is named at the door, which is remembered with its token; null for an address that leads nowhere, which
+ * is remembered by nobody.
+ */
+export function enter(before: Server, { address, token }: { address: string; token: string }, isMovable: boolean): Server | null {
+  const isOther = isMovable && address !== before.socketBase;
+  if (isOther && !completed(address)) return null;
+  const server = isOther ? new Server(address, false) : before;
+  if (isOther) addressMemory().set(server.socketBase);
+  // What stood there was for the server before, unless it was changed, too.
+  if (!isOther || token !== before.token) server.token = token;
+  return server;
+}

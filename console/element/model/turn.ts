@@ -73,6 +73,10 @@ export interface Outcome {
   durationMs: number | null;
   usage: Usage | null;
   finish: string;
+  /** The value of an agent that has an output. */
+  output: Record<string, unknown> | null;
+  /** The option of the limit that was reached; empty for none. */
+  limit: string;
 }
 
 /** What came of one message. */

@@ -12,10 +12,7 @@ export class Unsent {
   constructor(server: string) { this.memory = ofThisTab(`myagent.unsent ${server}`); }
 
   keep(sessions: OpenSession[]): void {
-    const kept = sessions.flatMap(({ id: session, outbox, unsaid }) => [
-      ...unsaid,
-      ...outbox.messages().map(({ id, request }): Kept => ({ session, id, content: request["content"] as Content })),
-    ]);
+    const kept = sessions.flatMap((session) => session.undelivered());
     this.memory.set(kept.length ? JSON.stringify(kept) : "");
   }
 

@@ -8,10 +8,11 @@ import type { Frame } from "../model/frame.ts";
 import { notify, notifyOf } from "../model/notifying.ts";
 import { UNDO_MS } from "../model/removals.ts";
 import { FragmentRoute, TabRoute, type Route } from "../model/route.ts";
-import { addressMemory, completed, Server } from "../model/server.ts";
+import { addressMemory, enter, Server } from "../model/server.ts";
 import type { Said, Turn } from "../model/turn.ts";
 import { choose, speak, wanted, words, type Language } from "../words/words.ts";
 import { sheets } from "../style/sheets.ts";
+import { Focus, hasKeys } from "./focusing.ts";
 import { Dropping, shortcut } from "./gestures.ts";
 import { hostEvent } from "./host_events.ts";
 import { icon } from "./icons.ts";
@@ -62,6 +63,9 @@ export class ChatElement extends LitElement {
   private ends = new AbortController();
   private language: Language = "en";
   private frame = 0;
+  private hasEntered = false;
+  private wrongAddress = false;
+  private readonly focusing = new Focus(() => this.renderRoot as ShadowRoot);
   private exportWhenThere: { id: string; kind: string } | null = null;
 
   constructor() {
@@ -79,6 +83,7 @@ export class ChatElement extends LitElement {
     addEventListener("pagehide", () => this.chat?.leave(), { signal });
     addEventListener("pageshow", ({ persisted }) => { if (persisted) this.chat?.returned(); }, { signal });
     (this.mode === "page" ? window : this).addEventListener("keydown", (press) => this.pressed(press as KeyboardEvent), { signal });
+    this.addEventListener("focusin", this.focusing.moved, { signal });
     this.begin();
     this.route?.changed(() => this.chat?.open(this.route?.get() ?? ""), signal);
   }
@@ -120,6 +125,7 @@ export class ChatElement extends LitElement {
       changed: () => this.redraw(),
       shown: (id) => this.showed(id),
       happened: (frame, isShown) => this.happened(frame, isShown),
+      gone: (id) => this.gone(id),
       told: (said, isBad) => this.toasts?.show({ key: said, words: said, isBad }),
     };
   }
@@ -146,31 +152,38 @@ export class ChatElement extends LitElement {
     if (frame.event === "agent.session_deleted" || frame.event !== "agent.user_confirm") return;
     const id = frame.session_id ?? "";
     const title = this.chat?.list.find(id)?.title || words().untitled;
-    const open = (): void => this.chat?.open(id);
+    const open = (): void => this.open(id);
     if (!isShown) this.toasts?.show({ key: id, words: words().questionElsewhere(title), act: { label: words().goThere, does: open } }, 20_000);
     else this.announce(`${words().question}: ${String(frame.content)}`);
     if (!isShown || document.hidden) notifyOf(title, String(frame.content ?? ""), frame.step_id ?? "", open);
   }
 
+  private gone(id: string): void {
+    const { chat, route } = this;
+    if (!chat?.isAnonymous || !this.own) { this.toasts?.show({ key: "gone", words: words().gone }); return; }
+    route?.lost(id);
+    const login = (): void => { route?.left(); location.assign(chat.server.loginPage); };
+    this.toasts?.show({ key: "gone", words: words().goneUnlessLogin, act: { label: words().login, does: login } }, 60_000);
+  }
+
   // --- what is shown ------------------------------------------------------------------------------------------------
 
   protected override render(): TemplateResult | typeof nothing {
-    const { chat } = this;
+    const { chat, version } = this;
     if (!chat) return nothing;
     const isPage = this.mode === "page";
     const heading = this.heading || chat.agent?.title || "MyAgent";
     if (this.mode === "bubble" && !this.isBubbleOpen) {
       return html`<button type="button" class="bubble-button" aria-label=${this.heading || words().bubble} aria-expanded="false" @click=${() => { this.isBubbleOpen = true; }}>${icon("chat")}</button>`;
     }
-    const { version } = this;
-    return html`<div class="shell ${this.mode} ${this.isSidebarOpen ? "with-sidebar" : ""}" @click=${(click: Event) => this.route?.leaving(click, chat.server)} @dragover=${this.dropping.over} @dragleave=${this.dropping.left} @drop=${this.dropping.dropped}
+    return html`<div class="shell ${this.mode} ${this.isSidebarOpen ? "with-sidebar" : ""}" @click=${(click: Event) => { this.route?.leaving(click, chat.server); this.focusing.rescue(); }} @dragover=${this.dropping.over} @dragleave=${this.dropping.left} @drop=${this.dropping.dropped}
         @toggle-sidebar=${this.toggle} @fresh=${this.fresh} @open-conversation=${(event: CustomEvent<string>) => this.open(event.detail)}
         @open-door=${() => { this.isDoorOpen = true; }} @door-closed=${() => { this.isDoorOpen = false; }} @entered=${this.entered} @close-bubble=${() => { this.isBubbleOpen = false; }}
         @choose-agent=${this.choseAgent} @example=${(event: CustomEvent<string>) => this.composer?.write(event.detail, true)} @stop=${() => chat.stop()} @said=${() => this.log?.toEnd()}
-        @answered=${this.answered} @repeat=${(event: CustomEvent<Turn>) => chat.fork(event.detail.messageId)} @edit-message=${(event: CustomEvent<Said>) => this.composer?.edit(event.detail)}
+        @answered=${this.answered} @repeat=${(event: CustomEvent<Turn>) => chat.asking.fork(event.detail.messageId)} @edit-message=${(event: CustomEvent<Said>) => this.composer?.edit(event.detail)}
         @say-again=${(event: CustomEvent<string>) => chat.sayAgain(event.detail)} @unsay=${(event: CustomEvent<string>) => { chat.shown.conversation.unsay(event.detail); this.redraw(); }}
         @rated=${(event: CustomEvent<Rated>) => chat.rate(event.detail.turn, event.detail.rating, event.detail.comment)} @rename=${(event: CustomEvent<Renamed>) => this.dialog?.open(event.detail)}
-        @renamed=${(event: CustomEvent<Renamed>) => chat.rename(event.detail.id, event.detail.title)} @remove=${this.removed} @export=${this.exported} @block-finished=${(event: CustomEvent<string>) => this.announce(event.detail)}>
+        @renamed=${(event: CustomEvent<Renamed>) => chat.asking.rename(event.detail.id, event.detail.title)} @remove=${this.removed} @export=${this.exported} @block-finished=${(event: CustomEvent<string>) => this.announce(event.detail)}>
       ${isPage ? html`<a class="skip" href="#" @click=${(click: Event) => { click.preventDefault(); this.composer?.querySelector("textarea")?.focus(); }}>${words().skip}</a>
         <nav class="sidebar" aria-label=${words().conversations} ?inert=${!this.isSidebarOpen}><myagent-sidebar .chat=${chat} .heading=${this.heading || "MyAgent"} .logo=${this.logo} .settings=${settingsOf(chat, { theme: chosenTheme(this.theme), language: this.language }, this.acts)} .version=${version}></myagent-sidebar></nav>
         <div class="shade" @click=${() => { this.isSidebarOpen = false; }}></div>` : nothing}
@@ -179,7 +192,7 @@ export class ChatElement extends LitElement {
         <myagent-log .chat=${chat} .version=${version}></myagent-log>
         <footer>${troubleLine(chat.link, Boolean(chat.welcome.server))}<myagent-composer .chat=${chat} .version=${version}></myagent-composer></footer>
       </main>
-      ${this.isDoorOpen ? html`<myagent-door .server=${chat.server} .reason=${this.wrongAddress ? "bad_address" : chat.link.state === "shut" ? chat.link.reason : ""} .login=${this.own ? chat.server.loginPage : ""} .canMove=${this.movable}></myagent-door>` : nothing}
+      ${this.isDoorOpen ? html`<myagent-door .server=${chat.server} .reason=${this.wrongAddress ? "bad_address" : chat.link.trouble} .login=${this.own ? chat.server.loginPage : ""} .canMove=${this.movable}></myagent-door>` : nothing}
       <myagent-rename-dialog></myagent-rename-dialog><myagent-toasts></myagent-toasts>
       ${this.isDropping ? html`<div class="drop">${words().dropHere}</div>` : nothing}
       <div class="unseen live" aria-live="polite" role="log"></div>
@@ -200,16 +213,19 @@ export class ChatElement extends LitElement {
     while (live.childElementCount > 20) live.firstElementChild?.remove();
   }
 
+  protected override firstUpdated(): void {
+    if (this.mode !== "page" || !hasKeys()) return;
+    void this.composer?.updateComplete.then(() => { if (!this.isDoorOpen && document.activeElement === document.body) this.focusing.goHome(); });
+  }
+
   protected override updated(changed: PropertyValues): void {
     const { chat, exportWhenThere: due } = this;
     if (!chat) return;
+    this.focusing.rescue();
     if (this.mode === "page") document.title = [chat.shown.id && chat.title, this.heading || "MyAgent"].filter(Boolean).join(" · ");
     if (chat.link.state === "open" && changed.has("version") && this.isDoorOpen && this.hasEntered) { this.isDoorOpen = false; this.hasEntered = false; }
     if (due && chat.shown.id === due.id && !chat.shown.conversation.isCatchingUp) { this.exportWhenThere = null; exportAs(due.kind, chat.shown.conversation, chat.title); }
   }
-
-  private hasEntered = false;
-  private wrongAddress = false;
 
   // --- what the reader does -----------------------------------------------------------------------------------------
 
@@ -223,7 +239,7 @@ export class ChatElement extends LitElement {
   private open(id: string): void {
     this.chat?.open(id);
     if (!matchMedia(WIDE).matches) this.isSidebarOpen = false;
-    this.composer?.querySelector("textarea")?.focus({ preventScroll: true });
+    this.focusing.goHome();
   }
 
   private readonly fresh = (): void => this.open("");
@@ -235,41 +251,29 @@ export class ChatElement extends LitElement {
     void this.updateComplete.then(() => requestAnimationFrame(() => this.renderRoot.querySelector<HTMLElement>(next)?.focus()));
   };
 
-  private readonly choseAgent = (event: CustomEvent<string>): void => {
-    const { chat } = this;
-    if (!chat) return;
-    chat.agentName = event.detail;
+  private readonly choseAgent = ({ detail }: CustomEvent<string>): void => {
+    this.chat!.agentName = detail;
     this.open("");
     this.redraw();
   };
 
   private readonly entered = (event: CustomEvent<Entry>): void => {
-    const { address, token } = event.detail;
-    const before = this.chat!.server;
-    let server = before;
-    if (this.movable && address !== before.socketBase) {
-      // What leads nowhere is kept by nobody; the door says so.
-      if (completed(address)) addressMemory().set(completed(address));
-      else { this.wrongAddress = true; this.redraw(); return; }
-      this.wrongAddress = false;
-      server = new Server(address, false);
-    }
-    // What stood there was for the server before, unless it was changed, too.
-    if (server === before || token !== before.token) server.token = token;
+    this.wrongAddress = enter(this.chat!.server, event.detail, this.movable) === null;
+    this.redraw();
+    if (this.wrongAddress) return;
     this.hasEntered = true;
     this.begin();
-    this.redraw();
   };
 
   private readonly answered = (event: CustomEvent<Answered>): void => {
     const { turn, question, given } = event.detail;
     this.chat?.answer(turn, question, given);
-    this.composer?.querySelector("textarea")?.focus({ preventScroll: true });
+    this.focusing.goHome();
   };
 
   private readonly removed = (event: CustomEvent<string>): void => {
     this.chat?.remove(event.detail);
-    this.toasts?.show({ key: "removed", words: words().removed, act: { label: words().undo, does: () => { this.chat?.removals.undo(); this.chat?.open(event.detail); } } }, UNDO_MS);
+    this.toasts?.show({ key: "removed", words: words().removed, act: { label: words().undo, does: () => { this.chat?.removals.undo(); this.open(event.detail); } } }, UNDO_MS);
   };
 
   private readonly exported = (event: CustomEvent<{ id: string; kind: string }>): void => {

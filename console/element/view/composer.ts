@@ -2,11 +2,12 @@
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
+import { Attachments } from "../model/attachments.ts";
 import type { Chat } from "../model/chat.ts";
 import type { Edit } from "../model/drafts.ts";
 import { wordsOf, type Content, type Part as ContentPart } from "../model/frame.ts";
-import { isPicture, partFor, refusal, UploadFailed, type Attached } from "../model/files.ts";
-import { NotCreated, type OpenSession } from "../model/open_session.ts";
+import type { Attached } from "../model/files.ts";
+import type { OpenSession } from "../model/open_session.ts";
 import type { Said } from "../model/turn.ts";
 import { words } from "../words/words.ts";
 import { size } from "../words/times.ts";
@@ -20,24 +21,19 @@ const LONGEST_DRAFT = 100_000;
 export class Composer extends Part {
   @property({ attribute: false }) declare chat: Chat;
   @property({ type: Number }) declare version: number;
-  @state() declare files: Attached[];
-  @state() declare trouble: string;
   @state() declare isSending: boolean;
   /** The message that is written anew. */
   @state() declare edited: Said | null;
   /** Its pictures and files, which stay. */
   @state() declare kept: ContentPart[];
   private begun: Edit | null = null;
-  /** When what was chosen is attached or refused. */
-  private attached: Promise<unknown> = Promise.resolve();
+  private readonly chosenFiles = new Attachments(() => this.requestUpdate());
   private key = "";
   private session: OpenSession | null = null;
   private hasWords = false;
 
   constructor() {
     super();
-    this.files = [];
-    this.trouble = "";
     this.edited = null;
     this.kept = [];
   }
@@ -47,10 +43,12 @@ export class Composer extends Part {
     const isActive = conversation.active.size > 0;
     if (conversation.isClosed) return html`<p class="closed about">${words().closed}</p>`;
     const agent = this.chat.agent?.title ?? "";
+    const { files, trouble, isKept } = this.chosenFiles;
     return html`<form class="composer" @submit=${this.submit}>
       ${this.edited ? html`<p class="editing about">${icon("edit")} <span>${words().editing}</span><button type="button" class="plain link" @click=${this.leaveEditing}>${words().cancel}</button></p>` : nothing}
-      ${this.files.length || this.kept.length ? html`<ul class="files">${this.kept.map((part) => this.keptPart(part))}${this.files.map((attached) => this.file(attached))}</ul>` : nothing}
-      ${this.trouble ? html`<p class="bad trouble" role="alert">${this.trouble}</p>` : nothing}
+      ${files.length || this.kept.length ? html`<ul class="files">${this.kept.map((part) => this.keptPart(part))}${files.map((attached) => this.file(attached))}</ul>` : nothing}
+      ${isKept ? nothing : html`<p class="about not-kept" role="status">${words().filesNotKept}</p>`}
+      ${trouble ? html`<p class="bad trouble" role="alert">${trouble}</p>` : nothing}
       <textarea rows="1" dir="auto" enterkeyhint="send" aria-label=${agent ? words().sayTo(agent) : words().say} placeholder=${agent ? words().sayTo(agent) : words().say} title=${words().keys}
         @input=${this.typed} @keydown=${this.pressed} @paste=${this.pasted}></textarea>
       <div class="row">
@@ -58,7 +56,7 @@ export class Composer extends Part {
         <button type="button" class="plain attach" aria-label=${words().attach} title=${words().attach} @click=${() => this.find<HTMLInputElement>("input[type=file]")?.click()}>${icon("clip")}</button>
         <span class="grow about">${isActive && this.hasWords ? words().queueHint : ""}</span>
         ${isActive ? html`<button type="button" class="stop" ?disabled=${isStopping} aria-label=${isStopping ? words().stopping : words().stop} title="${words().stop} (Esc)" @click=${() => this.tell("stop")}>${icon("stop")}<span>${isStopping ? words().stopping : words().stop}</span></button>` : nothing}
-        <button class="main send" aria-label=${words().send} title=${words().send} ?disabled=${this.isSending || (!this.hasWords && !this.files.length && !this.kept.length)}>${icon("send")}</button>
+        <button class="main send" aria-label=${words().send} title=${words().send} ?disabled=${this.isSending || (!this.hasWords && !files.length && !this.kept.length)}>${icon("send")}</button>
       </div>
     </form>`;
   }
@@ -92,19 +90,18 @@ export class Composer extends Part {
     const before = this.key;
     this.key = key;
     this.session = shown;
-    if (isSame) { this.chat.drafts.set(before, ""); this.keep(); return; }
-    this.empty();
+    if (isSame) {
+      this.chat.drafts.set(before, "");
+      this.keep();
+      this.chosenFiles.move(key);
+      return;
+    }
+    this.edited = null;
+    this.kept = [];
+    this.chosenFiles.show(this.chat, key);
     this.write(this.chat.drafts.get(key));
     this.begun = this.chat.drafts.edit(key);
     this.resumeEditing();
-  }
-
-  private empty(): void {
-    for (const { preview } of this.files) URL.revokeObjectURL(preview);
-    this.edited = null;
-    this.kept = [];
-    this.files = [];
-    this.trouble = "";
   }
 
   /** An edit that was begun before the page was loaded again, or that came back, as soon as its message is there. */
@@ -127,7 +124,7 @@ export class Composer extends Part {
 
   edit(said: Said, text = wordsOf(said.content)): void {
     this.edited = said;
-    this.kept = typeof said.content === "string" ? [] : said.content.filter((part) => part.type !== "text");
+    this.kept = partsOf(said.content);
     this.write(text, true);
     this.keep();
   }
@@ -165,12 +162,19 @@ export class Composer extends Part {
       this.find<HTMLFormElement>("form")?.requestSubmit();
     } else if (press.key === "ArrowUp" && !this.area?.value && !press.shiftKey) {
       const last = this.chat.shown.conversation.lastSaid;
-      if (last) { press.preventDefault(); this.write(wordsOf(last.content), true); this.keep(); }
+      if (last) { press.preventDefault(); this.bringBack(last); }
     } else if (press.key === "Escape" && this.edited) {
       press.stopPropagation();
       this.leaveEditing();
     }
   };
+
+  /** The last message once more, with its pictures and files. */
+  private bringBack({ content }: Said): void {
+    if (!this.edited) this.kept = partsOf(content);
+    this.write(wordsOf(content), true);
+    this.keep();
+  }
 
   private readonly pasted = (paste: ClipboardEvent): void => {
     const files = [...(paste.clipboardData?.files ?? [])];
@@ -183,26 +187,14 @@ export class Composer extends Part {
     input.value = "";
   };
 
-  /** Takes files, and says of those that it does not take why. Whoever sends meanwhile sends them, too. */
-  take(files: File[]): void { this.attached = Promise.all([this.attached, this.attach(files)]); }
-
-  private async attach(files: File[]): Promise<void> {
-    await this.chat.learned;
-    const refused: string[] = [];
-    const taken: Attached[] = [];
-    for (const file of files) {
-      const why = refusal(file, this.chat.agent?.accepts ?? null);
-      if (why) refused.push(why);
-      else taken.push({ file, isPicture: isPicture(file), preview: isPicture(file) ? URL.createObjectURL(file) : "", percent: null, error: "", part: null });
-    }
-    this.trouble = refused.join("\n");
-    this.files = [...this.files, ...taken];
-    if (taken.length) this.area?.focus();
+  /** Takes files beside those that are there. */
+  take(files: File[]): void {
+    this.chosenFiles.take(files);
+    this.area?.focus();
   }
 
   private drop(attached: Attached): void {
-    URL.revokeObjectURL(attached.preview);
-    this.files = this.files.filter((other) => other !== attached);
+    this.chosenFiles.drop(attached);
     this.area?.focus();
   }
 
@@ -213,19 +205,24 @@ export class Composer extends Part {
 
   private async send(): Promise<void> {
     const before = this.chat.shown;
-    await this.attached;
+    await this.chosenFiles.ready;
     if (this.chat.shown !== before) return;
     const text = this.area?.value.trim() ?? "";
-    if (this.isSending || (!text && !this.files.length && !this.kept.length)) return;
-    const { chat, edited, files, kept } = this;
+    const { chat, edited, kept } = this;
+    const { files } = this.chosenFiles;
+    if (this.isSending || (!text && !files.length && !kept.length)) return;
     const { shown } = chat;
-    const content = files.length || kept.length ? await this.withFiles(shown, text) : text;
-    if (content === null) return;
+    const parts = files.length ? await this.stored(shown) : [];
+    if (parts === null) return;
+    const content = parts.length || kept.length ? [...(text ? [{ type: "text", text }] : []), ...kept, ...parts] : text;
     const isStill = chat.shown === shown;
     const key = shown.id || NEW;
     if (!edited) chat.drafts.set(key, "");
+    void chat.fileDrafts.set(key, []);
     if (isStill) {
-      this.empty();
+      this.edited = null;
+      this.kept = [];
+      this.chosenFiles.clear();
       this.write(edited ? chat.drafts.get(key) : "");
     }
     if (edited && isStill) this.fork(edited, text, content, key);
@@ -233,47 +230,25 @@ export class Composer extends Part {
     this.tell("said");
   }
 
+  private async stored(shown: OpenSession): Promise<ContentPart[] | null> {
+    this.isSending = true;
+    try { return await this.chosenFiles.parts(this.chat, shown); } finally { this.isSending = false; }
+  }
+
   /** The new words are kept until there is a conversation that has them. */
   private fork(edited: Said, text: string, content: Content, key: string): void {
     const { drafts } = this.chat;
     drafts.setEdit(key, { id: edited.id, text: text.slice(0, LONGEST_DRAFT) });
-    this.chat.fork(edited.id, content, {
+    this.chat.asking.fork(edited.id, content, {
       done: () => drafts.setEdit(key, null),
       undone: () => { if (this.key === key) { this.begun = drafts.edit(key); this.requestUpdate(); } },
     });
   }
 
   /** The message with its files; null if one of them did not get there. */
-  private async withFiles(shown: OpenSession, text: string): Promise<Content | null> {
-    const { chat, files, kept } = this;
-    this.isSending = true;
-    this.trouble = "";
-    try {
-      await chat.learned;
-      const isStored = chat.agent?.accepts != null;
-      const created = isStored && files.length ? shown.whenCreated() : "";
-      chat.sending.flush(shown);
-      const session = await created;
-      for (const attached of files) attached.part ??= await this.upload(attached, session, isStored);
-      return [...(text ? [{ type: "text", text }] : []), ...kept, ...files.map(({ part }) => part!)];
-    } catch (error) {
-      if (!(error instanceof UploadFailed || error instanceof NotCreated)) throw error;
-      this.trouble = error.message;
-      return null;
-    } finally { this.isSending = false; }
-  }
-
-  private async upload(attached: Attached, session: string, isStored: boolean): Promise<ContentPart> {
-    const { file } = attached;
-    const show = (percent: number): void => { attached.percent = percent; this.requestUpdate(); };
-    try {
-      attached.error = "";
-      return await partFor(this.chat.server, session, attached, isStored, show);
-    } catch (error) {
-      if (!(error instanceof UploadFailed)) throw error;
-      Object.assign(attached, { percent: null, error: error.message });
-      throw new UploadFailed(words().uploadFailed(file.name, error.message));
-    }
-  }
 }
+
+/** The pictures and files of a message. */
+const partsOf = (content: Content): ContentPart[] => (typeof content === "string" ? [] : content.filter((part) => part.type !== "text"));
+
 defined("myagent-composer")(Composer);

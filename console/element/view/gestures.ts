@@ -2,7 +2,8 @@
 
 /** What a key means, wherever one is. */
 export function shortcut(press: KeyboardEvent): "stop" | "search" | "fresh" | null {
-  if (press.isComposing || press.defaultPrevented) return null;
+  // While an input method composes, keys belong to it; some browsers say so by the code alone.
+  if (press.isComposing || press.keyCode === 229 || press.defaultPrevented) return null;
   if (press.key === "Escape") return "stop";
   if (!press.ctrlKey && !press.metaKey) return null;
   const key = press.key.toLowerCase();

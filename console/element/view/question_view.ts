@@ -120,7 +120,7 @@ export class QuestionView extends Part {
   };
 
   private readonly reasonKey = (press: KeyboardEvent): void => {
-    if (press.key === "Enter" && !press.isComposing) { press.preventDefault(); this.decline(); }
+    if (press.key === "Enter" && !press.isComposing && press.keyCode !== 229) { press.preventDefault(); this.decline(); }
     if (press.key === "Escape") { press.stopPropagation(); this.isDeclining = false; }
   };
 

@@ -4,6 +4,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { property } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { Chat } from "../model/chat.ts";
+import { familyOf, type Family } from "../model/families.ts";
 import type { Row } from "../model/frame.ts";
 import type { Mark } from "../model/session_list.ts";
 import { age, clock } from "../words/times.ts";
@@ -39,30 +40,57 @@ export class Sidebar extends Part {
 
   private rows(): TemplateResult {
     const { list } = this.chat;
-    const rows = list.visible;
-    if (!rows.length && list.isLoaded) return html`<p class="about empty">${list.query ? words().nothingFound : words().noConversations}</p>`;
-    const groups = new Map<string, Row[]>();
-    for (const row of rows) groups.set(age(row.active_at), [...(groups.get(age(row.active_at)) ?? []), row]);
+    const { families } = list;
+    if (!families.length && list.isLoaded) return html`<p class="about empty">${list.query ? words().nothingFound : words().noConversations}</p>`;
+    const groups = new Map<string, Family[]>();
+    for (const family of families) {
+      const name = age(family.head.active_at);
+      groups.set(name, [...(groups.get(name) ?? []), family]);
+    }
     return html`${[...groups].map(([name, members]) => html`<h2>${name}</h2>
-      <ul>${repeat(members, (row) => row.session_id, (row) => this.row(row))}</ul>`)}
+      <ul>${repeat(members, (family) => family.id, (family) => (family.size > 1 ? this.family(family) : html`<li>${this.row(family.head)}</li>`))}</ul>`)}
       ${list.next ? html`<p class="about more">${words().loadingMore}</p>` : nothing}`;
   }
 
-  private row(row: Row): TemplateResult {
+  /** The newest of a conversation and its copies, and the others beneath it: all of them, or the one that is shown. */
+  private family(family: Family): TemplateResult {
+    const { list, shown } = this.chat;
+    const isUnfolded = list.isUnfolded(family.id);
+    const others = isUnfolded ? family.others : family.others.filter((row) => row.session_id === shown.id);
+    const mark = isUnfolded ? "" : list.markOfOthers({ ...family, others: family.others.filter((row) => row.session_id !== shown.id) });
+    const count = family.size - 1;
+    const label = [words().copies(count, family.head.title || words().untitled), mark && markWords(mark)].filter(Boolean).join(", ");
+    const id = `copies-${family.id}`;
+    return html`<li class="family">
+      ${this.row(family.head, html`<button type="button" class="plain fold ${mark}" aria-expanded=${isUnfolded} aria-controls=${id} aria-label=${label} title=${label} @click=${() => this.toggled(family.id)}>${icon("chevron")}<span aria-hidden="true">${count}</span>${mark ? html`<span class="mark" aria-hidden="true"></span>` : nothing}</button>`)}
+      <ul class="copies" id=${id} aria-label=${words().copiesOf(family.head.title || words().untitled)}>
+        ${repeat(others, (row) => row.session_id, (row) => html`<li>${this.row(row, undefined, true)}</li>`)}
+        ${isUnfolded && list.hasMore(family) ? html`<li><button type="button" class="plain link" @click=${() => list.moreOf(family.id)}>${words().moreCopies}</button></li>` : nothing}
+      </ul>
+    </li>`;
+  }
+
+  private toggled(family: string): void {
+    this.chat.list.toggle(family);
+    this.requestUpdate();
+  }
+
+  private row(row: Row, fold?: TemplateResult, isCopy = false): TemplateResult {
     const { chat } = this;
     const isShown = row.session_id === chat.shown.id;
     const mark = isShown && ["unread", "failed"].includes(chat.list.markOf(row)) ? "" : chat.list.markOf(row);
     const title = (isShown && chat.title) || row.title || words().untitled;
     const origin = row.forked_from && words().forkedFrom(chat.list.find(row.forked_from.session_id)?.title ?? "");
     const isOneOfMany = chat.agents.length > 1;
-    return html`<li class="conversation ${isShown ? "shown" : ""} ${mark}">
+    return html`<div class="conversation ${isShown ? "shown" : ""} ${mark}">
       <a href="#${row.session_id}" aria-current=${isShown ? "page" : nothing} title=${[title, `${row.agent} · ${clock(row.active_at)}`, origin].filter(Boolean).join("\n")} @click=${(click: MouseEvent) => this.open(click, row)}>
         ${origin ? html`<span class="fork" role="img" aria-label=${origin}>${icon("branch")}</span>` : nothing}<span class="title" dir="auto">${title}</span>
-        ${isOneOfMany ? html`<span class="about agent-name">${row.agent}</span>` : nothing}
+        ${isCopy ? html`<span class="about when">${[familyOf(row) === row.session_id ? words().original : "", clock(row.active_at)].filter(Boolean).join(" · ")}</span>` : nothing}
+        ${isOneOfMany && !isCopy ? html`<span class="about agent-name">${row.agent}</span>` : nothing}
         ${mark ? html`<span class="mark" role="img" aria-label=${markWords(mark)} title=${markWords(mark)}></span>` : nothing}
       </a>
-      <myagent-menu .label=${words().actions(title)} .choices=${this.choices(row, title)}></myagent-menu>
-    </li>`;
+      ${fold ?? nothing}<myagent-menu .label=${words().actions(title)} .choices=${this.choices(row, title)}></myagent-menu>
+    </div>`;
   }
 
   private choices(row: Row, title: string): Choice[] {

@@ -13,6 +13,7 @@ import { defined, Part } from "./part.ts";
 import "../markdown/markdown_view.ts";
 import "./call_view.ts";
 import "./feedback.ts";
+import "./output_view.ts";
 import "./question_view.ts";
 
 export class TurnView extends Part {
@@ -63,10 +64,11 @@ export class TurnView extends Part {
     const { outcome } = turn;
     if (!outcome) return html``;
     return html`
+      ${outcome.output ? html`<myagent-output .value=${outcome.output}></myagent-output>` : nothing}
       ${outcome.kind === "failed" ? html`<div class="failure" role="alert">${icon("warning")}<p dir="auto">${outcome.words}</p></div>` : nothing}
       ${outcome.kind === "stopped" ? html`<p class="about stopped">${outcome.words || words().stopped}</p>` : nothing}
       ${outcome.finish === "length" ? html`<p class="about bad">${words().cutShort}</p>` : nothing}
-      ${outcome.finish === "max_steps" ? html`<p class="about">${words().maxSteps}</p>` : nothing}
+      ${outcome.limit ? html`<p class="about limit">${words().limits[outcome.limit] ?? words().anyLimit}</p>` : nothing}
       <div class="acts ${this.isLast || turn.rating || outcome.kind === "failed" ? "always" : ""}">${this.acts()}</div>`;
   }
 

@@ -6,6 +6,7 @@ export const en = {
   noConversations: "No conversations yet.", loadingMore: "Loading…", untitled: "(untitled)", openSidebar: "Show conversations", closeSidebar: "Hide conversations",
   today: "Today", yesterday: "Yesterday", thisWeek: "Last 7 days", thisMonth: "Last 30 days", earlier: "Earlier",
   agent: "Agent", chooseAgent: "Choose an agent", toolsOf: "Tools", noDescription: "No description.", skip: "Skip to the conversation",
+  copies: (count: number, title: string) => (count === 1 ? `1 more version of “${title}”` : `${count} more versions of “${title}”`), copiesOf: (title: string) => `Versions of “${title}”`, original: "Original", moreCopies: "Show more versions",
   markWaiting: "waits for your answer", markRunning: "is being answered", markUnread: "new", markFailed: "failed",
   questionElsewhere: (title: string) => `A question waits for your answer in “${title}”`, goThere: "Open",
   // connection
@@ -23,16 +24,20 @@ export const en = {
   closed: "This conversation was closed. It can be read, and no more.", queueHint: "An answer is being written; your message waits for it.",
   removeFile: (name: string) => `Remove ${name}`, uploading: (percent: number) => `${percent} %`, editing: "Editing a message: what follows it is answered anew in a copy of this conversation.",
   tooBig: (name: string, most: string) => `${name} is too big: ${most} at most.`, notAccepted: (name: string) => `${name} cannot be taken: pictures (PNG, JPEG, GIF, WebP) and text files can.`,
-  noPictures: (name: string) => `${name}: this agent takes no pictures.`, noFiles: (name: string) => `${name}: this agent takes no files.`, uploadBroke: "the connection broke; please try again.", emptyFile: (name: string) => `${name} is empty.`, uploadFailed: (name: string, why: string) => `${name} was not taken: ${why}`,
+  noPictures: (name: string) => `${name}: this agent takes no pictures.`, noFiles: (name: string) => `${name}: this agent takes no files.`, uploadBroke: "the connection broke; please try again.", emptyFile: (name: string) => `${name} is empty.`, filesNotKept: "This browser does not keep these files: if the page is loaded again before they are sent, please choose them again.", uploadFailed: (name: string, why: string) => `${name} was not taken: ${why}`,
   // messages
   you: "You", answerOf: (agent: string) => `Answer of ${agent}`, thinking: "Thinking…", queued: "Queued", place: (before: number) => (before ? `Waiting: ${before} before you` : "Waiting: you are next"), waiting: "Waiting for your answer…", sending: "Sending…",
   failed: "Not delivered", sendAgain: "Send again", discard: "Discard", tooLong: (mebibytes: number | null) => (mebibytes ? `it is too long, ${mebibytes} MiB at most.` : "it is too long for the server."),
-  reasoning: "Reasoning", arguments: "Arguments", changedArguments: "Arguments, as you changed them", result: "Result", data: "Data", failure: "Error", truncated: "The text was longer than what is stored.", noArguments: "none",
+  value: "Value (JSON)", copyValue: "Copy the JSON", reasoning: "Reasoning", arguments: "Arguments", changedArguments: "Arguments, as you changed them", result: "Result", data: "Data", failure: "Error", truncated: "The text was longer than what is stored.", noArguments: "none",
   status: { running: "running", success: "done", failed: "failed", declined: "declined", cancelled: "cancelled", unknown: "outcome unknown" } as Record<string, string>, changed: "arguments changed",
   copy: "Copy", copied: "Copied", copyFailed: "Not copied", wrap: "Wrap", codeIn: (language: string) => (language ? `Code in ${language}` : "Code"), showAll: "Show all", showLess: "Show less",
   copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "What was good or bad about it? (optional)", commentSave: "Send", thanks: "Thank you.",
-  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.", maxSteps: "The limit of steps was reached.",
-  newest: "Jump to the newest", picture: (name: string) => `Picture of ${name}`, pictureSent: "Picture", loading: "Loading the conversation…", stopped: "Stopped", gone: "That conversation is not there any more. This is a new one.",
+  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.",
+  limits: {
+    max_steps: "The limit of steps was reached.", max_tokens: "The limit of model tokens was reached.", max_tool_calls: "The limit of tool calls was reached.",
+    max_seconds: "The limit of time was reached.", repeat_limit: "The agent made the same call again and again.",
+  } as Record<string, string>, anyLimit: "A limit of this answer was reached.",
+  newest: "Jump to the newest", picture: (name: string) => `Picture of ${name}`, pictureSent: "Picture", loading: "Loading the conversation…", stopped: "Stopped", gone: "That conversation is not there any more. This is a new one.", goneUnlessLogin: "That conversation is not there any more, or you have to log in to see it.",
   // questions
   question: "Your answer is needed", yes: "Allow", no: "Decline", changeArguments: "Change the arguments", asJson: "Arguments as JSON", notJson: "This is not a JSON object.", misfits: (path: string, why: string) => `${path}: ${why}`, reason: "Why not? (the agent reads it, optional)", waitsSince: (time: string) => `has waited for ${time}`, waitsUntil: (time: string) => `${time} left`, saidYes: "Allowed", saidNo: "Declined", noAnswer: "Closed without an answer", yourReason: "Reason",
   schema: { type: (wanted: string) => `should be ${wanted}`, missing: "is missing", unknown: "is not an argument of this tool", choice: (choices: string) => `should be one of ${choices}` },
@@ -42,6 +47,7 @@ export const en = {
   door: "Connect to a server", address: "Address of the server", token: "Token", connect: "Connect",
   refusals: {
     credentials_required: "A token or a login is needed.", invalid_token: "The token is unknown, expired or revoked.", too_many_attempts: "Too many invalid tokens came from your address. Please try again later.", agent_not_found: "There is no such agent, or none that you may use.",
+    no_answer: "Nothing answers at this address. See that it is right and that the server is running.",
     bad_address: "This address leads to no server. One looks like ws://localhost:8080/ (wss:// for pages of https).",
   } as Record<string, string>,
   notKnown: "This server does not know that yet.", bubble: "Chat", you_are: "Signed in",

@@ -17,6 +17,7 @@ from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.file_links import unlink_files
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.placing import place_messages
 from sessions_app.journal.run_log import RunEnd
 from sessions_app.journal.usage_ledger import usage_of
 from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
@@ -43,7 +44,7 @@ def close_run(
     """
     if run.status == Run.Status.QUEUED:
         # The user did say it, although it was never answered.
-        place_messages(batch, session, run.id)
+        place_messages(batch, session, run)
         return
     batch.writes.flush()
     _close_calls(batch, session, run, call_status)
@@ -150,13 +151,6 @@ def _newest_shown(run: LockedRun, *, but_reasoning: bool = False) -> Event | Non
 def _metadata(event: Event) -> dict[str, Any]:
     metadata: dict[str, Any] = orjson.loads(event.frame)["metadata"]
     return metadata
-
-
-def place_messages(batch: Batch, session: LockedSession, run_id: uuid.UUID) -> None:
-    """Give the messages of a run that begins, or ends before it began, their positions in the history."""
-    batch.writes.flush()
-    for pk in Message.objects.filter(run_id=run_id, position=None).order_by("pk").values_list("pk", flat=True):
-        batch.writes.change(Message, pk, position=batch.take_positions(session))
 
 
 def cancel_run(batch: Batch, session: LockedSession, run: LockedRun, reason: str) -> None:

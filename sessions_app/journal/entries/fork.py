@@ -11,14 +11,14 @@ from myagent.protocol.server_events import ForkedFrom
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.messages import Posted, PostMessage
 from sessions_app.journal.entries.sessions import CreateSession
-from sessions_app.journal.file_links import share_files
+from sessions_app.journal.file_links import check_files, share_files
 from sessions_app.journal.fork_copy import ForkCopy
 from sessions_app.journal.fork_point import ForkPoint, before_message, behind_event
 from sessions_app.journal.fork_state import kept_state
 from sessions_app.journal.locked_rows import LockedSession
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.stored_size import files_size, frames_size
-from sessions_app.models import Event, Message, Session
+from sessions_app.models import Event, Message, Run, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,21 @@ class ForkSession(CreateSession):
         if self.shares is not None:
             self._check_room(batch, self.shares, point)
         post = self._message(point)
-        title, metadata = Session.objects.values_list("title", "metadata").get(pk=source.id)
+        title, metadata, family = Session.objects.values_list("title", "metadata", "family_id").get(pk=source.id)
         target = LockedSession(
             self.session_id, source.agent, self.user_id, title, Session.Status.OPEN, 0, 0, self.visitor, 0
         )
         lease = None
         if post is not None:
             post.check(batch, target, [])
+            check_files(batch, source.id, post.files)
             lease = post.usable_lease(batch, target, [])
         state = kept_state(source.id, point)
         # From here on nothing is refused: what is written stays.
         origin = ForkedFrom(session_id=str(source.id), message_id=self.before, seq=self.at)
-        target = replace(self, title=title, metadata=metadata, forked_from=origin).insert(batch)
+        # Whoever forks a session of somebody else knows that one, and need not know what it continues.
+        root = family if family is not None and source.user_id == self.user_id else source.id
+        target = replace(self, title=title, metadata=metadata, forked_from=origin, family_id=root).insert(batch)
         batch.writes.change(Session, target.id, state=state or {})
         ForkCopy(batch, source.id, target, point).write()
         share_files(batch, source, target)
@@ -101,9 +104,15 @@ class ForkSession(CreateSession):
         batch.shares.check_copy(self.sharer, shares, 2 * size + files_size(self.source_id))
 
     def _message(self, point: ForkPoint) -> PostMessage | None:
-        if self.post is None or not self.says_again or point.again is None:
+        if self.post is None or point.again is None:
             return self.post
-        said = Message.objects.filter(run_id=point.again, role=Message.Role.USER).order_by("pk").first()
+        schema = Run.objects.filter(pk=point.again).values_list("output_schema", flat=True).first()
+        post = replace(self.post, output_schema=schema)
+        if not self.says_again:
+            return post
+        of_source = Message.objects.filter(session_id=self.source_id)
+        said = of_source.filter(client_id=self.before).first()
+        said = said or of_source.filter(run_id=point.again, role=Message.Role.USER).order_by("pk").first()
         if said is None:
             raise Refused(ErrorCode.MESSAGE_NOT_FOUND)
-        return replace(self.post, message=said.to_library())
+        return replace(post, message=said.to_library())

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from agents.budgets.allowances import Allowance
 from agents.budgets.shares import Shares
 from myagent.agent_definition import WhenBusy
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.error_codes import ErrorCode
-from myagent.protocol.server_events import MessageMetadata, UserSaid
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.allowance import check_allowance
 from sessions_app.journal.entries.ending import cancel_run
 from sessions_app.journal.entries.ownership import Lease, take_run
 from sessions_app.journal.entry import Entry, RunRef
+from sessions_app.journal.file_links import check_files, refer_to_files
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
+from sessions_app.journal.placing import user_said
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Message, Run, Session
 
@@ -28,7 +30,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """How a message was stored. `begun` is set when its run begins at once, owned by the caller."""
+    """How a message was stored. `begun` is set when its run begins at once, owned by the caller.
+
+    With `steers` the message is for `run_id`, which is active, and nothing was logged; `last_seq` ends the log.
+    """
 
     run_id: uuid.UUID
     message_id: str
@@ -36,6 +41,8 @@ class Posted:
     begun: RunRef | None = None
     duplicate: bool = False
     ended: tuple[uuid.UUID, ...] = ()
+    steers: bool = False
+    last_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +51,8 @@ class PostMessage(Entry):
 
     Refused with `busy` unless it `takes_new`, with `session_closed`, with `session_busy` when the queue is full or the
     agent takes no queue, with `budget_exceeded`, `too_many_runs` or `too_many_messages` when `allowance` does not
-    permit it, and with `over_quota` when the session's owner has no room left in `shares`.
+    permit it, with `over_quota` when the session's owner has no room left in `shares`, and with `file_not_found` when
+    one of its `files` was taken back.
     """
 
     needs_unfinished: ClassVar[bool] = True
@@ -58,12 +66,16 @@ class PostMessage(Entry):
     max_queued: int = 10
     allowance: Allowance | None = None
     shares: Shares | None = None
+    files: Collection[uuid.UUID] = ()
+    """Those of the session that the message names."""
     token_id: int | None = None
     """The access token with which it is sent."""
     takes_new: bool = True
     """False to take only what was stored before, while the server is short of memory."""
     traceparent: str = ""
     """The trace that it is part of."""
+    output_schema: dict[str, Any] | None = None
+    """What its answer has to be, where it says so itself."""
 
     @property
     def client_id(self) -> str | None:
@@ -83,6 +95,7 @@ class PostMessage(Entry):
             return self._duplicate(batch, session, first)
         before = batch.locks.unfinished(session.id)
         self.check(batch, session, before)
+        check_files(batch, session.id, self.files)
         ended: tuple[uuid.UUID, ...] = ()
         if self.when_busy == "interrupt":
             for other in before:
@@ -118,25 +131,33 @@ class PostMessage(Entry):
         ended: tuple[uuid.UUID, ...] = (),
     ) -> Posted:
         """Write the message and its run."""
+        # What has to be answered in a form of its own is for a run of its own.
+        if self.when_busy == "steer" and self.output_schema is None and before and before[0].is_active:
+            named = replace(self, message_id=self.message_id or uuid.uuid4().hex)
+            return named._steer(batch, session, before)
         run = self._insert(batch, session, before, begins=lease is not None)
         if lease is not None:
             take_run(batch, run, lease)
         message_id = self.message_id or uuid.uuid4().hex
-        said = UserSaid(
-            content=self.message.content
-            if isinstance(self.message.content, str)
-            else list(map(dict, self.message.content)),
-            metadata=MessageMetadata(run_id=str(run.id), message_id=message_id),
-        )
-        batch.log.append(session, said, origin=self.origin)
+        batch.log.append(session, user_said(self.message, run.id, message_id), origin=self.origin)
         batch.touch(session)
         begun: RunRef | None = None
         if lease is not None:
             begun = RunRef(session.id, run.id, run.epoch, session.user_id, history_end=session.last_position - 1)
         return Posted(run.id, message_id, _place([*before, run], run.id), begun, ended=ended)
 
+    def _steer(self, batch: Batch, session: LockedSession, before: list[LockedRun]) -> Posted:
+        """It is logged when it is read: by the run that is active, or by its own one after that."""
+        self._insert(batch, session, before, begins=False, steers=True)
+        batch.touch(session)
+        return Posted(before[0].id, self.message_id or "", 0, steers=True, last_seq=session.last_seq)
+
     def _duplicate(self, batch: Batch, session: LockedSession, run_id: uuid.UUID) -> Posted:
-        position = _place(batch.locks.unfinished(session.id), run_id)
+        unfinished = batch.locks.unfinished(session.id)
+        if unfinished and unfinished[0].is_active and any(run.id == run_id and run.steers for run in unfinished[1:]):
+            steered = Posted(unfinished[0].id, self.message_id or "", 0, duplicate=True, steers=True)
+            return replace(steered, last_seq=session.last_seq)
+        position = _place(unfinished, run_id)
         return Posted(run_id, self.message_id or "", position, duplicate=True)
 
     def _check_room(self, before: list[LockedRun]) -> None:
@@ -147,15 +168,25 @@ class PostMessage(Entry):
         if sum(run.status == Run.Status.QUEUED for run in before) >= self.max_queued:
             raise Refused(ErrorCode.SESSION_BUSY, reason="queue_full", limit=self.max_queued)
 
-    def _insert(self, batch: Batch, session: LockedSession, before: list[LockedRun], *, begins: bool) -> LockedRun:
+    def _insert(
+        self, batch: Batch, session: LockedSession, before: list[LockedRun], *, begins: bool, steers: bool = False
+    ) -> LockedRun:
         # Later than the others even in one batch with them, or from a process whose clock is slow.
         queued_at = max([batch.now, *(other.queued_at + _MICROSECOND for other in before)])
         run = LockedRun(
-            self.new_run_id, session.id, Run.Status.QUEUED, owner="", epoch=0, attempts=0, queued_at=queued_at
+            self.new_run_id,
+            session.id,
+            Run.Status.QUEUED,
+            owner="",
+            epoch=0,
+            attempts=0,
+            queued_at=queued_at,
+            steers=steers,
         )
         batch.locks.add_run(run)
         # It is False until a tool changes the state.
         columns = {"status": run.status, "queued_at": queued_at, "token_id": self.token_id, "end_state": False}
+        columns |= {"steers": steers, "output_schema": self.output_schema}
         batch.writes.insert(Run, id=run.id, session_id=session.id, traceparent=self.traceparent, **columns)
         # A queued message gets its position when its run begins, so as not to fall between calls and their results.
         position = batch.take_positions(session) if begins else None
@@ -166,6 +197,7 @@ class PostMessage(Entry):
             client_id=self.message_id,
             **Message.fields_of(self.message),
         )
+        refer_to_files(batch, session.id, self.files)
         if self.message_id is not None:
             batch.locks.client_ids[session.id, self.message_id] = run.id
         if not session.title and (title := " ".join(self.message.text.split())[:TITLE_LENGTH]):

@@ -12,9 +12,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from sessions_app.journal.batch import Batch
-from sessions_app.journal.entries.ending import place_messages
 from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.locked_rows import LockedRun
+from sessions_app.journal.placing import place_messages
 from sessions_app.models import Run
 
 
@@ -83,7 +83,7 @@ class ClaimNext(Entry):
         if not waiting or waiting[0].is_active or not self.lease.holds(batch):
             return None
         run = waiting[0]
-        place_messages(batch, session, run.id)
+        place_messages(batch, session, run)
         take_run(batch, run, self.lease)
         waited = max((batch.now - run.queued_at).total_seconds(), 0.0)
         return RunRef(session.id, run.id, run.epoch, session.user_id, waited=waited)

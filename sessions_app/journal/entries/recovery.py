@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db.models.functions import Now
 
 from myagent.i18n import gettext as _
-from myagent.loop.checkpoint import Checkpoint, OpenCall
+from myagent.loop.checkpoint import AskedCall, Checkpoint, OpenCall
 from myagent.protocol.server_events import RunErrorMetadata, RunFailed, StepResetMetadata, StepVoided
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import (
@@ -92,18 +93,28 @@ class RecoverRun(Entry):
             batch.log.append(session, StepVoided(metadata=metadata))
         close_spans(batch, run, interrupted_at=None)
         calls = self._open_calls(batch, session, run)
-        questions = _open_questions(batch, run, calls)
+        asked_people = list(Confirmation.objects.filter(run_id=run.id).order_by("asked_at"))
+        questions = _open_questions(batch, asked_people, calls)
         take_run(batch, run, self.lease, begins=False, attempts=attempts)
         if any(question.answer is None for question in questions.values()):
             batch.change_run(run, status=Run.Status.WAITING)
+        age = (batch.now - (row.started_at or batch.now)).total_seconds()
+        made = ToolCall.objects.filter(run_id=run.id).order_by("step", "index")
+        asked = tuple(AskedCall(*call) for call in made.values_list("step", "tool", "arguments"))
         open_calls = {call.index: _open_call(call) for call in calls}
         return Recovered(
             ref=RunRef(session.id, run.id, run.epoch, session.user_id),
-            checkpoint=Checkpoint(step=row.steps, usage=usage_of(row), open_calls=open_calls),
+            checkpoint=Checkpoint(
+                step=row.steps,
+                usage=usage_of(row),
+                open_calls=open_calls,
+                calls=asked,
+                seconds=max(0.0, age - _waited(asked_people, batch.now)),
+            ),
             first_result=calls[0].position - calls[0].index if calls else 0,
             questions=questions,
-            age=(batch.now - (row.started_at or batch.now)).total_seconds(),
-            tool_calls=ToolCall.objects.filter(run_id=run.id).count(),
+            age=age,
+            tool_calls=len(asked),
         )
 
     def _open_calls(self, batch: Batch, session: LockedSession, run: LockedRun) -> list[ToolCall]:
@@ -132,17 +143,29 @@ def _open_call(call: ToolCall) -> OpenCall:
     )
 
 
-def _open_questions(batch: Batch, run: LockedRun, calls: Collection[ToolCall]) -> dict[str, OpenQuestion]:
+def _open_questions(
+    batch: Batch, asked_people: Collection[Confirmation], calls: Collection[ToolCall]
+) -> dict[str, OpenQuestion]:
     """The questions that calls wait for before they start; those of a call that was running are withdrawn."""
     waiting = {call.step_id for call in calls if call.status == ToolCall.Status.CONFIRMING}
     questions = {}
-    for asked in Confirmation.objects.filter(run_id=run.id).order_by("asked_at"):
+    for asked in asked_people:
         if asked.tool_call_id in waiting:
             seconds_left = (asked.expires_at - batch.now).total_seconds()
             questions[asked.tool_call_id] = OpenQuestion(asked.step_id, max(0.0, seconds_left), asked.answer)
         elif asked.answer is None:
             withdraw(batch, asked)
     return questions
+
+
+def _waited(asked_people: Collection[Confirmation], now: datetime) -> float:
+    """The seconds in which at least one question was open; they come in the order in which they were asked."""
+    waited, until = 0.0, None
+    for asked in asked_people:
+        begin = asked.asked_at if until is None else max(until, asked.asked_at)
+        until = max(begin, asked.answered_at or now)
+        waited += (until - begin).total_seconds()
+    return waited
 
 
 def _give_up(batch: Batch, session: LockedSession, run: LockedRun) -> None:

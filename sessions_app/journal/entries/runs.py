@@ -11,7 +11,7 @@ from myagent.events import HistorySummarized, ModelReplied, ToolFinished
 from myagent.llm import Usage
 from myagent.messages import Message as LibraryMessage
 from myagent.protocol.server_base import ServerEvent
-from myagent.protocol.server_events import PartialAnswer
+from myagent.protocol.server_events import FinalAnswer, PartialAnswer, RunFailed
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import SILENCE, close_run
 from sessions_app.journal.entry import RunEntry
@@ -246,6 +246,7 @@ class EndRun(RunEntry):
             steps=self.steps,
             error_code=self.error_code,
             error_detail=self.error_detail,
+            limit=_limit_of(terminal),
         )
         batch.charge(session, run, self.usage)
         batch.log.append(session, terminal)
@@ -253,6 +254,14 @@ class EndRun(RunEntry):
             batch.change_run(run, streamed_until=session.last_seq)
         batch.touch(session)
         return Ended(bool(batch.locks.unfinished(session.id)), session.last_position)
+
+
+def _limit_of(terminal: ServerEvent) -> str:
+    """The option of the limit at which a run ended, empty for none."""
+    match terminal:
+        case FinalAnswer() | RunFailed() if terminal.metadata.limit is not None:
+            return str(terminal.metadata.limit.which)
+    return ""
 
 
 def _add_message(batch: Batch, session: LockedSession, run: LockedRun, message: LibraryMessage, position: int) -> None:

@@ -47,6 +47,7 @@ class CreateSession(Entry):
     visitor: str | None = None
     shares: Shares | None = None
     forked_from: ForkedFrom | None = None
+    family_id: uuid.UUID | None = None
 
     @property
     def sharer(self) -> Sharer:
@@ -77,6 +78,7 @@ class CreateSession(Entry):
             visitor=self.visitor,
             stored_bytes=0,
             forked_from=self.forked_from.model_dump(exclude_none=True) if self.forked_from is not None else None,
+            family_id=self.family_id,
             created_at=batch.now,
             active_at=batch.now,
         )

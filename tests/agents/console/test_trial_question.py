@@ -9,6 +9,7 @@ from rich.console import Console
 
 from agents.console.trial_question import TrialQuestion
 from myagent import create_react_agent, tool
+from myagent.exceptions import LLMUnavailable
 from myagent.testing import Say, ScriptedLLM
 
 pytestmark = pytest.mark.usefixtures("in_english")
@@ -36,6 +37,14 @@ async def test_an_answer_that_was_cut_off():
 async def test_an_empty_reply():
     words, asked = await shown(Say(reasoning="hm"), "Sunny.")
     assert "was empty and is requested once more" in words and asked["answer"] == "Sunny."
+
+
+async def test_another_model_that_answers():
+    out = io.StringIO()
+    models = [ScriptedLLM([LLMUnavailable("500")], model="first"), ScriptedLLM(["Sunny."], model="second")]
+    agent = create_react_agent(name="a", llm=models)
+    asked = await TrialQuestion(agent, agent.llm, Console(file=out, width=400), can_ask=False).ask("hi")
+    assert "second answers from here on." in out.getvalue() and asked["answer"] == "Sunny."
 
 
 async def test_a_call_in_the_text():

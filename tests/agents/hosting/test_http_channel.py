@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.http import Request
 
-from agents.hosting.http_channel import REQUEST_SECONDS, AgentHTTPChannel
+from agents.hosting.http_channel import LEAST_BYTES, MOST_PERIODS, REQUEST_SECONDS, AgentHTTPChannel
 
 
 class Answering(Request):
@@ -56,6 +56,48 @@ POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n"
 def test_bytes_now_and_then_do_not_prolong_a_request(connection, data):
     assert connection.trickle(data, 600) <= REQUEST_SECONDS + 5
     assert connection.transport.disconnecting and b" 408 " in connection.transport.value()
+
+
+def upload(connection, size):
+    """Begin a request with a body of so many bytes."""
+    connection.channel.dataReceived(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size)
+
+
+def send(connection, pieces, size):
+    """Send so many pieces of a body, one in each tenth of the time of a request; returns how many were taken."""
+    for number in range(pieces):
+        if connection.transport.disconnecting:
+            return number
+        connection.channel.dataReceived(bytes(size))
+        connection.clock.advance(REQUEST_SECONDS / 10)
+    return pieces
+
+
+def test_a_slow_body_has_time_as_long_as_it_comes(connection):
+    size = LEAST_BYTES // 10 + 1
+    upload(connection, 100 * size)
+    assert send(connection, 100, size) == 100
+    assert connection.transport.value().count(b"HTTP/1.1 200") == 1
+    assert connection.trickle(GET * 2, 1) and connection.transport.value().count(b"HTTP/1.1 200") == 3
+    begun = connection.clock.seconds()
+    assert connection.trickle(POST + b"x" * 499, 600) - begun <= REQUEST_SECONDS + 5, (
+        "the next request has its own time"
+    )
+
+
+def test_a_body_that_comes_too_slowly_or_stops_is_ended(connection):
+    size = LEAST_BYTES // 10 + 1
+    upload(connection, 16 * LEAST_BYTES)
+    assert send(connection, 12, size) == 12
+    assert send(connection, 100, size // 2) < 20
+    assert b" 408 " in connection.transport.value()
+
+
+def test_no_body_takes_for_ever(connection):
+    size = LEAST_BYTES // 10 + 1
+    upload(connection, 16 * LEAST_BYTES)
+    assert abs(send(connection, 1_000, size) - 10 * MOST_PERIODS) <= 1
+    assert b" 408 " in connection.transport.value()
 
 
 def test_silence_ends_a_connection_without_a_word(connection):

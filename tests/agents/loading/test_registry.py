@@ -20,6 +20,7 @@ from agents.loading.hosted_rows import learn_decisions, note_failed, note_loaded
 from agents.loading.registry import AgentLimits, FailedAgent, LoadedAgent, Registry, get_registry, set_registry
 from agents.models import HostedAgent
 from myagent import create_react_agent, i18n, tool
+from myagent.loop.run_limits import Ceilings
 
 
 @pytest.fixture(autouse=True)
@@ -250,10 +251,10 @@ def test_limits_and_requests_are_learnt_as_well():
     registry.add_failure(failure("broken.py"))
     sync_hosted_agents(registry)
     assert (registry.limits("a"), learn_decisions(registry)) == (AgentLimits(), {})
-    HostedAgent.objects.filter(name="a").update(max_runs=2, max_steps=7)
+    HostedAgent.objects.filter(name="a").update(max_runs=2, max_steps=7, max_tokens=900)
     assert HostedAgent.objects.exclude(name="b").request_reload() == 2
     requests = learn_decisions(registry)
-    assert registry.limits("a") == AgentLimits(max_runs=2, max_steps=7)
+    assert registry.limits("a") == AgentLimits(max_runs=2, of_run=Ceilings(max_steps=7, max_tokens=900))
     assert requests.keys() == {"a.py", "broken.py"}
 
 

@@ -13,7 +13,6 @@ from threading import Thread
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import browsing
 from tests.support.chat_tab import chatting, root
 from tests.support.markdown import blocks
 
@@ -30,12 +29,6 @@ for (const name of ["session", "event"])
         happened.push(detail.event ?? `session ${{detail.session_id}}`);
     }});
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def browser(running_server):
-    with browsing() as browser:
-        yield browser
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -10,7 +10,6 @@ import urllib.request
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import browsing
 from tests.support.chat_tab import ChatTab, chatting, root
 from tests.support.model_server import text, tools
 
@@ -18,18 +17,6 @@ SERVER = {"files": ("tools.py", "second.py")}
 EVIL = "<img src=x onerror=\"alert('x')\"> **b** [l](javascript:alert(1)) [ok](https://example.org/a) `c`"
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 WRITE = 'call:write {"path": "/dev/null", "text": "a"}'
-
-
-@pytest.fixture(scope="module")
-def browser(running_server):
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser, server):
-    with chatting(browser, root(server)) as tab:
-        yield tab.connected()
 
 
 # --- what the browser is told -----------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import browsing
 from tests.support.chat_tab import chatting, root
 from tests.support.model_server import Status, text, tools
 from tests.support.paths import ROOT
@@ -34,12 +33,6 @@ STILL = """() => {
 }"""
 
 pytestmark = pytest.mark.skipif(not AXE.exists(), reason="axe-core comes with `npm ci` in console")
-
-
-@pytest.fixture(scope="module")
-def browser(running_server):
-    with browsing() as browser:
-        yield browser
 
 
 def findings(tab):

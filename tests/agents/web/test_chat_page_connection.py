@@ -6,11 +6,9 @@ import json
 import re
 import urllib.request
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.support.agent_server import AgentServer
-from tests.support.browser import browsing
 from tests.support.chat_tab import ChatTab, chatting, root
 from tests.support.model_server import text
 from tests.support.paths import ROOT
@@ -18,18 +16,6 @@ from tests.support.paths import ROOT
 SERVER = {"files": ("tools.py", "second.py")}
 WRITE = 'call:write {"path": "/dev/null", "text": "a"}'
 FILE = ROOT / "examples" / "chat.html"
-
-
-@pytest.fixture(scope="module")
-def browser(running_server):
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser, server):
-    with chatting(browser, root(server)) as tab:
-        yield tab.connected()
 
 
 def token_of(server):

@@ -206,7 +206,7 @@ def test_a_rating_that_the_line_interrupts_is_sent_again(tab):
     tab.page.evaluate(BREAK, "user.feedback")
     turn.get_by_label("Good answer").click()
     tab.connected()
-    tab.until("document.querySelector('myagent-chat').chat.shown.outbox.isEmpty")
+    tab.until("document.querySelector('myagent-chat').chat.shown.posts.size === 0")
     tab.page.reload()
     expect(tab.connected().page.get_by_label("Good answer")).to_have_attribute("aria-pressed", "true")
 

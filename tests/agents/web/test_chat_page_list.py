@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import browsing
 from tests.support.chat_tab import ChatTab, chatting, root
 from tests.support.model_server import text
 
 SERVER = {"files": ("tools.py", "second.py")}
 WRITE = 'call:write {"path": "/dev/null", "text": "a"}'
-
-
-@pytest.fixture(scope="module")
-def browser(running_server):
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def tab(browser, server):
-    with chatting(browser, root(server)) as tab:
-        yield tab.connected()
 
 
 def test_a_conversation_is_a_place_in_the_address(server, tab):

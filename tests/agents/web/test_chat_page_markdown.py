@@ -7,7 +7,6 @@ import re
 import pytest
 
 from sessions_app.admin.markdown import Markdown
-from tests.support.browser import browsing
 from tests.support.chat_tab import root
 
 SHAPES = {
@@ -88,12 +87,6 @@ x = "```"
 [r]: https://example.org/r
 [^n]: The note.
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,19 @@ def test_an_endpoint_that_refuses(endpoint, tmp_path):
     assert "this key opens nothing" in checked.stdout and "OPENAI_API_KEY" in checked.stdout
 
 
+def test_each_model_of_a_list(endpoint, tmp_path):
+    endpoint.reset()
+    endpoint.default = lambda body: Status(401, "no key") if body["model"] == "second" else sound(body)
+    lines = ["from myagent import create_react_agent", 'agent = create_react_agent("both", llm=["first", "second"])']
+    (tmp_path / "both.py").write_text("\n".join(lines))
+    checked = check(endpoint, tmp_path, "--json", "both.py")
+    assert checked.returncode == 1, checked.stdout + checked.stderr
+    report = json.loads(checked.stdout)
+    assert [model["model"] for model in report["models"]] == ["first", "second"]
+    assert [{finding["outcome"] for finding in model["findings"]} for model in report["models"]][0] == {"works"}
+    assert report["agents"][0]["model"] == "first → second"
+
+
 def test_without_a_key(endpoint, tmp_path):
     checked = check(endpoint, tmp_path, OPENAI_API_KEY="")
     assert checked.returncode == 1

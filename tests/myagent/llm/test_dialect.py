@@ -1,4 +1,7 @@
+import pytest
+
 from myagent.llm.dialect import Dialect, DialectMemory
+from myagent.llm.output_tool import OutputTool
 
 TOOL = {
     "type": "function",
@@ -40,3 +43,53 @@ def test_what_a_process_learns_is_known_to_all_its_models_of_that_endpoint():
     assert memory.recall(("url", "other"), Dialect()) == Dialect()
     memory.keep(("url", "m"), Dialect(plain_schemas=True))
     assert memory.recall(("url", "m"), Dialect()) == Dialect(renames_token_limit=True, plain_schemas=True)
+
+
+# --- the format of the answer ---
+
+OUTPUT = OutputTool({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}, may_be_native=True)
+WITH_OUTPUT = {"model": "m", "messages": [], "tools": [OUTPUT]}
+
+
+def test_the_format_takes_the_place_of_the_tool():
+    written = Dialect().write(WITH_OUTPUT)
+    assert "tools" not in written
+    assert written["response_format"]["json_schema"]["strict"] is True
+    assert written["response_format"]["json_schema"]["schema"]["additionalProperties"] is False
+    declared = OutputTool({"properties": {}}, may_be_native=False)
+    assert "response_format" not in Dialect().write({"tools": [declared]})
+    assert "response_format" not in Dialect().write({"tools": [dict(OUTPUT)]}), "a tool of the author's own"
+
+
+def test_a_schema_that_strict_endpoints_refuse_is_not_called_strict():
+    for schema in (
+        {"type": "object", "properties": {"n": {"type": "integer"}}},
+        {"type": "object", "properties": {}, "additionalProperties": {"type": "integer"}},
+        {"type": "object", "properties": {}, "allOf": [{"properties": {"n": {}}}]},
+    ):
+        written = Dialect().write({"tools": [OutputTool(schema, may_be_native=True)]})
+        assert written["response_format"]["json_schema"] == {"name": "final_output", "schema": schema, "strict": False}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+        "this response_format type is unavailable now",
+        "function calling with a response mime type: 'application/json' is unsupported",
+        "bad request",
+    ],
+)
+def test_a_refused_format_is_learnt(words):
+    other = Dialect(streams=False).after_refusal(words, WITH_OUTPUT)
+    assert other is not None and other.write(WITH_OUTPUT)["tools"] == [OUTPUT]
+    assert other.after_refusal(words, WITH_OUTPUT) is None
+    memory = DialectMemory()
+    memory.keep(("e", "m"), other)
+    assert not memory.recall(("e", "m"), Dialect()).takes_response_format
+
+
+def test_what_is_too_long_says_nothing_of_the_format():
+    assert (
+        Dialect(streams=False).after_refusal("prompt is too long: 300000 tokens > 200000 maximum", WITH_OUTPUT) is None
+    )

@@ -22,6 +22,7 @@ from myagent.llm import Reply, TextChunk, TextWasReasoning, Usage
 from myagent.loop import react
 from myagent.loop.checkpoint import START, Checkpoint, OpenCall
 from myagent.loop.host import Decision
+from myagent.loop.limited_model import SUM_UP_PROMPT
 from myagent.loop.local_host import LocalHost
 from myagent.messages import Message, ToolCall
 from myagent.run_context import RunContext
@@ -119,7 +120,7 @@ async def test_at_the_limit_of_steps_the_model_sums_up_without_tools():
     llm = ScriptedLLM([call("weather", city="X"), call("weather", city="Y"), Say(text="So far: sunny.")])
     events = await collect(agent_with(weather, max_steps=2), llm)
     assert llm.requests[2].tools == ()
-    assert llm.requests[2].messages[-1] == Message.system(react.SUM_UP_PROMPT)
+    assert llm.requests[2].messages[-1] == Message.system(SUM_UP_PROMPT % {"what": "steps"})
     assert (events[-1].finish, events[-1].step, events[-1].text) == ("max_steps", 3, "So far: sunny.")
 
 
@@ -485,7 +486,7 @@ async def test_steps_are_counted_on_to_the_limit():
 
 async def test_the_summing_up_is_asked_for_again():
     events, llm = await go_on(agent_with(report, max_steps=3), ["So far."], [reply_of("report"), known(0)], step=3)
-    assert llm.requests[0].messages[-1] == Message.system(react.SUM_UP_PROMPT)
+    assert llm.requests[0].messages[-1] == Message.system(SUM_UP_PROMPT % {"what": "steps"})
     assert (events[-1].finish, events[-1].step) == ("max_steps", 4)
 
 

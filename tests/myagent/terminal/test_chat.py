@@ -364,6 +364,45 @@ def test_sessions_are_listed_named_and_resumed(chat, server, model):
     assert terminal.wait_exit() == 0
 
 
+def test_a_session_is_forked_at_a_message_that_is_chosen(chat, server, model):
+    terminal = chat(columns=100)
+    terminal.say("/fork")
+    terminal.wait("Nothing was said here")
+    terminal.say("/title A trip")
+    for words in ("Weather in Oslo?", "And in Rome?"):
+        terminal.say(words)
+        terminal.wait(f"You said: {words}")
+    terminal.say("/fork")
+    shown = terminal.wait("Number of the message")
+    assert re.search(r"^  1 And in Rome\?\n  2 Weather in Oslo\?\n  0 everything up to", shown, re.MULTILINE)
+    terminal.type(f"1 And in Bern?{ENTER}")
+    shown = terminal.wait("You said: And in Bern?").rpartition("── A trip")[2]
+    assert shown.count("❯ Weather in Oslo?") == shown.count("❯ And in Bern?") == 1
+    assert "Rome" not in shown
+    model.script(text("Sunny."))
+    terminal.say("/fork 2")
+    shown = terminal.wait("Sunny.").rpartition("── A trip")[2]
+    assert shown.count("❯ Weather in Oslo?") == 1 and "Bern" not in shown
+    terminal.say("/fork 0")
+    terminal.wait(lambda shown: shown.count("── A trip") == 3)
+    shown = terminal.wait_prompt().rpartition("── A trip")[2]
+    assert shown.count("❯ Weather in Oslo?") == shown.count("Sunny.") == 1
+    terminal.say("/fork 7")
+    terminal.wait("7 is no number of a message: 1 is the newest of 1, and 0 takes everything.")
+    terminal.say("/versions")
+    shown = terminal.wait("Number of the session to resume").rpartition("/versions")[2]
+    assert len(re.findall(r"^  \d +now +A trip  tools", shown, re.MULTILINE)) == 4
+    assert len(re.findall(r"· forked from [0-9a-f]{8}$", shown, re.MULTILINE)) == 3
+    terminal.type(f"4{ENTER}")
+    shown = terminal.wait(lambda shown: shown.count("── A trip") == 4)
+    terminal.wait_prompt()
+    assert "You said: And in Rome?" in terminal.text.rpartition("── A trip")[2]
+    terminal.say("/sessions trip")
+    shown = terminal.wait(lambda shown: shown.count("Number of the session to resume") == 2)
+    assert re.search(r"^  1 +now +A trip  tools · 3 more versions", shown, re.MULTILINE)
+    assert "  2 " not in shown.rpartition("/sessions trip")[2]
+
+
 async def begin_sessions(server):
     """More than one list shows, until two of the newest begin with the same letter; returns their ids and that."""
     async with connected(server) as client:

@@ -24,6 +24,8 @@ def english():
         ("/help", SlashCommand("help")),
         (" /SESSIONS  fine weather ", SlashCommand("sessions", "fine weather")),
         ("/title a b", SlashCommand("title", "a b")),
+        ("/fork", SlashCommand("fork")),
+        ("/fork 2 in other words", SlashCommand("fork", "2 in other words")),
         ("/exit", SlashCommand("quit")),
         ("/q", SlashCommand("quit")),
         ("", None),

@@ -16,6 +16,7 @@ from tests.support.admin_pages import (
     list_path,
     make_run,
     make_session,
+    page_path,
     queries,
     say,
 )
@@ -122,3 +123,29 @@ def test_the_newest_need_no_sorting(boss):
         with connection.cursor() as cursor:
             found = connection.introspection.get_constraints(cursor, kind._meta.db_table).values()
         assert [item for item in found if item["index"] and tuple(item["columns"]) == order], kind
+
+
+def family(owner, **columns):
+    """A session with a fork, and one of that; of the same owner."""
+    root = make_session(owner, title="Root", **columns)
+    origin = {"session_id": str(root.pk), "seq": 1}
+    fork = make_session(owner, title="Fork", forked_from=origin, family_id=root.pk)
+    again = {"session_id": str(fork.pk), "seq": 1}
+    return root, fork, make_session(owner, title="Fork of it", forked_from=again, family_id=root.pk)
+
+
+def test_by_what_they_were_forked_from(boss, ann):
+    members = family(ann)
+    make_session(ann, title="Another")
+    for member in members:
+        assert boss.titles(versions=member.pk) == ["Fork", "Fork of it", "Root"]
+        url = list_path(Session, versions=member.pk)
+        assert f'href="{url}">3</a>' in boss.read(list_path(Session))
+        assert f'href="{url}">3</a>' in boss.read(page_path(member))
+    assert re.search(
+        r'class="chosen">Versions of: <strong>Root</strong>', boss.read(list_path(Session, versions=members[0].pk))
+    )
+    for unknown in ("x", "00000000-0000-4000-8000-000000000000"):
+        assert boss.titles(versions=unknown) == []
+    members[0].delete()
+    assert boss.titles(versions=members[1].pk) == ["Fork", "Fork of it"]

@@ -218,6 +218,21 @@ def test_a_fork_names_no_conversation_of_somebody_else():
         assert str(source.pk)[:8] in page
 
 
+def test_forks_of_others_are_neither_shown_nor_counted():
+    """Of an anonymous session that many continue, each one's own are all that there is."""
+    reader = clerk(*VIEW)
+    own, eve = User.objects.get(username="clerk"), User.objects.create_user("eve")
+    source = make_session(None, title="Where it began")
+    origin = {"forked_from": {"session_id": str(source.pk), "seq": 1}, "family_id": source.pk}
+    mine, again = (make_session(own, title=title, **origin) for title in ("Mine", "Mine, too"))
+    hers = make_session(eve, title="Hers", **origin)
+    assert reader.titles(versions=mine.pk) == ["Mine", "Mine, too"]
+    assert reader.titles(versions=hers.pk) == reader.titles(versions=source.pk) == []
+    for page in (reader.read(list_path(Session, versions=again.pk)), reader.read(page_path(mine))):
+        assert ">2</a>" in page and ">3</a>" not in page
+        assert str(source.pk) not in page and str(hers.pk) not in page
+
+
 def test_a_lead_cancels_what_they_see_only():
     lead = clerk(*VIEW, "view_led_session", "cancel_any_run")
     group = group_with("led", "ann")

@@ -9,6 +9,7 @@ from myagent import Image
 from myagent.events import (
     AgentEvent,
     HistorySummarized,
+    LimitNear,
     ModelWaiting,
     ReasoningDelta,
     RequestedCall,
@@ -18,11 +19,12 @@ from myagent.events import (
     ToolFinished,
     ToolStarted,
 )
+from myagent.llm.fallback import AnsweringModel
 from myagent.messages import Message
 from sessions_app.runs.translate import to_wire
 
 RUN = str(uuid.uuid4())
-BY_THE_DRIVER = {ModelWaiting, TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
+BY_THE_DRIVER = {LimitNear, ModelWaiting, TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
 
 
 def test_every_event_of_a_run_is_shown_or_left_to_the_driver():
@@ -34,10 +36,15 @@ def test_every_event_of_a_run_is_shown_or_left_to_the_driver():
 @pytest.mark.usefixtures("in_english")
 def test_an_event_names_its_run():
     (shown,) = to_wire(StepReset(step=2, reason="stream"), RUN)
-    assert (shown.event, shown.metadata.model_dump()) == (
+    assert (shown.event, shown.metadata.model_dump(exclude_none=True)) == (
         "agent.step_reset",
         {"run_id": RUN, "step": 2, "reason": "stream"},
     )
+
+
+def test_a_fallback_names_the_model():
+    (shown,) = to_wire(StepReset(step=2, reason="fallback", answering=AnsweringModel(1, "second")), RUN)
+    assert (shown.metadata.model, shown.metadata.model_number) == ("second", 1)
 
 
 def test_what_is_not_shown_by_itself_is_an_error():

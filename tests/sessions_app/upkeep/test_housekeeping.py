@@ -11,6 +11,7 @@ from datetime import timedelta
 import orjson
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
@@ -19,13 +20,16 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from myagent.i18n import use_language
 from sessions_app import queries
+from sessions_app.files import file_store
+from sessions_app.files.file_kinds import FileKind
 from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.housekeeping import PruneSession
+from sessions_app.journal.entries.session_files import AddFiles
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession
 from sessions_app.journal.stored_size import stored_bytes
 from sessions_app.journal.writer import Journal
 from sessions_app.management import progress
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary, ToolCall
+from sessions_app.models import Confirmation, Event, Message, Run, Session, SessionFile, StoredFile, Summary, ToolCall
 from sessions_app.upkeep import housekeeping
 from sessions_app.upkeep.housekeeping import (
     Housekeeper,
@@ -416,6 +420,24 @@ def test_processes_do_not_keep_step():
     """Also when they were started by one command at the same moment."""
     intervals = {Housekeeper(None, Config()).interval for _ in range(5)}
     assert len(intervals) == 5 and all(30 <= interval <= 60 for interval in intervals)
+
+
+def unsent_files():
+    """A session with two files that no message names, of which one is from yesterday."""
+    session_id = new_session()
+    rows = [file_store.store(ContentFile(b"hello"), FileKind("text/plain", "utf-8")) for _ in range(2)]
+    commit_one(AddFiles(session_id=session_id, names={row.pk: "a.txt" for row in rows}, max_files=10))
+    yesterday = timezone.now() - housekeeping.FORGOTTEN_AFTER
+    SessionFile.objects.filter(file=rows[0]).update(unreferenced_since=yesterday)
+    return session_id, rows[1].pk
+
+
+async def test_files_of_a_message_that_never_came_are_deleted(served):
+    session_id, left = await in_thread(unsent_files)
+    await served().delete_files()
+    assert [facts.id for facts in await in_thread(file_store.files_of, session_id)] == [left]
+    assert await in_thread(lambda: StoredFile.objects.get().pk) == left
+    assert (await in_thread(sizes))[session_id] == await in_thread(stored_bytes, session_id)
 
 
 # --- what sessions take ---

@@ -11,17 +11,19 @@ from dataclasses import replace
 import pytest
 from django.core.files.base import ContentFile
 from django.db import transaction
+from django.utils import timezone
 
 from agents.budgets.shares import Held, Shares
 from agents.conf import get_config
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.journal.batch import Batch
-from sessions_app.journal.entries.session_files import AddFiles
+from sessions_app.journal.entries.session_files import AddFiles, TakeBackFile, TakeBackForgottenFiles
 from sessions_app.journal.entries.sessions import CloseSession, DeleteSession
 from sessions_app.journal.entry import needs_of
-from sessions_app.models import SessionFile, StoredFile
-from tests.sessions_app.journal.entries.test_fork import fork
+from sessions_app.journal.stored_size import stored_bytes
+from sessions_app.models import Session, SessionFile, StoredFile
+from tests.sessions_app.journal.entries.test_fork import entry_of, fork
 from tests.sessions_app.journal.entries.test_ownership import ROW_LOCKS, WAITS_FOR_US, ask, results_and_close
 from tests.support import entries as e
 
@@ -75,6 +77,67 @@ def test_anonymous_visitors_share_their_room(session):
     full.by_anonymous = Held(stored_bytes=901)
     outcomes = e.commit(adding(session, stored(100), shares=full), adding(session, stored(99), shares=full))
     assert e.refusals(outcomes) == ["over_quota", None]
+
+
+def counted(session_id):
+    """What the session takes, as it is counted; true."""
+    e.events(session_id)
+    counted = Session.objects.get(pk=session_id).stored_bytes
+    assert counted == stored_bytes(session_id)
+    return counted
+
+
+def test_a_file_is_taken_back_until_a_message_names_it(session):
+    empty = counted(session)
+    sent, unsent = stored(300), stored(200)
+    e.commit_one(adding(session, sent, unsent))
+    e.post(session, "look", files=[sent])
+    with_message = counted(session)
+    back = [TakeBackFile(session_id=session, file_id=file_id) for file_id in (sent, unsent, unsent, uuid.uuid4())]
+    assert e.refusals(e.commit(*back)) == ["file_in_use", None, "file_not_found", "file_not_found"]
+    assert counted(session) == with_message - 200 > empty
+    assert [row.id for row in file_store.files_of(session)] == [sent]
+    assert file_store.sweep(timezone.now()) == 1 and StoredFile.objects.get().pk == sent
+    foreign = TakeBackFile(session_id=e.new_session(), file_id=sent)
+    assert e.refusals(e.commit(foreign)) == ["file_not_found"]
+
+
+def test_a_message_that_names_what_was_taken_back_is_refused(session):
+    file_id = stored()
+    e.commit_one(adding(session, file_id))
+    outcomes = e.commit(
+        TakeBackFile(session_id=session, file_id=file_id), e.message(session, "look", files=[file_id], message_id="m")
+    )
+    assert e.refusals(outcomes) == [None, "file_not_found"]
+    posted = e.post(session, "look", message_id="m")
+    assert not posted.duplicate, "nothing of it was stored"
+
+
+def test_what_no_message_names_for_long_is_taken_back(session):
+    sent, unsent = stored(), stored()
+    e.commit_one(adding(session, sent, unsent))
+    e.post(session, "look", files=[sent])
+    given_at = SessionFile.objects.get(file=unsent).unreferenced_since
+    for before, left in ((given_at, 2), (timezone.now(), 1), (timezone.now(), 1)):
+        e.commit_one(TakeBackForgottenFiles(session_id=session, before=before))
+        assert len(file_store.files_of(session)) == left
+    counted(session)
+
+
+def test_what_a_message_of_a_fork_names_is_its_own(session):
+    e.post(session, "before", message_id="first")
+    file_id = stored()
+    e.commit_one(adding(session, file_id))
+    copy = uuid.uuid4()
+    entry = entry_of(copy, session, before="first", said="look")
+    e.commit_one(replace(entry, post=replace(entry.post, files=[file_id])))
+    e.commit_one(TakeBackFile(session_id=session, file_id=file_id))
+    assert [row.id for row in file_store.files_of(copy)] == [file_id]
+    assert e.refusals(e.commit(TakeBackFile(session_id=copy, file_id=file_id))) == ["file_in_use"]
+    assert file_store.sweep(timezone.now()) == 0
+    gone = entry_of(uuid.uuid4(), session, before="first", said="look")
+    gone = replace(gone, post=replace(gone.post, files=[file_id]))
+    assert e.refusals(e.commit(gone)) == ["file_not_found"]
 
 
 @contextmanager

@@ -1,0 +1,5 @@
+"""What the tests of the chat page share."""
+
+from tests.support.chat_tab import browser, tab
+
+__all__ = ["browser", "tab"]
