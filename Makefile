@@ -98,7 +98,7 @@ bench: $(STAMPS)/bench ## Measure against a loop without persistence
 docs: $(STAMPS)/docs ## Build the documentation as a site in build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-pictures: $(STAMPS)/dev ## Take the pictures of the documentation again (needs Chromium, a Chinese font and port 8080)
+pictures: $(STAMPS)/dev ## Take the pictures of the documentation, and of every state of the page (needs Chromium, a Chinese font, port 8080)
 	$(BIN)/python -m tests.docs.pictures
 
 format: $(STAMPS)/dev ## Format and mend what can be mended

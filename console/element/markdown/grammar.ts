@@ -60,7 +60,8 @@ export function blocksOf(text: string, environment: Environment): Block[] {
   const blocks: Block[] = [];
   for (let at = 0; at < tokens.length;) {
     let end = at + 1;
-    if (tokens[at]!.nesting === 1) { while (end < tokens.length && !(tokens[end]!.level === 0 && tokens[end]!.nesting === -1)) end += 1; end += 1; }
+    // Counted, for tokens of footnotes do not tell how deep they are.
+    for (let depth = tokens[at]!.nesting as number; depth > 0 && end < tokens.length; end += 1) depth += tokens[end]!.nesting;
     const group = tokens.slice(at, end);
     const [first] = group;
     const start = first?.map ? (starts[first.map[0]] ?? text.length) : text.length;

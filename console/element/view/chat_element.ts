@@ -12,10 +12,12 @@ import { addressMemory, enter, Server } from "../model/server.ts";
 import type { Said, Turn } from "../model/turn.ts";
 import { choose, speak, wanted, words, type Language } from "../words/words.ts";
 import { sheets } from "../style/sheets.ts";
-import { Focus, hasKeys } from "./focusing.ts";
+import { announce } from "./announcing.ts";
+import { FocusKeeper, goHome, hasKeys } from "./focus_keeper.ts";
 import { Dropping, shortcut } from "./gestures.ts";
 import { hostEvent } from "./host_events.ts";
 import { icon } from "./icons.ts";
+import { followKeyboard } from "./keyboard_cover.ts";
 import { chooseTheme, chosenTheme, settingsOf, type Acts, type Theme } from "./settings.ts";
 import type { Answered } from "./question_view.ts";
 import type { Composer } from "./composer.ts";
@@ -65,7 +67,6 @@ export class ChatElement extends LitElement {
   private frame = 0;
   private hasEntered = false;
   private wrongAddress = false;
-  private readonly focusing = new Focus(() => this.renderRoot as ShadowRoot);
   private exportWhenThere: { id: string; kind: string } | null = null;
 
   constructor() {
@@ -83,7 +84,8 @@ export class ChatElement extends LitElement {
     addEventListener("pagehide", () => this.chat?.leave(), { signal });
     addEventListener("pageshow", ({ persisted }) => { if (persisted) this.chat?.returned(); }, { signal });
     (this.mode === "page" ? window : this).addEventListener("keydown", (press) => this.pressed(press as KeyboardEvent), { signal });
-    this.addEventListener("focusin", this.focusing.moved, { signal });
+    followKeyboard(this, signal);
+    new FocusKeeper(this.renderRoot as ShadowRoot, () => this.toWriting(), signal);
     this.begin();
     this.route?.changed(() => this.chat?.open(this.route?.get() ?? ""), signal);
   }
@@ -176,7 +178,7 @@ export class ChatElement extends LitElement {
     if (this.mode === "bubble" && !this.isBubbleOpen) {
       return html`<button type="button" class="bubble-button" aria-label=${this.heading || words().bubble} aria-expanded="false" @click=${() => { this.isBubbleOpen = true; }}>${icon("chat")}</button>`;
     }
-    return html`<div class="shell ${this.mode} ${this.isSidebarOpen ? "with-sidebar" : ""}" @click=${(click: Event) => { this.route?.leaving(click, chat.server); this.focusing.rescue(); }} @dragover=${this.dropping.over} @dragleave=${this.dropping.left} @drop=${this.dropping.dropped}
+    return html`<div class="shell ${this.mode} ${this.isSidebarOpen ? "with-sidebar" : ""}" @click=${(click: Event) => { this.route?.leaving(click, chat.server); }} @dragover=${this.dropping.over} @dragleave=${this.dropping.left} @drop=${this.dropping.dropped}
         @toggle-sidebar=${this.toggle} @fresh=${this.fresh} @open-conversation=${(event: CustomEvent<string>) => this.open(event.detail)}
         @open-door=${() => { this.isDoorOpen = true; }} @door-closed=${() => { this.isDoorOpen = false; }} @entered=${this.entered} @close-bubble=${() => { this.isBubbleOpen = false; }}
         @choose-agent=${this.choseAgent} @example=${(event: CustomEvent<string>) => this.composer?.write(event.detail, true)} @stop=${() => chat.stop()} @said=${() => this.log?.toEnd()}
@@ -204,24 +206,16 @@ export class ChatElement extends LitElement {
   private get toasts(): Toasts | null { return this.renderRoot.querySelector<Toasts>("myagent-toasts"); }
   private get dialog(): RenameDialog | null { return this.renderRoot.querySelector<RenameDialog>("myagent-rename-dialog"); }
 
-  private announce(said: string): void {
-    const live = this.renderRoot.querySelector(".live");
-    if (!live) return;
-    const line = document.createElement("p");
-    line.textContent = said;
-    live.append(line);
-    while (live.childElementCount > 20) live.firstElementChild?.remove();
-  }
+  private announce(said: string): void { announce(this.renderRoot.querySelector(".live"), said); }
 
   protected override firstUpdated(): void {
     if (this.mode !== "page" || !hasKeys()) return;
-    void this.composer?.updateComplete.then(() => { if (!this.isDoorOpen && document.activeElement === document.body) this.focusing.goHome(); });
+    void this.composer?.updateComplete.then(() => { if (!this.isDoorOpen && document.activeElement === document.body) this.toWriting(); });
   }
 
   protected override updated(changed: PropertyValues): void {
     const { chat, exportWhenThere: due } = this;
     if (!chat) return;
-    this.focusing.rescue();
     if (this.mode === "page") document.title = [chat.shown.id && chat.title, this.heading || "MyAgent"].filter(Boolean).join(" · ");
     if (chat.link.state === "open" && changed.has("version") && this.isDoorOpen && this.hasEntered) { this.isDoorOpen = false; this.hasEntered = false; }
     if (due && chat.shown.id === due.id && !chat.shown.conversation.isCatchingUp) { this.exportWhenThere = null; exportAs(due.kind, chat.shown.conversation, chat.title); }
@@ -239,8 +233,10 @@ export class ChatElement extends LitElement {
   private open(id: string): void {
     this.chat?.open(id);
     if (!matchMedia(WIDE).matches) this.isSidebarOpen = false;
-    this.focusing.goHome();
+    this.toWriting();
   }
+
+  private toWriting(): void { goHome(this.renderRoot as ShadowRoot); }
 
   private readonly fresh = (): void => this.open("");
 
@@ -268,12 +264,12 @@ export class ChatElement extends LitElement {
   private readonly answered = (event: CustomEvent<Answered>): void => {
     const { turn, question, given } = event.detail;
     this.chat?.answer(turn, question, given);
-    this.focusing.goHome();
+    this.toWriting();
   };
 
   private readonly removed = (event: CustomEvent<string>): void => {
     this.chat?.remove(event.detail);
-    this.toasts?.show({ key: "removed", words: words().removed, act: { label: words().undo, does: () => { this.chat?.removals.undo(); this.open(event.detail); } } }, UNDO_MS);
+    this.toasts?.show({ key: "removed", words: words().removed, act: { label: words().undo, does: () => { this.chat?.removals.undo(); this.open(event.detail); } } }, UNDO_MS, true);
   };
 
   private readonly exported = (event: CustomEvent<{ id: string; kind: string }>): void => {

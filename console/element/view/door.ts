@@ -22,9 +22,9 @@ export class Door extends Part {
       <form method="dialog" @submit=${this.enter}>
         <header><strong>${words().door}</strong><button type="button" class="plain" aria-label=${words().close} @click=${this.shut}>${icon("cross")}</button></header>
         ${reason ? html`<p class="reason">${words().refusals[reason] ?? reason}</p>` : nothing}
-        ${this.login ? html`<a class="main login" href=${this.login}>${words().login}</a>` : nothing}
+        ${this.login ? html`<a class="main login" href=${this.login} autofocus>${words().login}</a>` : nothing}
         ${this.canMove ? html`<label>${words().address}<input name="address" inputmode="url" autocapitalize="off" spellcheck="false" .value=${this.address ?? server.socketBase}></label>` : nothing}
-        <label>${words().token}<input name="token" type="password" autocomplete="off" .value=${server.token}></label>
+        <label>${words().token}<input name="token" type="password" ?autofocus=${!this.login} autocomplete="off" .value=${server.token}></label>
         <button class=${this.login ? "" : "main"}>${words().connect}</button>
       </form>
     </dialog>`;

@@ -51,6 +51,7 @@ export class Feedback extends Part {
     if (press.key !== "Escape") return;
     press.stopPropagation();
     this.isAsking = false;
+    this.find<HTMLElement>(".thumb[aria-pressed=true]")?.focus();
   };
 }
 defined("myagent-feedback")(Feedback);

@@ -56,8 +56,8 @@ export class Log extends Part {
     const isEarly = conversation.isCatchingUp && !this.wasWhole && this.chat.link.state === "open";
     const isLoading = isEarly || (conversation.isCatchingUp && !items.length);
     const stretches = conversation.isCatchingUp && conversation.seq === 0 ? [] : stretchesOf(items);
-    return html`<div class="scroller" tabindex="-1" @scroll=${this.scrolled}>
-        <div class="column ${active.size ? "busy" : ""} ${isEarly ? "early" : ""}" role="log" aria-live="off" aria-label=${words().conversations}>
+    return html`<div class="scroller" tabindex="0" role="region" aria-label=${words().conversation} @scroll=${this.scrolled}>
+        <div class="column ${active.size ? "busy" : ""} ${isEarly ? "early" : ""}" role="log" aria-live="off" aria-label=${words().conversation}>
           ${conversation.forkedFrom ? this.origin() : nothing}
           ${isLoading ? html`<p class="loading about" role="status"><span class="spinner"></span> ${words().loading}</p>` : nothing}
           ${!items.length && !id ? html`<myagent-welcome .chat=${this.chat} .version=${this.version}></myagent-welcome>` : nothing}

@@ -26,12 +26,13 @@ export class Menu extends Part {
 
   protected override render(): TemplateResult {
     return html`<button type="button" class="plain opener" aria-haspopup="menu" aria-label=${this.label} title=${this.label} @click=${this.open}>${icon(this.name ?? "dots")}${this.caption ? html`<span>${this.caption}</span>` : ""}</button>
-      <div class="menu" popover role="menu" aria-label=${this.label} @keydown=${this.pressed}>${(this.choices ?? []).map((choice) => this.choice(choice))}</div>`;
+      <div class="menu" popover role="menu" aria-label=${this.label} @keydown=${this.pressed}>${(this.choices ?? []).map((choice, _at, all) => this.choice(choice, all.some(({ isChecked }) => isChecked !== undefined)))}</div>`;
   }
 
-  private choice(choice: Choice): TemplateResult {
+  /** `isAmongChecked`: where some have room for a check, all have it. */
+  private choice(choice: Choice, isAmongChecked: boolean): TemplateResult {
     if (choice.isCaption) return html`<div class="caption" role="presentation">${choice.label}</div>`;
-    const inside = html`${choice.isChecked === undefined ? (choice.icon ? icon(choice.icon) : "") : choice.isChecked ? icon("check") : html`<span class="icon"></span>`}<span>${choice.label}</span>`;
+    const inside = html`${choice.isChecked ? icon("check") : choice.icon ? icon(choice.icon) : isAmongChecked ? html`<span class="icon"></span>` : ""}<span>${choice.label}</span>`;
     if (choice.href) return html`<a role="menuitem" href=${choice.href} tabindex="-1">${inside}</a>`;
     const role = choice.isChecked === undefined ? "menuitem" : "menuitemradio";
     return html`<button type="button" role=${role} aria-checked=${choice.isChecked ?? nothing} tabindex="-1" class=${choice.isBad ? "bad" : ""} @click=${() => { this.close(); choice.does?.(); }}>${inside}</button>`;

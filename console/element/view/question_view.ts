@@ -50,14 +50,14 @@ export class QuestionView extends Part {
     const problems = this.problems();
     const hasArguments = Object.keys(question.args).length > 0;
     return html`<section class="question" aria-label=${words().question}>
-      <header>${icon("hand")}<strong>${marked(question.words)}</strong></header>
+      <header>${icon("hand")}<strong dir="auto">${marked(question.words)}</strong></header>
       ${question.description ? html`<p class="about" dir="auto">${marked(question.description)}</p>` : nothing}
       ${this.isEditing ? this.editor(problems) : hasArguments ? html`<myagent-folded class="args" .text=${marked(pretty(question.args))}></myagent-folded>` : nothing}
       ${this.isDeclining ? html`<label class="reason">${words().reason}<input type="text" maxlength="2000" @keydown=${this.reasonKey}></label>` : nothing}
       <div class="acts always">
         ${this.isDeclining ? nothing : html`<button type="button" class="main yes" ?disabled=${problems.length > 0} @click=${this.allow}>${words().yes}</button>`}
         <button type="button" class="no" @click=${this.decline}>${words().no}</button>
-        ${this.isDeclining ? html`<button type="button" @click=${() => { this.isDeclining = false; }}>${words().cancel}</button>` : nothing}
+        ${this.isDeclining ? html`<button type="button" @click=${this.keepOpen}>${words().cancel}</button>` : nothing}
         ${this.isDeclining ? nothing : html`<button type="button" class="change" aria-expanded=${Boolean(this.isEditing)} @click=${this.edit}>${words().changeArguments}</button>`}
         <span class="about" role="timer">${this.time()}</span>
       </div>
@@ -67,7 +67,7 @@ export class QuestionView extends Part {
   private editor(problems: Misfit[]): TemplateResult {
     return html`<textarea class="json" spellcheck="false" dir="ltr" aria-label=${words().asJson} aria-invalid=${problems.length > 0} rows=${Math.min(14, this.edited.split("\n").length + 1)}
         .value=${this.edited} @input=${(event: InputEvent) => { this.edited = (event.target as HTMLTextAreaElement).value; }}></textarea>
-      <ul class="bad problems" role="status">${problems.map(({ path, why }) => html`<li>${path ? words().misfits(path, why) : why}</li>`)}</ul>`;
+      <div role="status"><ul class="bad problems">${problems.map(({ path, why }) => html`<li>${path ? words().misfits(path, why) : why}</li>`)}</ul></div>`;
   }
 
   private parsed(): Record<string, unknown> | null {
@@ -119,9 +119,14 @@ export class QuestionView extends Part {
     void this.updateComplete.then(() => this.find(".reason input")?.focus());
   };
 
+  private readonly keepOpen = (): void => {
+    this.isDeclining = false;
+    void this.updateComplete.then(() => this.find(".no")?.focus());
+  };
+
   private readonly reasonKey = (press: KeyboardEvent): void => {
     if (press.key === "Enter" && !press.isComposing && press.keyCode !== 229) { press.preventDefault(); this.decline(); }
-    if (press.key === "Escape") { press.stopPropagation(); this.isDeclining = false; }
+    if (press.key === "Escape") { press.stopPropagation(); this.keepOpen(); }
   };
 
   private give(given: Answered["given"]): void {

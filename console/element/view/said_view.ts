@@ -36,7 +36,7 @@ export class SaidView extends Part {
   private contentPart(part: ContentPart): unknown {
     const url = part.type === "image_url" ? (typeof part.image_url === "string" ? part.image_url : part.image_url?.url) : "";
     if (url) return html`<myagent-picture .server=${this.server} .url=${url} .label=${(typeof part.image_url === "object" && part.image_url.name) || words().pictureSent}></myagent-picture>`;
-    if (part.type === "file") return html`<span class="file">${icon("file")} ${part.file?.name ?? ""}</span>`;
+    if (part.type === "file") return html`<span class="file">${icon("file")} <bdi>${part.file?.name ?? ""}</bdi></span>`;
     if (!part.text) return nothing;
     return part.text.length > LONG ? html`<myagent-folded .text=${part.text}></myagent-folded>` : html`<p>${part.text}</p>`;
   }

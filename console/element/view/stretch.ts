@@ -58,7 +58,7 @@ export class Stretch extends Part {
     switch (item.kind) {
       case "said": return html`<myagent-said .said=${item} .server=${this.server} .canEdit=${this.canEdit} .version=${item.version}></myagent-said>`;
       case "turn": return html`<myagent-turn .turn=${item} .agent=${this.agent} .isLast=${isLast} .canRate=${this.canRate} .canRepeat=${this.canRepeat} .version=${item.version}></myagent-turn>`;
-      case "note": return html`<p class="about ${item.isBad ? "bad" : ""}">${item.words}</p>`;
+      case "note": return html`<p class="about ${item.isBad ? "bad" : ""}" dir="auto">${item.words}</p>`;
     }
   }
 }

@@ -23,9 +23,11 @@ export class Toasts extends Part {
     this.toasts = [];
   }
 
-  show(toast: Toast, lasts = LASTS_MS): void {
+  /** `takesFocus`: what can be done about it is one key away, for what was shown before is gone with its focus. */
+  show(toast: Toast, lasts = LASTS_MS, takesFocus = false): void {
     this.toasts = [...this.toasts.filter((other) => other.key !== toast.key), toast].slice(-4);
     setTimeout(() => this.drop(toast), lasts);
+    if (takesFocus) void this.updateComplete.then(() => this.find(".toast:last-child button")?.focus());
   }
 
   dropKey(key: string): void { this.toasts = this.toasts.filter((toast) => toast.key !== key); }

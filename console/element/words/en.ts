@@ -2,7 +2,7 @@
 
 export const en = {
   // the frame
-  conversations: "Conversations", newChat: "New chat", search: "Search conversations", nothingFound: "No conversation has these words.",
+  conversations: "Conversations", conversation: "Conversation", newChat: "New chat", search: "Search conversations", nothingFound: "No conversation has these words.",
   noConversations: "No conversations yet.", loadingMore: "Loading…", untitled: "(untitled)", openSidebar: "Show conversations", closeSidebar: "Hide conversations",
   today: "Today", yesterday: "Yesterday", thisWeek: "Last 7 days", thisMonth: "Last 30 days", earlier: "Earlier",
   agent: "Agent", chooseAgent: "Choose an agent", toolsOf: "Tools", noDescription: "No description.", skip: "Skip to the conversation",
@@ -21,7 +21,7 @@ export const en = {
   forkedFrom: (title: string) => (title ? `Continued from “${title}”` : "Continued from another conversation"), forkLost: "The connection broke before the copy of the conversation was confirmed. If it is not in the list, please try again.", forkNote: "Show the original", forkPoint: "The earlier messages are copies; the tools' memory may begin anew.",
   // composer
   say: "Message…", sayTo: (agent: string) => `Message ${agent}…`, keys: "Enter sends, Shift+Enter breaks the line", send: "Send", stop: "Stop", stopping: "Stopping…", attach: "Attach files", dropHere: "Drop files here",
-  closed: "This conversation was closed. It can be read, and no more.", queueHint: "An answer is being written; your message waits for it.",
+  closed: "This conversation was closed. It can be read, and no more.", queueHint: "Will be queued",
   removeFile: (name: string) => `Remove ${name}`, uploading: (percent: number) => `${percent} %`, editing: "Editing a message: what follows it is answered anew in a copy of this conversation.",
   tooBig: (name: string, most: string) => `${name} is too big: ${most} at most.`, notAccepted: (name: string) => `${name} cannot be taken: pictures (PNG, JPEG, GIF, WebP) and text files can.`,
   noPictures: (name: string) => `${name}: this agent takes no pictures.`, noFiles: (name: string) => `${name}: this agent takes no files.`, uploadBroke: "the connection broke; please try again.", emptyFile: (name: string) => `${name} is empty.`, filesNotKept: "This browser does not keep these files: if the page is loaded again before they are sent, please choose them again.", uploadFailed: (name: string, why: string) => `${name} was not taken: ${why}`,
@@ -31,7 +31,7 @@ export const en = {
   value: "Value (JSON)", copyValue: "Copy the JSON", reasoning: "Reasoning", arguments: "Arguments", changedArguments: "Arguments, as you changed them", result: "Result", data: "Data", failure: "Error", truncated: "The text was longer than what is stored.", noArguments: "none",
   status: { running: "running", success: "done", failed: "failed", declined: "declined", cancelled: "cancelled", unknown: "outcome unknown" } as Record<string, string>, changed: "arguments changed",
   copy: "Copy", copied: "Copied", copyFailed: "Not copied", wrap: "Wrap", codeIn: (language: string) => (language ? `Code in ${language}` : "Code"), showAll: "Show all", showLess: "Show less",
-  copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "What was good or bad about it? (optional)", commentSave: "Send", thanks: "Thank you.",
+  copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "Why? (optional)", commentSave: "Send", thanks: "Thank you.",
   steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.",
   limits: {
     max_steps: "The limit of steps was reached.", max_tokens: "The limit of model tokens was reached.", max_tool_calls: "The limit of tool calls was reached.",

@@ -13,7 +13,7 @@ export function clock(at: string): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return "";
   const isToday = date.toDateString() === new Date().toDateString();
-  return date.toLocaleString(locale(), isToday ? { hour: "2-digit", minute: "2-digit" } : { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  return date.toLocaleString(locale(), isToday ? { hour: "numeric", minute: "2-digit" } : { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 }
 
 export const exact = (at: string): string => new Date(at).toLocaleString(locale(), { dateStyle: "full", timeStyle: "medium" });

@@ -3,7 +3,7 @@
 import type { Words } from "./en.ts";
 
 export const zh: Words = {
-  conversations: "对话", newChat: "新对话", search: "搜索对话", nothingFound: "没有包含这些词的对话。",
+  conversation: "对话", conversations: "对话", newChat: "新对话", search: "搜索对话", nothingFound: "没有包含这些词的对话。",
   noConversations: "还没有对话。", loadingMore: "正在加载…", untitled: "（无标题）", openSidebar: "显示对话列表", closeSidebar: "隐藏对话列表",
   today: "今天", yesterday: "昨天", thisWeek: "最近 7 天", thisMonth: "最近 30 天", earlier: "更早",
   agent: "Agent", chooseAgent: "选择 Agent", toolsOf: "工具", noDescription: "没有描述。", skip: "跳到对话",
@@ -19,7 +19,7 @@ export const zh: Words = {
   asWhom: (name) => `以 ${name} 的身份连接`, anonymous: "未登录", connection: "连接…", close: "关闭",
   forkedFrom: (title) => (title ? `从“${title}”继续` : "从另一个对话继续"), forkLost: "在确认对话的副本之前连接断开了。如果列表中没有它，请重试。", forkNote: "查看原对话", forkPoint: "之前的消息是副本；工具的记忆可能重新开始。",
   say: "输入消息…", sayTo: (agent) => `给 ${agent} 发消息…`, keys: "Enter 发送，Shift+Enter 换行", send: "发送", stop: "停止", stopping: "正在停止…", attach: "添加文件", dropHere: "把文件拖放到这里",
-  closed: "这个对话已经结束，只能阅读。", queueHint: "正在回答中；您的消息会排队等候。",
+  closed: "这个对话已经结束，只能阅读。", queueHint: "将排队等候",
   removeFile: (name) => `移除 ${name}`, uploading: (percent) => `${percent} %`, editing: "正在修改消息：之后的内容将在对话的副本中重新回答。",
   tooBig: (name, most) => `${name} 太大：最多 ${most}。`, notAccepted: (name) => `无法添加 ${name}：只接受图片（PNG、JPEG、GIF、WebP）和文本文件。`,
   noPictures: (name) => `${name}：此 Agent 不接受图片。`, noFiles: (name) => `${name}：此 Agent 不接受文件。`, uploadBroke: "连接断开了，请重试。", emptyFile: (name) => `${name} 是空的。`, filesNotKept: "此浏览器不会保留这些文件：如果在发送之前重新加载页面，请重新选择。", uploadFailed: (name, why) => `${name} 未能上传：${why}`,
@@ -28,7 +28,7 @@ export const zh: Words = {
   value: "结构化的值（JSON）", copyValue: "复制 JSON", reasoning: "思考过程", arguments: "参数", changedArguments: "您修改后的参数", result: "结果", data: "数据", failure: "错误", truncated: "文本过长，只保存了一部分。", noArguments: "无",
   status: { running: "运行中", success: "完成", failed: "失败", declined: "已拒绝", cancelled: "已取消", unknown: "结果未知" }, changed: "参数已修改",
   copy: "复制", copied: "已复制", copyFailed: "未能复制", wrap: "换行", codeIn: (language) => (language ? `${language} 代码` : "代码"), showAll: "显示全部", showLess: "收起",
-  copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "好在哪里，或者不好在哪里？（可选）", commentSave: "提交", thanks: "谢谢。",
+  copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "为什么？（可选）", commentSave: "提交", thanks: "谢谢。",
   steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。",
   limits: {
     max_steps: "已达到步数上限。", max_tokens: "已达到模型 token 上限。", max_tool_calls: "已达到工具调用次数上限。",

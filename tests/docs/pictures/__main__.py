@@ -1,7 +1,9 @@
-"""Makes the pictures of the documentation: `make pictures`, or `python -m tests.docs.pictures [en|zh]`.
+"""Makes pictures: `make pictures`, or `python -m tests.docs.pictures [en|zh|states] [--state NAME ...]`.
 
-For each language a real server serves `travel_desk.py` by the demo model; its banner, a chat in the terminal, the page
-to chat on and the admin become files in docs/images. Needs the port 8080, Chromium and a Chinese font.
+Those of the documentation: for each language a real server serves `travel_desk.py` by the demo model; its banner, a
+chat in the terminal, the page to chat on and the admin become files in docs/images. And those of every state of the
+chat page (`states.py`), to be looked at: build/pictures, with an index.html. Needs the port 8080, Chromium and a
+Chinese font.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from myagent.client import connect
+from tests.docs.pictures.album import ALBUM, fill
 from tests.docs.pictures.pages import Photographer
 from tests.docs.pictures.scenes import AGENT_FILE, SCENES, Scene
 from tests.docs.pictures.screen import Replacements, draw
+from tests.docs.pictures.states import STATES
 from tests.myagent.cli.test_main import environment
 from tests.support.browser import BROWSERS, browsing
 from tests.support.paths import ROOT
@@ -35,13 +39,18 @@ URL = f"ws://localhost:{PORT}/"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scene", nargs="*", choices=[[], *(scene.name for scene in SCENES)])
-    wanted = parser.parse_args().scene
+    parser.add_argument("what", nargs="*", choices=[[], *(scene.name for scene in SCENES), "states"])
+    parser.add_argument("--state", action="append", choices=list(STATES), help="only this one; may be repeated")
+    arguments = parser.parse_args()
+    wanted = arguments.what or (["states"] if arguments.state else [])
     _check_machine()
     IMAGES.mkdir(exist_ok=True)
     for scene in SCENES:
         if not wanted or scene.name in wanted:
             _take(scene)
+    if not wanted or "states" in wanted:
+        fill(arguments.state or ())
+        sys.stdout.write(f"{ALBUM / 'index.html'} shows every state of the chat page\n")
 
 
 def _check_machine() -> None:

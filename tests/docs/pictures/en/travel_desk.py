@@ -36,5 +36,6 @@ agent = create_react_agent(
     name="travel-desk",
     description="Weather and rooms for travellers",
     tools=[get_weather, book_room],
+    examples=["What is the weather like in Lisbon?", "Please book a room at Harbour House"],
     enable_tracing=True,
 )

@@ -36,5 +36,6 @@ agent = create_react_agent(
     name="旅行助手",
     description="查询天气、预订酒店",
     tools=[get_weather, book_room],
+    examples=["北京的天气怎么样？", "请预订海湾酒店的房间"],
     enable_tracing=True,
 )
