@@ -245,7 +245,7 @@ export class Chat implements Listener {
   forget(id: string): void {
     this.drafts.set(id, "");
     this.drafts.setEdit(id, null);
-    void this.fileDrafts.set(id, []);
+    this.fileDrafts.forget(id);
   }
 
   remove(id: string): void {
