@@ -147,11 +147,13 @@ class _Run:
     async def events(self, checkpoint: Checkpoint) -> AsyncGenerator[AgentEvent]:
         """Complete the step that was interrupted, if there is one, and take others until there is a final answer."""
         step = checkpoint.step
-        if step and (reply := self._history.open_reply()) is not None:
+        if step and (reply := self._open_reply()) is not None:
             # What the model asked for is done, also where fewer steps are allowed by now.
             async with aclosing(self._resume(reply, step, checkpoint.open_calls)) as working:
                 async for event in working:
                     yield event
+        else:
+            self._limits.count_newest()
         if self._output is not None:
             self._output.check_tries()
         reached = None
@@ -177,6 +179,11 @@ class _Run:
         if self._final is not None:
             yield self._final
 
+    def _open_reply(self) -> Message | None:
+        """The reply that the run stopped at; a value that was rejected is complete."""
+        reply = self._history.open_reply()
+        return reply if reply is None or self._output is None else self._output.calls_of_tools(reply)
+
     def _schemas(self) -> Sequence[ToolSchema]:
         schemas = self._agent.tools.schemas()
         return schemas if self._output is None else self._output.schemas(schemas)
@@ -192,9 +199,11 @@ class _Run:
 
     async def _sum_up(self, step: int, reached: LimitUse) -> AsyncGenerator[AgentEvent]:
         """Ask for an answer without tools, or for its value alone until there is one that fits."""
+        # A message that no call of the model would follow is not read, and the last calls are not begun anew for one.
+        self._limits.check_affordable(self._model.usage)
+        await self._listen()
         while self._final is None:
             step += 1
-            await self._listen()
             summing = self._limited.sum_up(step, self._schemas(), reached, is_value=self._output is not None)
             async with aclosing(self._shown(summing, step)) as asking:
                 async for event in asking:

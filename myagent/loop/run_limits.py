@@ -44,7 +44,7 @@ NO_CEILINGS = Ceilings()
 class RunLimits:
     """What one run may use, the lower of its agent's limits and the `ceilings`, and what it has used.
 
-    A call that is part of the reply at the checkpoint is not counted before `take` is told of it.
+    The calls of the reply at the checkpoint are not counted before `take` is told of them, or `count_newest`.
     """
 
     def __init__(
@@ -59,12 +59,15 @@ class RunLimits:
         self._streaks: dict[tuple[str, str], int] = {}
         """Of the calls of the newest reply: in how many replies in a row each was made."""
         self._told: set[str] = set()
+        self._newest: list[AskedCall] = []
+        """The calls of the reply at the checkpoint."""
         self.clock = RunClock(checkpoint.seconds if checkpoint else 0.0)
         if checkpoint is not None and checkpoint.step:
             self._restore(checkpoint)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         earlier = [call for call in checkpoint.calls if call.step < checkpoint.step]
+        self._newest = [call for call in checkpoint.calls if call.step == checkpoint.step]
         for _step, calls in groupby(earlier, key=lambda call: call.step):
             self._count(list(calls))
         # What is near its limit by now was told by the process before.
@@ -119,6 +122,11 @@ class RunLimits:
         return _too_far(words, self.use_of_time())
 
     # --- the calls of a reply ---
+
+    def count_newest(self) -> None:
+        """Count the calls of the reply at the checkpoint, all of which are over: something was said behind them."""
+        if self._newest:
+            self._count(self._newest)
 
     def take(self, calls: Sequence[PreparedCall]) -> list[PreparedCall]:
         """Count the calls of a new reply. Those beyond a limit get a problem, so that they are not run."""

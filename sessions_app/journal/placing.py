@@ -38,5 +38,7 @@ def log_steering(batch: Batch, session: LockedSession, run: LockedRun, *, read_b
     messages = [row.to_library() for row in rows]
     for row, message in zip(rows, messages, strict=True):
         batch.writes.change(Message, row.pk, run_id=read_by.id, position=batch.take_positions(session))
+        if row.client_id is not None:  # who sends it again in this commit learns of the run that has it now
+            batch.locks.client_ids[session.id, row.client_id] = read_by.id
         batch.log.append(session, user_said(message, read_by.id, row.client_id or ""))
     return messages

@@ -152,6 +152,8 @@ TALKS = {
         ("Read the password", "Passwords are read by nobody but you."),
     ],
     "slow_library.py": [("Make a quick key", "A quick key, stretched 200,000 times")],
+    "limits_and_fallback.py": [("Look at Mars, Venus and Saturn", "Venus is bright and hot.")],
+    "steering.py": [("Look for a lamp", "There is a green lamp and a red lamp.")],
     "pictures.py": [("What is this?", "Pictures in your message: 1."), ("Save that as a joke", "is saved as joke")],
     "pdf_reader.py": [("What is in report.pdf?", "There is no file 'report.pdf' in this conversation")],
     "two_agents/cook.py": [("How do I make pancakes?", "2 eggs, 250 g flour, 500 ml milk; rest, fry. (the cook)")],
@@ -222,6 +224,27 @@ async def test_nobody_waits_for_a_slow_library(served):
         assert "the cook" in (await ask(other, "salad")).answer
         await slow.cancel(session_id)
         assert (await slow.wait_for("agent.interrupted")).run_id
+
+
+async def test_an_answer_at_its_limit_says_so(served):
+    async with served.connect("stargazer") as client:
+        turn = await ask(client, "Look at Mars, Venus and Saturn")
+    end = turn.all("agent.final_answer")[-1]
+    assert end.metadata["finish"] == "limit"
+    assert end.metadata["limit"] == {"which": "max_tool_calls", "used": 3, "allowed": 2}
+    assert "Saturn is ringed." not in turn.answer
+
+
+async def test_an_agent_at_work_hears_what_is_said(served):
+    async with served.connect("warehouse") as client:
+        session_id = await client.create_session()
+        run = await client.say(session_id, "Look for a lamp")
+        await client.wait_for("agent.tool_progress")
+        accepted = await client.say(session_id, "In green, please")
+        assert (accepted.mode, accepted.run_id) == ("steer", run.run_id)
+        logged = await client.wait_for("user.message")
+        assert (logged.content, logged.run_id) == ("In green, please", run.run_id)
+        assert (await client.wait_for("agent.final_answer")).run_id == run.run_id
 
 
 def test_the_tests_of_the_tested_agent_pass():

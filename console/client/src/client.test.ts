@@ -242,3 +242,20 @@ test("what answers has to speak this protocol", async () => {
   const lost = await new Promise((resolve) => client.onLink((link) => link.state === "waiting" && resolve(link.lost)));
   expect(lost).toMatchObject({ code: 1006, isFinal: false });
 });
+
+test("a socket that says no more than that there was an error is over", async () => {
+  class Forbidden {
+    readonly readyState = 3;
+    onmessage = null;
+    onclose = null;
+    onerror: (() => void) | null = null;
+    constructor() {
+      setTimeout(() => this.onerror?.());
+    }
+    send(): void {}
+    close(): void {}
+  }
+  const client = started({ WebSocket: Forbidden as unknown as SocketClass });
+  const lost = await new Promise((resolve) => client.onLink((link) => link.state === "waiting" && resolve(link.lost)));
+  expect(lost).toMatchObject({ code: 1006, isFinal: false });
+});

@@ -17,6 +17,7 @@ export interface ClientOptions {
 
 /** As much of a WebSocket as is used. */
 export interface Socket {
+  readonly readyState: number;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason: string }) => void) | null;
   onerror: ((event: never) => void) | null;

@@ -7,6 +7,14 @@ type Highlighted = typeof import("./highlighting.ts").highlighted;
 let loading: Promise<Highlighted> | undefined;
 const load = (): Promise<Highlighted> => (loading ??= import("./highlighting.ts").then((module) => module.highlighted));
 
+/** One block after the other: many that come together would keep the page from answering. */
+let turn: Promise<void> = Promise.resolve();
+const PAUSE_MS = 10;
+function inTurn(does: () => Promise<void>): void {
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  turn = turn.then(does).catch((error: unknown) => console.info("Code stays without colours:", error)).then(pause);
+}
+
 export class CodeBlock {
   readonly node = document.createElement("div");
   private readonly pre = document.createElement("pre");
@@ -56,12 +64,13 @@ export class CodeBlock {
       this.name.textContent = language;
       this.pre.setAttribute("aria-label", words().codeIn(language));
     }
-    if (isFinished && !this.isColoured && language) void this.colour();
+    if (!isFinished || this.isColoured || !language) return;
+    this.isColoured = true;
+    inTurn(() => this.colour());
   }
 
   private async colour(): Promise<void> {
     const { text, language } = this;
-    this.isColoured = true;
     const nodes = (await load())(text, language.toLowerCase());
     if (nodes && text === this.text) this.code.replaceChildren(nodes);
   }

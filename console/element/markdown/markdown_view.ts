@@ -8,6 +8,12 @@ import { purified } from "./purified.ts";
 const LONGEST = 400_000;
 /** Drawing takes at most one part in so many of the time. */
 const SHARE = 5;
+/** So much of a text is drawn in one go; the page answers its reader before the next. */
+const SLICE = 6_000;
+/** Up to this length a finished text is read once more as a whole. */
+const SHORT = 30_000;
+/** What may change the blocks before it: definitions of links and notes, formulae of several lines. */
+const REACHES_BACK = /^[ \t>*+\-\d.)]*(?:\[[^\]]{1,999}\]:|\$\$|\\\[)/m;
 
 interface Drawn extends Block {
   nodes: ChildNode[];
@@ -61,9 +67,20 @@ export class MarkdownView extends HTMLElement {
     if (text === this.drawnText && isFinal === this.isDrawnFinal) return;
     if (!isFinal) this.wasLive = true;
     const start = performance.now();
+    const part = text.length > LONGEST ? text : this.nextPart(text);
+    const isWhole = part === text;
     if (text.length > LONGEST) this.drawPlain(text);
-    else this.drawBlocks(text, isFinal);
-    Object.assign(this, { drawnText: text, isDrawnFinal: isFinal, drawnAt: performance.now(), cost: performance.now() - start });
+    else this.drawBlocks(part, isFinal && isWhole);
+    Object.assign(this, { drawnText: part, isDrawnFinal: isFinal && isWhole, drawnAt: performance.now(), cost: performance.now() - start });
+    if (!isWhole) this.plan();
+  }
+
+  /** As much of a text as is drawn next: whole lines beyond what is there. */
+  private nextPart(text: string): string {
+    const begin = this.drawnText !== null && text.startsWith(this.drawnText) ? this.drawnText.length : 0;
+    if (text.length - begin <= SLICE) return text;
+    const end = text.indexOf("\n", begin + SLICE) + 1;
+    return end ? text.slice(0, end) : text;
   }
 
   private drawPlain(text: string): void {
@@ -76,7 +93,8 @@ export class MarkdownView extends HTMLElement {
 
   private drawBlocks(text: string, isFinal: boolean): void {
     // The last two: a line that begins may still turn out to belong to the block before.
-    const kept = !isFinal && this.drawnText !== null && text.startsWith(this.drawnText) ? Math.max(0, this.drawn.length - 2) : 0;
+    const isAppended = this.drawnText !== null && text.startsWith(this.drawnText) && (!isFinal || (text.length > SHORT && !REACHES_BACK.test(text)));
+    const kept = isAppended ? Math.max(0, this.drawn.length - 2) : 0;
     const offset = kept ? this.drawn[kept]!.start : 0;
     const environment: Environment = kept ? { references: { ...this.environment.references } } : { docId: this.docId };
     const fresh = blocksOf(text.slice(offset), environment);

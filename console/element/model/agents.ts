@@ -32,9 +32,11 @@ export interface Agent {
   examples: string[];
   /** Null where the server does not say. */
   accepts: Accepts | null;
+  /** What may become of a message while a run goes on, the usual first; empty where the server does not say. */
+  when_busy: string[];
 }
 
-const named = (name: string): Agent => ({ name, title: name, description: "", tools: [], examples: [], accepts: null });
+const named = (name: string): Agent => ({ name, title: name, description: "", tools: [], examples: [], accepts: null, when_busy: [] });
 
 /** After that one does without. */
 const LATE_MS = 10_000;

@@ -46,6 +46,8 @@ export class Asking {
 
   remove(id: string): void {
     const { chat } = this;
+    // Now, since the page may end before the server says anything.
+    chat.forget(id);
     chat.link.client.deleteSession(id).catch((error: unknown) => {
       if (error instanceof RequestRefused && error.code === "session_not_found") { chat.list.remove(id); return; }
       chat.list.hidden.delete(id);

@@ -13,9 +13,10 @@ import { OpenSession, STOP } from "./open_session.ts";
 import { Posting } from "./posting.ts";
 import { Removals } from "./removals.ts";
 import type { Server } from "./server.ts";
+import { newId, Saying } from "./saying.ts";
 import { SessionList } from "./session_list.ts";
-import type { Question, Turn } from "./turn.ts";
-import { Unsent } from "./unsent.ts";
+import type { Question, Said, Turn } from "./turn.ts";
+import { WhenBusy } from "./when_busy.ts";
 
 /** What the page around a chat does about it. */
 export interface Surroundings {
@@ -27,6 +28,8 @@ export interface Surroundings {
   happened(frame: Frame, isShown: boolean): void;
   /** The conversation that was shown is not there, for whoever asks now. */
   gone(id: string): void;
+  /** A message of what is shown was taken back: its words can be used for another one. */
+  withdrawn(message: Said): void;
   /** Words for the reader about something that was refused. */
   told(words: string, isBad: boolean): void;
 }
@@ -44,9 +47,6 @@ const isSame = (one: Rating, other: Rating): boolean =>
 /** Sessions that are followed beside the one that is shown. */
 const MOST_FOLLOWED = 6;
 
-export const newId = (): string =>
-  "randomUUID" in crypto ? crypto.randomUUID() : `${Date.now()}-${Math.random().toString(36).slice(2)}`;
-
 export class Chat implements Listener {
   readonly link: Link;
   readonly list: SessionList;
@@ -54,6 +54,8 @@ export class Chat implements Listener {
   readonly fileDrafts: FileDrafts;
   readonly posting: Posting;
   readonly asking: Asking;
+  readonly saying: Saying;
+  readonly whenBusy: WhenBusy;
   readonly removals: Removals;
   readonly surroundings: Surroundings;
   readonly server: Server;
@@ -69,7 +71,6 @@ export class Chat implements Listener {
   /** Until then it is not known what agents accept. */
   learned: Promise<void> = Promise.resolve();
   private facts: Agent[] = [];
-  private readonly unsent: Unsent;
 
   constructor(private readonly options: ChatOptions) {
     const { server } = options;
@@ -84,7 +85,8 @@ export class Chat implements Listener {
     this.posting = new Posting(client, (session) => this.create(session), (session) => this.follow(session), () => this.changed());
     this.asking = new Asking(this);
     this.removals = new Removals(this.list, (id) => this.asking.remove(id), () => this.changed());
-    this.unsent = new Unsent(server.socketBase);
+    this.saying = new Saying(this);
+    this.whenBusy = new WhenBusy(server.socketBase);
     this.hearing = new Hearing(this);
     this.shown = new OpenSession("");
     this.followed = [this.shown];
@@ -188,24 +190,7 @@ export class Chat implements Listener {
 
   // --- what the user does -------------------------------------------------------------------------------------------
 
-  say(content: Content, id = newId(), session = this.shown): void {
-    session.conversation.say(id, content, new Date().toISOString());
-    this.posting.post(session, {
-      key: id,
-      event: { event: "user.message", content, metadata: { message_id: id } },
-      arrived: ({ event, metadata }) => event === "user.message" && metadata.message_id === id,
-      undone: (why) => session.conversation.refused(id, why),
-    });
-    this.changed();
-  }
-
-  /** Says once more what was refused. */
-  sayAgain(id: string): void {
-    const message = this.shown.conversation.messageOf(id);
-    if (!message) return;
-    this.shown.conversation.unsay(id);
-    this.say(message.content, id);
-  }
+  say(content: Content, id = newId(), session = this.shown, whenBusy = ""): void { this.saying.say(content, id, session, whenBusy); }
 
   /** Stops the runs that are shown; whatever is said after that is not stopped with them. */
   stop(): void {
@@ -260,7 +245,7 @@ export class Chat implements Listener {
   forget(id: string): void {
     this.drafts.set(id, "");
     this.drafts.setEdit(id, null);
-    void this.fileDrafts.set(id, []);
+    this.fileDrafts.forget(id);
   }
 
   remove(id: string): void {
@@ -269,28 +254,15 @@ export class Chat implements Listener {
     this.changed();
   }
 
-  /** Says again what an earlier page of this tab could not deliver. */
-  sayKept(): void {
-    for (const kept of this.unsent.take()) {
-      let session = this.followed.find((one) => one.id === kept.session);
-      if (!session) {
-        this.followed.push((session = new OpenSession(kept.session)));
-        if (session.id) this.follow(session);
-      }
-      if (session.id) session.unsaid.push(kept);
-      else this.say(kept.content, kept.id, session);
-    }
-  }
-
   /** The page ends, or may: what was begun is done, or kept for the next one. */
   leave(): void {
     this.removals.settle();
     this.link.client.sendAcknowledgements();
-    this.unsent.keep(this.followed);
+    this.saying.keep();
   }
 
   /** The page did not end after all: it has itself what was kept for the next one. */
-  returned(): void { this.unsent.take(); }
+  returned(): void { this.saying.returned(); }
 
   end(): void {
     this.leave();

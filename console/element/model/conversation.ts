@@ -86,6 +86,8 @@ export class Conversation {
       case "agent.interrupted": this.end(turn, frame, "stopped"); break;
       case "agent.error": this.end(turn, frame, "failed"); break;
     }
+    const message = this.said.get(turn.messageId);
+    if (message?.state === "waiting" && turn.state !== "queued") { message.state = "sent"; this.touch(message); }
     this.touch(turn);
   }
 
@@ -143,12 +145,14 @@ export class Conversation {
 
   private takeMessage(frame: Frame): void {
     const id = frame.metadata.message_id ?? `seq-${frame.seq}`;
+    const { run_id: runId = "" } = frame.metadata;
     const message = this.say(id, contentOf(frame.content), frame.timestamp);
-    message.state = "sent";
-    message.why = "";
-    message.at = frame.timestamp;
+    const isFirst = !this.turns.has(runId);
+    const turn = runId ? this.turnOf(runId, frame.timestamp, id) : undefined;
+    if (turn && isFirst && this.active.size > 1) turn.state = "queued";
+    const isQueued = turn?.state === "queued" && turn.messageId === id;
+    Object.assign(message, { state: isQueued ? "waiting" : "sent", why: "", at: frame.timestamp, isLogged: true });
     this.touch(message);
-    if (frame.metadata.run_id) this.turnOf(frame.metadata.run_id, frame.timestamp, id);
   }
 
   private takeFeedback(frame: Frame): void {
@@ -162,20 +166,22 @@ export class Conversation {
   messageOf(id: string): Said | undefined { return this.said.get(id); }
 
   /** Something the user says, before the server has it or as it is on record. */
-  say(id: string, content: Said["content"], at: string): Said {
+  say(id: string, content: Said["content"], at: string, whenBusy = ""): Said {
     const known = this.said.get(id);
     if (known) return known;
-    const message: Said = { kind: "said", id, content, at, state: "unsent", why: "", version: 0 };
+    const message: Said = { kind: "said", id, content, at, state: "unsent", whenBusy, isLogged: false, why: "", version: 0 };
     this.said.set(id, message);
     this.items.push(message);
     return message;
   }
 
-  /** The server has a message, and says whose turn it is. */
-  accepted(messageId: string, runId: string, position: number, at: string): void {
+  /** The server has a message, and says whose turn it is, or that it waits to steer the run that goes on. */
+  accepted({ message_id: messageId = "", run_id: runId = "", position = 0, mode }: Metadata, at: string): void {
     const message = this.said.get(messageId);
-    if (message) { message.state = "sent"; message.why = ""; this.touch(message); }
-    if (this.turns.has(runId)) return;
+    if (message?.isLogged) return;
+    const isSteering = mode === "steer";
+    if (message) { message.state = isSteering || position > 0 ? "waiting" : "sent"; message.why = ""; this.touch(message); }
+    if (isSteering || this.turns.has(runId)) return;
     const turn = this.turnOf(runId, at, messageId);
     if (position > 0) { turn.state = "queued"; }
   }

@@ -1,6 +1,7 @@
 /** Files that were chosen and not sent, for each conversation. The browser keeps them over a reload, within bounds. */
 
 import { bounded, MOST_BYTES, sizeOf, type Box } from "./file_bounds.ts";
+import { lasting } from "./memory.ts";
 
 const STORE = "files";
 /** After that one does without what a browser does not find. */
@@ -10,8 +11,26 @@ interface Kept extends Box { files: File[] }
 
 export class FileDrafts {
   private opened: Promise<IDBDatabase> | null = null;
+  /** Conversations that are gone: a page that ends does not get to the end of taking their files away. */
+  private readonly gone;
 
-  constructor(private readonly server: string) {}
+  constructor(private readonly server: string) {
+    this.gone = lasting(`myagent.gone ${server}`);
+    for (const conversation of this.allGone()) this.forget(conversation);
+  }
+
+  /** Keeps nothing of a conversation that is gone; this page or the next one sees to it. */
+  forget(conversation: string): void {
+    this.gone.set(JSON.stringify([...new Set([...this.allGone(), conversation])]));
+    void this.set(conversation, []).then(() => {
+      const left = this.allGone().filter((other) => other !== conversation);
+      this.gone.set(left.length ? JSON.stringify(left) : "");
+    });
+  }
+
+  private allGone(): string[] {
+    try { return JSON.parse(this.gone.get() ?? "[]") as string[]; } catch { return []; }
+  }
 
   /** The files of a conversation; none where the browser keeps nothing. */
   async get(conversation: string): Promise<File[]> {

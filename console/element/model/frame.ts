@@ -70,6 +70,7 @@ export interface Metadata {
   limit?: number | LimitUse;
   max_frame_bytes?: number;
   message_id?: string;
+  mode?: string;
   output?: Record<string, unknown>;
   metadata?: Record<string, unknown>;
   next?: string;

@@ -117,9 +117,10 @@ export class Hearing {
     const turn = metadata.run_id ? session?.conversation.turnList.find((one) => one.id === metadata.run_id) : undefined;
     switch (metadata.action) {
       case "accepted":
-        session?.conversation.accepted(metadata.message_id ?? "", metadata.run_id ?? "", metadata.position ?? 0, timestamp);
+        session?.conversation.accepted(metadata, timestamp);
         if (session) chat.list.update(session.id, { run_status: "running", active_at: timestamp });
         break;
+      case "withdrawn": if (session) chat.saying.withdrawn(session, metadata.message_id ?? ""); break;
       case "replay": if (session) this.caughtUp(session, metadata); break;
       case "queued":
         if (session && metadata.run_id) {
@@ -141,7 +142,7 @@ export class Hearing {
     if (metadata.run_status === "idle") session.conversation.active.clear();
     chat.list.update(session.id, { run_status: metadata.run_status ?? "idle" });
     if (session === chat.shown) chat.look();
-    for (const { id, content } of session.unsaid.splice(0)) if (!session.conversation.messageOf(id)) chat.say(content, id, session);
+    for (const { id, content, whenBusy } of session.unsaid.splice(0)) if (!session.conversation.messageOf(id)) chat.say(content, id, session, whenBusy);
   }
 
   /** What was refused, unless somebody waits for the reply. */

@@ -1,7 +1,8 @@
 /** A session that this tab follows: its log as far as it was told, and what the server was asked for it. */
 
 import { Conversation } from "./conversation.ts";
-import type { Content, Frame } from "./frame.ts";
+import type { Frame } from "./frame.ts";
+import type { Item, Said } from "./turn.ts";
 import type { Kept } from "./unsent.ts";
 
 /** Under which the stop of a session is posted. */
@@ -35,9 +36,10 @@ export class OpenSession {
   /** The log begins anew: what was known of it counts no more. */
   restart(): void { this.conversation = new Conversation(this.id); }
 
-  /** What was said and did not arrive. */
+  /** What was said and is in no log: it did not arrive, or waits to steer a run. Sent again it is no second message. */
   undelivered(): Kept[] {
-    const said = this.conversation.items.flatMap((item) => (item.kind === "said" && item.state === "unsent" ? [{ session: this.id, id: item.id, content: item.content as Content }] : []));
+    const isOut = (item: Item): item is Said => item.kind === "said" && !item.isLogged && ["unsent", "waiting"].includes(item.state);
+    const said = this.conversation.items.filter(isOut).map(({ id, content, whenBusy }) => ({ session: this.id, id, content, whenBusy }));
     return [...this.unsaid, ...said];
   }
 

@@ -43,6 +43,8 @@ export class SessionList {
   private readonly complete = new Set<string>();
   private readonly nextOf = new Map<string, string>();
   private readonly sought = new Set<string>();
+  /** Rows that the list has no more, as those of copies that are folded away: they still have titles. */
+  private readonly past = new Map<string, Row>();
 
   /** `came`: another part of the list is there. `shown` is the id of the open conversation, whose row stays. */
   constructor(server: string, private readonly client: Client, private readonly came: () => void, private readonly shown: () => string) {
@@ -141,7 +143,7 @@ export class SessionList {
 
   /** Looks for the row of a conversation that is open and that no page had so far, as that of an old copy. */
   private seek(id: string): void {
-    if (!id || this.sought.has(id) || this.find(id)) return;
+    if (!id || this.sought.has(id) || this.listed(id)) return;
     this.sought.add(id);
     if (this.isLoaded) this.askFor(id, undefined, {});
   }
@@ -168,6 +170,7 @@ export class SessionList {
     const isScrolled = this.next !== undefined && !this.query;
     const last = rows.at(-1)?.active_at ?? "";
     const wasScrolled = isScrolled && this.rows.some((row) => row.active_at < last && !this.isInPages(row, rows));
+    for (const row of this.rows) this.past.set(row.session_id, row);
     this.rows = renewed(this.rows, rows, isScrolled, (row) => !this.query && (row.session_id === this.shown() || this.complete.has(familyOf(row))));
     this.learn(rows);
     this.sought.clear();
@@ -179,11 +182,13 @@ export class SessionList {
     return row.session_id === this.shown() || page.some((one) => familyOf(one) === familyOf(row));
   }
 
-  find(id: string): Row | undefined { return this.rows.find((row) => row.session_id === id); }
+  find(id: string): Row | undefined { return this.listed(id) ?? this.past.get(id); }
+
+  private listed(id: string): Row | undefined { return this.rows.find((row) => row.session_id === id); }
 
   /** Changes a row, or puts a new one in front. The server is asked for one that it may have. */
   update(id: string, change: Partial<Row>): void {
-    const row = this.find(id);
+    const row = this.listed(id);
     if (row) Object.assign(row, change);
     else if (!this.isAnonymous && change.agent === undefined) { if (!this.query) this.seek(id); }
     else if (!this.query) this.rows = [{ session_id: id, agent: "", title: "", active_at: new Date().toISOString(), ...change }, ...this.rows];
@@ -195,6 +200,7 @@ export class SessionList {
     const kin = row && this.kin.get(familyOf(row));
     if (kin) kin.size -= 1;
     this.rows = this.rows.filter((row) => row.session_id !== id);
+    this.past.delete(id);
     this.hidden.delete(id);
     this.local.set(JSON.stringify(this.remembered().filter((row) => row.session_id !== id)));
   }

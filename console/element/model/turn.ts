@@ -8,7 +8,12 @@ export interface Said {
   id: string;
   content: Content;
   at: string;
-  state: "unsent" | "sent" | "refused";
+  /** `waiting`: the server has it, and nobody has read it. */
+  state: "unsent" | "waiting" | "sent" | "refused";
+  /** What becomes of it while a run goes on; "" leaves that to the agent. */
+  whenBusy: string;
+  /** A message that is to steer a run is in the log when it is read. */
+  isLogged: boolean;
   why: string;
   version: number;
 }

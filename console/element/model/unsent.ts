@@ -4,7 +4,7 @@ import type { Content } from "./frame.ts";
 import { ofThisTab } from "./memory.ts";
 import type { OpenSession } from "./open_session.ts";
 
-export interface Kept { session: string; id: string; content: Content }
+export interface Kept { session: string; id: string; content: Content; whenBusy?: string }
 
 export class Unsent {
   private readonly memory;

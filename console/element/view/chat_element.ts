@@ -109,7 +109,7 @@ export class ChatElement extends LitElement {
     this.look();
     const id = this.route.get();
     if (id) this.chat.open(id);
-    this.chat.sayKept();
+    this.chat.saying.resume();
     this.chat.link.connect();
   }
 
@@ -128,6 +128,7 @@ export class ChatElement extends LitElement {
       shown: (id) => this.showed(id),
       happened: (frame, isShown) => this.happened(frame, isShown),
       gone: (id) => this.gone(id),
+      withdrawn: (message) => this.composer?.takeBack(message),
       told: (said, isBad) => this.toasts?.show({ key: said, words: said, isBad }),
     };
   }
@@ -183,7 +184,7 @@ export class ChatElement extends LitElement {
         @open-door=${() => { this.isDoorOpen = true; }} @door-closed=${() => { this.isDoorOpen = false; }} @entered=${this.entered} @close-bubble=${() => { this.isBubbleOpen = false; }}
         @choose-agent=${this.choseAgent} @example=${(event: CustomEvent<string>) => this.composer?.write(event.detail, true)} @stop=${() => chat.stop()} @said=${() => this.log?.toEnd()}
         @answered=${this.answered} @repeat=${(event: CustomEvent<Turn>) => chat.asking.fork(event.detail.messageId)} @edit-message=${(event: CustomEvent<Said>) => this.composer?.edit(event.detail)}
-        @say-again=${(event: CustomEvent<string>) => chat.sayAgain(event.detail)} @unsay=${(event: CustomEvent<string>) => { chat.shown.conversation.unsay(event.detail); this.redraw(); }}
+        @say-again=${(event: CustomEvent<string>) => chat.saying.again(event.detail)} @withdraw=${(event: CustomEvent<string>) => chat.saying.withdraw(event.detail)} @unsay=${(event: CustomEvent<string>) => { chat.shown.conversation.unsay(event.detail); this.redraw(); }}
         @rated=${(event: CustomEvent<Rated>) => chat.rate(event.detail.turn, event.detail.rating, event.detail.comment)} @rename=${(event: CustomEvent<Renamed>) => this.dialog?.open(event.detail)}
         @renamed=${(event: CustomEvent<Renamed>) => chat.asking.rename(event.detail.id, event.detail.title)} @remove=${this.removed} @export=${this.exported} @block-finished=${(event: CustomEvent<string>) => this.announce(event.detail)}>
       ${isPage ? html`<a class="skip" href="#" @click=${(click: Event) => { click.preventDefault(); this.composer?.querySelector("textarea")?.focus(); }}>${words().skip}</a>

@@ -13,6 +13,7 @@ import { words } from "../words/words.ts";
 import { size } from "../words/times.ts";
 import { icon } from "./icons.ts";
 import { defined, Part } from "./part.ts";
+import "./menu.ts";
 
 const NEW = "new";
 /** More of a draft is not kept: a storage has some MiB for all of them. */
@@ -54,11 +55,29 @@ export class Composer extends Part {
       <div class="row">
         <input type="file" multiple hidden @change=${this.chosen}>
         <button type="button" class="plain attach" aria-label=${words().attach} title=${words().attach} @click=${() => this.find<HTMLInputElement>("input[type=file]")?.click()}>${icon("clip")}</button>
-        <span class="grow about">${isActive && this.hasWords ? words().queueHint : ""}</span>
+        <span class="grow about">${isActive && this.hasWords ? this.hint : ""}</span>
+        ${isActive ? this.way() : nothing}
         ${isActive ? html`<button type="button" class="stop" ?disabled=${isStopping} aria-label=${isStopping ? words().stopping : words().stop} title="${words().stop} (Esc)" @click=${() => this.tell("stop")}>${icon("stop")}<span>${isStopping ? words().stopping : words().stop}</span></button>` : nothing}
         <button class="main send" aria-label=${words().send} title=${words().send} ?disabled=${this.isSending || (!this.hasWords && !files.length && !this.kept.length)}>${icon("send")}</button>
       </div>
     </form>`;
+  }
+
+  /** How what is said now goes to a run that is going: chosen where its agent leaves that open. */
+  private way(): TemplateResult | typeof nothing {
+    const { agent, whenBusy } = this.chat;
+    if (!agent || agent.when_busy.length < 2) return nothing;
+    const way = whenBusy.of(agent);
+    const named = (name: string): string => words().ways[name]?.[0] ?? name;
+    const choices = agent.when_busy.map((name) => ({
+      label: named(name), isChecked: name === way, does: () => { whenBusy.choose(agent, name); this.requestUpdate(); },
+    }));
+    return html`<myagent-menu class="way" .name=${"chevron"} .label="${words().whenBusy}: ${named(way)}" .caption=${named(way)} .choices=${[{ label: words().whenBusy, isCaption: true }, ...choices]}></myagent-menu>`;
+  }
+
+  private get hint(): string {
+    const way = this.chat.whenBusy.of(this.chat.agent);
+    return way ? (words().ways[way]?.[1] ?? "") : words().queueHint;
   }
 
   private keptPart(part: ContentPart): TemplateResult {
@@ -176,6 +195,12 @@ export class Composer extends Part {
     this.keep();
   }
 
+  /** A message that was taken back, unless something else is being written. */
+  takeBack(said: Said): void {
+    if (this.edited || this.kept.length || this.chosenFiles.files.length || this.area?.value) return;
+    this.bringBack(said);
+  }
+
   private readonly pasted = (paste: ClipboardEvent): void => {
     const files = [...(paste.clipboardData?.files ?? [])];
     if (files.length) { paste.preventDefault(); this.take(files); }
@@ -226,7 +251,7 @@ export class Composer extends Part {
       this.write(edited ? chat.drafts.get(key) : "");
     }
     if (edited && isStill) this.fork(edited, text, content, key);
-    else if (!edited) chat.say(content, undefined, shown);
+    else if (!edited) chat.say(content, undefined, shown, shown.conversation.active.size ? chat.whenBusy.wanted(chat.agent) : "");
     this.tell("said");
   }
 

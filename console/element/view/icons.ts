@@ -16,6 +16,7 @@ const PATHS = {
   check: svg`<path d="m5 12.5 4.5 4.5L19 7.5"/>`,
   cross: svg`<path d="m6 6 12 12M18 6 6 18"/>`,
   again: svg`<path d="M4 12a8 8 0 1 1 2.4 5.7"/><path d="M4 19v-5h5"/>`,
+  back: svg`<path d="M9 6 4 11l5 5"/><path d="M4 11h10a6 6 0 0 1 6 6v1"/>`,
   edit: svg`<path d="m4 20 1-4.5L16.5 4a2 2 0 0 1 2.9 0l.6.6a2 2 0 0 1 0 2.9L8.5 19z"/>`,
   up: svg`<path d="M7 11v9H4v-9zM7 11l4-8a2.2 2.2 0 0 1 2.3 2.6L12.7 9H18a2 2 0 0 1 2 2.4l-1.3 7A2 2 0 0 1 16.700 20H7"/>`,
   down: svg`<path d="M17 13V4h3v9zM17 13l-4 8a2.2 2.2 0 0 1-2.300-2.600l.6-3.400H6a2 2 0 0 1-2-2.400l1.300-7A2 2 0 0 1 7.300 4H17"/>`,

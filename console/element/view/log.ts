@@ -4,25 +4,32 @@ import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { Chat } from "../model/chat.ts";
+import type { Conversation } from "../model/conversation.ts";
 import type { Item } from "../model/turn.ts";
 import { words } from "../words/words.ts";
 import { icon } from "./icons.ts";
 import { defined, Part } from "./part.ts";
-import "./said_view.ts";
-import "./turn_view.ts";
+import { Stretch, stretchesOf } from "./stretch.ts";
 import "./welcome.ts";
 
-/** So many items are drawn at first, and in each pause after that, until all are there. */
-const FIRST = 30;
+/** So many of the newest stretches are drawn at first. */
+const FIRST = 2;
+/** So many are drawn without being in sight: beyond that a page would only grow. */
+const MOST = 250;
+/** After each of them; meanwhile the page does what its reader wants. */
+const PAUSE_MS = 30;
 const NEAR_PX = 90;
 
 export class Log extends Part {
   @property({ attribute: false }) declare chat: Chat;
   @property({ type: Number }) declare version: number;
   @state() declare isFollowing: boolean;
-  private drawn = FIRST;
+  private conversation: Conversation | null = null;
+  /** Counts the conversations that were shown: nothing of one is made into another. */
+  private serial = 0;
+  /** All that is past was told at least once. */
+  private wasWhole = false;
   private top = 0;
-  private id_ = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly sizes = new ResizeObserver(() => this.follow());
 
@@ -32,38 +39,41 @@ export class Log extends Part {
   }
 
   protected override willUpdate(): void {
-    const { id } = this.chat.shown;
-    if (id === this.id_) return;
-    // A new conversation that gets its id is still the same one.
-    if (this.id_ || !this.chat.shown.conversation.items.length) this.drawn = FIRST;
-    this.id_ = id;
-    this.isFollowing = true;
+    const { conversation } = this.chat.shown;
+    if (conversation !== this.conversation) {
+      if (conversation.id !== this.conversation?.id) this.isFollowing = true;
+      this.conversation = conversation;
+      this.serial += 1;
+      this.wasWhole = false;
+    }
+    if (!conversation.isCatchingUp) this.wasWhole = true;
   }
 
   protected override render(): TemplateResult {
-    const { conversation } = this.chat.shown;
-    const { items } = conversation;
-    const isLoading = conversation.isCatchingUp && !items.length;
-    const from = Math.max(0, items.length - this.drawn);
+    const { conversation, id } = this.chat.shown;
+    const { items, active } = conversation;
+    // What is newest comes last. Until then nothing is shown, unless the line broke.
+    const isEarly = conversation.isCatchingUp && !this.wasWhole && this.chat.link.state === "open";
+    const isLoading = isEarly || (conversation.isCatchingUp && !items.length);
+    const stretches = conversation.isCatchingUp && conversation.seq === 0 ? [] : stretchesOf(items);
     return html`<div class="scroller" tabindex="0" role="region" aria-label=${words().conversation} @scroll=${this.scrolled}>
-        <div class="column" role="log" aria-live="off" aria-label=${words().conversation}>
+        <div class="column ${active.size ? "busy" : ""} ${isEarly ? "early" : ""}" role="log" aria-live="off" aria-label=${words().conversation}>
           ${conversation.forkedFrom ? this.origin() : nothing}
           ${isLoading ? html`<p class="loading about" role="status"><span class="spinner"></span> ${words().loading}</p>` : nothing}
-          ${!items.length && !this.chat.shown.id ? html`<myagent-welcome .chat=${this.chat} .version=${this.version}></myagent-welcome>` : nothing}
-          ${isLoading || (conversation.isCatchingUp && conversation.seq === 0) ? nothing : repeat(items.slice(from), (item) => `${item.kind} ${item.id}`, (item, at) => this.item(item, at === items.length - from - 1))}
+          ${!items.length && !id ? html`<myagent-welcome .chat=${this.chat} .version=${this.version}></myagent-welcome>` : nothing}
+          ${repeat(stretches, (_, at) => `${this.serial} ${at}`, (part, at) => this.stretch(part, isEarly ? 0 : stretches.length - at))}
         </div>
       </div>
       ${this.isFollowing || !items.length ? nothing : html`<button type="button" class="newest" aria-label=${words().newest} title=${words().newest} @click=${this.toEnd}>${icon("newest")}</button>`}`;
   }
 
-  private item(item: Item, isLast: boolean): TemplateResult {
+  /** `place` counts from the newest, which is 1; 0 where none is the newest yet. */
+  private stretch(items: Item[], place: number): TemplateResult {
     const { chat } = this;
-    const { isClosed, active } = chat.shown.conversation;
-    switch (item.kind) {
-      case "said": return html`<myagent-said .said=${item} .server=${chat.server} .canEdit=${!isClosed && Boolean(chat.shown.id) && !chat.unknown.has("user.fork")} .version=${item.version}></myagent-said>`;
-      case "turn": return html`<myagent-turn .turn=${item} .agent=${chat.agent} .isLast=${isLast} .canRate=${!chat.unknown.has("user.feedback")} .canRepeat=${!isClosed && active.size === 0} .version=${item.version}></myagent-turn>`;
-      case "note": return html`<p class="about ${item.isBad ? "bad" : ""}" dir="auto">${item.words}</p>`;
-    }
+    const { isClosed } = chat.shown.conversation;
+    const stamp = items.reduce((sum, item) => sum + item.version, 0);
+    return html`<myagent-stretch .items=${items} .stamp=${stamp} .server=${chat.server} .agent=${chat.agent} .isNear=${place > 0 && place <= FIRST} .isLast=${place === 1}
+      .canEdit=${!isClosed && Boolean(chat.shown.id) && !chat.unknown.has("user.fork")} .canRate=${!chat.unknown.has("user.feedback")} .canRepeat=${!isClosed}></myagent-stretch>`;
   }
 
   private origin(): TemplateResult {
@@ -78,19 +88,27 @@ export class Log extends Part {
 
   protected override updated(_changed: PropertyValues): void {
     this.follow();
-    const { items } = this.chat.shown.conversation;
-    if (items.length <= this.drawn || this.timer !== undefined) return;
-    // The older ones in pieces, so that no piece keeps the page from answering.
-    this.timer = setTimeout(() => { this.timer = undefined; this.drawn += FIRST; this.keepPlace(); }, 30);
+    this.fillLater();
   }
 
-  /** Draws, and what is read stays where it is. */
-  private keepPlace(): void {
+  private fillLater(): void {
+    this.timer ??= setTimeout(() => { this.timer = undefined; if (this.fill(true)) this.fillLater(); }, PAUSE_MS);
+  }
+
+  /** Draws what is in sight and, `further`, the stretch that is nearest to it; false when there was nothing to draw. */
+  private fill(further: boolean): boolean {
     const scroller = this.find(".scroller");
-    if (!scroller) return;
-    const below = scroller.scrollHeight - scroller.scrollTop;
-    this.requestUpdate();
-    void this.updateComplete.then(() => { if (!this.isFollowing) scroller.scrollTop = scroller.scrollHeight - below; });
+    if (!scroller || !this.wasWhole) return false;
+    const { top, bottom } = scroller.getBoundingClientRect();
+    const stretches = [...scroller.firstElementChild!.children].filter((child) => child instanceof Stretch);
+    const undrawn = stretches.filter(({ isDrawn }) => !isDrawn).map((stretch) => {
+      const place = stretch.getBoundingClientRect();
+      return { stretch, away: Math.max(0, place.top - bottom, top - place.bottom) };
+    }).sort((one, other) => one.away - other.away);
+    const isFull = stretches.length - undrawn.length >= MOST;
+    const due = undrawn.filter(({ away }, at) => away === 0 || (further && at === 0 && (!isFull || away < bottom - top)));
+    due.forEach(({ stretch }) => stretch.draw());
+    return due.length > 0;
   }
 
   private follow(): void {
@@ -104,6 +122,9 @@ export class Log extends Part {
     if (scrollHeight - scrollTop - clientHeight < NEAR_PX) this.isFollowing = true;
     else if (scrollTop < this.top) this.isFollowing = false;
     this.top = scrollTop;
+    // Before the browser shows it.
+    this.fill(false);
+    this.fillLater();
   };
 
   readonly toEnd = (): void => {

@@ -29,6 +29,7 @@ export class SaidView extends Part {
       <div class="bubble" dir="auto">${parts.map((part) => this.contentPart(part))}</div>
       ${said.state === "refused" ? this.refused() : nothing}
       ${said.state === "unsent" ? html`<p class="about">${words().sending}</p>` : nothing}
+      ${said.state === "waiting" ? this.waiting() : nothing}
       ${said.state === "sent" ? this.acts() : nothing}
     </article>`;
   }
@@ -48,6 +49,12 @@ export class SaidView extends Part {
         <button type="button" @click=${() => this.tell("say-again", id)}>${icon("again")} ${words().sendAgain}</button>
         <button type="button" @click=${() => this.tell("unsay", id)}>${words().discard}</button>
       </div>`;
+  }
+
+  private waiting(): TemplateResult {
+    return html`<div class="acts always"><span class="about" role="status">${words().notRead}</span>
+      <button type="button" class="take-back" @click=${() => this.tell("withdraw", this.said.id)}>${icon("back")} ${words().takeBack}</button>
+    </div>`;
   }
 
   private acts(): TemplateResult {

@@ -22,6 +22,8 @@ export const en = {
   // composer
   say: "Message…", sayTo: (agent: string) => `Message ${agent}…`, keys: "Enter sends, Shift+Enter breaks the line", send: "Send", stop: "Stop", stopping: "Stopping…", attach: "Attach files", dropHere: "Drop files here",
   closed: "This conversation was closed. It can be read, and no more.", queueHint: "Will be queued",
+  whenBusy: "While an answer is being written", ways: { steer: ["Steer", "Will be read before the next step"], queue: ["Queue", "Will be queued"], interrupt: ["Interrupt", "Ends this answer"], reject: ["Wait", "Has to wait for the answer"] } as Record<string, [string, string]>,
+  notRead: "Not read yet", takeBack: "Take back",
   removeFile: (name: string) => `Remove ${name}`, uploading: (percent: number) => `${percent} %`, editing: "Editing a message: what follows it is answered anew in a copy of this conversation.",
   tooBig: (name: string, most: string) => `${name} is too big: ${most} at most.`, notAccepted: (name: string) => `${name} cannot be taken: pictures (PNG, JPEG, GIF, WebP) and text files can.`,
   noPictures: (name: string) => `${name}: this agent takes no pictures.`, noFiles: (name: string) => `${name}: this agent takes no files.`, uploadBroke: "the connection broke; please try again.", emptyFile: (name: string) => `${name} is empty.`, filesNotKept: "This browser does not keep these files: if the page is loaded again before they are sent, please choose them again.", uploadFailed: (name: string, why: string) => `${name} was not taken: ${why}`,

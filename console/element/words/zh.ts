@@ -20,6 +20,8 @@ export const zh: Words = {
   forkedFrom: (title) => (title ? `从“${title}”继续` : "从另一个对话继续"), forkLost: "在确认对话的副本之前连接断开了。如果列表中没有它，请重试。", forkNote: "查看原对话", forkPoint: "之前的消息是副本；工具的记忆可能重新开始。",
   say: "输入消息…", sayTo: (agent) => `给 ${agent} 发消息…`, keys: "Enter 发送，Shift+Enter 换行", send: "发送", stop: "停止", stopping: "正在停止…", attach: "添加文件", dropHere: "把文件拖放到这里",
   closed: "这个对话已经结束，只能阅读。", queueHint: "将排队等候",
+  whenBusy: "回答进行中时", ways: { steer: ["引导", "将在下一步之前读到"], queue: ["排队", "将排队等候"], interrupt: ["打断", "将结束这次回答"], reject: ["等待", "须等回答结束"] },
+  notRead: "尚未读到", takeBack: "撤回",
   removeFile: (name) => `移除 ${name}`, uploading: (percent) => `${percent} %`, editing: "正在修改消息：之后的内容将在对话的副本中重新回答。",
   tooBig: (name, most) => `${name} 太大：最多 ${most}。`, notAccepted: (name) => `无法添加 ${name}：只接受图片（PNG、JPEG、GIF、WebP）和文本文件。`,
   noPictures: (name) => `${name}：此 Agent 不接受图片。`, noFiles: (name) => `${name}：此 Agent 不接受文件。`, uploadBroke: "连接断开了，请重试。", emptyFile: (name) => `${name} 是空的。`, filesNotKept: "此浏览器不会保留这些文件：如果在发送之前重新加载页面，请重新选择。", uploadFailed: (name, why) => `${name} 未能上传：${why}`,

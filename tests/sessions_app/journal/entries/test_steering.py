@@ -171,3 +171,16 @@ def test_what_was_read_cannot_be_taken_back(session):
         withdraw(session, "m-1")
     with pytest.raises(Refused, match="session_not_found"):
         withdraw(uuid.uuid4(), "m-1")
+
+
+def test_what_is_sent_again_in_the_commit_in_which_it_is_read_is_known_under_its_run(session):
+    ref = e.running(session)
+    steer(session)
+    again = e.message(session, "rather this", message_id="s-1", when_busy="steer")
+    read, posted, withdrawn = e.commit(
+        TakeSteering(**e.mine(ref)), again, WithdrawMessage(session_id=session, message_id="s-1")
+    )
+    assert [message.text for message in read] == ["rather this"]
+    assert (posted.run_id, posted.duplicate, posted.steers) == (ref.run_id, True, False)
+    assert e.refusals([withdrawn]) == ["message_read"]
+    assert len(said(session)) == 2
