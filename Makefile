@@ -49,14 +49,19 @@ test-slow: $(STAMPS)/bench ## Run the tests that need a browser, a proxy or node
 
 test-all: test test-slow ## Run all tests
 
-coverage: $(STAMPS)/bench ## Measure what the tests that need no server leave out; fails below the figure in pyproject.toml
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -q -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
+# Of the environment that is given, which has to be there.
+define measured
+	$(1)/python -m coverage erase
+	$(1)/python -m coverage run -m pytest -q -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
+	$(1)/python -m coverage combine --quiet
+	$(1)/python -m coverage report
+endef
 
-test-lowest: $(LOWEST)/.stamp ## Run the tests that need no server with the lowest releases that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest -m 'not slow' $(PARALLEL) $(PYTEST) $(UNIT_TESTS)
+coverage: $(STAMPS)/bench ## Measure what the tests that need no server leave out; fails below the figure in pyproject.toml
+	$(call measured,$(BIN))
+
+test-lowest: $(LOWEST)/.stamp ## Run and measure them with the lowest releases that pyproject.toml allows
+	$(call measured,$(LOWEST)/bin)
 
 test-newest: $(STAMPS)/dev ## Run them with the newest release of everything, ceilings ignored; reports and never fails
 	$(PYTHON) -m venv --clear $(NEWEST) && $(NEWEST)/bin/python -m pip install --quiet '$(UV)'
