@@ -135,5 +135,6 @@ def every_event(session_id: str, step_id: str, own: str) -> list[dict]:
         {"event": "user.replan", "session_id": session_id},
         {"event": "user.fork", "session_id": session_id, "at": 1},
         {"event": "user.fork", "session_id": session_id, "before": "x", "content": " "},
+        {"event": "user.withdraw", "session_id": session_id, "message_id": "x"},
         {"event": "user.feedback", "session_id": session_id, "run_id": step_id, "rating": "up"},
     ]
