@@ -90,6 +90,7 @@ async def test_what_is_told():
         "tools": [dice.schema()["function"]],
         "examples": ["Throw!"],
         "accepts": {"images": True, "files": True, "max_file_bytes": 10 * 1024 * 1024},
+        "when_busy": ["queue"],
     }
     assert (second["name"], second["path"]) == ("天气", "/ws/%E5%A4%A9%E6%B0%94/")
     assert [agent["default"] for agent in (second, third)] == [False, False]
