@@ -37,7 +37,7 @@ class FakeClient:
     async def create_session(self):
         return "s"
 
-    async def say(self, session_id, content):
+    async def say(self, session_id, content, **options):
         return SimpleNamespace(run_id="r")
 
     async def respond(self, session_id, step_id, confirmed):
