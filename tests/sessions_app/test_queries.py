@@ -92,11 +92,11 @@ def test_the_news_of_runs(session):
     ref, call = e.running(session), e.call_of(waits=True)
     ask = e.question(ref, call)
     e.commit(e.reply(ref, call), ask)
-    assert queries.run_news([ref.run_id]) == {ref.run_id: queries.RunNews(1, {})}
+    assert queries.run_news([ref.run_id]) == {ref.run_id: queries.RunNews(1, {}, is_steered=False)}
     said = AnswerConfirmation(session_id=session, step_id=ask.step_id, answer={"confirmed": True}, by="", origin="c")
     e.commit(said)
     assert queries.run_news([ref.run_id, uuid.uuid4()]) == {
-        ref.run_id: queries.RunNews(1, {ask.step_id: {"confirmed": True}})
+        ref.run_id: queries.RunNews(1, {ask.step_id: {"confirmed": True}}, is_steered=False)
     }
     e.commit_one(CloseSession(session_id=session))
     assert queries.run_news([ref.run_id])[ref.run_id].epoch == 2
