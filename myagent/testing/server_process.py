@@ -14,7 +14,7 @@ from typing import IO
 
 from myagent.exceptions import MyAgentError
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 _ADDRESS = re.compile(r"\bws://\S+?:(\d+)/")
 

@@ -16,8 +16,9 @@ from contextvars import ContextVar
 import pytest
 
 from myagent.daemon_threads import DaemonPool, describe, run_in_daemon_thread
+from tests.support.patience import WAIT_SECONDS
 
-PATIENCE = 20.0
+PATIENCE = WAIT_SECONDS
 
 marker: ContextVar[str] = ContextVar("marker", default="unset")
 

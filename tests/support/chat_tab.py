@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.agent_server import AgentServer
 from tests.support.browser import Tab, browsing
+from tests.support.patience import WAIT_SECONDS
 
-PATIENCE = 20_000
+PATIENCE = WAIT_SECONDS * 1000
 WIDE = {"width": 1280, "height": 800}
 
 expect.set_options(timeout=PATIENCE)

@@ -18,7 +18,7 @@ import psycopg
 from tests.support.other_user import NOBODY, as_nobody
 from tests.support.services import libpq, program
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 MOST_CONNECTIONS = 300
 
 

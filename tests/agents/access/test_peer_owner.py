@@ -16,6 +16,7 @@ import pytest
 from agents.access import peer_owner
 from agents.access.peer_owner import Holder, SocketEnd, holder_of, system_tells
 from tests.support.other_user import as_nobody
+from tests.support.patience import WAIT_SECONDS
 
 HOLD = """
 import socket, sys
@@ -86,7 +87,7 @@ def test_a_program_of_another_user(look, address):
             accepted, peer = listening.accept()
             with accepted:
                 found = look(SocketEnd.of(peer), SocketEnd.of(accepted.getsockname()))
-            process.communicate(timeout=20)
+            process.communicate(timeout=WAIT_SECONDS)
     # Other users' processes do not show their sockets everywhere.
     assert found in (Holder.ANOTHER, Holder.NOBODY)
 

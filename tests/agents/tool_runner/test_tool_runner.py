@@ -24,8 +24,9 @@ import pytest
 from agents.tool_runner import tool_runner
 from agents.tool_runner.tool_runner import ToolRunner
 from myagent import BaseTool, RunContext, ToolFailed, ToolResult, current_run, tool
+from tests.support.patience import WAIT_SECONDS
 
-PATIENCE = 20.0
+PATIENCE = WAIT_SECONDS
 """Seconds until a test that waits for an event gives up."""
 
 marker: ContextVar[str] = ContextVar("marker", default="unset")

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from tests.support.chat_tab import ChatTab, chatting, root
 from tests.support.model_server import text, tools
+from tests.support.patience import WAIT_SECONDS
 
 SERVER = {"files": ("tools.py", "second.py")}
 EVIL = "<img src=x onerror=\"alert('x')\"> **b** [l](javascript:alert(1)) [ok](https://example.org/a) `c`"
@@ -23,7 +24,7 @@ WRITE = 'call:write {"path": "/dev/null", "text": "a"}'
 
 
 def test_the_page_runs_its_own_scripts_only_and_tells_nobody_where_it_is(server):
-    with urllib.request.urlopen(root(server), timeout=20) as answer:
+    with urllib.request.urlopen(root(server), timeout=WAIT_SECONDS) as answer:
         headers, body = answer.headers, answer.read().decode()
     policy = headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self';" in policy

@@ -12,6 +12,7 @@ from tests.support.agent_server import AgentServer
 from tests.support.chat_tab import ChatTab, chatting, root
 from tests.support.model_server import text
 from tests.support.paths import ROOT
+from tests.support.patience import WAIT_SECONDS
 
 SERVER = {"files": ("tools.py", "second.py")}
 WRITE = 'call:write {"path": "/dev/null", "text": "a"}'
@@ -203,7 +204,7 @@ def test_its_agent_is_switched_off_for_a_while(browser, model, tmp_path):
 
 
 def agents_of(server):
-    with urllib.request.urlopen(f"{root(server)}api/agents/", timeout=20) as answer:
+    with urllib.request.urlopen(f"{root(server)}api/agents/", timeout=WAIT_SECONDS) as answer:
         return json.load(answer)["agents"]
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import forked
 from tests.support.paths import ROOT
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import give_sqlite_tables
 
 MODULE = [sys.executable, "-m", "myagent.cli.server"]
@@ -99,7 +100,7 @@ class Server:
         raise AssertionError(f"never said {words!r}")
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=WAIT_SECONDS) as answer:
             return answer.status, answer.read().decode()
 
     def interrupt(self):
@@ -510,7 +511,7 @@ def test_the_banner_tells_who_gets_in(folder, option, words):
 def test_an_address_given_as_host_is_answered(folder):
     with serving(folder, "my_agent.py", "--host", "127.0.0.2", "--port", "0") as server:
         server.read_banner()
-        with urllib.request.urlopen(f"http://127.0.0.2:{server.port}/", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.2:{server.port}/", timeout=WAIT_SECONDS) as answer:
             assert answer.status == 200
 
 
