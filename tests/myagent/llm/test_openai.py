@@ -265,7 +265,7 @@ async def test_a_refused_connection_shows_the_url_without_credentials():
 async def test_silence_is_unreachable(server):
     behaviour = Silence()
     server.script(behaviour)
-    llm = OpenAILLM("m", api_key=KEY, base_url=server.url, timeout=0.05, max_retries=0)
+    llm = OpenAILLM("m", api_key=KEY, base_url=server.url, timeout=0.5, max_retries=0)
     with pytest.raises(LLMUnreachable, match="did not answer in time"):
         await ask(llm)
     await llm.aclose()
