@@ -66,9 +66,9 @@ def test_the_public_names_are_sorted_and_can_be_imported():
 
 def test_the_public_names_are_these():
     assert set(myagent.__all__) == {
-        "LLM", "Agent", "AgentDefinitionError", "BaseTool", "DemoLLM", "Image", "Message", "MyAgentError", "OpenAILLM",
-        "RetryTool", "RunContext", "RunError", "RunFile", "ToolFailed", "ToolResult", "create_react_agent",
-        "create_toolcall_agent", "current_run", "tool",
+        "LLM", "Agent", "AgentDefinitionError", "BaseTool", "DemoLLM", "HookedAnswer", "HookedCall", "Image", "Message",
+        "MyAgentError", "OpenAILLM", "Refuse", "RetryTool", "RunContext", "RunError", "RunFile", "ToolFailed",
+        "ToolResult", "create_react_agent", "create_toolcall_agent", "current_run", "hook", "tool",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import expect
@@ -36,7 +37,8 @@ def browser(running_server):
 @pytest.fixture(scope="module")
 def sessions(running_server):
     """A conversation of 5,000 events, and one with an answer of 100 kB."""
-    return asyncio.run(talk(running_server.url, events=EVENTS, size=SIZE))
+    with ThreadPoolExecutor(1) as elsewhere:  # the browser's loop runs on this thread
+        return elsewhere.submit(asyncio.run, talk(running_server.url, events=EVENTS, size=SIZE)).result()
 
 
 @pytest.fixture

@@ -434,8 +434,8 @@ async def test_a_sweep_begins_what_waits_while_there_is_room(make, journal, foun
     ("news", "stopped"),
     [
         (None, True),
-        (queries.RunNews(2, {}), True),
-        (queries.RunNews(1, {}), False),
+        (queries.RunNews(2, {}, is_steered=False), True),
+        (queries.RunNews(1, {}, is_steered=False), False),
     ],
 )
 async def test_a_run_that_is_somebody_elses_is_stopped(make, found, news, stopped):

@@ -12,6 +12,7 @@ from myagent.events import (
     LimitNear,
     ModelWaiting,
     ReasoningDelta,
+    ReplyRejected,
     RequestedCall,
     RunFinished,
     StepReset,
@@ -24,7 +25,16 @@ from myagent.messages import Message
 from sessions_app.runs.translate import to_wire
 
 RUN = str(uuid.uuid4())
-BY_THE_DRIVER = {LimitNear, ModelWaiting, TextDelta, ReasoningDelta, HistorySummarized, ToolStarted, RunFinished}
+BY_THE_DRIVER = {
+    LimitNear,
+    ModelWaiting,
+    TextDelta,
+    ReasoningDelta,
+    HistorySummarized,
+    ReplyRejected,
+    ToolStarted,
+    RunFinished,
+}
 
 
 def test_every_event_of_a_run_is_shown_or_left_to_the_driver():
