@@ -176,11 +176,13 @@ export class Conversation {
   }
 
   /** The server has a message, and says whose turn it is, or that it waits to steer the run that goes on. */
-  accepted({ message_id: messageId = "", run_id: runId = "", position = 0, mode }: Metadata, at: string): void {
+  accepted({ message_id: messageId = "", run_id: runId = "", position = 0, mode, duplicate }: Metadata, at: string): void {
     const message = this.said.get(messageId);
     if (message?.isLogged) return;
     const isSteering = mode === "steer";
     if (message) { message.state = isSteering || position > 0 ? "waiting" : "sent"; message.why = ""; this.touch(message); }
+    // As it will be told from the log: it may have been said long before, without a line.
+    if (message && !duplicate) message.at = at;
     if (isSteering || this.turns.has(runId)) return;
     const turn = this.turnOf(runId, at, messageId);
     if (position > 0) { turn.state = "queued"; }

@@ -71,6 +71,7 @@ export interface Metadata {
   max_frame_bytes?: number;
   message_id?: string;
   mode?: string;
+  duplicate?: boolean;
   output?: Record<string, unknown>;
   metadata?: Record<string, unknown>;
   next?: string;
