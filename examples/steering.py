@@ -30,7 +30,7 @@ async def look_for(thing: Literal["lamp", "chair"], run: RunContext) -> str:
         thing: what to look for
     """
     for second in range(SECONDS):
-        await run.progress(f"aisle {second + 1}", percent=100 * second // SECONDS)
+        run.progress(f"aisle {second + 1}", percent=100 * second // SECONDS)
         await asyncio.sleep(1)
     return f"There is {' and '.join(SHELVES[thing])}."
 

@@ -83,21 +83,3 @@ def test_what_is_read_stays_where_it_is_while_the_rest_is_drawn(tab):
     drawn(tab)
     tab.page.evaluate(STANDS)
     assert tab.page.evaluate("window.place") == before
-
-
-def test_words_far_above_are_found_before_and_after_they_are_drawn(tab):
-    assert tab.page.evaluate("window.find('Section 5:')")
-    expect(tab.page.locator(".text").filter(has_text="Section 5:")).to_be_in_viewport()
-    drawn(tab)
-
-
-def test_a_selection_stays_while_one_scrolls_and_while_an_answer_comes(tab):
-    first = tab.texts.last.locator("p").first
-    first.evaluate("node => { node.kept = true; getSelection().selectAllChildren(node); }")
-    words = tab.page.evaluate("String(getSelection())")
-    assert words.startswith("Section ")
-    scroll(tab, "0")
-    drawn(tab)
-    tab.said("exchange 3")
-    assert tab.page.evaluate("String(getSelection())") == words
-    expect(tab.turns.last).to_be_in_viewport()
