@@ -103,7 +103,7 @@ def test_the_commands_of_the_image_work(tmp_path):
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 copy(ROOT / name, target / name)
     python = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-    installed = subprocess.run([*python, tmp_path / "opt", context], capture_output=True, text=True, timeout=110)
+    installed = subprocess.run([*python, tmp_path / "opt", context], capture_output=True, text=True, timeout=300)
     assert installed.returncode == 0, installed.stderr
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("MYAGENT_", "DJANGO_"))},
@@ -174,7 +174,7 @@ def test_nginx_takes_its_configuration(tmp_path):
     around = f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}} http {{ {paths}{text} }}"
     (tmp_path / "nginx.conf").write_text(around, encoding="utf-8")
     command = [program("nginx"), "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
@@ -262,7 +262,7 @@ def test_the_list_of_manifests_is_whole():
 @pytest.mark.slow
 def test_kubectl_takes_the_manifests():
     command = [program("kubectl"), "kustomize", str(DEPLOY / "kubernetes")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     images = {
         container["image"]
@@ -308,7 +308,7 @@ def test_systemd_takes_the_unit(unit, tmp_path):
     text = unit.read_text(encoding="utf-8").replace("/srv/myagent/.venv/bin/python", sys.executable)
     (tmp_path / unit.name).write_text(text, encoding="utf-8")
     command = [program("systemd-analyze"), "verify", "--man=no", str(tmp_path / unit.name)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -386,7 +386,7 @@ def test_snippets_of_tests_pass(name, tmp_path):
         (tmp_path / f"test_line_{block.line}.py").write_text(block.text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-o", "asyncio_mode=auto"]
     result = subprocess.run(
-        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=110, check=False
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=False
     )
     assert result.returncode == 0, result.stdout
     assert f"{len(tests)} passed" in result.stdout
@@ -466,7 +466,7 @@ def test_a_command_that_ends(folder, used_data, line):
     environ = shell_environment(folder)
     shutil.copytree(used_data, environ["MYAGENT_DATA_DIR"])
     result = subprocess.run(
-        ["sh", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -497,7 +497,7 @@ def test_a_command_that_talks(folder, talking, line):
         input="Hello",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

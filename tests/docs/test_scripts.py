@@ -90,7 +90,7 @@ def test_a_move_to_postgresql(folder, used_data, postgres_url, name, block):  # 
     script = block.text.replace("postgres://user:password@db.example:5432/myagent", postgres_url)
     environ = shell_environment(folder, MYAGENT_DATA_DIR=str(folder / ".myagent"))
     command = ["sh", "-ec", script]
-    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert "Copied and checked" in result.stdout
 
@@ -155,7 +155,7 @@ def test_settings_of_ones_own(folder, name, block):  # noqa: F811
     environ = shell_environment(folder, DJANGO_SETTINGS_MODULE="own_settings")
     environ["PYTHONPATH"] = os.pathsep.join([str(folder), environ["PYTHONPATH"]])
     command = [sys.executable, "manage.py", "check", "--fail-level", "ERROR"]
-    result = forked.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    result = forked.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
 
 
@@ -191,7 +191,7 @@ def test_the_first_step_leads_to_where_the_other_commands_work(tmp_path, name):
     script = "\n".join([*lines, facts])
     environ = {key: value for key, value in os.environ.items() if not key.startswith("MYAGENT_")}
     result = subprocess.run(
-        ["sh", "-ec", script], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=True
+        ["sh", "-ec", script], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300, check=True
     )
     pip, language, *files = result.stdout.splitlines()
     assert pip == str(tmp_path / "myagent" / ".venv" / "bin" / "pip")

@@ -242,7 +242,7 @@ def test_a_thread_that_never_returns_does_not_hold_up_exit():
         "asyncio.run(main())\n"
         "print('the end')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (0, "the end\n"), done.stderr
 
 

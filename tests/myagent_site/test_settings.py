@@ -171,7 +171,7 @@ def test_the_deploy_check_needs_nothing_but_a_public_url(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MYAGENT_", "DJANGO_"))}
     environment |= {"MYAGENT_PUBLIC_URL": "https://agents.example.com/chat", "MYAGENT_LANGUAGE": "en"}
     command = [sys.executable, str(ROOT / "manage.py"), "check", "--deploy", "--fail-level", "INFO"]
-    done = forked.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = forked.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout
 

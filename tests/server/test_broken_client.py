@@ -39,7 +39,7 @@ def start(folder, *, paths=(), file="second.py", **environment):
     variables = stranger(folder, OPENAI_API_KEY="k", **environment)
     variables["PYTHONPATH"] = ":".join([*map(str, paths), variables["PYTHONPATH"]])
     command = [sys.executable, str(ROOT / "manage.py"), "runagent", str(AGENT_FILES / file), "--port", "0"]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("content", ["", "raise RuntimeError('mine')", "AsyncOpenAI = None"])

@@ -252,7 +252,7 @@ def test_the_tests_of_the_tested_agent_pass():
     folder = ROOT / "examples" / "tested_agent"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-p", "no:cacheprovider", "-c", os.devnull]
     done = subprocess.run(
-        [*command, "--rootdir", "."], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=110
+        [*command, "--rootdir", "."], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout

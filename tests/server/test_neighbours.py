@@ -60,7 +60,7 @@ def program():
 def asked(program, server, address="127.0.0.1", host="localhost", *, nobody=False):
     command = [sys.executable, "-I", program, address, str(server.port), host]
     command = as_nobody(*command) if nobody else command
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -217,7 +217,7 @@ def test_the_deploy_check_has_nothing_to_say(proxied):
     server, _, _ = proxied
     command = [sys.executable, str(ROOT / "manage.py"), "check", "--deploy", "--fail-level", "INFO"]
     done = forked.run(
-        command, cwd=server.folder, env=server.environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=server.folder, env=server.environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
@@ -267,5 +267,5 @@ def test_the_caddyfile_is_one(tmp_path):
     (page,) = blocks("docs/operations.md", mark="caddy")
     (tmp_path / "Caddyfile").write_text(page.text, encoding="utf-8")
     command = [caddy, "validate", "--adapter", "caddyfile", "--config", "Caddyfile"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

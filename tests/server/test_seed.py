@@ -389,7 +389,7 @@ def test_asking_without_a_server(folder):
         model.script(tools(("say_hello", {"name": "小明"})), text("完成"))
         environ = environment(folder, **chinese(folder), OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=model.url)
         result = subprocess.run(
-            ["sh", "-c", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+            ["sh", "-c", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False
         )
         assert (result.returncode, result.stderr) == (0, "")
         assert model.request(1).messages[-1] == {"role": "user", "content": "测试消息"}

@@ -97,7 +97,7 @@ class AgentServer(ServerProcess):
         """
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
         done = forked.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stderr if code else done.stdout

@@ -22,7 +22,7 @@ sys.stdout.write(json.dumps(resource.getrlimit(resource.RLIMIT_NOFILE)))
 def limits(soft, hard, count):
     """The limits afterwards, and what was logged."""
     command = [sys.executable, "-c", SCRIPT, str(soft), str(hard), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return tuple(json.loads(done.stdout)), done.stderr
 
 

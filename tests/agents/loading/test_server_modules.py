@@ -93,7 +93,9 @@ def check(folder, *words):
     environment |= {"MYAGENT_LANGUAGE": "en", "MYAGENT_DATA_DIR": str(folder / "data"), "OPENAI_API_KEY": "k"}
     environment["DJANGO_SETTINGS_MODULE"] = "myagent_site.settings"
     command = [sys.executable, "-m", "myagent.cli.main", "check", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 NAMES = ("channels", "django", "json", "logging", "random", "agents", "sessions_app", "pydantic", "asyncio", "decimal")

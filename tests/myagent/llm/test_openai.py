@@ -586,7 +586,7 @@ def test_a_process_ends_without_a_warning(server, option):
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = os.environ | {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": server.url, "PYTHONPATH": paths}
     run = subprocess.run(
-        [sys.executable, *option.split(), "-c", program], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, *option.split(), "-c", program], env=environment, capture_output=True, text=True, timeout=300
     )
     assert (run.stdout, run.returncode) == ("You said: hi\n", 0)
     assert "ResourceWarning" not in run.stderr
