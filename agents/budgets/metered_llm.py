@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from agents.budgets.allowances import Allowances, BudgetExceeded, Level, end_of_day
 from agents.budgets.reservations import reservations_of
-from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
+from myagent.llm import LLM, Chunk, Reply, ToolSchema
 from myagent.llm.wrapped_llm import WrappedLLM
-from myagent.loop.context_window import estimate_tokens
+from myagent.loop.context_window import estimate_tokens, estimate_usage
 from myagent.messages import Message
 
 
@@ -65,5 +65,5 @@ def _counted(reply: Reply, messages: Sequence[Message]) -> Reply:
     """`reply` with an estimate of what it cost, where the endpoint does not tell."""
     if reply.usage.input_tokens or reply.usage.output_tokens:
         return reply
-    usage = Usage(sum(map(estimate_tokens, messages)), estimate_tokens(reply.message), reply.usage.llm_calls)
-    return replace(reply, usage=usage)
+    usage = estimate_usage(messages, reply.message)
+    return replace(reply, usage=replace(usage, llm_calls=reply.usage.llm_calls))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from myagent.llm import Usage
 from myagent.messages import Message
 
 # No tokenizer fits every endpoint. These estimates are on the safe side for the common ones: a token is about four
@@ -30,6 +31,11 @@ def estimate_tokens(message: Message) -> int:
         estimate = _estimate(message)
         object.__setattr__(message, "estimated_tokens", estimate)  # frozen: what it says does not change
         return estimate
+
+
+def estimate_usage(prompt: Sequence[Message], reply: Message) -> Usage:
+    """An estimate of what a call of the model took, for endpoints that do not tell; the call itself is not counted."""
+    return Usage(sum(map(estimate_tokens, prompt)), estimate_tokens(reply), llm_calls=0)
 
 
 def _estimate(message: Message) -> int:

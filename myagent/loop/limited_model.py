@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from myagent.events import AgentEvent, LimitUse, ReasoningDelta, StepReset, TextDelta
 from myagent.llm import ToolSchema, Usage
-from myagent.loop.context_window import estimate_tokens
+from myagent.loop.context_window import estimate_usage
 from myagent.loop.history import History
 from myagent.loop.model_step import ModelSteps
 from myagent.loop.run_limits import RunLimits
@@ -73,17 +73,13 @@ class LimitedModel:
 
     async def _counted(self, asking: AsyncGenerator[AgentEvent], note: str | None) -> AsyncGenerator[AgentEvent]:
         """Ask, and estimate what it took where the endpoint does not tell."""
-        before, estimate = self.model.usage, self._input(note)
+        before, prompt = self.model.usage, self._history.prompt(note)
         async with aclosing(asking):
             async for event in asking:
                 yield event
         after = self.model.usage
         if (after.input_tokens, after.output_tokens) == (before.input_tokens, before.output_tokens):
-            self.model.usage += Usage(estimate, estimate_tokens(self.model.reply))
-
-    def _input(self, note: str | None) -> int:
-        """An estimate of the tokens that the model is sent."""
-        return sum(map(estimate_tokens, self._history.prompt(note)))
+            self.model.usage += estimate_usage(prompt, self.model.reply)
 
     async def sum_up(
         self, step: int, tools: Sequence[ToolSchema], reached: LimitUse, *, is_value: bool = False
