@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
 import pytest
@@ -11,7 +10,6 @@ from myagent.client.wire import message
 from tests.conftest import connected
 from tests.support.conversation import ended, happens, only, refusal, turn, whole_log
 from tests.support.model_replies import text, tools
-from tests.support.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.database
 SERVER = {"files": ("steered.py", "tools.py"), "options": ("--allow-anonymous",)}
@@ -125,19 +123,27 @@ async def test_a_copy_from_before_it_has_what_the_run_had_done(server, client, m
     assert said(model.request(4))[-1] == ("user", "but briefly")
 
 
+async def read_by(client, accepted, message_id):
+    """The run that reads a message: a steering one whose run has ended first starts another, which its log names."""
+    if accepted.mode is None:
+        return accepted.run_id
+    logged = await client.wait_for(
+        lambda frame: frame.event == "user.message" and frame.metadata["message_id"] == message_id
+    )
+    return logged.run_id
+
+
 async def test_each_is_read_exactly_once_however_it_races_with_the_end(server, client, model, steered):
     """Half of them are sent when the run is about to end: by it, or behind it, the model reads each of them once."""
     sent = Counter()
     for number in range(RACES):
         run = await client.say(steered, f"run {number}")
-        words = f"steering {number}"
+        sent[words := f"steering {number}"] += 1
         accepted = await client.say(steered, words, f"s-{number}")
-        sent[words] += 1
         await client.wait_for(ended(run.run_id))
-        if accepted.run_id != run.run_id or accepted.mode is None:
-            await client.wait_for(ended(accepted.run_id))
-    async with asyncio.timeout(WAIT_SECONDS):
-        await turn(client, steered, "the end")
+        await client.wait_for(ended(await read_by(client, accepted, f"s-{number}")))
+    last = await client.say(steered, "the end", "last")
+    await client.wait_for(ended(await read_by(client, last, "last")))
     lines = "\n".join(words for _, words in said(model.requests[-1])).split("\n")
     assert Counter(words for words in lines if words.startswith("steering")) == sent
     logged = [frame.content for frame in await whole_log(server, steered) if frame.event == "user.message"]
