@@ -30,6 +30,8 @@ def wire(event: ClientEvent | Mapping[str, Any]) -> dict[str, Any]:
         return dict(event)
     fields = event.model_dump(exclude_none=True)
     content = {key: fields.pop(field) for key, field in event.content_fields.items() if field in fields}
+    if content.keys() == {"content"}:  # what is said needs no object around it
+        content = content["content"]
     return {**fields, "content": content} if event.content_fields else fields
 
 

@@ -53,6 +53,8 @@ class ClientEvent(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     content_fields: ClassVar[Mapping[str, str]] = {}
     """The fields that a frame has in an object as its `content`, by their keys there. All others are at top level."""
+    content_may_have: ClassVar[tuple[str, ...]] = ()
+    """Fields that are read at top level, or else in an object as `content`."""
     is_answered: ClassVar[bool] = True
     """Whether a client is told that the request was refused."""
 
@@ -93,13 +95,15 @@ def without_nulls(data: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any
 class CursorEvent(ClientEvent):
     """Fields of a cursor: `last_event_id` or `last_seq`; `after` is what they come to, 0 without any."""
 
+    content_may_have: ClassVar = ("session_id", "signed_state", "last_event_id", "last_seq")
+
     last_event_id: StrictStr | None = None
     last_seq: Seq | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _from_content(cls, data: Any) -> Any:
-        return lift(data, "session_id", "signed_state", "last_event_id", "last_seq")
+        return lift(data, *cls.content_may_have)
 
     @property
     def cursor_session(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictStr, model_validator
 
@@ -25,10 +25,12 @@ ASKED_WHEN_BUSY = ("queue", "steer", "interrupt")
 class UserMessage(SessionEvent):
     """The user says something; starts a run. `content` is text or a list of content parts, and may be blank here."""
 
+    content_fields: ClassVar = {"content": "content", "output_schema": "output_schema"}
+
     event: Literal["user.message"] = "user.message"
     content: str | list[dict[str, Any]]
     output_schema: dict[str, Any] | None = None
-    """The JSON schema of what the answer has to be, in an object as `content` beside its text."""
+    """The JSON schema of what the answer has to be."""
 
     @model_validator(mode="before")
     @classmethod
@@ -36,7 +38,7 @@ class UserMessage(SessionEvent):
         if not isinstance(data, dict) or "content" not in data:
             return data
         given = data["content"]
-        schema = given.get("output_schema") if isinstance(given, dict) else None
+        schema = (given if isinstance(given, dict) else data).get("output_schema")
         return {**data, "content": message_content(given), "output_schema": schema}
 
     @property
@@ -67,10 +69,12 @@ class UserMessage(SessionEvent):
 class UserWithdraw(SessionEvent):
     """Take a message back that nobody has read: one that is queued, or that waits to steer a run."""
 
+    content_may_have: ClassVar = ("message_id",)
+
     event: Literal["user.withdraw"] = "user.withdraw"
     message_id: Annotated[StrictStr, Field(min_length=1, max_length=MAX_MESSAGE_ID)]
 
     @model_validator(mode="before")
     @classmethod
     def _from_content(cls, data: Any) -> Any:
-        return lift(data, "message_id")
+        return lift(data, *cls.content_may_have)

@@ -113,14 +113,15 @@ def _server_event(kind: type[ServerEvent], envelope: str) -> str:
 
 
 def _client_event(kind: type[ClientEvent]) -> str:
-    """The frame of an event: fields that `content` holds are in an object there."""
+    """The frame of an event: fields that `content` holds are in an object there, one called `content` also without."""
     inside = {field: key for key, field in kind.content_fields.items()}
     fields = {name: field for name, field in kind.model_fields.items() if name != "metadata"}
     lines = [*_comment(kind), f"export interface {kind.__name__} {{", f"  event: {_type(fields.pop('event'))};"]
     lines += [_member(name, field) for name, field in fields.items() if name not in inside]
     if inside:
         needs_content = any(fields[field].is_required() for field in inside)
-        lines.append("  content: {" if needs_content else "  content?: {")
+        alone = f"{_type(fields['content'])} | " if "content" in inside.values() else ""
+        lines.append(f"  content{'' if needs_content else '?'}: {alone}{{")
         lines += [f"  {_member(key, fields[field], sent=True)}" for field, key in inside.items()]
         lines.append("  };")
     return "\n".join([*lines, "  metadata?: Metadata & Record<string, unknown>;", "}", ""])

@@ -423,8 +423,10 @@ export interface UserCreateSession {
 export interface UserMessage {
   event: "user.message";
   session_id: string;
-  content: string | Array<Record<string, unknown>>;
-  output_schema?: Record<string, unknown>;
+  content: string | Array<Record<string, unknown>> | {
+    content: string | Array<Record<string, unknown>>;
+    output_schema?: Record<string, unknown>;
+  };
   metadata?: Metadata & Record<string, unknown>;
 }
 

@@ -212,3 +212,16 @@ async def test_who_asks_too_fast_is_told_when_to_come_back(ann):
         refused = await ask(f"token={token}")
         assert refused.json()["code"] == "too_many_requests" and 1 <= int(refused.headers["Retry-After"]) <= 4
         assert (await ask()).status == 200, "local"
+
+
+async def test_the_contract_names_the_address_at_which_it_was_asked_for():
+    await in_thread(ensure_local_user)
+    answer = await ask(path="/api/asyncapi.json", host="localhost:8080")
+    assert answer.status == 200
+    document = answer.json()
+    assert document["servers"]["this"] | {"security": None} == {
+        "host": "localhost:8080", "protocol": "ws", "security": None,
+    }  # fmt: skip
+    assert "FinalAnswer" in document["components"]["schemas"]
+    refused = await ask(path="/api/asyncapi.json", peer="192.0.2.7")
+    assert (refused.status, refused.json()["code"]) == (401, "credentials_required")
