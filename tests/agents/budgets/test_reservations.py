@@ -9,7 +9,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from agents.budgets.allowances import Allowances, BudgetExceeded, Level
+from agents.budgets.allowances import Allowances
+from agents.budgets.level import BudgetExceeded, Level
 from agents.budgets.metered_llm import MeteredLLM
 from agents.budgets.reservations import LEAST_OUTPUT, LIFE, Reservations
 from agents.conf import Config
