@@ -109,5 +109,5 @@ def _is_hidden(sign: str) -> bool:
 def money(amount: float | Decimal, currency: str) -> str:
     """An amount for people: with two decimals, or as many as its first two digits need, and the currency behind it."""
     exact = Decimal(str(amount))
-    places = max(2, 1 - exact.adjusted()) if exact else 2
+    places = min(max(2, 1 - exact.adjusted()), 9) if exact else 2
     return f"{exact:,.{places}f} {currency}"
