@@ -15,6 +15,7 @@ from tests.support.backstage import Backstage
 from tests.support.conversation import ended, refusal, turn
 from tests.support.model_replies import smart, text
 
+pytestmark = pytest.mark.database
 INPUT, OUTPUT = 2_000_000, 30_000_000
 """The prices of a million tokens: 2 for one that is read, 30 for one that is written."""
 PRICE = """
