@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage
 from tests.support.conversation import ended, refusal, turn
 from tests.support.model_replies import smart, text
+from tests.support.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.database
 INPUT, OUTPUT = 2_000_000, 30_000_000
@@ -63,6 +65,12 @@ async def priced(server, backstage, *prices):
     backstage.do(PRICE, prices=prices)
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
+
+
+def metrics_of(server) -> str:
+    pytest.importorskip("prometheus_client")
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=WAIT_SECONDS) as answer:
+        return answer.read().decode()
 
 
 def cost_of(usage) -> Decimal:
@@ -134,3 +142,18 @@ async def test_a_budget_of_money_stops_a_runaway_agent(server, backstage, model,
         assert refused.content.startswith(words)
     (row,) = [row for row in backstage.do(SPENT) if row[0]]
     assert 100 * 10**9 <= row[0] < 200 * 10**9
+
+
+async def test_who_has_spent_most_of_a_budget_is_told_and_prometheus_what_was_spent(server, backstage, model):
+    token = backstage.do(SPENDER, name="dora", cost=50)
+    await priced(server, backstage, (DEFAULT_MODEL, INPUT, OUTPUT))
+    model.script(text("Hello!"))
+    async with connected(server, token=token) as client:
+        usage = (await turn(client, await client.create_session(), "hi"))[-1].metadata["usage"]
+        notice = await client.wait_for(lambda frame: frame.metadata.get("action") == "budget")
+    assert usage["cost"] == 44
+    assert (notice.metadata["percent"], notice.metadata["scope"]) == (88, "user")
+    assert notice.content == "You have used 88 % of the 50.00 USD that you may spend on models today."
+    page = await asyncio.to_thread(metrics_of, server)
+    line = f'myagent_model_cost_total{{agent="limited",currency="USD",model="{DEFAULT_MODEL}"}} 44.0'
+    assert line in page.splitlines()
