@@ -18,16 +18,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from agents.addresses import Network, PublicAddress, parse_network, split_origin
-from agents.setting_values import (
-    UnknownKey,
-    check_number,
-    check_origin,
-    check_proxy,
-    check_public_url,
-    check_root_path,
-    check_sso,
-    converted,
-)
+from agents.setting_values import UnknownKey, check_values, converted
 from myagent.i18n import find_language
 from myagent.i18n import gettext as _
 
@@ -105,7 +96,7 @@ class Config:
     """Which claim is the name of a user that is made."""
     jwt_create_users: bool = False
     """Whether a user is made for an identity that is linked to none yet."""
-    jwt_groups: Mapping[str, str] | None = None
+    jwt_groups: Mapping[str, str] | None = dataclasses.field(default=None, hash=False)
     """Groups as the single sign-on names them, and ours in which their members are put, and no others."""
     jwt_groups_claim: str = "groups"
     """Which claim names them; a dot leads into a claim, as in `realm_access.roles`."""
@@ -116,6 +107,12 @@ class Config:
     """Tokens of the model that the members of one group may use in a day, all together."""
     agent_tokens_per_day: int | None = None
     """Tokens of the model that one agent may use in a day, for all users together."""
+    user_cost_per_day: float | None = None
+    """What one user's use of models may cost in a day, as *Model prices* say; all anonymous users count as one."""
+    group_cost_per_day: float | None = None
+    """The same for the members of one group, all together."""
+    currency: str = "USD"
+    """The currency of prices, costs and budgets, as ISO 4217 has it."""
     user_max_runs: int | None = None
     """Sessions of one user in which an answer may be under way at once."""
     user_messages_per_minute: int | None = None
@@ -202,18 +199,7 @@ class Config:
     """Days without activity after which a session is closed; None for never."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                check_number(field.name, value)
-        for check, values in ((check_origin, self.allow_origins), (check_proxy, self.trusted_proxies)):
-            for given in values:
-                check(given)
-        if self.public_url is not None:
-            check_public_url(self.public_url)
-        if self.root_path is not None:
-            check_root_path(self.root_path)
-        check_sso(self.jwt_keys, self.jwt_jwks_url, self.jwt_algorithm)
+        check_values({field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
 
     @property
     def has_sso(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -33,6 +34,7 @@ _ALSO_SET_BY = {
 _MAY_BE_ZERO = frozenset({"worker", "drain_seconds", "max_queued", "delta_interval_ms", "jwt_leeway_seconds"})
 MOST_WORKERS = 256
 """More processes than that on one machine are a slip of the keyboard."""
+_CURRENCY = re.compile("[A-Z]{3}")
 _SECRET = frozenset({"JWT_KEYS", "METRICS_TOKEN"})
 
 
@@ -98,6 +100,24 @@ def _is(value: object) -> str:
 
 def _holds(value: object) -> str:
     return _("holds %(value)r.") % {"value": value}
+
+
+def check_values(values: Mapping[str, Any]) -> None:
+    """Refuse what cannot be used of the values of all settings, by the names of their fields."""
+    for name, value in values.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            check_number(name, value)
+    for origin in values["allow_origins"]:
+        check_origin(origin)
+    for proxy in values["trusted_proxies"]:
+        check_proxy(proxy)
+    if values["public_url"] is not None:
+        check_public_url(values["public_url"])
+    if values["root_path"] is not None:
+        check_root_path(values["root_path"])
+    if not _CURRENCY.fullmatch(values["currency"]):
+        raise WrongValue("CURRENCY", _is(values["currency"]), _("Write the code of a currency, such as USD or CNY."))
+    check_sso(values["jwt_keys"], values["jwt_jwks_url"], values["jwt_algorithm"])
 
 
 def check_number(name: str, value: float) -> None:

@@ -169,7 +169,7 @@ class ContextOverflow(LLMError):
 
 
 class OutputInvalid(RunError):
-    """The answers of the model did not fit the schema that the output has, also after it was told so twice.
+    """The answers of the model did not fit the schema that the output has: three of them, or the one at a limit.
 
     `details` has the `problems` of the last one, in words, each with the path of its field.
     """

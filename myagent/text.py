@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -103,3 +104,10 @@ def _is_hidden(sign: str) -> bool:
         return False
     is_selector = "\ufe00" <= sign <= "\ufe0d" or "\U000e0000" <= sign <= "\U000e0fff"
     return is_selector or sign in _ALSO_HIDDEN or unicodedata.category(sign) in _HIDDEN_KINDS
+
+
+def money(amount: float | Decimal, currency: str) -> str:
+    """An amount for people: with two decimals, or as many as its first two digits need, and the currency behind it."""
+    exact = Decimal(str(amount))
+    places = min(max(2, 1 - exact.adjusted()), 9) if exact else 2
+    return f"{exact:,.{places}f} {currency}"

@@ -1,5 +1,5 @@
-"""The admin pages of users and groups, of access tokens, of identities, and of the audit log."""
+"""The admin pages of users and groups, of prices and use, of access tokens, of identities, and of the audit log."""
 
-from agents.admin import audit_log, people, sso_identities, tokens
+from agents.admin import audit_log, model_prices, people, sso_identities, tokens, use
 
-__all__ = ["audit_log", "people", "sso_identities", "tokens"]
+__all__ = ["audit_log", "model_prices", "people", "sso_identities", "tokens", "use"]

@@ -8,13 +8,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -22,31 +21,10 @@ from django.utils.translation import gettext_lazy as _
 from agents.access.delegation import groups_to_manage, may_name_leads, users_to_manage
 from agents.access.local_user import LOCAL_USERNAME
 from agents.admin.delegated import Delegated
-from agents.admin.read_only import ReadOnlyAdmin
+from agents.admin.use import UsedToday
 from agents.budgets.shares import Share, Sharer, Shares
 from agents.conf import get_config
-from agents.models import GroupBudget, GroupLead, Invitation, Usage, UserBudget
-
-
-def with_use_of_today(rows: QuerySet[Any], **match: Any) -> QuerySet[Any]:
-    """`rows` annotated with the tokens used today, as `used`; `match` says whose use belongs to a row."""
-    used = Usage.objects.on(timezone.localdate()).filter(**match).order_by().values(*match)
-    summed = used.annotate(tokens=Sum(F("input_tokens") + F("output_tokens"))).values("tokens")
-    annotated: QuerySet[Any] = rows.annotate(used=Coalesce(Subquery(summed), 0))
-    return annotated
-
-
-class UsedToday(admin.ModelAdmin):
-    """A list with a column of the tokens used today."""
-
-    used_by: dict[str, Any]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return with_use_of_today(super().get_queryset(request), **self.used_by)
-
-    @admin.display(description=_("tokens today"), ordering="used")
-    def used_today(self, row: Any) -> str:
-        return f"{getattr(row, 'used', 0):,}"  # a row that is being added has no use yet
+from agents.models import GroupBudget, GroupLead, Invitation, UserBudget
 
 
 def with_held(users: QuerySet[Any]) -> QuerySet[Any]:
@@ -189,6 +167,7 @@ class UserBudgetAdmin(UsedToday):
     search_fields = ("user__username",)
     autocomplete_fields = ("user",)
     used_by = {"user": OuterRef("user")}
+    of_cost = ("cost_per_day", "spent_today")
 
 
 @admin.register(GroupBudget)
@@ -207,30 +186,7 @@ class GroupBudgetAdmin(UsedToday):
     search_fields = ("group__name",)
     autocomplete_fields = ("group",)
     used_by = {"user__groups": OuterRef("group")}
-
-
-@admin.register(Usage)
-class UsageAdmin(ReadOnlyAdmin):
-    """What was used, day by day; only the journal writes it. Deleting a row resets that day's use of its user."""
-
-    list_display = ("day", "who", "agent", "tokens", "input_tokens", "output_tokens", "llm_calls")
-    list_select_related = ("user",)
-    list_filter = ("agent",)
-    search_fields = ("user__username", "agent")
-    date_hierarchy = "day"
-    readonly_fields = ("day", "user", "agent", "input_tokens", "output_tokens", "llm_calls")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(tokens=F("input_tokens") + F("output_tokens"))
-        return rows
-
-    @admin.display(description=_("user"), ordering="user")
-    def who(self, row: Usage) -> Any:
-        return row.user or _("anonymous")
-
-    @admin.display(description=_("tokens"), ordering="tokens")
-    def tokens(self, row: Any) -> str:
-        return f"{row.tokens:,}"
+    of_cost = ("cost_per_day", "spent_today", "member_cost_per_day")
 
 
 def _share_of(user: User) -> Share:

@@ -1,4 +1,4 @@
-"""What somebody may do now: tokens that are left today, runs at once, messages per minute. It only reads.
+"""What somebody may do now: tokens and money that are left today, runs at once, messages per minute. It only reads.
 
 A day is one of the server's time zone. What is used is counted with the calls of models (`Batch.charge`). What a call
 is expected to take is reserved while it is made (`reservations.py`).
@@ -9,82 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal, get_args
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from agents.budgets.level import Level, Scope
+from agents.budgets.prices import Prices
 from agents.conf import Config
 from agents.models import HostedAgent
-from agents.models.budgets import GroupBudget, UserBudget, used_by, used_by_anonymous
-from myagent.exceptions import RunError
-from myagent.i18n import gettext as _
-from myagent.protocol.codec import timestamp
+from agents.models.budgets import GroupBudget, Measure, UserBudget, used_by, used_by_anonymous
+from myagent.llm import NANOS
 
-Scope = Literal["user", "group", "agent"]
-NOTICE_PERCENT = 80
+Budget = tuple[Measure, int | None]
+"""What is limited, and the id of the user or the group."""
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 _MINUTE = timedelta(minutes=1)
-
-
-def end_of_day(now: datetime) -> datetime:
-    """When the day of `now` is over in the server's time zone."""
-    tomorrow = timezone.localtime(now).date() + timedelta(days=1)
-    return datetime.combine(tomorrow, time.min, tzinfo=timezone.get_current_timezone())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """How much of a day's budget is used; `scope` says whose it is, `anonymous` that all anonymous users share it."""
-
-    scope: Scope
-    used: int
-    limit: int
-    anonymous: bool = False
-    group_id: int | None = None
-
-    @property
-    def percent(self) -> int:
-        """Whole per cent, 100 and more when it is used up."""
-        return self.used * 100 // self.limit if self.limit else 100
-
-    @property
-    def is_used_up(self) -> bool:
-        return self.used >= self.limit
-
-    @property
-    def is_nearly_used_up(self) -> bool:
-        """Whether so much of it is used that it is time to say so; of a budget of nothing at all it never is."""
-        return self.used > 0 and self.percent >= NOTICE_PERCENT
-
-
-class BudgetExceeded(RunError):
-    """The tokens of a day are used up; `free_at` is when the next day begins, `refused` whether nothing was begun."""
-
-    code = "budget_exceeded"
-
-    def __init__(self, level: Level, free_at: datetime, *, refused: bool = True) -> None:
-        self.level = level
-        self.free_at = free_at
-        self.details = {"scope": level.scope, "free_at": timestamp(free_at)}
-        words = _sentence(level, free_at)
-        super().__init__(words if refused else _("The answer was stopped. %(why)s") % {"why": words})
-
-
-def _sentence(level: Level, free_at: datetime) -> str:
-    local = timezone.localtime(free_at)
-    facts = {"limit": f"{level.limit:,}", "time": f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"}
-    match level.scope:
-        case "user" if level.anonymous:
-            words = _("Anonymous users have used up today's model tokens. You can continue from %(time)s.")
-        case "user":
-            words = _("You have used up your %(limit)s model tokens of today. You can continue from %(time)s.")
-        case "group":
-            words = _("Your group has used up its %(limit)s model tokens of today. You can continue from %(time)s.")
-        case "agent":
-            words = _("This agent has used up its model tokens of today. It can be used again from %(time)s.")
-    return words % facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,27 +74,31 @@ class TooFast(Exception):
 class _Limits:
     """The limits of one user, and of those of the user's groups that have a budget of their own."""
 
-    tokens_per_day: int | None
+    per_day: dict[Measure, int]
     max_runs: int | None
     messages_per_minute: int | None
-    groups: dict[int, int]
+    groups: dict[Budget, int]
 
 
 class Allowances:
     """The limits that hold for this process's requests. All methods but `may_limit` block."""
 
     def __init__(self, config: Config) -> None:
+        self.prices = Prices(config.currency)
         self._config = config
         self._limits_people = True
         self._agents: dict[str, int] = {}
         self._known: dict[int | None, _Limits] = {}
 
     def refresh(self) -> None:
-        """Learn what is limited at all, so that whatever is not costs no query, and forget the limits of users."""
+        """Learn the prices, and what is limited at all, so that all else costs no query; forget the limits of users."""
+        self.prices.refresh()
         config, self._known = self._config, {}
         defaults = (
             config.user_tokens_per_day,
+            config.user_cost_per_day,
             config.group_tokens_per_day,
+            config.group_cost_per_day,
             config.user_max_runs,
             config.user_messages_per_minute,
         )
@@ -195,10 +142,14 @@ class Allowances:
 
     def _members_of_nearly_used_up(self, user_ids: Collection[int], day: date) -> set[int]:
         """Of these users the members of groups that have used most of their budget, also who had no part in it."""
-        rows = Group.objects.values_list("pk", "budget__tokens_per_day")
-        default = self._config.group_tokens_per_day
-        limits = {pk: limit for pk, own in rows if (limit := _first(own, default)) is not None}
-        levels = _levels_of_groups(limits, used_by("group", limits, day))
+        rows = Group.objects.values("pk", *(f"budget__{measure}_per_day" for measure in MEASURES))
+        limits = {
+            (measure, row["pk"]): limit
+            for row in rows
+            for measure in MEASURES
+            if (limit := self._of_group(measure, row[f"budget__{measure}_per_day"])) is not None
+        }
+        levels = self._levels_of_groups(limits, self._used("group", limits, day))
         nearly = [level.group_id for level in levels if level.is_nearly_used_up]
         if not nearly:
             return set()
@@ -229,35 +180,70 @@ class Allowances:
         return {user_id: self._resolve(user_id, rows.get(user_id or 0, [])) for user_id in user_ids}
 
     def _resolve(self, user_id: int | None, rows: list[dict[str, Any]]) -> _Limits:
-        config, default_of_group = self._config, self._config.group_tokens_per_day
-        groups = {row["groups"]: _first(row["groups__budget__tokens_per_day"], default_of_group) for row in rows}
+        config = self._config
+        per_day = {measure: _limit(rows, f"{measure}_per_day", self._default(measure, "user")) for measure in MEASURES}
+        groups = {
+            (measure, row["groups"]): self._of_group(measure, row[f"groups__budget__{measure}_per_day"])
+            for row in rows
+            for measure in MEASURES
+        }
         return _Limits(
-            tokens_per_day=_limit(rows, "tokens_per_day", config.user_tokens_per_day),
+            per_day={measure: _whole(measure, limit) for measure, limit in per_day.items() if limit is not None},
             # Anonymous users cannot be told apart, so only what they use together can be limited.
             max_runs=_limit(rows, "max_runs", config.user_max_runs) if user_id is not None else None,
             messages_per_minute=_limit(rows, "messages_per_minute", config.user_messages_per_minute)
             if user_id is not None
             else None,
-            groups={pk: limit for pk, limit in groups.items() if pk is not None and limit is not None},
+            groups={key: limit for key, limit in groups.items() if key[1] is not None and limit is not None},
         )
+
+    def _of_group(self, measure: Measure, own: Any) -> int | None:
+        limit = _first(own, self._default(measure, "group"))
+        return None if limit is None else _whole(measure, limit)
+
+    def _default(self, measure: Measure, scope: Literal["user", "group"]) -> float | None:
+        limit: float | None = getattr(self._config, f"{scope}_{measure}_per_day")
+        return limit
 
     # --- levels ---
 
     def _levels(self, limits: dict[int | None, _Limits]) -> dict[int | None, list[Level]]:
         day = timezone.localdate()
-        limited = [user_id for user_id, own in limits.items() if own.tokens_per_day is not None]
-        used: dict[int | None, int] = used_by("user", [user_id for user_id in limited if user_id is not None], day)
-        if None in limited:
-            used[None] = used_by_anonymous(day)
-        of_groups = used_by("group", {group for own in limits.values() for group in own.groups}, day)
+        limited = [(measure, user_id) for user_id, own in limits.items() for measure in own.per_day]
+        used = self._used("user", [key for key in limited if key[1] is not None], day)
+        for measure, _anonymous in (key for key in limited if key[1] is None):
+            used[measure, None] = used_by_anonymous(day, measure, self._currency_of(measure))
+        of_groups = self._used("group", {key for own in limits.values() for key in own.groups}, day)
         levels: dict[int | None, list[Level]] = {}
         for user_id, own in limits.items():
-            levels[user_id] = _levels_of_groups(own.groups, of_groups)
-            if own.tokens_per_day is not None:
-                mine = used.get(user_id, 0)
-                level = Level(scope="user", used=mine, limit=own.tokens_per_day, anonymous=user_id is None)
-                levels[user_id].insert(0, level)
+            mine = [
+                self._level(measure, "user", limit, used.get((measure, user_id), 0), anonymous=user_id is None)
+                for measure, limit in own.per_day.items()
+            ]
+            levels[user_id] = [*mine, *self._levels_of_groups(own.groups, of_groups)]
         return levels
+
+    def _used(self, kind: Literal["user", "group"], keys: Iterable[Budget], day: date) -> dict[Budget, int]:
+        """How much was used of each of these, without those of which nothing was."""
+        used: dict[Budget, int] = {}
+        keys = list(keys)
+        for measure in MEASURES:
+            ids = [pk for own, pk in keys if own == measure and pk is not None]
+            found = used_by(kind, ids, day, measure, self._currency_of(measure))
+            used |= {(measure, pk): amount for pk, amount in found.items()}
+        return used
+
+    def _levels_of_groups(self, limits: dict[Budget, int], used: dict[Budget, int]) -> list[Level]:
+        return [
+            self._level(measure, "group", limit, used.get((measure, group), 0), group_id=group)
+            for (measure, group), limit in limits.items()
+        ]
+
+    def _level(self, measure: Measure, scope: Scope, limit: int, used: int, **whose: Any) -> Level:
+        return Level(scope=scope, used=used, limit=limit, currency=self._currency_of(measure), **whose)
+
+    def _currency_of(self, measure: Measure) -> str:
+        return self.prices.currency if measure == "cost" else ""
 
     def _level_of_agent(self, agent: str) -> Iterable[Level]:
         limit = self._of_agent(agent)
@@ -266,22 +252,24 @@ class Allowances:
             yield Level(scope="agent", used=used, limit=limit)
 
 
-def _levels_of_groups(limits: dict[int, int], used: dict[int, int]) -> list[Level]:
-    return [
-        Level(scope="group", used=used.get(group, 0), limit=limit, group_id=group) for group, limit in limits.items()
-    ]
-
-
-_NAMES = ("tokens_per_day", "max_runs", "messages_per_minute")
+_NAMES = (*(f"{measure}_per_day" for measure in MEASURES), "max_runs", "messages_per_minute")
 _OWN = tuple(f"budget__{name}" for name in _NAMES)
-_OF_GROUP = ("groups__budget__tokens_per_day", *(f"groups__budget__member_{name}" for name in _NAMES))
+_OF_GROUP = (
+    *(f"groups__budget__{measure}_per_day" for measure in MEASURES),
+    *(f"groups__budget__member_{name}" for name in _NAMES),
+)
 
 
-def _limit(rows: list[dict[str, Any]], name: str, default: int | None) -> int | None:
+def _limit(rows: list[dict[str, Any]], name: str, default: Any) -> Any:
     """The user's own limit, else the highest of the user's groups, else the default."""
     of_groups = [limit for row in rows if (limit := row[f"groups__budget__member_{name}"]) is not None]
     return _first(rows[0][f"budget__{name}"] if rows else None, max(of_groups, default=None), default)
 
 
-def _first(*limits: int | None) -> int | None:
+def _first(*limits: Any) -> Any:
     return next((limit for limit in limits if limit is not None), None)
+
+
+def _whole(measure: Measure, limit: float | Decimal) -> int:
+    """A limit in the unit of what is counted: tokens, or billionths of the currency."""
+    return round(Decimal(str(limit)) * NANOS) if measure == "cost" else int(limit)

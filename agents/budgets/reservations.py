@@ -1,4 +1,5 @@
-"""Tokens that are set aside before a model is called, so that calls at the same time do not overrun a budget together.
+"""Tokens that are set aside before a model is called, and what they cost, so that calls at the same time do not overrun
+a budget together.
 
 Near a limit, calls wait for each other: one is made only while what is used and what is set aside are below the limit.
 What a call takes is not known before; it is expected to be no more than any call of its agent was.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -19,9 +20,11 @@ from django.db import connection, transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from agents.budgets.allowances import Allowances, Level
+from agents.budgets.allowances import Allowances
+from agents.budgets.level import Level
 from agents.database.threads import in_thread, in_thread_patiently
 from agents.models.budgets import Reservation
+from myagent.llm import Usage
 
 LIFE = timedelta(seconds=60)
 """After which the reservations of a process that died do not count."""
@@ -30,6 +33,8 @@ LEAST_OUTPUT = 4_096
 """Tokens of output that a call is expected to take while its agent's calls have taken less."""
 POLL_SECONDS = 0.25
 """Between two looks at whether calls of other processes have ended."""
+Amounts = tuple[int, int]
+"""Tokens, and billionths of the currency."""
 _LOCK = 0x6D79_6167_656E_7472
 """The name of PostgreSQL's lock under which all processes reserve."""
 
@@ -39,18 +44,22 @@ class Reservations:
 
     def __init__(self, allowances: Allowances) -> None:
         self._allowances = allowances
-        self._largest: dict[str, int] = defaultdict(int)
+        self._largest: dict[str, Amounts] = defaultdict(lambda: (0, 0))
         self._live: dict[uuid.UUID, datetime] = {}
         self._turns: WeakValueDictionary[tuple[int | None, str], asyncio.Lock] = WeakValueDictionary()
         self._released = asyncio.Event()
         self._releasing: set[asyncio.Task[None]] = set()
 
-    async def reserve(self, user_id: int | None, agent: str, tokens: int) -> uuid.UUID | Level:
+    async def reserve(
+        self, user_id: int | None, agent: str, tokens: int, price: Callable[[Usage], Usage] = lambda usage: usage
+    ) -> uuid.UUID | Level:
         """Set aside at least so many tokens of input for a call; a budget that is used up, if there is one.
 
-        Waits while other calls may take what is left.
+        `price` adds what it costs. Waits while other calls may take what is left.
         """
-        wanted = max(tokens + LEAST_OUTPUT, self._largest[agent])
+        expected = price(Usage(tokens, LEAST_OUTPUT))
+        most, dearest = self._largest[agent]
+        wanted = max(tokens + LEAST_OUTPUT, most), max(expected.cost_nanos, dearest)
         key = uuid.uuid4()
         try:
             found = await self._reserved_in_turn(key, user_id, agent, wanted)
@@ -62,7 +71,7 @@ class Reservations:
         return found
 
     async def _reserved_in_turn(
-        self, key: uuid.UUID, user_id: int | None, agent: str, wanted: int
+        self, key: uuid.UUID, user_id: int | None, agent: str, wanted: Amounts
     ) -> uuid.UUID | Level:
         turn = self._turns.setdefault((user_id, agent), asyncio.Lock())
         async with turn:  # of those who wait for the same budget, one looks at it
@@ -75,9 +84,10 @@ class Reservations:
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._released.wait()
 
-    def note(self, agent: str, tokens: int) -> None:
-        """A call of this agent took so many tokens."""
-        self._largest[agent] = max(self._largest[agent], tokens)
+    def note(self, agent: str, usage: Usage) -> None:
+        """A call of this agent took so much."""
+        most, dearest = self._largest[agent]
+        self._largest[agent] = max(most, usage.input_tokens + usage.output_tokens), max(dearest, usage.cost_nanos)
 
     def release(self, key: uuid.UUID) -> None:
         """What the call took is stored."""
@@ -108,7 +118,7 @@ def reservations_of(allowances: Allowances) -> Reservations:
 
 
 def _reserve(
-    allowances: Allowances, key: uuid.UUID, user_id: int | None, agent: str, tokens: int
+    allowances: Allowances, key: uuid.UUID, user_id: int | None, agent: str, wanted: Amounts
 ) -> uuid.UUID | Level | None:
     """`key` if it is reserved now; a budget that is used up; None while others may take what is left."""
     with transaction.atomic():
@@ -123,7 +133,8 @@ def _reserve(
         if any(level.used + _reserved(live, level, user_id, agent) >= level.limit for level in levels):
             return None
         Reservation.objects.filter(expires_at__lte=now).delete()
-        row = Reservation(id=key, user_id=user_id, agent=agent, tokens=tokens, expires_at=now + LIFE)
+        tokens, nanos = wanted
+        row = Reservation(id=key, user_id=user_id, agent=agent, tokens=tokens, cost_nanos=nanos, expires_at=now + LIFE)
         Reservation.objects.bulk_create([row], ignore_conflicts=True)  # again, after an answer was lost
     return key
 
@@ -136,7 +147,7 @@ def _reserved(live: QuerySet[Reservation], level: Level, user_id: int | None, ag
             rows = live.filter(user__groups=level.group_id)
         case "agent":
             rows = live.filter(agent=agent)
-    return rows.aggregate(tokens=Sum("tokens"))["tokens"] or 0
+    return rows.aggregate(sum=Sum("cost_nanos" if level.measure == "cost" else "tokens"))["sum"] or 0
 
 
 def _renew(keys: Sequence[uuid.UUID], now: datetime) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.conf import Config
+from agents.console.agent_terms import terms
 from agents.loading.agent_file_errors import AgentFileError, NoAgentLoaded
 from agents.loading.model_choice import model_name
 from agents.loading.registry import LoadedAgent, Registry
@@ -78,8 +79,7 @@ def _agent(loaded: LoadedAgent, config: Config) -> dict[str, Any]:
         "source": loaded.source,
         "model": model_name(agent, config),
         "system_prompt": None if callable(agent.system_prompt) else agent.system_prompt,
-        "max_steps": agent.max_steps,
-        "hooks": [{"name": hook.name, "on": hook.point} for hook in agent.hooks],
+        **terms(agent, config),
         "tools": [_tool(tool) for tool in agent.tools],
     }
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from agents.conf import Config
+from agents.console.agent_terms import terms_in_words
 from agents.console.check_report import Report
 from agents.loading.model_choice import missing_setting, model_name
 from agents.loading.registry import LoadedAgent
@@ -41,15 +42,9 @@ def _agent(loaded: LoadedAgent, config: Config) -> RenderableType:
     tree = Tree(Text.assemble((agent.name, "bold"), f"  ({loaded.source})"), guide_style="dim")
     if agent.description:
         tree.add(Text(agent.description))
-    facts = [_("model: %(model)s"), _("at most %(steps)d steps per message")]
-    words = {"model": model_name(agent, config), "steps": agent.max_steps}
-    tree.add(Text(" · ".join(fact % words for fact in facts), style="dim"))
-    if hooks := ", ".join(f"{hook.name} ({hook.point})" for hook in agent.hooks):
-        tree.add(Text(_("hooks: %(hooks)s") % {"hooks": hooks}, style="dim"))
-    if agent.hooks.at("answer"):
-        tree.add(Text(_("Nothing of an answer is shown before the hooks on it have passed it."), style="dim"))
-    elif agent.hooks.at("after_model"):
-        tree.add(Text(_("The text of a step is shown when the hooks on the reply have passed it."), style="dim"))
+    tree.add(Text(_("model: %(model)s") % {"model": model_name(agent, config)}, style="dim"))
+    for line in terms_in_words(agent, config):
+        tree.add(Text(line, style="dim"))
     for tool in agent.tools:
         tree.add(_tool(tool))
     if not len(agent.tools):

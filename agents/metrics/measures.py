@@ -85,6 +85,9 @@ CACHED_TOKENS = LabelledCounter(
 REASONING_TOKENS = LabelledCounter(
     "myagent_model_reasoning_output_tokens_total", "Of the tokens written, those of reasoning.", ("model",)
 )
+MODEL_COST = LabelledCounter(
+    "myagent_model_cost_total", "What models cost that have a price, in the currency.", ("model", "agent", "currency")
+)
 TOOL_CALLS = LabelledCounter("myagent_tool_calls_total", "Calls of tools, by status.", ("agent", "tool", "status"))
 TOOL_DURATION = Histogram(
     "myagent_tool_call_duration_seconds", "How long a call of a tool took.", ("agent", "tool"), _LONG

@@ -6,6 +6,7 @@ from agents.models.group_lead import GroupLead
 from agents.models.hosted_agent import HostedAgent
 from agents.models.invitation import Invitation
 from agents.models.login_traces import FailureCount, KnownPlace
+from agents.models.model_price import ModelPrice
 from agents.models.server_mark import ServerMark
 from agents.models.sso_identity import SsoIdentity
 
@@ -17,6 +18,7 @@ __all__ = [
     "HostedAgent",
     "Invitation",
     "KnownPlace",
+    "ModelPrice",
     "Pace",
     "Reservation",
     "ServerMark",

@@ -11,13 +11,27 @@ from typing import Any, Literal, Self
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.core.validators import MinValueValidator
 from django.db import connection, models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from myagent.llm import Usage as Tokens
 
-_ADDED = ("input_tokens", "output_tokens", "llm_calls")
+Measure = Literal["tokens", "cost"]
+"""What a budget of a day limits."""
+_ADDED = ("input_tokens", "output_tokens", "llm_calls", "cost_nanos", "priced_tokens")
+_OF_PRICES = ("cost_nanos", "priced_tokens")
+_SUMS: dict[Measure, str] = {
+    "tokens": "SUM(used.input_tokens + used.output_tokens)",
+    "cost": "SUM(CASE WHEN used.currency = %s THEN used.cost_nanos ELSE 0 END)",
+}
+
+
+def _cost_per_day(words: Any, **options: Any) -> models.DecimalField:
+    return models.DecimalField(
+        words, max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)], **options
+    )
 
 
 class UserBudget(models.Model):
@@ -27,6 +41,7 @@ class UserBudget(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="budget", verbose_name=_("user")
     )
     tokens_per_day = models.PositiveBigIntegerField(_("model tokens per day"), null=True, blank=True)
+    cost_per_day = _cost_per_day(_("cost of models per day"), help_text=_("Of models that have a price."))
     max_runs = models.PositiveIntegerField(_("runs at once"), null=True, blank=True)
     messages_per_minute = models.PositiveIntegerField(_("messages per minute"), null=True, blank=True)
 
@@ -45,12 +60,16 @@ class GroupBudget(models.Model):
     tokens_per_day = models.PositiveBigIntegerField(
         _("model tokens per day, all members together"), null=True, blank=True
     )
+    cost_per_day = _cost_per_day(
+        _("cost of models per day, all members together"), help_text=_("Of models that have a price.")
+    )
     member_tokens_per_day = models.PositiveBigIntegerField(
         _("model tokens per day, each member"),
         null=True,
         blank=True,
         help_text=_("Of several groups the highest counts; a budget of the user's own comes before it."),
     )
+    member_cost_per_day = _cost_per_day(_("cost of models per day, each member"))
     member_max_runs = models.PositiveIntegerField(_("runs at once, each member"), null=True, blank=True)
     member_messages_per_minute = models.PositiveIntegerField(
         _("messages per minute, each member"), null=True, blank=True
@@ -86,9 +105,15 @@ class UsageQuerySet(models.QuerySet["Usage"]):
                     cursor.executemany(_upsert(self.model, condition), rows)
 
 
-def used_by(kind: Literal["user", "group", "agent"], keys: Collection[int | str], day: date) -> dict[Any, int]:
-    """The tokens used on that day by these users, by the members of these groups, or with these agents; without those
-    who used nothing.
+def used_by(
+    kind: Literal["user", "group", "agent"],
+    keys: Collection[int | str],
+    day: date,
+    measure: Measure = "tokens",
+    currency: str = "",
+) -> dict[Any, int]:
+    """The tokens used on that day by these users, by the members of these groups, or with these agents, or what they
+    cost in billionths of `currency`; without those who used nothing.
 
     Plain SQL: called for each message and each call of a model, and the ORM would take several times as long.
     """
@@ -96,12 +121,16 @@ def used_by(kind: Literal["user", "group", "agent"], keys: Collection[int | str]
         return {}
     key, where = _place(kind)
     statement = (
-        f"SELECT {key}, SUM(used.input_tokens + used.output_tokens) FROM {where} "
+        f"SELECT {key}, {_SUMS[measure]} FROM {where} "
         f"WHERE used.day = %s AND {key} IN ({', '.join(['%s'] * len(keys))}) GROUP BY {key}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [day, *keys])
-        return {name: int(tokens) for name, tokens in cursor.fetchall()}
+        cursor.execute(statement, [*_values_of(measure, currency), day, *keys])
+        return {name: int(amount) for name, amount in cursor.fetchall()}
+
+
+def _values_of(measure: Measure, currency: str) -> list[str]:
+    return [currency] if measure == "cost" else []
 
 
 @cache
@@ -115,32 +144,42 @@ def _place(kind: str) -> tuple[str, str]:
     return "member.group_id", f"{used} JOIN {members.db_table} member ON member.{user} = used.user_id"
 
 
-def used_by_anonymous(day: date) -> int:
-    """The tokens that anonymous users used on that day."""
-    rows = Usage.objects.on(day).filter(user=None)
-    return sum(sum(tokens) for tokens in rows.values_list("input_tokens", "output_tokens"))
+def used_by_anonymous(day: date, measure: Measure = "tokens", currency: str = "") -> int:
+    """The tokens that anonymous users used on that day, or what they cost in billionths of `currency`."""
+    statement = f"SELECT {_SUMS[measure]} FROM {Usage._meta.db_table} used WHERE used.day = %s AND used.user_id IS NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*_values_of(measure, currency), day])
+        return int(cursor.fetchone()[0] or 0)
 
 
 def _in_order(spent: Mapping[Spender, Tokens]) -> Iterable[Spender]:
     return sorted(spent, key=lambda spender: (spender[0] is not None, spender[0] or 0, spender[1]))
 
 
-def _values(spent: Tokens) -> list[int]:
-    return [getattr(spent, name) for name in _ADDED]
+def _values(spent: Tokens) -> list[int | str]:
+    return [*(getattr(spent, name) for name in _ADDED), spent.currency]
 
 
 @cache
 def _upsert(model: type[models.Model], condition: str) -> str:
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
-    columns = ", ".join(map(quote, ("day", "user_id", "agent", *_ADDED)))
+    columns = ", ".join(map(quote, ("day", "user_id", "agent", *_ADDED, "currency")))
     unique = "day, agent" if condition == "IS NULL" else "day, user_id, agent"
-    sums = ", ".join(f"{quote(name)} = {table}.{quote(name)} + excluded.{quote(name)}" for name in _ADDED)
-    places = ", ".join(["%s"] * (3 + len(_ADDED)))
+    sums = [f"{quote(name)} = {table}.{quote(name)} + {_addend(name, table)}" for name in _ADDED]
+    sums.append(f"currency = CASE WHEN {table}.currency = '' THEN excluded.currency ELSE {table}.currency END")
+    places = ", ".join(["%s"] * (4 + len(_ADDED)))
     return (
         f"INSERT INTO {table} ({columns}) VALUES ({places}) "
-        f"ON CONFLICT ({unique}) WHERE user_id {condition} DO UPDATE SET {sums}"
+        f"ON CONFLICT ({unique}) WHERE user_id {condition} DO UPDATE SET {', '.join(sums)}"
     )
+
+
+def _addend(name: str, table: str) -> str:
+    """What is added to a column: as `Usage.__add__` of the library does it, of costs those in the same currency."""
+    if name not in _OF_PRICES:
+        return f"excluded.{name}"
+    return f"CASE WHEN {table}.currency IN ('', excluded.currency) THEN excluded.{name} ELSE 0 END"
 
 
 class Usage(models.Model):
@@ -163,6 +202,10 @@ class Usage(models.Model):
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
     output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
     llm_calls = models.PositiveBigIntegerField(_("model calls"), default=0)
+    cost_nanos = models.PositiveBigIntegerField(_("cost in billionths"), default=0, db_default=0)
+    priced_tokens = models.PositiveBigIntegerField(_("tokens with a price"), default=0, db_default=0)
+    currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
+    """That of the cost, which is all in one: what a model costs in another one is not added."""
 
     objects = UsageQuerySet.as_manager()
 
@@ -185,7 +228,7 @@ class Usage(models.Model):
 
 
 class Reservation(models.Model):
-    """Tokens that a call of a model is expected to take, from before it is made until its use is stored.
+    """What a call of a model is expected to take and to cost, from before it is made until its use is stored.
 
     It expires by itself unless its process renews it: a process that died holds nothing.
     """
@@ -194,6 +237,7 @@ class Reservation(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
     agent = models.CharField(max_length=64)
     tokens = models.PositiveBigIntegerField()
+    cost_nanos = models.PositiveBigIntegerField(default=0, db_default=0)
     expires_at = models.DateTimeField()
 
     class Meta:

@@ -13,6 +13,7 @@ from agents.loading.hosted_rows import tool_facts
 from agents.loading.registry import LoadedAgent, Registry, get_registry
 from agents.web.api_admission import admit, api_view, json_answer
 from myagent.agent import Agent
+from myagent.loop.run_limits import Ceilings, limits_of
 
 
 @api_view("GET", "HEAD", words_key="error")
@@ -25,19 +26,25 @@ async def list_agents(request: HttpRequest) -> HttpResponse:
 def usable_agents(grant: Grant, registry: Registry, *, root_path: str = "") -> list[dict[str, Any]]:
     """The agents that are enabled and that the caller may use, as JSON; the first is the default at `/`."""
     usable = [loaded for name in registry.names if grant.allows(name) and (loaded := registry.get(name)) is not None]
-    return [_facts(loaded, root_path, is_default=loaded is usable[0]) for loaded in usable]
+    return [
+        _facts(loaded, registry.limits(loaded.name).of_run, root_path, is_default=loaded is usable[0])
+        for loaded in usable
+    ]
 
 
-def _facts(loaded: LoadedAgent, root_path: str, *, is_default: bool) -> dict[str, Any]:
+def _facts(loaded: LoadedAgent, ceilings: Ceilings, root_path: str, *, is_default: bool) -> dict[str, Any]:
+    agent = loaded.agent
     return {
         "name": loaded.name,
-        "description": loaded.agent.description,
+        "description": agent.description,
         "path": f"{root_path}/ws/{quote(loaded.name, safe='')}/",
         "default": is_default,
-        "tools": tool_facts(loaded.agent),
-        "examples": list(loaded.agent.examples),
-        "accepts": _accepts(loaded.agent),
-        "when_busy": list(loaded.agent.modes_when_busy),
+        "tools": tool_facts(agent),
+        "examples": list(agent.examples),
+        "accepts": _accepts(agent),
+        "limits": limits_of(agent, ceilings),
+        "output": None if agent.output is None else agent.output.schema,
+        "when_busy": list(agent.modes_when_busy),
     }
 
 

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from myagent.messages import Message
 
+NANOS = 1_000_000_000
+"""Billionths in one unit of a currency. Whole numbers of them add up exactly, in every database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and model calls that were spent; can be added."""
+    """Tokens and model calls that were spent, and what they cost where that is known; can be added.
+
+    A sum has one currency, that of its first part: what others cost is not added, so that its tokens have no price.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -26,8 +33,15 @@ class Usage:
     """Of the input, what the endpoint put into its cache."""
     reasoning_tokens: int = 0
     """Of the output, what the model thought."""
+    cost_nanos: int = 0
+    """What `priced_tokens` cost, in billionths of `currency`."""
+    priced_tokens: int = 0
+    """Of the input and the output, the tokens whose price is known."""
+    currency: str = ""
+    """ISO 4217, such as `EUR`; empty while nothing has a price."""
 
     def __add__(self, other: Usage) -> Usage:
+        is_one_currency = not self.currency or other.currency in ("", self.currency)
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
@@ -35,7 +49,22 @@ class Usage:
             self.cached_input_tokens + other.cached_input_tokens,
             self.cache_write_tokens + other.cache_write_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.cost_nanos + other.cost_nanos * is_one_currency,
+            self.priced_tokens + other.priced_tokens * is_one_currency,
+            self.currency or other.currency,
         )
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything was spent."""
+        return bool(self.input_tokens or self.output_tokens or self.llm_calls)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What it cost, in `currency`; None unless the price of all its tokens is known."""
+        if not self.priced_tokens or self.priced_tokens != self.input_tokens + self.output_tokens:
+            return None
+        return Decimal(self.cost_nanos) / NANOS
 
 
 @dataclass(frozen=True, slots=True)

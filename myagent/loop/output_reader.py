@@ -43,10 +43,10 @@ class OutputReader:
         may_be_native = not tools and not self._history.has_calls
         return [*tools, OutputTool(self._form.schema, may_be_native=may_be_native)]
 
-    def check_tries(self) -> None:
-        """Raise `OutputInvalid` after too many replies that did not fit."""
+    def check_tries(self, most: int = MOST_REJECTED) -> None:
+        """Raise `OutputInvalid` after so many replies that did not fit."""
         rejected = self._history.results_of(OUTPUT_TOOL)
-        if len(rejected) >= MOST_REJECTED:
+        if len(rejected) >= most:
             raise OutputInvalid(_problems_told(rejected[-1].text))
 
     def calls_of_tools(self, reply: Message) -> Message | None:
@@ -57,11 +57,12 @@ class OutputReader:
         return reply if len(kept) == len(reply.tool_calls) else _with_calls(reply, kept)
 
     def take(
-        self, reply: Message, *, step: int, usage: Usage, finish: Finish, is_cut_short: bool
+        self, reply: Message, *, step: int, usage: Usage, finish: Finish, is_cut_short: bool, is_last: bool = False
     ) -> Iterator[StepReset | ReplyRejected | RunFinished]:
         """The answer in `reply`, or that it has none: then the history is told why. Calls of tools do not count.
 
-        `is_cut_short` says that it ended at its length limit. Raises `OutputInvalid` the third time.
+        `is_cut_short` says that it ended at its length limit, `is_last` that the model is not asked again. Raises
+        `OutputInvalid` then, and the third time.
         """
         call = next((call for call in reply.tool_calls if call.name == OUTPUT_TOOL), None)
         said, given = split_value(reply.text) if call is None else (reply.text.strip(), call.arguments)
@@ -81,7 +82,7 @@ class OutputReader:
         messages = self._rejected(said, given, call, problems)
         yield ReplyRejected(step=step, messages=messages, usage=usage)
         self._history.add(*messages)
-        self.check_tries()
+        self.check_tries(1 if is_last else MOST_REJECTED)
 
     def _rejected(
         self, said: str, given: str, call: ToolCall | None, problems: Sequence[str]

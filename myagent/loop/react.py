@@ -198,29 +198,31 @@ class _Run:
         return asking if self._output is None else self._output.shown(asking)
 
     async def _sum_up(self, step: int, reached: LimitUse) -> AsyncGenerator[AgentEvent]:
-        """Ask for an answer without tools, or for its value alone until there is one that fits."""
+        """Ask once for an answer without tools, or for its value alone; raises `OutputInvalid` if it does not fit."""
         # A message that no call of the model would follow is not read, and the last calls are not begun anew for one.
         self._limits.check_affordable(self._model.usage)
         await self._listen()
-        while self._final is None:
-            step += 1
-            summing = self._limited.sum_up(step, self._schemas(), reached, is_value=self._output is not None)
-            async with aclosing(self._shown(summing, step)) as asking:
-                async for event in asking:
-                    yield event
-            if self._output is not None:
-                for event in self._take_output(self._output, self._model.reply, step, _finish_at(reached)):
-                    yield event
-            else:
-                # A model may call tools although it may not; its text is the answer all the same.
-                message = Message.assistant(self._model.reply.text)
-                finish = "length" if self._model.is_cut_short else _finish_at(reached)
-                self._final = self._finished(step, message.text, finish, message)
-        self._final = replace(self._final, limit=reached)
+        step, finish = step + 1, _finish_at(reached)
+        summing = self._limited.sum_up(step, self._schemas(), reached, is_value=self._output is not None)
+        async with aclosing(self._shown(summing, step)) as asking:
+            async for event in asking:
+                yield event
+        if self._output is not None:
+            for event in self._take_output(self._output, self._model.reply, step, finish, is_last=True):
+                yield event
+        else:
+            # A model may call tools although it may not; its text is the answer all the same.
+            message = Message.assistant(self._model.reply.text)
+            self._final = self._finished(step, message.text, "length" if self._model.is_cut_short else finish, message)
+        if self._final is not None:
+            self._final = replace(self._final, limit=reached)
 
-    def _take_output(self, output: OutputReader, reply: Message, step: int, finish: Finish) -> Iterator[AgentEvent]:
+    def _take_output(
+        self, output: OutputReader, reply: Message, step: int, finish: Finish, *, is_last: bool = False
+    ) -> Iterator[AgentEvent]:
         usage, is_cut_short = self._model.usage, self._model.is_cut_short
-        for event in output.take(reply, step=step, usage=usage, finish=finish, is_cut_short=is_cut_short):
+        taking = output.take(reply, step=step, usage=usage, finish=finish, is_cut_short=is_cut_short, is_last=is_last)
+        for event in taking:
             if isinstance(event, RunFinished):
                 self._final = event
             else:

@@ -18,6 +18,7 @@ from myagent.llm import Usage
 from myagent.loop.checkpoint import AskedCall, Checkpoint
 from myagent.loop.prepared_calls import PreparedCall
 from myagent.loop.run_clock import RunClock
+from myagent.protocol.server_base import Limit
 from myagent.tool.terminate import Terminate
 
 NEAR = 0.8
@@ -41,6 +42,18 @@ class Ceilings:
 NO_CEILINGS = Ceilings()
 
 
+def limits_of(agent: AgentDefinition, ceilings: Ceilings = NO_CEILINGS) -> dict[Limit, float]:
+    """What each run of the agent may use at most: the lower of its own limits and the `ceilings`."""
+    limits: dict[Limit, float | None] = {
+        "max_steps": _lower(agent.max_steps, ceilings.max_steps or None),
+        "max_tokens": _lower(agent.max_tokens, ceilings.max_tokens),
+        "max_tool_calls": _lower(agent.max_tool_calls, ceilings.max_tool_calls),
+        "max_seconds": _lower(agent.max_seconds, ceilings.max_seconds),
+        "repeat_limit": agent.repeat_limit,
+    }
+    return {which: limit for which, limit in limits.items() if limit is not None}
+
+
 class RunLimits:
     """What one run may use, the lower of its agent's limits and the `ceilings`, and what it has used.
 
@@ -50,10 +63,11 @@ class RunLimits:
     def __init__(
         self, agent: AgentDefinition, ceilings: Ceilings = NO_CEILINGS, checkpoint: Checkpoint | None = None
     ) -> None:
-        self._steps = min(agent.max_steps, ceilings.max_steps or agent.max_steps)
-        self._tokens = _lower(agent.max_tokens, ceilings.max_tokens)
-        self._calls = _lower(agent.max_tool_calls, ceilings.max_tool_calls)
-        self._seconds = _lower(agent.max_seconds, ceilings.max_seconds)
+        limits = limits_of(agent, ceilings)
+        self._steps = limits["max_steps"]
+        self._tokens = limits.get("max_tokens")
+        self._calls = limits.get("max_tool_calls")
+        self._seconds = limits.get("max_seconds")
         self._repeats = agent.repeat_limit
         self._calls_made = 0
         self._streaks: dict[tuple[str, str], int] = {}

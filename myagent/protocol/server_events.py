@@ -186,7 +186,8 @@ class ToolReturned(ServerEvent):
 class UsageMetadata(Metadata):
     """What the endpoint tells of cache and reasoning are parts of the input and the output.
 
-    `model` is the one that gave the answer, where the agent has several.
+    `model` is the one that gave the answer, where the agent has several. `cost` is there where all that was used has a
+    price: a number in units of `currency` (ISO 4217), exact to nine decimals.
     """
 
     input_tokens: int
@@ -196,6 +197,8 @@ class UsageMetadata(Metadata):
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     model: str | None = None
+    cost: float | None = None
+    currency: str | None = None
 
 
 class FinalMetadata(RunMetadata):

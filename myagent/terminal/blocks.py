@@ -68,6 +68,8 @@ class Finished:
     seconds: float
     input_tokens: int
     output_tokens: int
+    cost: str | None = None
+    """The amount and its currency, where it is known."""
     finish: str
     limit: str = ""
     """The option of the limit that was reached, if one was."""

@@ -159,6 +159,8 @@ def _finished(block: Finished) -> str:
     if block.input_tokens or block.output_tokens:  # not every endpoint tells
         used = {"input": block.input_tokens, "output": block.output_tokens}
         facts.append(_("tokens: %(input)d + %(output)d") % used)
+    if block.cost is not None:
+        facts.append(one_line(block.cost))
     if block.finish == "max_steps":
         facts.append(_("the limit of steps was reached"))
     elif block.limit or block.finish == "limit":

@@ -26,6 +26,7 @@ from myagent.terminal.blocks import (
     Voided,
 )
 from myagent.terminal.in_progress import Question, RunningCall, Step
+from myagent.text import money
 from myagent.tool.image import Image
 
 AWAITED = frozenset(
@@ -244,6 +245,7 @@ class Transcript:
                 seconds=event.metadata.duration_ms / 1000,
                 input_tokens=used.input_tokens,
                 output_tokens=used.output_tokens,
+                cost=None if used.cost is None else money(used.cost, used.currency or ""),
                 finish=event.metadata.finish,
                 limit=event.metadata.limit.which if event.metadata.limit is not None else "",
             )

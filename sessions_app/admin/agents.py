@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from agents.access.agent_permissions import limited_agents
-from agents.admin.people import UsedToday
+from agents.admin.use import UsedToday
 from agents.loading.registry import get_registry
 from agents.models import HostedAgent
 from sessions_app.admin.base import PageList, Target, buttons_to, may_view

@@ -15,6 +15,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast, Length, Substr
 from django.utils.safestring import SafeString
 
+from agents.admin.use import cost_in_words
 from myagent.loop.output_text import with_code
 from myagent.text import with_marks
 from sessions_app.admin.markdown import Markdown
@@ -118,6 +119,7 @@ class ShownRun:
     url: str
     events_url: str
     spans_url: str
+    cost: Any
     duration: str
     error: str
     comment: str
@@ -160,6 +162,7 @@ class ConversationReader:
                 url=page_url(run),
                 events_url=list_url(Event, session=run.session_id, q=run.pk),
                 spans_url=list_url(Span, run=run.pk),
+                cost=cost_in_words(run),
                 duration=took(milliseconds_between(run.started_at, run.finished_at)),
                 error=errors.get(str(run.pk), ""),
                 comment=with_marks(run.comment or ""),

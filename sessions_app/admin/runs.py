@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from agents.admin.use import cost_in_words
 from sessions_app.admin.base import Target, may_view
 from sessions_app.admin.cancel_runs import CancellableAdmin
 from sessions_app.admin.conversation import ConversationReader
@@ -54,7 +55,7 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
     search_fields = ("error_code", "error_detail")
     search_help_text = _("The id of a run or a session, an error code, or the option of a limit (max_tokens).")
     fieldsets = (
-        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, PARTS_OF_USAGE, "error_detail")}),
+        (None, {"fields": ("session", ("agent", "badge", "duration"), USAGE, PARTS_OF_USAGE, "cost", "error_detail")}),
         (
             _("Details"),
             {
@@ -77,8 +78,10 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
         return rows.defer("end_state", "session__state", "session__metadata")
 
     def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
-        """With the feedback for those who may read it, where there is some."""
+        """With the cost and, for those who may read it, the feedback, where there is some."""
         (head, options), *others = super().get_fieldsets(request, obj)
+        if obj is None or not obj.currency:
+            options = {**options, "fields": [name for name in options["fields"] if name != "cost"]}
         if obj is None or not obj.rating or not may_view(request, Message):
             return [(head, options), *others]
         return [(head, {**options, "fields": (*options["fields"], "feedback")}), *others]
@@ -123,6 +126,10 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
     @admin.display(description=_("tokens in + out"))
     def tokens(self, run: Run) -> str:
         return f"{run.input_tokens} + {run.output_tokens}"
+
+    @admin.display(description=_("cost"))
+    def cost(self, run: Run) -> Any:
+        return cost_in_words(run)
 
     @admin.display(description=_("duration"))
     def duration(self, run: Run) -> str:

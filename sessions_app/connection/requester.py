@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from agents.access.decision import Grant
-from agents.budgets.allowances import BudgetExceeded, end_of_day
+from agents.budgets.level import BudgetExceeded, end_of_day
 from agents.budgets.rates import RateExceeded
 from agents.budgets.shares import Quota, Scope
 from agents.database.threads import in_thread

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import orjson
 from django.db.models import Model, QuerySet
 
 from myagent.i18n import gettext as _
+from myagent.llm import Usage
 from myagent.protocol.codec import encode, timestamp
 from myagent.protocol.cursor import event_id
 from myagent.protocol.server_events import Interrupted, InterruptedMetadata
@@ -23,7 +25,7 @@ from sessions_app.models import Event, Message, Run, Session, Summary, ToolCall
 FORKED = "forked"
 """Why a run ends in a fork of which only the first steps were taken."""
 _ROWS_AT_A_TIME = 50
-_COST = ("input_tokens", "output_tokens", "llm_calls", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+_COST = tuple(item.name for item in fields(Usage))
 _FEEDBACK = ("rating", "comment", "rated_at")
 
 

@@ -56,6 +56,11 @@ class LockedRun:
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    cost_nanos: int = 0
+    priced_tokens: int = 0
+    currency: str = ""
+    model: str = ""
+    """The model that its newest step asked, where models have prices."""
 
     @property
     def is_active(self) -> bool:

@@ -56,6 +56,7 @@ class RunEnd:
             "tokens_out": self.usage.output_tokens,
             "seconds": f"{self.seconds:.2f}",
             **{name: count for name in _PARTS if (count := getattr(self.usage, name))},
+            **({} if (cost := self.usage.cost) is None else {"cost": f"{cost:f}", "currency": self.usage.currency}),
         }
 
 

@@ -20,7 +20,7 @@ def usage_of(run: Run | LockedRun) -> Tokens:
 
 
 class UsageLedger:
-    """Adds up the tokens that runs report, each token once."""
+    """Adds up the tokens that runs report and what they cost, each token once."""
 
     def __init__(self) -> None:
         self._spent: dict[Spender, Tokens] = defaultdict(Tokens)
@@ -31,9 +31,12 @@ class UsageLedger:
             total.input_tokens - run.input_tokens,
             total.output_tokens - run.output_tokens,
             total.llm_calls - run.llm_calls,
+            cost_nanos=total.cost_nanos - run.cost_nanos,
+            priced_tokens=total.priced_tokens - run.priced_tokens,
+            currency=total.currency,
         )
 
     def write(self, now: datetime) -> None:
         """Add it to the rows of this day. These stay locked until the commit, so this comes last."""
-        if spent := {spender: tokens for spender, tokens in self._spent.items() if tokens != Tokens()}:
+        if spent := {spender: tokens for spender, tokens in self._spent.items() if tokens.is_any}:
             Usage.objects.add(timezone.localdate(now), spent)

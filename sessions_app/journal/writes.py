@@ -41,12 +41,12 @@ class Writes:
         self._inserts: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
         self._changes: dict[type[models.Model], dict[Any, Columns]] = defaultdict(dict)
 
-    def insert(self, model: type[models.Model], **columns: Any) -> None:
+    def insert(self, model: type[models.Model], /, **columns: Any) -> None:
         """Add a row; columns that are left out have the model's defaults."""
         pk = columns.get(model._meta.pk.attname) if model._meta.pk else None
         self._inserts[model][pk if pk is not None else object()] = columns
 
-    def change(self, model: type[models.Model], pk: Any, **columns: Any) -> None:
+    def change(self, model: type[models.Model], pk: Any, /, **columns: Any) -> None:
         """Set columns of one row; later changes of the same row win."""
         if (inserted := self._inserts[model].get(pk)) is not None:
             inserted.update(columns)

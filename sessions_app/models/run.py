@@ -93,6 +93,14 @@ class Run(models.Model):
     cached_input_tokens = models.PositiveBigIntegerField(_("input tokens from the cache"), default=0, db_default=0)
     cache_write_tokens = models.PositiveBigIntegerField(_("input tokens put into the cache"), default=0, db_default=0)
     reasoning_tokens = models.PositiveBigIntegerField(_("output tokens of reasoning"), default=0, db_default=0)
+    cost_nanos = models.PositiveBigIntegerField(_("cost in billionths"), default=0, db_default=0, editable=False)
+    """What `priced_tokens` cost when they were used, in whole billionths: these add up exactly in SQLite, too."""
+    priced_tokens = models.PositiveBigIntegerField(_("tokens with a price"), default=0, db_default=0, editable=False)
+    currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="", editable=False)
+    model = models.CharField(_("model"), max_length=200, blank=True, default="", db_default="", editable=False)
+    """The model that its newest step asks, where models have prices: a step may be broken off before it cost anything
+    that is stored.
+    """
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_detail = models.TextField(_("error in detail"), blank=True, default="")
     """What those who run the server may read of the error, where that is more than the event says."""

@@ -41,6 +41,7 @@ from myagent.text import clean, short_id
 from sessions_app.journal.entries.recovery import Recovered
 from sessions_app.journal.entries.rejected_reply import StoreRejected
 from sessions_app.journal.entries.runs import (
+    BeginStep,
     Ended,
     EndRun,
     FinishCall,
@@ -62,6 +63,7 @@ from sessions_app.runs.driver_dependencies import DriverDependencies
 from sessions_app.runs.run_fallback import answering_model, with_answering_model
 from sessions_app.runs.run_host import RunHost
 from sessions_app.runs.run_meter import RunMeter
+from sessions_app.runs.run_model import priced_model
 from sessions_app.runs.run_output import output_of_run
 from sessions_app.runs.run_trace import traceparent_of_run
 from sessions_app.runs.run_writer import RunWriter
@@ -182,7 +184,8 @@ class RunDriver:
                 self._step = step
                 self._meter.take(event)
                 self._deltas.begin(step)
-                await self._writer.submit(LogEvents(**self._fields, events=to_wire(event, self._run_id)))
+                shown, model = to_wire(event, self._run_id), priced_model(self._llm)
+                await self._writer.submit(BeginStep(**self._fields, events=shown, model=model))
             case ModelWaiting() | LimitNear():
                 self._shared.tell(self.ref.session_id, partial(notice_of, event, self._run_id))
             case HistorySummarized():

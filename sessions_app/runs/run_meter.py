@@ -9,6 +9,7 @@ from agents.metrics import measures
 from myagent.agent import Agent
 from myagent.events import AgentEvent, StepReset, ToolFinished
 from myagent.exceptions import RunCancelled
+from myagent.llm import NANOS
 from myagent.loop.host import Decision
 from myagent.tracing.model_request import ModelRequest
 
@@ -60,6 +61,8 @@ class RunMeter:
         measures.OUTPUT_TOKENS.add(model, self._agent, count=usage.output_tokens)
         measures.CACHED_TOKENS.add(model, count=usage.cached_input_tokens)
         measures.REASONING_TOKENS.add(model, count=usage.reasoning_tokens)
+        if usage.currency:
+            measures.MODEL_COST.add(model, self._agent, usage.currency, count=usage.cost_nanos / NANOS)
 
     async def asked(self, asking: Awaitable[Decision]) -> Decision:
         """Count the answer to a question."""

@@ -27,6 +27,11 @@ def model_of_run(agent: Agent, ref: RunRef, *, config: Config, allowances: Allow
         return UnusableLLM(f"{type(error).__name__}: {error}")
 
 
+def priced_model(llm: LLM) -> str:
+    """The name under which what is broken off of this run is charged; see `MeteredLLM.priced_model`."""
+    return llm.priced_model if isinstance(llm, MeteredLLM) else ""
+
+
 def settle(llm: LLM) -> None:
     """The run of this model is over."""
     if isinstance(llm, MeteredLLM):

@@ -131,6 +131,8 @@ def final_answer(event: RunFinished, run_id: str, *, duration_ms: int, model: st
         cache_write_tokens=event.usage.cache_write_tokens or None,
         reasoning_tokens=event.usage.reasoning_tokens or None,
         model=model,
+        cost=None if (cost := event.usage.cost) is None else float(cost),
+        currency=None if cost is None else event.usage.currency,
     )
     metadata = FinalMetadata(
         run_id=run_id,

@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from agents.access.decision import Grant
 from agents.access.revocation import Rechecked, recheck
-from agents.budgets.allowances import Allowances, Level, Scope, end_of_day
+from agents.budgets.allowances import Allowances
+from agents.budgets.level import Level, Scope, end_of_day, notice_of
 from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
-from myagent.i18n import gettext as _
+from agents.models.budgets import Measure
 from myagent.protocol.codec import timestamp
 from myagent.protocol.direct_events import NoticeMetadata, SystemNotice
 from sessions_app.delivery.pump import Pump
@@ -31,8 +32,8 @@ logger = logging.getLogger("myagent.access")
 ACCESS_REVOKED = "access_revoked"
 """The `reason` of a run that was cancelled because its user may no longer use its agent, or any."""
 
-Budget = tuple[Scope, int | None]
-"""Which budget: the user's own, or that of a group, with its id."""
+Budget = tuple[Measure, Scope, int | None]
+"""Which budget: of tokens or of costs, the user's own, or that of a group, with its id."""
 
 
 class Connection(Protocol):
@@ -106,7 +107,7 @@ class AccessWatch:
         levels = await in_thread(self._allowances.nearly_used_up, named)
         for connection in connections:
             for level in levels.get(connection.grant.user_id, ()):
-                budget = level.scope, level.group_id
+                budget = level.measure, level.scope, level.group_id
                 if connection.notified_until.get(budget) != free_at:
                     connection.notified_until = {**connection.notified_until, budget: free_at}
                     connection.pump.say(partial(_notice, level, free_at))
@@ -135,10 +136,5 @@ async def _close_revoked(connections: Collection[Connection], rechecked: Recheck
 
 
 def _notice(level: Level, free_at: datetime) -> SystemNotice:
-    words = (
-        _("You have used %(percent)d %% of your %(limit)s model tokens of today.")
-        if level.scope == "user"
-        else _("Your group has used %(percent)d %% of its %(limit)s model tokens of today.")
-    )
     metadata = NoticeMetadata(action="budget", percent=level.percent, scope=level.scope, free_at=timestamp(free_at))
-    return SystemNotice(content=words % {"percent": level.percent, "limit": f"{level.limit:,}"}, metadata=metadata)
+    return SystemNotice(content=notice_of(level), metadata=metadata)

@@ -8,6 +8,7 @@ import pytest
 from django.test import override_settings
 
 from agents import conf
+from agents.budgets.shares import shares_of
 from agents.conf import Config, build, configure, get_config
 from agents.setting_values import ConfigError, UnknownKey, WrongType, WrongValue
 
@@ -57,6 +58,9 @@ def test_values_become_the_types_of_the_fields():
         ({"HEARTBEAT_SECONDS": 0.0}, WrongValue),
         ({"LLM": "gpt"}, WrongValue),
         ({"LANGUAGE": "fr"}, WrongValue),
+        ({"CURRENCY": "dollar"}, WrongValue),
+        ({"CURRENCY": "usd"}, WrongValue),
+        ({"USER_COST_PER_DAY": -1}, WrongValue),
         ({"TRUSTED_PROXIES": ["proxy.example"]}, WrongValue),
         ({"ALLOW_ORIGINS": ["app.example"]}, WrongValue),
         ({"ALLOW_ORIGINS": ["https://app.example/"]}, WrongValue),
@@ -71,6 +75,12 @@ def test_mistakes_are_refused_by_name(values, expected):
 
 def test_a_language_may_be_named_as_systems_do():
     assert (build({"LANGUAGE": "zh_CN.UTF-8"}).language, build({"LANGUAGE": "en-US"}).language) == ("zh-hans", "en")
+
+
+def test_every_configuration_can_be_looked_up_by():
+    """What a process has one of is kept by it: of shares, for example."""
+    config = build({"JWT_GROUPS": {"staff": "team"}})
+    assert shares_of(config) is shares_of(config)
 
 
 def test_zero_is_allowed_where_it_means_something():

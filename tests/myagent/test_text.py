@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myagent.text import clean, clean_json, clean_value, pieces, shorten, with_escapes, with_marks
+from myagent.text import clean, clean_json, clean_value, money, pieces, shorten, with_escapes, with_marks
 from tests.support.paths import ROOT
 
 HIDDEN = json.loads((ROOT / "tests/support/vectors/hidden_characters.json").read_text(encoding="utf-8"))
@@ -134,3 +134,19 @@ def test_the_page_marks_the_same_characters():
     )
     marked = {code for code in range(0x110000) if with_marks(chr(code)) != chr(code)}
     assert marked - newer == hidden
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        (0, "0.00 USD"),
+        (12345.678, "12,345.68 USD"),
+        (0.5, "0.50 USD"),
+        (0.0123456, "0.012 USD"),
+        (0.00007, "0.000070 USD"),
+        (1e-30, "0.000000000 USD"),
+        (float("inf"), "Infinity USD"),
+    ],
+)
+def test_an_amount_has_two_decimals_or_as_many_as_its_first_two_digits_need(amount, shown):
+    assert money(amount, "USD") == shown

@@ -113,10 +113,24 @@ async def test_what_does_not_fit_is_told_twice(server, client, model):
 
 
 async def test_the_limit_of_steps_gives_the_value(server, client, model):
-    model.script(*[tools(("price", {"item": "chair"}))] * 4, call_output({"total": 1}))
+    model.script(*[tools(("price", {"item": "chair"}))] * 3, call_output({"total": 1}))
     session_id = await client.create_session("structured-tools")
     end = (await turn(client, session_id, "how much?"))[-1]
     assert end.output["total"] == 1 and end.metadata["finish"] == "max_steps"
+    assert not faults(model.requests[-1].body)
+
+
+async def test_at_the_limit_the_model_is_asked_once_whatever_it_gives(server, client, model):
+    session_id = await client.create_session("structured-tools")
+    for last in (tools(("price", {"item": "chair"})), call_output({"total": "a lot"}), text("It is dear.")):
+        model.reset()
+        model.script(*[tools(("price", {"item": "chair"}))] * 3, last, call_output({"total": 1}))
+        error = (await turn(client, session_id, "how much?"))[-1]
+        assert (error.event, error.code) == ("agent.error", "output_invalid")
+        assert error.metadata["problems"] and len(model.requests) == 4
+    model.reset()
+    model.script(call_output({"total": 1}))
+    assert (await turn(client, session_id, "again"))[-1].output["total"] == 1
     assert not faults(model.requests[-1].body)
 
 

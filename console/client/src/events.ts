@@ -30,7 +30,7 @@ export interface Direct extends Envelope {
   event_id?: undefined;
 }
 
-/** What the endpoint tells of cache and reasoning are parts of the input and the output. `model` is the one that gave the answer, where the agent has several. */
+/** What the endpoint tells of cache and reasoning are parts of the input and the output. `model` is the one that gave the answer, where the agent has several. `cost` is there where all that was used has a price: a number in units of `currency` (ISO 4217), exact to nine decimals. */
 export interface UsageMetadata extends Metadata {
   input_tokens: number;
   output_tokens: number;
@@ -39,6 +39,8 @@ export interface UsageMetadata extends Metadata {
   cache_write_tokens?: number;
   reasoning_tokens?: number;
   model?: string;
+  cost?: number;
+  currency?: string;
 }
 
 /** How much of a limit a run has used; of time in seconds. */

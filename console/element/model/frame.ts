@@ -4,6 +4,8 @@ export interface Usage {
   input_tokens: number;
   output_tokens: number;
   llm_calls?: number;
+  cost?: number;
+  currency?: string;
 }
 
 export interface MadePicture {

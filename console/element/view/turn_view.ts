@@ -5,6 +5,7 @@ import { property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { Agent } from "../model/agents.ts";
 import { answerOf, openQuestions, type Piece, type Turn } from "../model/turn.ts";
+import { money } from "../words/money.ts";
 import { clock, duration, exact, locale } from "../words/times.ts";
 import { words } from "../words/words.ts";
 import { copyText } from "./copying.ts";
@@ -99,6 +100,7 @@ export class TurnView extends Part {
       durationMs === null ? "" : duration(durationMs),
       steps > 1 ? words().steps(steps) : "",
       tokens ? words().tokens(tokens.toLocaleString(locale())) : "",
+      usage?.cost !== undefined && usage.currency ? money(usage.cost, usage.currency) : "",
     ].filter(Boolean).join(" · ");
   }
 

@@ -10,6 +10,8 @@ import orjson
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Length
 
+from agents.budgets.prices import priced_now
+from agents.conf import get_config
 from myagent.llm import Usage
 from myagent.loop.context_window import estimate_tokens
 from myagent.messages import Message as LibraryMessage
@@ -32,7 +34,8 @@ def charge_broken_off(batch: Batch, session: LockedSession, run: LockedRun) -> N
         return  # a tool is running
     streamed = "".join(reversed(list(_streamed(run, step))))
     output = estimate_tokens(LibraryMessage.assistant(streamed)) if streamed else 0
-    batch.charge(session, run, usage_of(run) + Usage(_input_of_a_call(session), output, 1))
+    usage = Usage(_input_of_a_call(session), output, 1)
+    batch.charge(session, run, usage_of(run) + priced_now(usage, run.model, get_config().currency, batch.now))
 
 
 def _step_under_way(run: LockedRun) -> int:

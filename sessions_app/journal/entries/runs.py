@@ -32,6 +32,18 @@ class LogEvents(RunEntry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeginStep(LogEvents):
+    """A step, or another attempt at it. `model` is the one that is asked, empty where models have no prices."""
+
+    model: str
+
+    def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
+        if run.model != self.model:
+            batch.change_run(run, model=self.model)
+        LogEvents.write(self, batch, session, run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogDeltas(LogEvents):
     """Deltas of streamed text."""
 

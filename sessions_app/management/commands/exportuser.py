@@ -51,5 +51,5 @@ class Command(PlainCommand):
     @staticmethod
     def _write(user: Any, file: IO[bytes]) -> None:
         for record in records(user):
-            file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
+            file.write(orjson.dumps(record, str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
         file.flush()

@@ -14,6 +14,7 @@ _READ = tuple(
     f"sessions_app.view_{kind}"
     for kind in ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary", "sessionfile")
 )
+_OF_MONEY = ("userbudget", "groupbudget", "modelprice")
 ROLES = {
     "Viewer": (*_READ, "sessions_app.view_any_session", "agents.view_hostedagent", "agents.view_usage"),
     "Operator": (
@@ -25,7 +26,7 @@ ROLES = {
         "agents.change_hostedagent",
         "agents.use_agent",
         "agents.view_usage",
-        *(f"agents.{verb}_{kind}" for kind in ("userbudget", "groupbudget") for verb in ("view", "add", "change")),
+        *(f"agents.{verb}_{kind}" for kind in _OF_MONEY for verb in ("view", "add", "change")),
         "auth.view_user",
         "auth.view_group",
         "admin.view_logentry",

@@ -262,7 +262,7 @@ def test_lists_show_what_was_used_today(boss, ann, django_assert_max_num_queries
     Usage.objects.add(timezone.localdate() - timedelta(days=1), {(ann.pk, "a"): Tokens(5000, 0, 1)})
     UserBudget.objects.create(user=ann, tokens_per_day=2000)
     GroupBudget.objects.create(group=Group.objects.get(name="team"), tokens_per_day=3000)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         assert {row[0]: row[-1] for row in cells(boss, "auth_user")} == {"ann": "1,200", "bob": "34", "boss": "0"}
     assert {row[0]: row[1] for row in cells(boss, "auth_group")} == {"team": "1,234", "other": "1,200"}
     assert cells(boss, "agents_userbudget") == [["ann", "2000", "1,200", "-", "-"]]

@@ -11,7 +11,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.budgets.allowances import Allowance, Allowances, BudgetExceeded, Level, TooFast, end_of_day
+from agents.budgets.allowances import Allowance, Allowances, TooFast
+from agents.budgets.level import BudgetExceeded, Level, end_of_day
 from agents.conf import Config
 from agents.models import HostedAgent
 from agents.models.budgets import GroupBudget, Usage, UserBudget, used_by, used_by_anonymous

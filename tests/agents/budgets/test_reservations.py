@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from agents.budgets.allowances import Allowances, BudgetExceeded, Level
+from agents.budgets.allowances import Allowances
+from agents.budgets.level import BudgetExceeded, Level
 from agents.budgets.metered_llm import MeteredLLM
 from agents.budgets.reservations import LEAST_OUTPUT, LIFE, Reservations
 from agents.conf import Config
 from agents.database.threads import in_thread, in_thread_patiently, stop_threads
+from agents.models import ModelPrice
 from agents.models.budgets import GroupBudget, Reservation, Usage, UserBudget
 from myagent.llm import Reply
 from myagent.llm import Usage as Tokens
@@ -143,3 +146,39 @@ async def test_a_used_up_budget_is_told_at_once():
     await in_thread_patiently(charge, ann.pk, 10)
     found = await Reservations(await in_thread(made, user_tokens_per_day=10)).reserve(ann.pk, "tester", 1)
     assert isinstance(found, Level) and found.is_used_up
+
+
+# --- money ---
+
+
+class PricedLLM(CountingLLM):
+    """The same at a price of one unit for a call."""
+
+    model = "gpt-x"
+
+
+def charge_cost(user_id, usage):
+    Usage.objects.add(timezone.localdate(), {(user_id, "tester"): usage})
+
+
+async def paid_run(llm, user_id):
+    try:
+        async for chunk in llm.stream([Message.user("hi")]):
+            reply = chunk
+    except BudgetExceeded as error:
+        assert error.level.currency == "USD"
+        return False
+    await in_thread_patiently(charge_cost, user_id, reply.usage)
+    llm.settle()
+    return True
+
+
+async def test_fifty_runs_at_once_overspend_a_budget_by_one_call_at_most():
+    ann = await in_thread(User.objects.create, username="ann")
+    price = Decimal(1_000_000) / CALL
+    await in_thread(ModelPrice.objects.create, model="gpt-x", input_price=price, output_price=price)
+    inner, allowances = PricedLLM(), await in_thread(made, user_cost_per_day=6.5)
+    llms = [MeteredLLM(inner, allowances, ann.pk, "tester") for _ in range(50)]
+    outcomes = await asyncio.gather(*(paid_run(llm, ann.pk) for llm in llms))
+    assert inner.calls == sum(outcomes) == 7
+    assert inner.most == 1, "what is left is less than two calls might cost"

@@ -15,9 +15,10 @@ from agents.access import brakes
 from agents.access.decision import authorize_request
 from agents.access.local_user import ensure_local_user
 from agents.database.threads import in_thread, stop_threads
-from agents.loading.registry import LoadedAgent, Registry, set_registry
+from agents.loading.registry import AgentLimits, LoadedAgent, Registry, set_registry
 from agents.models import AccessToken, HostedAgent
 from myagent import create_react_agent, tool
+from myagent.loop.run_limits import Ceilings
 from tests.support.http_request import ask
 
 pytestmark = pytest.mark.database
@@ -42,7 +43,7 @@ def registry():
         LoadedAgent(agent=create_react_agent(name=name, **options), source=f"{name}.py", loaded_at=datetime.now(UTC))
         for name, options in {
             "tools": {"tools": [dice], "description": "Throws", "examples": ["Throw!"]},
-            "天气": {},
+            "天气": {"max_tokens": 900, "output": {"type": "object", "properties": {"sky": {"type": "string"}}}},
             "third": {},
         }.items()
     ]
@@ -55,6 +56,15 @@ def registry():
 @pytest.fixture
 def ann():
     return User.objects.create_user("ann", password="secret-9")
+
+
+async def test_limits_are_the_lower_ones_of_author_and_operator(registry):
+    await in_thread(ensure_local_user)
+    ceilings = Ceilings(max_steps=5, max_tokens=1_000, max_seconds=60)
+    registry.set_limits({"天气": AgentLimits(of_run=ceilings)})
+    told = {agent["name"]: agent["limits"] for agent in (await ask()).json()["agents"]}
+    assert told["天气"] == {"max_steps": 5, "max_tokens": 900, "max_seconds": 60, "repeat_limit": 3}
+    assert told["third"] == {"max_steps": 20, "repeat_limit": 3}
 
 
 async def names(*args, **options):
@@ -90,8 +100,11 @@ async def test_what_is_told():
         "tools": [dice.schema()["function"]],
         "examples": ["Throw!"],
         "accepts": {"images": True, "files": True, "max_file_bytes": 10 * 1024 * 1024},
+        "limits": {"max_steps": 20, "repeat_limit": 3},
+        "output": None,
         "when_busy": ["queue"],
     }
+    assert second["output"] == {"type": "object", "properties": {"sky": {"type": "string"}}}
     assert (second["name"], second["path"]) == ("天气", "/ws/%E5%A4%A9%E6%B0%94/")
     assert [agent["default"] for agent in (second, third)] == [False, False]
     assert (await ask(method="HEAD")).status == 200

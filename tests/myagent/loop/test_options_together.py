@@ -7,6 +7,7 @@ import pytest
 from myagent.events import ReplyRejected, ToolFinished
 from myagent.exceptions import OutputInvalid, RunLimitReached
 from myagent.llm import Usage
+from myagent.llm.output_tool import OUTPUT_TOOL
 from myagent.loop import react
 from myagent.loop.checkpoint import AskedCall, Checkpoint
 from myagent.loop.local_host import LocalHost
@@ -106,7 +107,7 @@ async def test_at_a_limit_steering_is_read_once_and_wins_no_further_calls():
     llm = ScriptedLLM([call("lookup", city="Paris"), *wrong])
     with pytest.raises(OutputInvalid):
         await collect(agent_of(tools=[lookup], max_steps=1), llm, host=host)
-    assert len(llm.requests) == 1 + 3 and host.unread == ["third", "fourth"]
+    assert len(llm.requests) == 1 + 1 and host.unread == ["third", "fourth"]
 
 
 async def test_a_limit_is_reached_while_a_message_waits():
@@ -120,3 +121,36 @@ async def test_a_limit_is_reached_while_a_message_waits():
             host.unread.append("briefly")
     assert (events[-1].text, events[-1].finish) == ("Both, briefly.", "limit")
     assert [message.role for message in llm.requests[-1].messages[-4:]] == ["assistant", "tool", "user", "system"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "usage", "calls"),
+    [
+        ({"max_steps": 2}, Usage(1, 1, 1), 3),
+        ({"max_tool_calls": 2}, Usage(1, 1, 1), 3),
+        ({"max_tokens": 25}, Usage(9, 1, 1), 4),
+    ],
+)
+async def test_at_a_limit_the_model_is_asked_once_for_a_value(limits, usage, calls):
+    """So that a run makes one call more than it may, whatever the model gives."""
+    wrong = Say(calls=[ToolCall(id="v", name=OUTPUT_TOOL, arguments='{"to": "Paris"}')], usage=usage)
+    steps = [
+        Say(calls=asked(number, "lookup", f'{{"city": "{number}"}}')[0].tool_calls, usage=usage)
+        for number in range(calls - 1)
+    ]
+    llm, events = ScriptedLLM([*steps, wrong, wrong, wrong]), []
+    context = RunContext(session_id="s", run_id="r", agent="agent")
+    running = react.run(agent_of(tools=[lookup], **limits), HI, host=LocalHost(), context=context, llm=llm)
+    with pytest.raises(OutputInvalid) as invalid:
+        async for event in running:
+            events.append(event)
+    assert len(llm.requests) == calls
+    assert "final_output" in llm.requests[-1].messages[-1].text, "it was told that this is the last call"
+    assert any("on" in problem for problem in invalid.value.details["problems"])
+    assert isinstance(events[-1], ReplyRejected) and events[-1].usage.llm_calls == calls, "what it took is stored"
+
+
+async def test_a_value_that_did_not_fit_before_the_limit_does_not_take_the_last_call():
+    llm = ScriptedLLM([output(to="Paris"), output(**TRIP)])
+    events = await collect(agent_of(max_steps=1), llm)
+    assert (events[-1].output, events[-1].finish, len(llm.requests)) == (TRIP, "max_steps", 2)

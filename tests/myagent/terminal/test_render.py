@@ -77,6 +77,10 @@ CALL = ToolOutcome(
             Finished(steps=2, seconds=3.14, input_tokens=7, output_tokens=3, finish="max_steps"),
             ["steps: 2 · 3.1 s · tokens: 7 + 3 · the limit of steps was reached"],
         ),
+        (
+            Finished(steps=2, seconds=3.14, input_tokens=7, output_tokens=3, cost="0.012 USD", finish="answer"),
+            ["steps: 2 · 3.1 s · tokens: 7 + 3 · 0.012 USD"],
+        ),
     ],
 )
 def test_blocks(block, lines):
@@ -94,7 +98,7 @@ def test_nothing_from_outside_controls_the_terminal():
     evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31mred\u202etxt.exe\r\x08\x00"
     blocks = [
         UserText(evil), Answer(evil), Thought(1, evil), Answered(True, evil), Stopped(evil), Failed(evil, evil),
-        Note(evil),
+        Note(evil), Finished(steps=1, seconds=1, input_tokens=1, output_tokens=1, cost=evil, finish="answer"),
         ToolOutcome(tool=evil, args={evil: evil}, status="failed", seconds=1, output=evil, error=evil),
     ]  # fmt: skip
     transcript = Transcript()

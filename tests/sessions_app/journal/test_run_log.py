@@ -61,6 +61,15 @@ def test_all_that_an_operator_asks_for_is_in_one_line(caplog):
     ]
 
 
+@pytest.mark.parametrize(
+    ("priced_tokens", "ending"), [(140, "seconds=2.10 cost=0.00000007 currency=USD"), (120, "seconds=2.10")]
+)
+def test_a_cost_is_told_where_all_of_it_is_known(caplog, priced_tokens, ending):
+    caplog.set_level(logging.INFO, "sessions_app")
+    log_end(end(usage=Usage(120, 20, 2, cost_nanos=70, priced_tokens=priced_tokens, currency="USD")), model="m")
+    assert lines(caplog)[0].endswith(ending)
+
+
 def test_what_an_endpoint_tells_of_cache_and_reasoning_is_at_the_end(caplog):
     caplog.set_level(logging.INFO, "sessions_app")
     log_end(end(usage=Usage(120, 20, 2, cached_input_tokens=100, reasoning_tokens=7)), model="gpt-4o-mini")

@@ -11,7 +11,8 @@ from django.db import connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from agents.budgets.allowances import Allowance, Level
+from agents.budgets.allowances import Allowance
+from agents.budgets.level import Level
 from agents.models.budgets import Pace, Usage
 from myagent.llm import Usage as Tokens
 from myagent.protocol.error_codes import ErrorCode
