@@ -81,6 +81,7 @@ def _agent(loaded: LoadedAgent, config: Config) -> dict[str, Any]:
         "max_steps": agent.max_steps,
         "hooks": [{"name": hook.name, "on": hook.point} for hook in agent.hooks],
         "tools": [_tool(tool) for tool in agent.tools],
+        "dynamic_tools": agent.tools.function is not None,
     }
 
 

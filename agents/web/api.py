@@ -35,6 +35,7 @@ def _facts(loaded: LoadedAgent, root_path: str, *, is_default: bool) -> dict[str
         "path": f"{root_path}/ws/{quote(loaded.name, safe='')}/",
         "default": is_default,
         "tools": tool_facts(loaded.agent),
+        "dynamic_tools": loaded.agent.tools.function is not None,
         "examples": list(loaded.agent.examples),
         "accepts": _accepts(loaded.agent),
         "when_busy": list(loaded.agent.modes_when_busy),

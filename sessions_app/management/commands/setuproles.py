@@ -12,7 +12,18 @@ from myagent.i18n import gettext as _
 
 _READ = tuple(
     f"sessions_app.view_{kind}"
-    for kind in ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary", "sessionfile")
+    for kind in (
+        "session",
+        "run",
+        "message",
+        "toolcall",
+        "confirmation",
+        "event",
+        "span",
+        "summary",
+        "sessionfile",
+        "memory",
+    )
 )
 ROLES = {
     "Viewer": (*_READ, "sessions_app.view_any_session", "agents.view_hostedagent", "agents.view_usage"),
