@@ -29,4 +29,5 @@ class Memory(models.Model):
         indexes = [models.Index(fields=["-changed_at", "-id"], name="memory_newest")]
 
     def __str__(self) -> str:
-        return self.key
+        # Without what is remembered: it would stay in the audit log when the row is deleted.
+        return f"{self.agent} #{self.pk}"

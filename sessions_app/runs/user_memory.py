@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 
-from agents.database.threads import in_thread, in_thread_patiently
+from agents.database.threads import in_thread_patiently
 from myagent.exceptions import ToolFailed
 from myagent.i18n import gettext as _
 from myagent.text import clean
@@ -35,12 +35,12 @@ class UserMemory(MutableMapping[str, str]):
         return self._all()[key]
 
     def __setitem__(self, key: str, text: str) -> None:
-        self._write(lambda: self._keep(clean(key), clean(text)))
+        self._ask(lambda: self._keep(clean(key), clean(text)))
 
     def __delitem__(self, key: str) -> None:
-        count, _of_kind = self._write(lambda: Memory.objects.filter(**self._mine, key=key).delete())
-        if not count:
+        if key not in self._all():
             raise KeyError(key)
+        self._ask(lambda: Memory.objects.filter(**self._mine, key=key).delete())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
@@ -57,18 +57,19 @@ class UserMemory(MutableMapping[str, str]):
         return self._all().values()
 
     def clear(self) -> None:
-        self._write(lambda: Memory.objects.filter(**self._mine).delete())
+        self._ask(lambda: Memory.objects.filter(**self._mine).delete())
 
     def __repr__(self) -> str:
         return f"UserMemory(user={self._mine['user_id']}, agent={self._mine['agent']!r})"
 
     def _all(self) -> dict[str, str]:
         rows = Memory.objects.filter(**self._mine).order_by("pk").values_list("key", "text")
-        reading = in_thread_patiently(lambda: dict(rows.all()))
-        return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+        return self._ask(lambda: dict(rows.all()))
 
-    def _write(self, change: Callable[[], T]) -> T:
-        return asyncio.run_coroutine_threadsafe(in_thread(change), self._loop).result()
+    def _ask(self, query: Callable[[], T]) -> T:
+        # It may be made twice, which changes nothing: each change says what is true afterwards. While the database is
+        # away this waits for as long as the tool may take.
+        return asyncio.run_coroutine_threadsafe(in_thread_patiently(query), self._loop).result()
 
     def _keep(self, key: str, text: str) -> None:
         if not key.strip() or len(key) > LONGEST_KEY or len(text) > LONGEST_TEXT:
