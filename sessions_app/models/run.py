@@ -65,7 +65,7 @@ class Run(models.Model):
         """The same call with equal arguments in a row."""
 
     class Finish(models.TextChoices):
-        ANSWER = "answer", _("answered")
+        ANSWER = "answer", pgettext_lazy("run", "answered")
         """The model was done."""
         TERMINATE = "terminate", _("ended by a tool")
         """The agent called the tool that ends a run."""
