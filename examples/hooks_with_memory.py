@@ -19,14 +19,14 @@ What is remembered is in the admin, is deleted there or with the user (`manage.p
 `manage.py exportuser` 会一并导出。没有服务器时由你给出：`await agent.arun("…", memory=一个字典)`。
 """
 
-from collections.abc import Callable
 from typing import Literal
 
-from myagent import HookedAnswer, HookedCall, Refuse, RunContext, create_react_agent
+from myagent import BaseTool, HookedAnswer, HookedCall, Refuse, RunContext, create_react_agent, tool
 
 Topic = Literal["drink", "city", "password"]
 
 
+@tool(idempotent=True)
 def remember(topic: Topic, said: str, run: RunContext) -> str:
     """Remember what the user says of a favourite thing.
 
@@ -39,6 +39,7 @@ def remember(topic: Topic, said: str, run: RunContext) -> str:
     return f"I will remember your {topic}."
 
 
+@tool(idempotent=True)
 def forget(topic: Topic, run: RunContext) -> str:
     """Forget what the user has said of a thing.
 
@@ -54,7 +55,7 @@ def instructions(run: RunContext) -> str:
     return f"You chat with {run.user or 'a guest'}. What they have told you before:\n{known or 'nothing'}"
 
 
-def tools(run: RunContext) -> list[Callable[..., str]]:
+def tools(run: RunContext) -> list[BaseTool]:
     return [] if run.memory is None else [remember, forget]
 
 
