@@ -20,11 +20,12 @@ leads to no other model: it would stay hidden. With `--llm demo` neither is aske
 import os
 from typing import Literal
 
-from myagent import OpenAILLM, create_react_agent
+from myagent import OpenAILLM, create_react_agent, tool
 
 PLANETS = {"Mars": "red and cold", "Venus": "bright and hot", "Saturn": "ringed"}
 
 
+@tool(idempotent=True)
 def look_at(planet: Literal["Mars", "Venus", "Saturn"]) -> str:
     """Look at a planet.
 

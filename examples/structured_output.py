@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from myagent import create_react_agent
+from myagent import create_react_agent, tool
 
 PRICES = {"chair": 49.5, "table": 180.0, "lamp": 25.0}
 Item = Literal["chair", "table", "lamp"]
@@ -36,6 +36,7 @@ class Invoice(BaseModel):
     lines: list[Line] = Field(min_length=1)
 
 
+@tool(idempotent=True)
 def price_of(item: Item) -> float:
     """The price of one item, in EUR.
 

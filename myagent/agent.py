@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -68,19 +68,22 @@ class Agent(AgentDefinition):
         *,
         history: Sequence[Message] = (),
         confirm: Callable[[ConfirmationRequest], Awaitable[bool]] | None = None,
+        memory: MutableMapping[str, str] | None = None,
     ) -> Any:
         """Answer `text` without a server and return the text of the final answer: a string, unless the agent has an
         `output`. Then it is the value: an object of its class, or the JSON in Python's types.
 
         `text` is a string or a list of OpenAI content parts. `history` are the earlier messages of the conversation,
         without a system message. `confirm` is awaited for each call that needs a confirmation, and returns whether it
-        is allowed; without `confirm` such calls are declined. Tools run in the caller's event loop, plain `def` ones in
+        is allowed; without `confirm` such calls are declined. `memory` is what tools and hooks find in
+        `RunContext.memory`, such as a dict that the caller keeps; without it they find what they find for an anonymous
+        user. Tools run in the caller's event loop, plain `def` ones in
         threads.
 
         Raises `RunError` when the model cannot be asked or gives no such value. A script that does not catch it ends
         with its sentence alone.
         """
-        context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name)
+        context = RunContext(session_id="local", run_id=uuid.uuid4().hex, agent=self.name, memory=memory)
         messages = [*history, Message.user(text)]
         llm = for_run(self.llm or default_llm())
         events = react.run(self, messages, host=LocalHost(confirm), context=context, llm=llm)
@@ -109,13 +112,14 @@ def default_llm() -> LLM:
 
 def create_react_agent(
     name: str = "agent",
-    tools: Iterable[Any] | None = (),
+    tools: Iterable[Any] | Callable[..., Any] | None = (),
     system_prompt: str | Callable[..., Any] | None = DEFAULT_SYSTEM_PROMPT,
     **options: Any,
 ) -> Agent:
     """Make an `Agent`.
 
-    `tools` are tools or plain functions, each name once. `options` are the other fields of `Agent`; as `llm` the name
+    `tools` are tools or plain functions, each name once; or a function of the `RunContext` that returns those of one
+    run. `options` are the other fields of `Agent`; as `llm` the name
     of a model at the environment's endpoint will do, too, and so will a list: when a model of it cannot answer, the
     next one does.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from myagent.exceptions import AgentDefinitionError
-from myagent.hooks import AuthorCode, HookCollection
+from myagent.hooks import AuthorCode, HookCollection, ToolChoice
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.llm.usable import unusable_llm
@@ -39,7 +39,9 @@ class AgentDefinition:
     examples: Sequence[str] = ()
     """What people may say to it first; pages offer these texts while a conversation is empty."""
     tools: ToolCollection = field(default_factory=ToolCollection)
-    """The tools that the model may call. Any iterable of tools and functions will do."""
+    """The tools that the model may call. Any iterable of tools and functions will do; or a function of the
+    `RunContext`, `def` or `async def`, that returns one, and is called for each run.
+    """
     system_prompt: str | Callable[..., Any] = DEFAULT_SYSTEM_PROMPT
     """The first message that the model is sent; none when empty. A function of the `RunContext`, `def` or `async def`,
     is called for each run.
@@ -89,6 +91,8 @@ class AgentDefinition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", ToolCollection(self.tools))
+        if self.tools.function is not None:
+            ToolChoice(self.tools.function)
         _check_text("name", self.name, blank=False)
         _check_text("description", self.description)
         if callable(self.system_prompt):

@@ -78,6 +78,7 @@ class RequestedCall:
 
     `arguments` are the parsed ones (empty when the model's JSON could not be parsed). `waits` is true when the call
     does not begin at once: the user has to confirm it, other calls have to end before, or it cannot run at all.
+    `is_known` says that the run has a tool of that name, `idempotent` that this may run again.
     """
 
     index: int
@@ -86,6 +87,8 @@ class RequestedCall:
     name: str
     arguments: Mapping[str, Any]
     waits: bool
+    is_known: bool = True
+    idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,9 @@ from myagent.exceptions import AgentDefinitionError
 from myagent.i18n import gettext as _
 from myagent.llm import ToolSchema
 from myagent.run_context import RunContext, serving
+from myagent.tool.attributes import check_attributes
 from myagent.tool.base_tool import BaseTool, ToolResult
+from myagent.tool.collection import ToolCollection
 
 HookPoint = Literal["user_message", "before_model", "after_model", "before_tool", "after_tool", "answer"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,6 +59,23 @@ class AuthorCode(BaseTool):
         """The call with the values of `arguments`, and with `context` behind them where the function takes it."""
         values = (*arguments.values(), context)
         return partial(_call, self.function, values[: self._count], context)
+
+
+class ToolChoice(AuthorCode):
+    """A function that gives a run its tools: of the `RunContext`, or of nothing. What it returns becomes a
+    `ToolCollection` where the function runs, since that runs code of the author's, too.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function, parameters=1)
+        annotations = (item.annotation for item in inspect.signature(function).parameters.values())
+        # Who forgot the brackets around the only tool is told now, and not by each run.
+        if any(item is not inspect.Parameter.empty and not _may_be_context(item) for item in annotations):
+            words = _("tools=%(value)r: it should be a list, such as tools=[HelloTool()].")
+            raise AgentDefinitionError(words % {"value": function})
+
+    def bind(self, arguments: dict[str, Any], context: RunContext) -> Callable[[], Any]:
+        return partial(_collect, super().bind(arguments, context), context)
 
 
 class Hook(AuthorCode):
@@ -129,6 +148,32 @@ def _call(function: Callable[..., Any], values: tuple[Any, ...], context: RunCon
     with serving(context):
         value = function(*values)
         return _finish(value, context) if inspect.isawaitable(value) else value
+
+
+def _collect(call: Callable[[], Any], context: RunContext) -> Any:
+    with serving(context):
+        value = call()
+        return _collect_later(value, context) if inspect.isawaitable(value) else _chosen(value)
+
+
+async def _collect_later(value: Any, context: RunContext) -> ToolCollection:
+    with serving(context):
+        return _chosen(await value)
+
+
+def _chosen(value: Any) -> ToolCollection:
+    tools = ToolCollection(() if value is None else value)
+    if tools.function is not None:
+        raise AgentDefinitionError(
+            _("tools=%(value)r: it should be a list, such as tools=[HelloTool()].") % {"value": value}
+        )
+    for item in tools:
+        check_attributes(item)
+    return tools
+
+
+def _may_be_context(annotation: object) -> bool:
+    return any(name in str(annotation) for name in ("RunContext", "Any"))
 
 
 async def _finish(value: Any, context: RunContext) -> Any:

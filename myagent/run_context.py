@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -69,6 +69,12 @@ class RunContext:
     """JSON values that are stored with the session and kept between calls. A tool changes them in place."""
     files: Sequence[RunFile] = ()
     """What the user has attached to the conversation so far, the oldest first."""
+    memory: MutableMapping[str, str] | None = None
+    """What the agent remembers of the user, in all of their conversations; None for an anonymous user. Texts by keys,
+    stored at once. It blocks: an `async def` tool awaits `asyncio.to_thread(…)`.
+
+    Setting an item raises `ToolFailed` for what is too long or too much.
+    """
     call_id: str = ""
     """The id that the model gave the call."""
     _link: CallLink | None = None

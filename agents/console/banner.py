@@ -84,14 +84,16 @@ class Banner:
                 yield from self._agent(loaded)
             return
         for number, loaded in enumerate(self.registry):
-            words = _("%(name)s  (%(file)s)  model: %(model)s, tools: %(count)d")
-            model = model_name(loaded.agent, self.config)
-            facts = {"name": loaded.name, "file": loaded.source, "model": model, "count": len(loaded.agent.tools)}
+            words = _("%(name)s  (%(file)s)  model: %(model)s, tools: %(tools)s")
+            model, tools = model_name(loaded.agent, self.config), loaded.agent.tools
+            count = _("chosen by each run") if tools.function is not None else len(tools)
+            facts = {"name": loaded.name, "file": loaded.source, "model": model, "tools": count}
             yield Row(label=_("Agent") if number == 0 else "", value=words % facts)
         yield Row(value=_("each of them at %(url)s") % {"url": f"{self._address('ws')}ws/NAME/"})
 
     def _agent(self, loaded: LoadedAgent) -> Iterator[Row]:
-        tools = ", ".join(tool.name for tool in loaded.agent.tools) or _("none")
+        chosen = loaded.agent.tools.function is not None
+        tools = _("chosen by each run") if chosen else ", ".join(loaded.agent.tools.names) or _("none")
         yield Row(label=_("Agent"), value=f"{loaded.name}  ({loaded.source})", link=_file_link(loaded), style="bold")
         yield _url("", f"{self._address('ws')}ws/{quote(loaded.name)}/")
         yield Row(value=_("model: %(model)s") % {"model": model_name(loaded.agent, self.config)})

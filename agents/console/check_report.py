@@ -81,6 +81,7 @@ def _agent(loaded: LoadedAgent, config: Config) -> dict[str, Any]:
         "system_prompt": None if callable(agent.system_prompt) else agent.system_prompt,
         **terms(agent, config),
         "tools": [_tool(tool) for tool in agent.tools],
+        "dynamic_tools": agent.tools.function is not None,
     }
 
 

@@ -47,7 +47,9 @@ def _agent(loaded: LoadedAgent, config: Config) -> RenderableType:
         tree.add(Text(line, style="dim"))
     for tool in agent.tools:
         tree.add(_tool(tool))
-    if not len(agent.tools):
+    if agent.tools.function is not None:
+        tree.add(Text(_("The tools are chosen by each run, so they are not checked."), style="dim"))
+    elif not len(agent.tools):
         tree.add(Text(_("no tools"), style="dim"))
     return tree
 

@@ -58,7 +58,7 @@ class TrialQuestion:
         """Returns the answer and what it took, for programs. Raises `RunError` when the model cannot be asked."""
         begun = time.monotonic()
         self._line(Text(f"❯ {question}", style="bold"))
-        context = RunContext(session_id="check", run_id=uuid.uuid4().hex, agent=self._agent.name)
+        context = RunContext(session_id="check", run_id=uuid.uuid4().hex, agent=self._agent.name, memory={})
         messages = [Message.user(question)]
         host = LocalHost(self._confirm)
         events = react.run(self._agent, messages, host=host, context=context, llm=for_run(self._llm))
@@ -117,7 +117,8 @@ class TrialQuestion:
         if event.finish == "length":
             words = _("The answer was cut off at the model's length limit; max_tokens may be too low.")
             self._line(Text(words, style="yellow"))
-        if self._agent.tools.names and looks_like_a_call(event.text):
+        tools = self._agent.tools
+        if (tools.names or tools.function is not None) and looks_like_a_call(event.text):
             self._line(Text(_text_call_words(), style="yellow"))
         words = _("Steps: %(steps)d · seconds: %(seconds).1f · tokens: %(input)d in, %(output)d out")
         spent = {"input": usage.input_tokens, "output": usage.output_tokens}

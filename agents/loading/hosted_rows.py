@@ -147,6 +147,7 @@ def _description(loaded: LoadedAgent) -> dict[str, Any]:
         "description": clean(agent.description),
         "source": _short("source", loaded.source),
         "tools": tool_facts(agent),
+        "dynamic_tools": agent.tools.function is not None,
         "model": _short("model", model_name(agent, get_config())),
         "loaded_at": loaded.loaded_at,
         "blocking": {},

@@ -45,6 +45,12 @@ class LoadedAgent:
         """The agent's name."""
         return self.agent.name
 
+    @property
+    def repeatable(self) -> frozenset[str] | None:
+        """The tools that may run again when it is unknown whether they did; None where each run chooses its tools."""
+        tools = self.agent.tools
+        return None if tools.function is not None else frozenset(tool.name for tool in tools if tool.idempotent)
+
     def renewed(self, agent: Agent, loaded_at: datetime) -> LoadedAgent:
         """What takes this one's place.
 

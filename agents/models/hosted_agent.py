@@ -27,6 +27,7 @@ class HostedAgent(models.Model):
     description = models.TextField(_("description"), blank=True)
     source = models.CharField(_("source"), max_length=1000, blank=True, help_text=_("File or module it came from."))
     tools = models.JSONField(_("tools"), default=list, blank=True)
+    dynamic_tools = models.BooleanField(_("tools chosen by each run"), default=False, db_default=False, editable=False)
     model = models.CharField(_("model"), max_length=200, blank=True)
     enabled = models.BooleanField(_("enabled"), default=True, help_text=_("Off: nobody can use it any more."))
     groups = models.ManyToManyField(

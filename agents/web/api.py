@@ -40,6 +40,7 @@ def _facts(loaded: LoadedAgent, ceilings: Ceilings, root_path: str, *, is_defaul
         "path": f"{root_path}/ws/{quote(loaded.name, safe='')}/",
         "default": is_default,
         "tools": tool_facts(agent),
+        "dynamic_tools": agent.tools.function is not None,
         "examples": list(agent.examples),
         "accepts": _accepts(agent),
         "limits": limits_of(agent, ceilings),

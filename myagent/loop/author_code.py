@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from myagent.events import RequestedCall, ToolProgress
@@ -16,33 +18,56 @@ from myagent.loop.prepared_calls import PreparedCall
 from myagent.loop.running_tool import RunningTool, is_cancelled
 from myagent.run_context import RunContext
 from myagent.tool.base_tool import BaseTool
+from myagent.tracing.spans import Trace
 
 logger = logging.getLogger("myagent.hooks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodePlace:
+    """Where in a run a function is called: the option or the point of a hook, the step, and the call it is about.
+
+    With an `occasion` it may ask the user; this tells it from all other calls of functions in the run, also after a
+    takeover.
+    """
+
+    point: str
+    step: int
+    call: PreparedCall | None = None
+    occasion: str = ""
 
 
 async def run_author_code(
     code: AuthorCode,
     values: Mapping[str, Any],
     *,
+    place: CodePlace,
     host: Host,
     context: RunContext,
-    call: PreparedCall | None = None,
+    trace: Trace,
     on_progress: Callable[[ToolProgress], None] | None = None,
 ) -> Any:
-    """Call the function and return what it returns. With a `call` it may ask the user, report progress, and raise
-    `ToolError`.
+    """Call the function and return what it returns. With a call it may report progress, and raise `ToolError`.
 
     Raises `Refuse` as the function does, and `HookFailed` for anything else that it raises.
     """
+    call = place.call
+
+    def occasion() -> str:
+        # A yes is one to what the hook was shown: the model may have written something else after a takeover.
+        shown = hashlib.sha256(repr(tuple(values.values())).encode(errors="backslashreplace")).hexdigest()
+        return f"{place.occasion}.{shown}"
+
     running = RunningTool(
         code,
         call or _no_call(code),
-        host=host if call is not None else _NobodyToAsk(host),
+        host=host if place.occasion else _NobodyToAsk(host),
         context=context,
         on_progress=on_progress or _ignore,
+        occasion=occasion,
     )
     try:
-        return await running.execute(values)
+        return await _traced(running, code, values, place, trace)
     except (Refuse, RunCancelled):
         raise
     except (Exception, asyncio.CancelledError) as error:
@@ -59,6 +84,20 @@ async def run_author_code(
         raise HookFailed(words % {"name": code.name, "error": type(error).__name__}) from error
 
 
+async def _traced(
+    running: RunningTool, code: AuthorCode, values: Mapping[str, Any], place: CodePlace, trace: Trace
+) -> Any:
+    facts: dict[str, Any] = {"point": place.point, "step": place.step}
+    if place.call is not None:
+        facts["call"] = place.call.requested
+    with trace.span("hook", code.name, **facts) as span, trace.inside(span):
+        try:
+            return await running.execute(values)
+        except Refuse as refusal:
+            span.take_refusal(refusal)
+            raise
+
+
 def wrong_value(code: AuthorCode, value: object) -> HookFailed:
     """The error of a function that returned what it may not."""
     logger.error("The hook %r returned %.200r, which is of no use there.", code.name, value)
@@ -67,14 +106,14 @@ def wrong_value(code: AuthorCode, value: object) -> HookFailed:
 
 
 class _NobodyToAsk:
-    """A host that asks nobody: a question belongs to a tool call."""
+    """A host that asks nobody: what a run needs before it begins is not kept, and so would be asked for again."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self.said_meanwhile = host.said_meanwhile
 
     async def confirm(self, request: ConfirmationRequest) -> Decision:
-        raise RuntimeError("confirm() works only in the hooks before_tool and after_tool.")
+        raise RuntimeError("confirm() works only in tools and in hooks.")
 
     async def execute(self, tool: BaseTool, call: Callable[[], Any]) -> Any:
         return await self._host.execute(tool, call)

@@ -14,7 +14,9 @@ from myagent.tool.base_tool import BaseTool
 class ConfirmationRequest:
     """A question to the user about the tool call `call_id`. No answer within `timeout` seconds is a no.
 
-    `starts_call` is true when the call begins only after a yes, false when its code asks while it runs.
+    `starts_call` is true when the call begins only after a yes, false when its code asks while it runs. A hook asks
+    on an `occasion`: the same question on the same one has the same answer, also when the hook is called again after a
+    takeover. A hook that is about no call has neither of its ids.
     """
 
     call_id: str
@@ -25,6 +27,7 @@ class ConfirmationRequest:
     tool_args: Mapping[str, Any]
     timeout: float
     starts_call: bool
+    occasion: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -11,6 +10,8 @@ from myagent.llm import ToolSchema, Usage
 from myagent.loop.context_window import estimate_usage
 from myagent.loop.history import History
 from myagent.loop.model_step import ModelSteps
+from myagent.loop.pausable_timeout import PausableTimeout
+from myagent.loop.run_clock import RunClock
 from myagent.loop.run_limits import RunLimits
 
 SUM_UP_PROMPT = (
@@ -61,7 +62,7 @@ class LimitedModel:
     async def _until_time_is_over(self, step: int, asking: AsyncGenerator[AgentEvent]) -> AsyncGenerator[AgentEvent]:
         has_shown = False
         try:
-            async with aclosing(_in_time(asking, self._limits.seconds_left() or 0)) as events:
+            async with aclosing(_in_time(asking, self._limits.seconds_left() or 0, self._limits.clock)) as events:
                 async for event in events:
                     has_shown = has_shown or isinstance(event, TextDelta | ReasoningDelta)
                     yield event
@@ -92,7 +93,7 @@ class LimitedModel:
         self._limits.check_affordable(self.model.usage)
         asking = self.model.ask(step, tools, note, may_call=is_value)
         if (seconds := self._limits.seconds_to_sum_up) is not None:
-            asking = _in_time(asking, seconds)
+            asking = _in_time(asking, seconds, self._limits.clock)
         try:
             async with aclosing(asking) as events:
                 async for event in events:
@@ -101,19 +102,21 @@ class LimitedModel:
             raise self._limits.out_of_time() from None
 
 
-async def _in_time(events: AsyncGenerator[AgentEvent], seconds: float) -> AsyncGenerator[AgentEvent]:
-    """The events of the next seconds. Raises `_OutOfTime` when there would be more."""
-    deadline = asyncio.get_running_loop().time() + seconds
+async def _in_time(events: AsyncGenerator[AgentEvent], seconds: float, clock: RunClock) -> AsyncGenerator[AgentEvent]:
+    """The events of the next seconds, by the clock of the run. Raises `_OutOfTime` when there would be more."""
+    until = clock.seconds + seconds
     async with aclosing(events):
         while True:
             # Around each event alone: between two of them the code of the caller runs, which is not stopped.
+            limit = PausableTimeout(max(0.0, until - clock.seconds))
             try:
-                async with asyncio.timeout_at(deadline) as limit:
-                    event = await anext(events)
+                async with limit:
+                    with clock.stopping(limit):  # a hook may ask a person
+                        event = await anext(events)
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                if limit.expired():
+                if limit.expired:
                     raise _OutOfTime from None
                 raise
             yield event

@@ -63,6 +63,8 @@ async def prepare_calls(
             name=call.name,
             arguments=asked,
             waits=confirms or problem is not None,
+            is_known=tool is not None,
+            idempotent=tool is not None and tool.idempotent,
         )
         prepared.append(
             PreparedCall(

@@ -6,10 +6,12 @@ model's stream and stops the tools at once.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, LimitNear, LimitUse, ModelReplied, RunFinished
@@ -26,8 +28,9 @@ from myagent.loop.model_step import ModelSteps
 from myagent.loop.output_reader import OutputReader
 from myagent.loop.prepared_calls import PreparedCall, prepare_calls, still_open
 from myagent.loop.run_clock import ClockedHost
-from myagent.loop.run_hooks import RunHooks, instructed
+from myagent.loop.run_hooks import RunHooks
 from myagent.loop.run_limits import NO_CEILINGS, Ceilings, RunLimits
+from myagent.loop.run_setup import RunSetup
 from myagent.messages import Message
 from myagent.protocol.server_base import Finish
 from myagent.run_context import RunContext
@@ -65,6 +68,8 @@ def run(
 
     Raises `RunError` when the model cannot be asked; the events before that remain valid.
     """
+    if agent.tools.function is not None:
+        agent = copy.copy(agent)  # it is given the tools of this run
     trace = Trace([*watchers, *telemetry(agent, context, llm, traceparent)]) if agent.enable_tracing else UNTRACED
     metrics = genai_metrics(agent, llm, report)
     messages = History(agent, llm, history, summary)
@@ -72,7 +77,10 @@ def run(
         models.resume(checkpoint.answering)
         messages.take_window_of(models)
     summarizes = agent.compact == "summarize"
-    hooks = RunHooks(agent, messages, host=host, context=context) if len(agent.hooks) else None
+    limits = RunLimits(agent, ceilings, checkpoint)
+    host = host if limits.seconds_left() is None else ClockedHost(host, limits.clock)
+    parts: dict[str, Any] = {"context": context, "trace": trace, "step": checkpoint.step}
+    hooks = RunHooks(agent, messages, host=host, **parts) if len(agent.hooks) else None
     model = ModelSteps(
         llm,
         messages,
@@ -83,8 +91,6 @@ def run(
         report=report if metrics is None else metrics.take_request,
         before=None if hooks is None else hooks.before_model,
     )
-    limits = RunLimits(agent, ceilings, checkpoint)
-    host = host if limits.seconds_left() is None else ClockedHost(host, limits.clock)
     work = partial(
         run_calls,
         agent,
@@ -99,22 +105,12 @@ def run(
     reader = None if form is None else OutputReader(form, messages)
     events = _Run(agent, messages, model, work, host, limits, context.run_id, reader, hooks).events(checkpoint)
     if hooks is not None:
-        events = hooks.guarded(events, checkpoint.step, lambda: model.usage)
-    if callable(agent.system_prompt):
-        events = instructed(events, agent, messages, host=host, context=context)
-    events = _traced(agent, trace, history, events) if agent.enable_tracing else events
+        events = hooks.guarded(events, lambda: model.usage)
+    if callable(agent.system_prompt) or agent.tools.function is not None:
+        setup = RunSetup(agent, messages, host=host, **parts)
+        events = setup.before(events, checkpoint.usage, has_output=form is not None)
+    events = trace.run(agent.name, history[-1:], events) if agent.enable_tracing else events
     return events if metrics is None else metrics.counted(events)
-
-
-async def _traced(
-    agent: AgentDefinition, trace: Trace, history: Sequence[Message], events: AsyncGenerator[AgentEvent]
-) -> AsyncGenerator[AgentEvent]:
-    with trace.span("run", agent.name, messages=history[-1:]) as span:
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, RunFinished):
-                    span.take_answer(event, trace.spent)
-                yield event
 
 
 class _Run:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from myagent.loop.host import ConfirmationRequest, Decision, Host
+from myagent.loop.pausable_timeout import PausableTimeout
 from myagent.messages import Message
 from myagent.tool.base_tool import BaseTool
 
@@ -20,6 +21,7 @@ class RunClock:
         self._began = now() - seconds
         self._waits = 0
         self._waits_since = 0.0
+        self._limits: list[PausableTimeout] = []
 
     @property
     def seconds(self) -> float:
@@ -33,11 +35,23 @@ class RunClock:
             self._waits_since = self._now()
         self._waits += 1
         try:
-            yield
+            with ExitStack() as stack:
+                for limit in self._limits:
+                    stack.enter_context(limit.paused())
+                yield
         finally:
             self._waits -= 1
             if self._waits == 0:
                 self._began += self._now() - self._waits_since
+
+    @contextmanager
+    def stopping(self, limit: PausableTimeout) -> Iterator[None]:
+        """What the run waits for people within the block, which has this limit, does not count there either."""
+        self._limits.append(limit)
+        try:
+            yield
+        finally:
+            self._limits.remove(limit)
 
 
 class ClockedHost:

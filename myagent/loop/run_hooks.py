@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -17,18 +17,20 @@ import orjson
 from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, ReasoningDelta, RunFinished, StepStarted, TextDelta, ToolProgress
 from myagent.exceptions import HookFailed, Refuse, RetryTool
-from myagent.hooks import AuthorCode, Hook, HookedAnswer, HookedCall, HookPoint
+from myagent.hooks import Hook, HookedAnswer, HookedCall, HookPoint
 from myagent.i18n import gettext as _
 from myagent.llm import Usage
-from myagent.loop.author_code import HasAgreed, run_author_code, wrong_value
+from myagent.loop.author_code import CodePlace, HasAgreed, run_author_code
 from myagent.loop.history import History
+from myagent.loop.hook_values import as_answer, as_arguments, as_prompt, as_reply, as_result, as_user_message
 from myagent.loop.host import Host
 from myagent.loop.limited_model import LimitedModel
 from myagent.loop.prepared_calls import PreparedCall
 from myagent.messages import Message
 from myagent.run_context import RunContext
 from myagent.text import clean
-from myagent.tool.base_tool import BaseTool, ToolResult, to_result
+from myagent.tool.base_tool import BaseTool, ToolResult
+from myagent.tracing.spans import Trace
 
 logger = logging.getLogger("myagent.hooks")
 
@@ -38,7 +40,12 @@ Progress = Callable[[ToolProgress], None]
 class RunHooks:
     """The hooks of one run."""
 
-    def __init__(self, agent: AgentDefinition, history: History, *, host: Host, context: RunContext) -> None:
+    def __init__(
+        self, agent: AgentDefinition, history: History, *, host: Host, context: RunContext, trace: Trace, step: int
+    ) -> None:
+        self._step = step
+        self._messages_read = 0
+        self._trace = trace
         self._hooks = agent.hooks
         self._history = history
         self._host = host
@@ -52,34 +59,34 @@ class RunHooks:
     # --- the run ---
 
     async def guarded(
-        self, events: AsyncGenerator[AgentEvent], step: int, usage: Callable[[], Usage]
+        self, events: AsyncGenerator[AgentEvent], usage: Callable[[], Usage]
     ) -> AsyncGenerator[AgentEvent]:
-        """The events of a run whose first `step` steps are done; it ends in words when a hook refuses."""
+        """The events of the run, which ends in words when a hook refuses."""
         try:
-            await self._read_messages(step)
+            await self._read_messages()
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, StepStarted):
-                        step = event.step
+                        self._step = event.step
                     yield await self._answer(event) if isinstance(event, RunFinished) else event
         except Refuse as refusal:
-            text = _words(refusal)
-            yield RunFinished(step=step, text=text, finish="refused", message=Message.assistant(text), usage=usage())
+            yield refused(refusal, self._step, usage())
 
-    async def _read_messages(self, step: int) -> None:
-        for at, message in self._history.said_in_run(step):
+    async def _read_messages(self) -> None:
+        for at, message in self._history.said_in_run(self._step):
             self._history.replace(at, await self.read(message))
 
     async def read(self, message: Message) -> Message:
         """What the user said, as the model is to read it."""
-        read: Message = await self._each("user_message", message, _as_user_message)
+        self._messages_read += 1
+        read: Message = await self._each("user_message", message, as_user_message, at=self._messages_read)
         return read
 
     async def _answer(self, answer: RunFinished) -> RunFinished:
         if not self._hides_steps:
             return answer
         shown = HookedAnswer(text=answer.text, output=copy.deepcopy(answer.output))
-        changed = await self._each("answer", shown, _as_answer)
+        changed = await self._each("answer", shown, as_answer)
         if changed.text == answer.text:
             return answer
         parts = [changed.text] if answer.output is None else [changed.text, orjson.dumps(answer.output).decode()]
@@ -89,7 +96,7 @@ class RunHooks:
 
     async def before_model(self, prompt: list[Message]) -> list[Message]:
         """What the model is sent."""
-        return await self._each("before_model", prompt, _as_prompt) if self._hooks.at("before_model") else prompt
+        return await self._each("before_model", prompt, as_prompt) if self._hooks.at("before_model") else prompt
 
     async def asked(
         self, asking: AsyncGenerator[AgentEvent], step: int, limited: LimitedModel
@@ -101,7 +108,7 @@ class RunHooks:
                     yield event
         if limited.was_stopped or not self._holds_text:
             return
-        reply = limited.model.reply = await self._each("after_model", limited.model.reply, _as_reply)
+        reply = limited.model.reply = await self._each("after_model", limited.model.reply, as_reply)
         if reply.text and not self._hides_steps:
             yield TextDelta(step=step, text=reply.text)
 
@@ -127,18 +134,18 @@ class RunHooks:
         """
         host = HasAgreed(self._host) if has_agreed else self._host
         arguments = call.arguments
-        for hook in self._hooks.at("before_tool"):
+        for number, hook in enumerate(self._hooks.at("before_tool")):
             shown = _shown(call, arguments)
-            given = await self._run(hook, shown, host=host, call=call, on_progress=on_progress)
-            arguments = arguments if given is None else _as_arguments(hook, given)
+            given = await self._run(hook, shown, number, host=host, call=call, on_progress=on_progress)
+            arguments = arguments if given is None else as_arguments(hook, given)
         return arguments
 
     async def after_tool(self, call: PreparedCall, result: ToolResult, on_progress: Progress) -> ToolResult:
         """The result that counts. Raises `Refuse` and `ToolError`."""
-        for hook in self._hooks.at("after_tool"):
+        for number, hook in enumerate(self._hooks.at("after_tool")):
             shown = _shown(call, call.arguments, result)
-            given = await self._run(hook, shown, host=self._host, call=call, on_progress=on_progress)
-            result = result if given is None else _as_result(hook, given)
+            given = await self._run(hook, shown, number, host=self._host, call=call, on_progress=on_progress)
+            result = result if given is None else as_result(hook, given)
         return result
 
     def checked(self, tool: BaseTool, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,43 +164,44 @@ class RunHooks:
 
     # --- all of them ---
 
-    async def _each(self, point: HookPoint, value: Any, take: Callable[[Hook, Any, Any], Any]) -> Any:
-        """Show `value` to one hook after the other; each may make another of it."""
-        for hook in self._hooks.at(point):
+    async def _each(
+        self, point: HookPoint, value: Any, take: Callable[[Hook, Any, Any], Any], *, at: int | None = None
+    ) -> Any:
+        """Show `value` to one hook after the other; each may make another of it. `at` is its place, if not the step."""
+        for number, hook in enumerate(self._hooks.at(point)):
             shown = list(value) if isinstance(value, list) else value
-            given = await self._run(hook, shown, host=self._host)
+            given = await self._run(hook, shown, number, host=self._host, at=at)
             value = value if given is None else take(hook, given, value)
         return value
 
     async def _run(
         self,
-        hook: AuthorCode,
+        hook: Hook,
         value: Any,
+        number: int,
         *,
         host: Host,
         call: PreparedCall | None = None,
+        at: int | None = None,
         on_progress: Progress | None = None,
     ) -> Any:
+        where = call.requested.step_id if call is not None else self._step if at is None else at
+        occasion = f"{hook.point}.{number}.{hook.name}.{where}"
         return await run_author_code(
-            hook, {"value": value}, host=host, context=self._context, call=call, on_progress=on_progress
+            hook,
+            {"value": value},
+            place=CodePlace(point=hook.point, step=self._step, call=call, occasion=occasion),
+            host=host,
+            context=self._context,
+            trace=self._trace,
+            on_progress=on_progress,
         )
 
 
-async def instructed(
-    events: AsyncGenerator[AgentEvent], agent: AgentDefinition, history: History, *, host: Host, context: RunContext
-) -> AsyncGenerator[AgentEvent]:
-    """The events of a run whose system prompt is what the agent's function says. Raises `HookFailed`."""
-    code = AuthorCode(agent.system_prompt, parameters=1)  # type: ignore[arg-type]
-    given = await run_author_code(code, {}, host=host, context=context)
-    if not isinstance(given, str | None):
-        raise wrong_value(code, given)
-    history.instruct(clean(given or ""))
-    async with aclosing(events):
-        async for event in events:
-            yield event
-
-
-# --- what hooks may return ---
+def refused(refusal: Refuse, step: int, usage: Usage) -> RunFinished:
+    """The end of a run that a function of the author's refuses."""
+    text = _words(refusal)
+    return RunFinished(step=step, text=text, finish="refused", message=Message.assistant(text), usage=usage)
 
 
 def _words(refusal: Refuse) -> str:
@@ -204,48 +212,3 @@ def _shown(call: PreparedCall, arguments: Mapping[str, Any], result: ToolResult 
     requested = call.requested
     own = copy.deepcopy(dict(arguments))
     return HookedCall(name=requested.name, arguments=own, call_id=requested.call_id, result=result)
-
-
-def _as_user_message(hook: Hook, given: Any, message: Message) -> Message:
-    if isinstance(given, str):
-        text = clean(given)
-        if isinstance(message.content, str):
-            return Message.user(text)
-        others = [part for part in message.content if part.get("type") != "text"]
-        return Message.user([{"type": "text", "text": text}, *others])
-    if isinstance(given, Message) and given.role == "user":
-        return given
-    raise wrong_value(hook, given)
-
-
-def _as_prompt(hook: Hook, given: Any, prompt: list[Message]) -> list[Message]:
-    if isinstance(given, Sequence) and given and all(isinstance(item, Message) for item in given):
-        return list(given)
-    raise wrong_value(hook, given)
-
-
-def _as_reply(hook: Hook, given: Any, reply: Message) -> Message:
-    if isinstance(given, str):
-        given = Message.assistant(clean(given), reply.tool_calls)
-    if not (isinstance(given, Message) and given.role == "assistant" and (given.text.strip() or given.tool_calls)):
-        raise wrong_value(hook, given)
-    # What the endpoint has signed is not this message any more.
-    return reply if given == reply else replace(given, provider_data=None)
-
-
-def _as_arguments(hook: Hook, given: Any) -> Mapping[str, Any]:
-    if isinstance(given, Mapping):
-        return given
-    raise wrong_value(hook, given)
-
-
-def _as_result(hook: Hook, given: Any) -> ToolResult:
-    if isinstance(given, str | ToolResult):
-        return to_result(given)
-    raise wrong_value(hook, given)
-
-
-def _as_answer(hook: Hook, given: Any, answer: HookedAnswer) -> HookedAnswer:
-    if isinstance(given, str) and given.strip():
-        return replace(answer, text=clean(given))
-    raise wrong_value(hook, given)

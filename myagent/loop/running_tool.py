@@ -24,7 +24,8 @@ MAX_PROGRESS_BYTES = 4 * 1024
 class RunningTool:
     """Runs the code of one call. It is the `CallLink` of the call's `RunContext`, so it can be used from any thread.
 
-    `on_progress` is called on the loop's thread, and no more once the code has ended.
+    `on_progress` is called on the loop's thread, and no more once the code has ended. The code of a hook has an
+    `occasion`, which tells its questions from those of others.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class RunningTool:
         host: Host,
         context: RunContext,
         on_progress: Callable[[ToolProgress], None],
+        occasion: Callable[[], str] | None = None,
     ) -> None:
         self.seconds = tool.timeout
         self.limit = PausableTimeout(tool.timeout)
@@ -43,6 +45,8 @@ class RunningTool:
         self._host = host
         self._context = replace(context, call_id=call.requested.call_id, _link=self, _unasked=set())
         self._on_progress = on_progress
+        self._occasion = occasion
+        self._asked = 0
         self._loop = asyncio.get_running_loop()
         self._questions: set[asyncio.Task[Decision]] = set()
         self._has_ended = False
@@ -85,6 +89,9 @@ class RunningTool:
         if self._has_ended or not self.limit.is_active:
             raise RuntimeError("confirm() works only while the tool runs.")
         request = confirmation_request(self._call, self._tool, clean(question), starts_call=False)
+        if self._occasion is not None:
+            request = replace(request, occasion=f"{self._occasion()}.{self._asked}")
+            self._asked += 1
         with self.limit.paused():
             asking = asyncio.create_task(self._host.confirm(request))
             self._questions.add(asking)

@@ -84,6 +84,9 @@ class Transcript:
         """What is to be printed for good because of this frame."""
         if frame.seq is not None and frame.event != "user.message":
             self.place = ""  # the run has started, or has ended without
+        if frame.event in ("agent.thinking", "agent.partial_answer", "agent.tool_call"):
+            # The run has moved on, so no hook waits: a question that is about no call was not answered in time.
+            self.questions = {key: asked for key, asked in self.questions.items() if asked.call_step_id}
         blocks = self._take(frame)
         if (run_id := frame.run_id) is None or frame.seq is None:
             return blocks

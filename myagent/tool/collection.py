@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from myagent.exceptions import AgentDefinitionError
@@ -16,22 +16,28 @@ from myagent.tool.function_tool import tool as make_tool
 class ToolCollection:
     """An immutable, ordered collection of tools with unique names; plain functions become tools.
 
+    Of a function it is the promise of one: empty until a run has asked the function.
+
     Raises `AgentDefinitionError` for anything that is no tool, and for a tool that cannot work.
     """
 
-    __slots__ = ("_schemas", "_tools")
+    __slots__ = ("_schemas", "_tools", "function")
 
     def __init_subclass__(cls) -> None:
         words = _("%(class)s: the server runs the tools itself, and passes a collection of your own by. Use a list.")
         raise AgentDefinitionError(words % {"class": cls.__name__})
 
     def __init__(self, tools: Any = (), *more: Any, **options: Any) -> None:
-        """`tools` is an iterable of tools, or the first of several."""
+        """`tools` is an iterable of tools, or the first of several, or the function that gives each run its own."""
         if options:
             words = _("ToolCollection() has no option %(option)s. Set it on each tool, as requires_confirmation=True.")
             raise AgentDefinitionError(words % {"option": next(iter(options))})
         if more or isinstance(tools, BaseTool):
             tools = (tools, *more)
+        self.function: Callable[..., Any] | None = _function_of(tools)
+        """Gives each run its tools; None where all runs have these."""
+        if self.function is not None:
+            tools = ()
         if not isinstance(tools, Iterable):
             words = _("tools=%(value)r: it should be a list, such as tools=[HelloTool()].")
             raise AgentDefinitionError(words % {"value": tools})
@@ -71,7 +77,15 @@ class ToolCollection:
         return name in self._tools
 
     def __repr__(self) -> str:
+        if self.function is not None:
+            return f"ToolCollection({self.function!r})"
         return f"ToolCollection({', '.join(self._tools)})"
+
+
+def _function_of(tools: Any) -> Callable[..., Any] | None:
+    if isinstance(tools, ToolCollection):
+        return tools.function
+    return tools if callable(tools) and not isinstance(tools, type | Iterable) else None
 
 
 def _as_tool(item: Any) -> BaseTool:

@@ -59,7 +59,7 @@ def telemetry(agent: AgentDefinition, context: RunContext, llm: LLM, traceparent
 
 
 class Telemetry(Watcher):
-    """One run: `invoke_agent` around `chat` and `execute_tool`."""
+    """One run: `invoke_agent` around `chat` and `execute_tool`; and `hook`, a word of our own."""
 
     def __init__(
         self, agent: AgentDefinition, context: RunContext, llm: LLM, tracer: Tracer, traceparent: str = ""
@@ -85,12 +85,13 @@ class Telemetry(Watcher):
         from opentelemetry.trace import SpanKind as OtelKind
         from opentelemetry.trace import set_span_in_context
 
-        operation = _OPERATIONS[span.kind]
+        operation = _OPERATIONS.get(span.kind)
+        named = {} if operation is None else {"gen_ai.operation.name": operation}
         otel = self._tracer.start_span(
-            f"{operation} {span.name}",
+            f"{operation or span.kind} {span.name}",
             set_span_in_context(self._run) if self._run is not None else self._outside(),
             kind=OtelKind.CLIENT if operation == "chat" else OtelKind.INTERNAL,
-            attributes={"gen_ai.operation.name": operation, **self._of_run, **self._known_before(span)},
+            attributes={**self._of_run, **named, **self._known_before(span)},
         )
         if span.kind == "run":
             self._run = otel
@@ -145,6 +146,9 @@ class Telemetry(Watcher):
                 tool = self._agent.tools.get(span.name)
                 text = tool.schema()["function"]["description"] if tool is not None else ""
                 return called | ({"gen_ai.tool.description": text} if text else {})
+            case "hook":
+                about = {"myagent.hook.point": span.point, "myagent.step": span.step}
+                return about | ({"gen_ai.tool.call.id": span.call.call_id} if span.call is not None else {})
             case _:
                 asked = {"gen_ai.request.stream": True, "gen_ai.output.type": "text"}
                 asked |= {"myagent.step": span.step, "myagent.attempt": span.attempt}
@@ -186,7 +190,7 @@ def _known_after(span: TracedSpan) -> dict[str, Any]:
             known["gen_ai.response.finish_reasons"] = [span.reply.finish]
         if span.reply.model:
             known["gen_ai.response.model"] = span.reply.model
-    elif span.kind == "run" and span.outcome == "ok":
+    elif span.kind in ("run", "hook") and span.outcome == "ok" and span.finish:
         known["myagent.finish"] = span.finish
     return known
 
@@ -203,6 +207,8 @@ def _parts_of_usage(usage: Usage) -> Iterator[tuple[str, int]]:
 
 def _content(span: TracedSpan) -> dict[str, str]:
     """What was said, as JSON by the schemas of the conventions."""
+    if span.kind == "hook":
+        return {}
     if span.kind == "tool":
         kept: dict[str, Any] = {"gen_ai.tool.call.arguments": span.arguments}
         if span.result is not None:

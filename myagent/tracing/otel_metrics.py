@@ -107,7 +107,7 @@ class GenAIMetrics:
 
     def _take_call(self, event: ToolFinished) -> None:
         self._calls += 1
-        name = event.call.name if event.call.name in self._agent.tools else "unknown"
+        name = event.call.name if event.call.is_known else "unknown"
         about = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.type": "function"}
         failed = {} if event.status == "success" else {"error.type": event.status}
         self._to.tool_duration.record(event.duration_ms / 1000, about | failed)

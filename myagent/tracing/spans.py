@@ -1,4 +1,4 @@
-"""Spans of a run's calls of the model and of tools, reported to watchers. Without watchers they cost nothing."""
+"""Spans of a run's calls of the model, tools and hooks, reported to watchers. Without watchers they cost nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from myagent.events import RequestedCall, RunFinished
-from myagent.exceptions import MyAgentError, RunCancelled, StreamCut, ToolFailed
+from myagent.events import AgentEvent, RequestedCall, RunFinished
+from myagent.exceptions import MyAgentError, Refuse, RunCancelled, StreamCut, ToolFailed
 from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage, Waiting, ask_for_words
 from myagent.messages import Message
 from myagent.text import clean, shorten
@@ -21,15 +21,16 @@ from myagent.tool.result import ToolResult
 
 logger = logging.getLogger("myagent.tracing")
 
-SpanKind = Literal["run", "reply", "summary", "tool"]
+SpanKind = Literal["run", "reply", "summary", "tool", "hook"]
 SpanOutcome = Literal["ok", "failed", "interrupted"]
 _LONGEST_ERROR = 2_000
 
 
 @dataclass(slots=True, kw_only=True)
 class TracedSpan:
-    """One call of the model (`reply`, `summary`) or of a tool, or the whole run; filled in when it ends.
+    """One call of the model (`reply`, `summary`), of a tool or of a hook, or the whole run; filled in when it ends.
 
+    `point` is that of a hook, or the option whose function it is (`system_prompt`, `tools`); `call` what it is about.
     `attempt` counts from 1 within a step. `finish` is the model's own word for why it stopped, or the code of what went
     wrong, which `error` tells people. `retries` are requests that the model's client repeated by itself. Times are in
     milliseconds from `started_at`.
@@ -39,6 +40,7 @@ class TracedSpan:
     name: str
     step: int = 0
     attempt: int = 1
+    point: str = ""
     call: RequestedCall | None = None
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -75,6 +77,10 @@ class TracedSpan:
             self.outcome = "ok"
         else:
             self._failed(ToolFailed.code, result.error)
+
+    def take_refusal(self, refusal: Refuse) -> None:
+        """Record that the hook ends the run, which is its task and no failure."""
+        self.outcome, self.finish = "ok", refusal.code
 
     def take_answer(self, answer: RunFinished, spent: Usage) -> None:
         """Record the final answer of the run, for which the model took `spent`."""
@@ -138,6 +144,17 @@ class Trace:
         finally:
             span.end()
             self._report("ended", span)
+
+    async def run(
+        self, agent: str, asked: Sequence[Message], events: AsyncGenerator[AgentEvent]
+    ) -> AsyncGenerator[AgentEvent]:
+        """The events of the run, in a span of its own; `asked` is the message that it answers."""
+        with self.span("run", agent, messages=asked) as span:
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, RunFinished):
+                        span.take_answer(event, self.spent)
+                    yield event
 
     @contextmanager
     def inside(self, span: TracedSpan) -> Iterator[None]:

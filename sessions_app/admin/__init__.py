@@ -1,5 +1,5 @@
-"""The admin pages of agents, and of conversations. The latter are read-only: only the journal writes them."""
+"""The admin pages of agents, of conversations, which only the journal writes, and of what agents remember."""
 
-from sessions_app.admin import agents, event_log, messages, runs, session_files, sessions, spans, tool_calls
+from sessions_app.admin import agents, event_log, memories, messages, runs, session_files, sessions, spans, tool_calls
 
-__all__ = ["agents", "event_log", "messages", "runs", "session_files", "sessions", "spans", "tool_calls"]
+__all__ = ["agents", "event_log", "memories", "messages", "runs", "session_files", "sessions", "spans", "tool_calls"]

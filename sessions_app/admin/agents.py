@@ -15,8 +15,8 @@ from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, pgettext_lazy
 
 from agents.access.agent_permissions import limited_agents
 from agents.admin.use import UsedToday
@@ -148,8 +148,8 @@ class HostedAgentAdmin(UsedToday):
         return _("everybody") if agent.for_everybody else _("the members of its groups")
 
     @admin.display(description=_("tools"))
-    def tool_count(self, agent: HostedAgent) -> int:
-        return len(agent.tools)
+    def tool_count(self, agent: HostedAgent) -> str:
+        return gettext("chosen by each run") if agent.dynamic_tools else str(len(agent.tools))
 
     @admin.display(description=_("runs now"))
     def runs(self, agent: Any) -> SafeString | str:
@@ -182,6 +182,8 @@ class HostedAgentAdmin(UsedToday):
 
     @admin.display(description=_("tools"))
     def tool_list(self, agent: HostedAgent) -> SafeString | str:
+        if agent.dynamic_tools:
+            return gettext("chosen by each run")
         lines = (
             (tool.get("name", ""), tool.get("description", ""), block(pretty(tool.get("parameters", {}))))
             for tool in agent.tools

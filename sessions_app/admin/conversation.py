@@ -29,6 +29,7 @@ from sessions_app.admin.show import (
     outcome_badge,
     page_url,
     pretty,
+    run_badge,
     took,
     verdict,
 )
@@ -116,6 +117,7 @@ class ShownRun:
     """One run: entries in order, questions that belong to no call, its timeline, its error, what its user thinks."""
 
     run: Run
+    badge: SafeString
     url: str
     events_url: str
     spans_url: str
@@ -159,6 +161,7 @@ class ConversationReader:
         return [
             ShownRun(
                 run=run,
+                badge=run_badge(run),
                 url=page_url(run),
                 events_url=list_url(Event, session=run.session_id, q=run.pk),
                 spans_url=list_url(Span, run=run.pk),

@@ -24,12 +24,12 @@ from sessions_app.admin.rated_runs import RatedAdmin, RatingFilter, sign_of
 from sessions_app.admin.show import (
     EXCERPT,
     PARTS_OF_USAGE,
-    badge,
     excerpt,
     link,
     milliseconds_between,
     moment,
     page_url,
+    run_badge,
     took,
     uuid_of,
 )
@@ -47,7 +47,7 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
     """One run for each message of a user."""
 
     list_display = ("words", "badge", "tokens", "duration", "conversation", "agent", "queued", "steps")
-    list_filter = (SessionFilter, "status", RatingFilter, AgentFilter, "queued_at")
+    list_filter = (SessionFilter, "status", "finish", RatingFilter, AgentFilter, "queued_at")
     actions = ("cancel", "export_feedback")
     list_select_related = ("session",)
     ordering = ("-queued_at", "-pk")
@@ -121,7 +121,10 @@ class RunAdmin(CancellableAdmin, RatedAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def badge(self, run: Run) -> SafeString:
-        return format_html("{} {} {}", badge(run), run.error_code or run.get_limit_display(), sign_of(run))
+        more = run.error_code or run.get_limit_display()
+        if run.finish == Run.Finish.LENGTH:
+            more = run.get_finish_display()
+        return format_html("{} {} {}", run_badge(run), more, sign_of(run))
 
     @admin.display(description=_("tokens in + out"))
     def tokens(self, run: Run) -> str:

@@ -20,7 +20,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from myagent.text import with_marks
-from sessions_app.models import Span
+from sessions_app.models import Run, Span
 
 EXCERPT = 100
 # A page stays readable and quick to send, whatever a tool returned.
@@ -89,6 +89,13 @@ def block(text: str) -> SafeString:
 def badge(row: Any) -> SafeString:
     """The status of a row, marked with its colour."""
     return format_html('<span class="badge badge-{}">{}</span>', row.status, row.get_status_display())
+
+
+def run_badge(run: Run) -> SafeString:
+    """The status of a run, or that it was refused, which is no success to whoever looks for one."""
+    if run.finish == Run.Finish.REFUSED:
+        return format_html('<span class="badge badge-{}">{}</span>', run.finish, run.get_finish_display())
+    return badge(run)
 
 
 def count_badges(counts: Mapping[str, int], statuses: Iterable[Any]) -> SafeString:

@@ -1,4 +1,4 @@
-"""The timeline of a run: a bar for each call of the model or a tool and each question to a person, from its spans."""
+"""The timeline of a run: a bar for each call of the model, a tool or a hook and each question to a person."""
 
 from __future__ import annotations
 
@@ -126,11 +126,10 @@ def _of_span(span: Span, end: datetime, scale: _Scale, *, resumed: bool) -> Bar:
     lasted = lasted if is_known else f"≤ {lasted}"
     facts = _facts(span, lasted)
     left, width = scale.place(span.started_at, end)
-    is_tool = span.kind == Span.Kind.TOOL
     first = span.first_token_ms / span.duration_ms if span.first_token_ms and span.duration_ms else None
     return Bar(
         kind=span.kind,
-        what={Span.Kind.REPLY: _("model"), Span.Kind.SUMMARY: _("summary")}.get(Span.Kind(span.kind), _("tool")),
+        what=_what(Span.Kind(span.kind)),
         name=span.name,
         note=_("attempt %(number)d") % {"number": span.attempt} if span.attempt > 1 else "",
         left=left,
@@ -142,9 +141,21 @@ def _of_span(span: Span, end: datetime, scale: _Scale, *, resumed: bool) -> Bar:
         title=" · ".join([span.name, *(f"{name}: {value}" for name, value in facts)]),
         facts=facts,
         error=span.error,
-        url=page_url(ToolCall(step_id=span.step_id)) if is_tool and span.step_id else "",
+        url=page_url(ToolCall(step_id=span.step_id)) if span.step_id else "",
         resumed=resumed,
     )
+
+
+def _what(kind: Span.Kind) -> str:
+    match kind:
+        case Span.Kind.REPLY:
+            return _("model")
+        case Span.Kind.SUMMARY:
+            return _("summary")
+        case Span.Kind.HOOK:
+            return _("hook")
+        case _:
+            return _("tool")
 
 
 def _facts(span: Span, lasted: str) -> list[tuple[str, Any]]:
@@ -199,10 +210,11 @@ def _time(at: datetime) -> str:
 
 def _summary(spans: Sequence[Span]) -> str:
     spent = {"model": 0, "tools": 0}
-    for span in spans:
+    calls = [span for span in spans if span.kind != Span.Kind.HOOK]
+    for span in calls:
         spent["tools" if span.kind == Span.Kind.TOOL else "model"] += span.duration_ms or 0
     return _("calls: %(count)d · model: %(model)s · tools: %(tools)s") % {
-        "count": len(spans),
+        "count": len(calls),
         "model": took(spent["model"]),
         "tools": took(spent["tools"]),
     }

@@ -43,7 +43,7 @@ async def with_files(session_id: uuid.UUID, content: Content, agent: Agent) -> C
 def check_kind(agent: Agent, kind: FileKind, name: str) -> None:
     """Raise `ProtocolError` for a file that the agent cannot take."""
     check_accepted(agent, "images" if kind.is_picture else "files")
-    if not (kind.is_picture or kind.is_text or agent.tools):
+    if not (kind.is_picture or kind.is_text or agent.tools or agent.tools.function is not None):
         words = _("%(name)s is neither a picture nor a text, and this agent has no tools that could read it.")
         raise ProtocolError(ErrorCode.UNSUPPORTED_TYPE, words % {"name": name})
 

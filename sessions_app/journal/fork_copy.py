@@ -96,7 +96,7 @@ class ForkCopy:
         metadata = frame["metadata"]
         if "run_id" in metadata:
             metadata["run_id"] = str(self._run(uuid.UUID(metadata["run_id"])))
-        if "call_step_id" in metadata:
+        if metadata.get("call_step_id"):  # a question of a hook may be about no call
             metadata["call_step_id"] = self._step(metadata["call_step_id"])
         if "step_id" in frame:
             frame["step_id"] = self._step(frame["step_id"])
@@ -137,7 +137,15 @@ class ForkCopy:
         ended = {}
         if cut is not None:
             over = {"status": Run.Status.CANCELLED, "finished_at": self._batch.now}
-            ended = {**over, "steps": cut.steps, "error_code": "", "error_detail": "", "limit": "", "end_state": False}
+            ended = {
+                **over,
+                "steps": cut.steps,
+                "error_code": "",
+                "error_detail": "",
+                "finish": "",
+                "limit": "",
+                "end_state": False,
+            }
         copied = {
             **row,
             "id": self._run(row["id"]),

@@ -64,6 +64,18 @@ class Run(models.Model):
         REPEATS = "repeat_limit", _("limit of equal tool calls")
         """The same call with equal arguments in a row."""
 
+    class Finish(models.TextChoices):
+        ANSWER = "answer", pgettext_lazy("run", "answered")
+        """The model was done."""
+        TERMINATE = "terminate", _("ended by a tool")
+        """The agent called the tool that ends a run."""
+        REFUSED = "refused", _("refused")
+        """A hook of the agent ended the run; its words are the answer."""
+        MAX_STEPS = "max_steps", _("summed up at the limit of steps")
+        LIMIT = "limit", _("summed up at a limit")
+        LENGTH = "length", _("cut off")
+        """At the length that the model can write."""
+
     class Rating(models.TextChoices):
         UP = "up", _("good")
         """The user liked the answer."""
@@ -106,6 +118,10 @@ class Run(models.Model):
     """What those who run the server may read of the error, where that is more than the event says."""
     steers = models.BooleanField(default=False, db_default=False, editable=False)
     """Its message is read by the run that is active, before the model is asked again; else it is answered after it."""
+    finish = models.CharField(
+        _("finish"), max_length=16, choices=Finish, blank=True, default="", db_default="", editable=False
+    )
+    """How it came to its final answer; empty without one, and for runs from before it was kept."""
     limit = models.CharField(
         _("limit"), max_length=32, choices=Limit, blank=True, default="", db_default="", editable=False
     )
@@ -169,6 +185,8 @@ class ToolCall(models.Model):
     arguments = models.JSONField(_("arguments asked"), default=dict)
     arguments_run = models.JSONField(_("arguments run"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status)
+    idempotent = models.BooleanField(default=False, db_default=False, editable=False)
+    """Its tool may run again, as it was when the model called it."""
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)
     result = models.TextField(_("result"), blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -187,7 +205,7 @@ class ToolCall(models.Model):
 
 
 class Confirmation(models.Model):
-    """A question to the user that a run waits for."""
+    """A question to the user that a run waits for, about a call of a tool or, from a hook, about anything."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="confirmations", verbose_name=_("run"))
     tool_call = models.ForeignKey(
@@ -195,6 +213,8 @@ class Confirmation(models.Model):
     )
     step_id = models.CharField(_("step id"), max_length=64, primary_key=True)
     question = models.TextField(_("question"))
+    by_hook = models.BooleanField(default=False, db_default=False, editable=False)
+    """A hook asks: called again after a takeover, it has this answer, and is not asked for it again."""
     asked_at = models.DateTimeField(pgettext_lazy("moment", "asked"))
     expires_at = models.DateTimeField(_("expires"))
     answer = models.JSONField(_("answer"), null=True, blank=True)

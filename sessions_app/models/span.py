@@ -12,7 +12,7 @@ from sessions_app.models.run import Run
 
 
 class Span(models.Model):
-    """One call of the model or of a tool in a run of a traced agent; open until it ends."""
+    """One call of the model, of a tool or of a hook in a run of a traced agent; open until it ends."""
 
     class Kind(models.TextChoices):
         REPLY = "reply", _("reply of the model")
@@ -21,6 +21,8 @@ class Span(models.Model):
         """The model was asked to summarise what is too long for it."""
         TOOL = "tool", _("tool call")
         """A tool's code ran."""
+        HOOK = "hook", _("hook")
+        """A hook ran, or the function of an option; `name` begins with which."""
 
     class Outcome(models.TextChoices):
         OPEN = "open", _("going on")

@@ -8,6 +8,7 @@ from myagent.run_context import RunContext, RunFile
 from sessions_app.files.run_files import files_of_run
 from sessions_app.journal.entry import RunRef
 from sessions_app.queries import Conversation
+from sessions_app.runs.user_memory import UserMemory
 
 
 async def context_of_run(ref: RunRef, agent: str, conversation: Conversation, files: list[RunFile]) -> RunContext:
@@ -20,4 +21,5 @@ async def context_of_run(ref: RunRef, agent: str, conversation: Conversation, fi
         user=conversation.username,
         state=copy.deepcopy(conversation.state),
         files=files,
+        memory=UserMemory(ref.user_id, agent) if ref.user_id is not None else None,
     )

@@ -34,7 +34,9 @@ class Questions:
         self._asked_before: dict[str, OpenQuestion] = {}
 
     def take_over(self, questions: Mapping[str, OpenQuestion]) -> None:
-        """Take the open questions of an earlier owner, by the `step_id` of their call; they are not asked again."""
+        """Take the questions of an earlier owner, by the `step_id` of their call, or their own where a hook has asked;
+        they are not asked again.
+        """
         self._asked_before = dict(questions)
 
     @property
@@ -52,25 +54,34 @@ class Questions:
 
     async def ask(self, request: ConfirmationRequest) -> Decision:
         """Store the question and wait for the answer; a timeout is a no. Raises `RunCancelled` if the run has ended."""
-        before = self._asked_before.pop(request.call_step_id, None) if request.starts_call else None
-        step_id = uuid.uuid4().hex if before is None else before.step_id
+        step_id, before = self._known(request)
+        if before is not None and before.answer is not None:
+            return _decision(before.answer)
         question = self._open[step_id] = asyncio.get_running_loop().create_future()
         try:
             if before is None:
                 await self._put(request, step_id)
+                if request.occasion:
+                    self._asked_before[step_id] = OpenQuestion(step_id, request.timeout, None)
                 answer = await self._wait(step_id, question, request.timeout)
             else:
-                answer = before.answer or await self._wait(step_id, question, before.seconds_left)
+                answer = await self._wait(step_id, question, before.seconds_left)
         except Refused as refusal:
             raise RunCancelled(f"The run has ended or has another owner ({refusal}).") from refusal
         finally:
             del self._open[step_id]
-        return Decision(
-            confirmed=answer["confirmed"],
-            args=answer.get("args"),
-            reason=answer.get("reason"),
-            answered=answer.get("answered", True),
-        )
+        if request.occasion:
+            self._asked_before[step_id] = OpenQuestion(step_id, 0.0, answer)
+        return _decision(answer)
+
+    def _known(self, request: ConfirmationRequest) -> tuple[str, OpenQuestion | None]:
+        """The id of a question, and how it stands if it was asked before."""
+        if request.occasion:
+            # Whoever takes the run over finds it by the same id.
+            step_id = uuid.uuid5(self._writer.fields["of_run"], f"{request.occasion}\n{request.question}").hex
+            return step_id, self._asked_before.get(step_id)
+        before = self._asked_before.pop(request.call_step_id, None) if request.starts_call else None
+        return uuid.uuid4().hex if before is None else before.step_id, before
 
     async def _put(self, request: ConfirmationRequest, step_id: str) -> None:
         question = confirmation(request, str(self._writer.fields["of_run"]), step_id=step_id)
@@ -80,6 +91,7 @@ class Questions:
                 step_id=step_id,
                 call_step_id=request.call_step_id,
                 starts_call=request.starts_call,
+                by_hook=bool(request.occasion),
                 question=request.question,
                 timeout=request.timeout,
                 events=(question,),
@@ -103,3 +115,12 @@ class Questions:
         # An answer may have come first, here or through another process: the database decides.
         answer = await self._writer.record(LapseConfirmation(**self._writer.fields, step_id=step_id))
         return answer or SILENCE
+
+
+def _decision(answer: Answer) -> Decision:
+    return Decision(
+        confirmed=answer["confirmed"],
+        args=answer.get("args"),
+        reason=answer.get("reason"),
+        answered=answer.get("answered", True),
+    )

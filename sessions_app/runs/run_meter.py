@@ -23,7 +23,6 @@ class RunMeter:
         self.has_text = is_takeover
         """Whether the first text was seen; of a run that was taken over nobody knows."""
         agent = self._agent = definition.name
-        self._tools = definition.tools
         self._accepted_at = time.monotonic() - waited
         if is_takeover:
             measures.RUN_TAKEOVERS.add()
@@ -40,7 +39,7 @@ class RunMeter:
         """Count an event of the run that is no piece of text."""
         match event:
             case ToolFinished():
-                tool = event.call.name if event.call.name in self._tools else UNKNOWN_TOOL
+                tool = event.call.name if event.call.is_known else UNKNOWN_TOOL
                 measures.TOOL_CALLS.add(self._agent, tool, event.status)
                 measures.TOOL_DURATION.observe(event.duration_ms / 1000, self._agent, tool)
             case StepReset(reason=reason):

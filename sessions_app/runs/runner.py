@@ -247,7 +247,7 @@ class Runner:
             dead_run_id=run.id,
             epoch=run.epoch,
             lease=lease,
-            idempotent=frozenset(tool.name for tool in loaded.agent.tools if tool.idempotent),
+            idempotent=loaded.repeatable,
             dead_owners=dead,
         )
         try:

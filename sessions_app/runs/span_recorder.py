@@ -30,7 +30,7 @@ class SpanRecorder(Watcher):
             return  # stored in a table of its own
         columns = {
             "kind": span.kind,
-            "name": span.name[:_LONGEST_NAME],
+            "name": (f"{span.point}: {span.name}" if span.point else span.name)[:_LONGEST_NAME],
             "step": span.step,
             "attempt": span.attempt,
             "step_id": span.call.step_id if span.call is not None else "",

@@ -251,7 +251,10 @@ def test_every_finding_of_the_check_is_documented():
 
 @pytest.mark.parametrize("name", sorted(field.name for field in dataclasses.fields(Agent)))
 def test_every_option_of_an_agent_is_documented(name):
-    assert f"| `{name}` |" in page("docs/agents.md")
+    for agents in ("docs/agents.md", "docs/agents.zh.md"):
+        assert f"| `{name}` |" in page(agents)
+        (everything,) = (block.text for block in blocks(agents, language="python") if '"everything"' in block.text)
+        assert f"    {name}=" in everything
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))

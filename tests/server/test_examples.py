@@ -147,9 +147,10 @@ TALKS = {
         ("Now order it", '"ordered": ["bread", "milk"]'),
     ],
     "structured_output.py": [("An invoice for ACME: one chair", "item: chair, count: 1, price: 49.5")],
-    "hooks.py": [
-        ("Read the shopping list", "— from your notes."),
-        ("Read the password", "Passwords are read by nobody but you."),
+    "hooks_with_memory.py": [
+        ("My favourite drink is tea", "(I know your drink.)"),
+        ("My password is tulip", "I keep no secrets."),
+        ("Forget my drink", "Your drink is forgotten."),
     ],
     "slow_library.py": [("Make a quick key", "A quick key, stretched 200,000 times")],
     "limits_and_fallback.py": [("Look at Mars, Venus and Saturn", "Venus is bright and hot.")],
@@ -214,6 +215,24 @@ async def test_state_is_the_sessions_own_and_progress_is_shown(served):
         assert [(frame.content, frame.metadata["percent"]) for frame in order.all("agent.tool_progress")] == [
             ("packing bread", 0)
         ]
+
+
+async def test_a_memory_belongs_to_the_user_and_not_to_the_conversation(served):
+    async with served.connect("friend") as client:
+        await ask(client, "My favourite city is Oslo")
+        other = await ask(client, "Hello!")
+        assert other.answer.endswith("(I know your city.)") and not other.all("agent.tool_call")
+        await ask(client, "Forget my city")
+        assert "I know" not in (await ask(client, "Hello!")).answer
+
+
+async def test_a_memory_without_a_server():
+    friend = replace(load_agent(str(ROOT / "examples" / "hooks_with_memory.py")), llm=DemoLLM())
+    memory: dict[str, str] = {}
+    assert (await friend.arun("My favourite drink is tea", memory=memory)).endswith("(I know your drink.)")
+    assert memory == {"drink": "My favourite drink is tea"}
+    assert (await friend.arun("Hello!", memory=memory)).endswith("(I know your drink.)")
+    assert "I know" not in await friend.arun("My favourite drink is tea"), "nobody is remembered"
 
 
 async def test_nobody_waits_for_a_slow_library(served):

@@ -97,20 +97,3 @@ async def test_hooks_hold_over_the_death_of_a_process(model, tmp_path, killed_at
         log = await whole_log(second, session_id)
         assert [frame.event for frame in log if frame.ends_run] == ["agent.final_answer"]
         assert "secr" not in str([frame.content for frame in log])
-
-
-async def test_a_question_of_a_hook_is_asked_again_after_a_death(model, tmp_path):
-    seen = tmp_path / "seen"
-    model.script(tools(("look", {"at": "vault", "into": str(seen)})), text("Empty."))
-    settings = {"LEASE_SECONDS": NEVER}
-    with two_servers(SQLITE, tmp_path, model, files=("hooked.py",), settings=settings) as (first, second):
-        async with connected(first) as here, connected(second) as there:
-            session_id = await here.create_session()
-            await there.reconnect(session_id)
-            run = await here.say(session_id, "look into the vault")
-            before = await there.wait_for("agent.user_confirm")
-            await asyncio.to_thread(first.kill)
-            again = await there.wait_for(lambda f: f.event == "agent.user_confirm" and f.step_id != before.step_id)
-            await there.send(response(session_id, again, said=True))
-            assert (await there.wait_for(ended(run.run_id))).content == "Empty."
-    assert seen.read_text().split() == ["vault"]

@@ -76,7 +76,7 @@ class Command(PlainCommand):
             table.add_row(
                 row.name,
                 str(row.state.label),
-                ", ".join(tool["name"] for tool in row.tools),
+                _("chosen by each run") if row.dynamic_tools else ", ".join(tool["name"] for tool in row.tools),
                 row.model,
                 row.source,
                 row.loaded_at.isoformat(sep=" ", timespec="seconds") if row.loaded_at else "",

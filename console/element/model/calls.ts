@@ -46,6 +46,13 @@ export function foldQuestion(turn: Turn, { step_id: key = "", content, metadata,
   });
 }
 
+/** The run has moved on, so no hook waits: a question that is about no call was not answered in time. */
+export function leaveHookQuestions(turn: Turn): void {
+  for (const piece of turn.pieces) {
+    if (piece.kind === "question" && piece.callKey === "" && piece.answer === undefined) piece.answer = null;
+  }
+}
+
 /** What the server says of a question rules, whatever was clicked here; false if it is none of this turn. */
 export function foldResponse(turn: Turn, { step_id: key, content }: Frame): boolean {
   const question = turn.pieces.find((piece): piece is Question => piece.kind === "question" && piece.key === key);

@@ -28,3 +28,16 @@ test("the newest rating counts, and null takes it back", () => {
   conversation.fold(frame(8, "user.feedback", { content: { run_id: "r1", rating: null } }));
   expect([turn.rating, turn.comment]).toEqual([null, ""]);
 });
+
+test("a question about no call is over when the run moves on, one about a call is not", () => {
+  const conversation = new Conversation("id");
+  for (const one of LOG) conversation.fold(one);
+  const ask = (seq: number, step_id: string, call_step_id: string): void =>
+    conversation.fold(frame(seq, "agent.user_confirm", { step_id, content: "May I?", metadata: { run_id: "r2", call_step_id } }));
+  ask(7, "q1", "");
+  ask(8, "q2", "call");
+  const asked = () => conversation.turnList[1]!.pieces.flatMap((piece) => (piece.kind === "question" ? [piece.answer] : []));
+  expect(asked()).toEqual([undefined, undefined]);
+  conversation.fold(frame(9, "agent.thinking", { content: "…", metadata: { run_id: "r2", step: 2 } }));
+  expect(asked()).toEqual([null, undefined]);
+});

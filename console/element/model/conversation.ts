@@ -1,7 +1,7 @@
 /** A conversation as its log tells it. */
 
 import { contentOf, type Frame, type Metadata, type Origin, type Rating } from "./frame.ts";
-import { foldCall, foldProgress, foldQuestion, foldResponse, foldResult } from "./calls.ts";
+import { foldCall, foldProgress, foldQuestion, foldResponse, foldResult, leaveHookQuestions } from "./calls.ts";
 import { newTurn, openQuestions, type Item, type Outcome, type Said, type Text, type Thought, type Turn } from "./turn.ts";
 
 /** The option of the limit at which an answer ended; in logs from before there were others that of steps has no name. */
@@ -57,6 +57,7 @@ export class Conversation {
     const words = typeof content === "string" ? content : "";
     const step = metadata.step ?? 0;
     if (turn.state === "queued" && !ENDS.has(event)) turn.state = "running";
+    if (event === "agent.thinking" || event === "agent.partial_answer" || event === "agent.tool_call") leaveHookQuestions(turn);
     switch (event) {
       case "agent.thinking":
         turn.notice = "";

@@ -58,7 +58,7 @@ export class QuestionView extends Part {
         ${this.isDeclining ? nothing : html`<button type="button" class="main yes" ?disabled=${problems.length > 0} @click=${this.allow}>${words().yes}</button>`}
         <button type="button" class="no" @click=${this.decline}>${words().no}</button>
         ${this.isDeclining ? html`<button type="button" @click=${this.keepOpen}>${words().cancel}</button>` : nothing}
-        ${this.isDeclining ? nothing : html`<button type="button" class="change" aria-expanded=${Boolean(this.isEditing)} @click=${this.edit}>${words().changeArguments}</button>`}
+        ${this.isDeclining || !question.callKey ? nothing : html`<button type="button" class="change" aria-expanded=${Boolean(this.isEditing)} @click=${this.edit}>${words().changeArguments}</button>`}
         <span class="about" role="timer">${this.time()}</span>
       </div>
     </section>`;

@@ -36,7 +36,7 @@ POISONED = "poisoned"
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A confirmation that was asked before the takeover; `answer` is set if it was answered meanwhile."""
+    """A confirmation that was asked before the takeover; `answer` is set if it was answered."""
 
     step_id: str
     seconds_left: float
@@ -45,7 +45,7 @@ class OpenQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """A run that was taken over. `questions` are by the `step_id` of their call.
+    """A run that was taken over. `questions` are by the `step_id` of their call, those of hooks by their own.
 
     `first_result` is the position in the history of the first call's result, `age` the seconds since the run began,
     `tool_calls` how many it made.
@@ -64,13 +64,14 @@ class RecoverRun(Entry):
     """Take over a run whose owner is dead; returns it, or None when it was given up after too many attempts.
 
     Refused with `stale_run` when it has a living owner after all: `dead_owners` are known to be dead, others count as
-    dead when their lease has expired. `idempotent` names the tools that may run again.
+    dead when their lease has expired. `idempotent` names the tools that may run again; None for an agent whose tools
+    are chosen by each run: then what they were when they were called counts.
     """
 
     dead_run_id: uuid.UUID
     epoch: int
     lease: Lease
-    idempotent: frozenset[str]
+    idempotent: frozenset[str] | None
     dead_owners: Collection[str] = ()
 
     @property
@@ -121,7 +122,8 @@ class RecoverRun(Entry):
         """The calls that must run; one that may have taken effect already is closed as `unknown` instead."""
         calls = []
         for call in ToolCall.objects.filter(run_id=run.id).exclude(status=ToolCall.Status.DONE).order_by("index"):
-            if call.status == ToolCall.Status.STARTED and call.tool not in self.idempotent:
+            may_repeat = call.idempotent if self.idempotent is None else call.tool in self.idempotent
+            if call.status == ToolCall.Status.STARTED and not may_repeat:
                 close_call(batch, session, run, call, "unknown")
             else:
                 calls.append(call)
@@ -146,13 +148,21 @@ def _open_call(call: ToolCall) -> OpenCall:
 def _open_questions(
     batch: Batch, asked_people: Collection[Confirmation], calls: Collection[ToolCall]
 ) -> dict[str, OpenQuestion]:
-    """The questions that calls wait for before they start; those of a call that was running are withdrawn."""
+    """The questions that calls wait for before they start, and those of hooks, which will be called again; those of a
+    tool that was running are withdrawn.
+    """
     waiting = {call.step_id for call in calls if call.status == ToolCall.Status.CONFIRMING}
+    hooked = {None, *(call.step_id for call in calls)}
     questions = {}
     for asked in asked_people:
-        if asked.tool_call_id in waiting:
+        key = None
+        if asked.by_hook:
+            key = asked.step_id if asked.tool_call_id in hooked else None
+        elif asked.tool_call_id in waiting:
+            key = asked.tool_call_id
+        if key is not None:
             seconds_left = (asked.expires_at - batch.now).total_seconds()
-            questions[asked.tool_call_id] = OpenQuestion(asked.step_id, max(0.0, seconds_left), asked.answer)
+            questions[key] = OpenQuestion(asked.step_id, max(0.0, seconds_left), asked.answer)
         elif asked.answer is None:
             withdraw(batch, asked)
     return questions

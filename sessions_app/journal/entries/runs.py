@@ -62,6 +62,7 @@ class StoreReply(RunEntry):
 
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> int:
         reply = self.reply
+        withdraw_questions(batch, run)
         position = batch.take_positions(session, 1 + len(reply.calls))
         _add_message(batch, session, run, reply.message, position)
         for call in reply.calls:
@@ -75,6 +76,7 @@ class StoreReply(RunEntry):
                 position=position + 1 + call.index,
                 tool=call.name[:200],
                 arguments=dict(call.arguments),
+                idempotent=call.idempotent,
                 status=ToolCall.Status.ASKED if call.waits else ToolCall.Status.STARTED,
                 asked_at=batch.now,
             )
@@ -141,8 +143,7 @@ class FinishCall(RunEntry):
             finished_at=batch.now,
         )
         _add_message(batch, session, run, finished.message, self.position)
-        if run.status == Run.Status.WAITING:
-            _withdraw_questions(batch, run, finished.call.step_id)
+        withdraw_questions(batch, run, tool_call=finished.call.step_id)
         if finished.state is not None:
             _keep_state(batch, session, run, finished.state)
         for event in self.events:
@@ -161,11 +162,16 @@ def _keep_state(batch: Batch, session: LockedSession, run: LockedRun, state: dic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskConfirmation(RunEntry):
-    """A question to the user; the run waits. `starts_call` is true when the call starts only after a yes."""
+    """A question to the user; the run waits. `starts_call` is true when the call starts only after a yes.
+
+    What hooks ask may be about no call, whose id is empty then. A hook asks one after the other, so what was asked
+    before a takeover and is not asked again is withdrawn.
+    """
 
     step_id: str
     call_step_id: str
     starts_call: bool
+    by_hook: bool = False
     question: str
     timeout: float
     events: tuple[ServerEvent, ...]
@@ -173,11 +179,15 @@ class AskConfirmation(RunEntry):
     def write(self, batch: Batch, session: LockedSession, run: LockedRun) -> None:
         if self.starts_call:
             batch.writes.change(ToolCall, self.call_step_id, status=ToolCall.Status.CONFIRMING)
+        tool_call = self.call_step_id or None
+        if self.by_hook:
+            withdraw_questions(batch, run, tool_call=tool_call)
         batch.writes.insert(
             Confirmation,
             run_id=run.id,
-            tool_call_id=self.call_step_id,
+            tool_call_id=tool_call,
             step_id=self.step_id,
+            by_hook=self.by_hook,
             question=self.question,
             asked_at=batch.now,
             expires_at=batch.now + timedelta(seconds=self.timeout),
@@ -203,10 +213,12 @@ class LapseConfirmation(RunEntry):
         return None
 
 
-def _withdraw_questions(batch: Batch, run: LockedRun, call_step_id: str) -> None:
-    """Close the questions that a call asked and did not await."""
+def withdraw_questions(batch: Batch, run: LockedRun, **about: Any) -> None:
+    """Close the questions that are open and that nobody waits for any more: of the run, or those `about` a call."""
+    if run.status != Run.Status.WAITING:
+        return
     batch.writes.flush()
-    for confirmation in Confirmation.objects.filter(tool_call_id=call_step_id, answer__isnull=True):
+    for confirmation in Confirmation.objects.filter(run_id=run.id, answer__isnull=True, **about):
         settle(batch, run, confirmation, SILENCE, by="")
         batch.writes.flush()
 
@@ -248,6 +260,7 @@ class EndRun(RunEntry):
             batch.log.append(session, event)
         if self.status is not Run.Status.SUCCEEDED or self.may_have_open_calls:
             close_run(batch, session, run, call_status="cancelled")
+        withdraw_questions(batch, run)
         if self.message is not None:
             _add_message(batch, session, run, self.message, batch.take_positions(session))
         batch.change_run(
@@ -259,6 +272,7 @@ class EndRun(RunEntry):
             steps=self.steps,
             error_code=self.error_code,
             error_detail=self.error_detail,
+            finish=terminal.metadata.finish if isinstance(terminal, FinalAnswer) else "",
             limit=_limit_of(terminal),
         )
         batch.charge(session, run, self.usage)

@@ -12,7 +12,18 @@ from myagent.i18n import gettext as _
 
 _READ = tuple(
     f"sessions_app.view_{kind}"
-    for kind in ("session", "run", "message", "toolcall", "confirmation", "event", "span", "summary", "sessionfile")
+    for kind in (
+        "session",
+        "run",
+        "message",
+        "toolcall",
+        "confirmation",
+        "event",
+        "span",
+        "summary",
+        "sessionfile",
+        "memory",
+    )
 )
 _OF_MONEY = ("userbudget", "groupbudget", "modelprice")
 ROLES = {

@@ -98,6 +98,7 @@ async def test_what_is_told():
         "path": "/ws/tools/",
         "default": True,
         "tools": [dice.schema()["function"]],
+        "dynamic_tools": False,
         "examples": ["Throw!"],
         "accepts": {"images": True, "files": True, "max_file_bytes": 10 * 1024 * 1024},
         "limits": {"max_steps": 20, "repeat_limit": 3},

@@ -244,10 +244,6 @@ def fail():
     raise ValueError("the password is 1234")
 
 
-async def ask_somebody(value, run):
-    await run.confirm("May I?")
-
-
 @pytest.mark.parametrize(
     "point", ["user_message", "before_model", "after_model", "before_tool", "after_tool", "answer"]
 )
@@ -264,11 +260,6 @@ async def test_wrong_arguments_of_a_hook_are_its_mistake():
     agent = agent_with(weather, hooks=[hook("before_tool")(lambda call: {"town": "Oslo"})])
     with pytest.raises(HookFailed, match="weather"):
         await collect(agent, ScriptedLLM([call("weather", city="Oslo")]))
-
-
-async def test_only_hooks_of_tools_ask_the_user():
-    with pytest.raises(HookFailed, match="ask_somebody"):
-        await collect(agent_with(hooks=[hook("user_message")(ask_somebody)]), ScriptedLLM([]))
 
 
 async def test_a_resumed_run_changes_the_message_that_it_answers():

@@ -209,6 +209,15 @@ def test_questions(session):
     assert session.result("c")[0].args == {"path": "y"}
 
 
+def test_a_question_about_no_call_is_over_when_the_run_moves_on(session):
+    session.call("c")
+    session.confirm("q", "c")
+    session.confirm("hook", "")
+    assert set(session.transcript.questions) == {"q", "hook"}
+    session.logged("agent.thinking", "…", step=2, reasoning=False)
+    assert set(session.transcript.questions) == {"q"}
+
+
 def test_answers_from_elsewhere(session):
     session.call("c")
     session.confirm("q")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from myagent import create_react_agent, tool
+from myagent import Refuse, create_react_agent, hook, tool
 from myagent.exceptions import LLMAuthError
 from myagent.llm import Usage
 from myagent.loop import react
@@ -126,6 +126,35 @@ async def test_errors_are_told_without_what_may_be_secret(exported):
     ]
     assert "swordfish" not in "".join(span.to_json() for span in exported())
     assert exported()[0].attributes["gen_ai.provider.name"] == "unknown"
+
+
+async def test_hooks_have_a_word_of_our_own(exported):
+    def check(called):
+        return None
+
+    def stop(answer):
+        raise Refuse("Not that.")
+
+    agent = create_react_agent(
+        name="forecast",
+        tools=lambda run: [weather],
+        enable_tracing=True,
+        llm=ScriptedLLM([call("weather", city="Paris"), "Sunny."]),
+        hooks=[hook("before_tool")(check), hook("answer")(stop)],
+    )
+    assert await agent.arun("hi") == "Not that."
+    chose, _chat, checked, ran, _answered, stopped, whole = exported()
+    assert [span.name for span in (chose, checked, stopped)] == ["hook <lambda>", "hook check", "hook stop"]
+    about = [{k: v for k, v in span.attributes.items() if k != "myagent.run.id"} for span in (chose, checked, stopped)]
+    assert [(one["myagent.hook.point"], one["myagent.step"]) for one in about] == [
+        ("tools", 0),
+        ("before_tool", 1),
+        ("answer", 2),
+    ]
+    assert about[1]["gen_ai.tool.call.id"] == "call_1" and "gen_ai.operation.name" not in about[1]
+    assert about[2]["myagent.finish"] == whole.attributes["myagent.finish"] == "refused"
+    assert stopped.status.status_code.name == "UNSET" and stopped.parent.span_id == whole.context.span_id
+    assert ran.attributes["gen_ai.tool.description"] == "Tells the weather.", "that of the run's own tools"
 
 
 async def test_the_authors_own_spans_are_inside_those_of_their_tool(exported):

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
-from myagent import RetryTool, ToolFailed, ToolResult, create_react_agent, tool
+from myagent import Refuse, RetryTool, ToolFailed, ToolResult, create_react_agent, hook, tool
 from myagent.events import TextDelta
 from myagent.exceptions import ContextOverflow, LLMAuthError
 from myagent.llm import Usage
@@ -43,10 +43,10 @@ class Notes(Watcher):
         return [span for span in self.spans if span.kind == kind]
 
 
-async def watch(llm, *tools, question="hi", history=(), **options):
+async def watch(llm, *tools, question="hi", history=(), choose=None, **options):
     """The spans of a run, and the error that it ended with."""
     notes = Notes()
-    agent = create_react_agent(name="tester", tools=tools, enable_tracing=True, **options)
+    agent = create_react_agent(name="tester", tools=choose or tools, enable_tracing=True, **options)
     context = RunContext(session_id="s1", run_id="r1", agent="tester")
     run = react.run(
         agent, [*history, Message.user(question)], host=LocalHost(), context=context, llm=llm, watchers=[notes]
@@ -221,3 +221,45 @@ async def test_a_watcher_that_fails_ends_no_run(caplog):
         pass
     assert notes.order == ["tool begins", "tool ends"]
     assert "A watcher of spans failed" in caplog.text
+
+
+# --- hooks ------------------------------------------------------------------------------------------------------------
+
+
+async def test_hooks_and_functions_of_options_have_spans():
+    async def choose(run):
+        return [weather]
+
+    def check(call):
+        return None
+
+    def stop(answer):
+        raise Refuse("Not that, 1234.")
+
+    notes, error = await watch(
+        ScriptedLLM([call("weather", city="X"), "ok"]),
+        hooks=[hook("before_tool")(check), hook("answer")(stop)],
+        system_prompt=lambda run: "Be kind.",
+        choose=choose,
+    )
+    assert error is None
+    assert facts(notes.of("hook"), "point", "name", "step", "outcome", "finish") == [
+        ("system_prompt", "<lambda>", 0, "ok", ""),
+        ("tools", "choose", 0, "ok", ""),
+        ("before_tool", "check", 1, "ok", ""),
+        ("answer", "stop", 2, "ok", "refused"),
+    ]
+    assert [span.call and span.call.call_id for span in notes.of("hook")] == [None, None, "call_1", None]
+    assert notes.of("run")[0].finish == "refused"
+
+
+@pytest.mark.parametrize(
+    ("raised", "finish"), [(ValueError("the password"), "ValueError"), (ToolFailed("not now"), "tool_failed")]
+)
+async def test_the_span_of_a_hook_says_how_it_failed(raised, finish):
+    def fail(call):
+        raise raised
+
+    notes, _ = await watch(ScriptedLLM([call("weather", city="X"), "ok"]), weather, hooks=[hook("before_tool")(fail)])
+    (span,) = notes.of("hook")
+    assert (span.outcome, span.finish) == ("failed", finish) and "password" not in span.error

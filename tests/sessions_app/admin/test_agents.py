@@ -110,6 +110,12 @@ def test_the_list_tells_how_agents_are(boss, agent):
     assert read(boss, unescape(link)).count('<th class="field-words') == 5
 
 
+def test_tools_that_each_run_chooses_are_not_counted(boss, agent):
+    HostedAgent.objects.update(tools=[], dynamic_tools=True)
+    for path in (LIST, page_of(agent)):
+        assert "chosen by each run" in boss.get(path).content.decode()
+
+
 def test_the_list_asks_as_often_for_many_agents_as_for_one(boss, agent):
     def count():
         with CaptureQueriesContext(

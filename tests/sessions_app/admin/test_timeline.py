@@ -63,6 +63,20 @@ def test_bars_lie_where_the_calls_were():
     assert found.summary == "calls: 3 · model: 7.0 s · tools: 3.0 s"
 
 
+def test_hooks_are_no_calls_and_lead_to_the_call_that_they_are_about():
+    hook = {"kind": "hook", "name": "before_tool: check"}
+    found = drawn(
+        a_run(), a_span(0, 1, **hook, step_id="c1"), a_span(1, 1, kind="tool", name="x"), a_span(3, 2, **hook)
+    )
+    assert [(bar.kind, bar.what, bar.name) for bar in found.bars] == [
+        ("hook", "hook", "before_tool: check"),
+        ("tool", "tool", "x"),
+        ("hook", "hook", "before_tool: check"),
+    ]
+    assert [bool(bar.url) for bar in found.bars] == [True, False, False]
+    assert found.summary == "calls: 1 · model: 0 ms · tools: 1.0 s"
+
+
 def test_places_are_written_as_css_takes_them_in_every_language():
     with translation.override("de"):
         found = timeline_of(a_run(ends=3), [a_span(1, 1)], (), at_most=10)

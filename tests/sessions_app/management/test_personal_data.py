@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from agents.models import AccessToken
 from myagent import i18n
-from sessions_app.models import Event, Session
+from sessions_app.models import Event, Memory, Session
 from tests.support import entries as e
 
 pytestmark = e.database
@@ -32,6 +32,7 @@ def ann():
         user.groups.add(Group.objects.get_or_create(name="readers")[0])
         call_command("createtoken", name, stdout=StringIO())
         e.post(e.new_session(user_id=user.pk), f"the plan of {name}.")
+        Memory.objects.create(user=user, agent="friend", key="drink", text=f"the tea of {name}.")
     return User.objects.get(username="ann")
 
 
@@ -44,9 +45,9 @@ def test_everything_of_one_person_is_handed_out(ann, tmp_path):
     records = exported(tmp_path / "ann.jsonl")
     assert (tmp_path / "ann.jsonl").stat().st_mode & 0o777 == 0o600
     assert records[0]["kind"] == "user" and records[0]["data"]["groups"] == ["readers"]
-    assert {"accesstoken", "session"} <= {record["kind"] for record in records}
+    assert {"accesstoken", "memory", "session"} <= {record["kind"] for record in records}
     text = json.dumps(records)
-    assert "the plan of ann." in text and "annabel" not in text
+    assert "the plan of ann." in text and "the tea of ann." in text and "annabel" not in text
     assert ann.password not in text and AccessToken.objects.get(user=ann).token_hash not in text
     assert LogEntry.objects.filter(object_id=str(ann.pk), change_message__contains="Exported.").exists()
     with pytest.raises(CommandError, match="there already"):
@@ -67,6 +68,7 @@ def test_everything_of_one_person_is_deleted(ann):
     assert out.getvalue() == "Deleted the user 'ann', and conversations: 1\n"
     assert list(User.objects.filter(username__startswith="ann").values_list("username", flat=True)) == ["annabel"]
     assert list(Session.objects.values_list("user__username", flat=True)) == ["annabel"]
+    assert list(Memory.objects.values_list("user__username", flat=True)) == ["annabel"]
     assert not Event.objects.exclude(session__user__username="annabel").exists()
     assert list(AccessToken.objects.values_list("user__username", flat=True)) == ["annabel"]
     texts = " ".join(entry.object_repr + entry.change_message for entry in LogEntry.objects.all())

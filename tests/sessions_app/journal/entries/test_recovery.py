@@ -1,5 +1,6 @@
 """Taking over a run whose process died: what runs again, what is in doubt, what is still asked, what was spent."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -28,7 +29,7 @@ def takeover(ref, *, lease=HEIR, idempotent=(), **options):
         dead_run_id=ref.run_id,
         epoch=ref.epoch,
         lease=lease,
-        idempotent=frozenset(idempotent),
+        idempotent=None if idempotent is None else frozenset(idempotent),
         **options,
     )
 
@@ -318,7 +319,62 @@ def test_the_heir_finishes_what_was_open(session, ref):
     assert [text for role, text in e.history(session) if role == "tool"][1:] == ["one", "two"]
 
 
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_of_tools_that_each_run_chooses_counts_what_they_were_when_they_were_called(session, ref, idempotent):
+    e.commit_one(e.reply(ref, replace(e.call_of(), idempotent=idempotent)))
+    assert open_calls(recover(ref, idempotent=None)) == ({0: OpenCall(begun=True)} if idempotent else {})
+    assert results(session) == ([] if idempotent else [("weather", "unknown")])
+
+
 # --- questions ---
+
+
+def by_hook(ref, call=None):
+    """The question of a hook, about no call unless one is given."""
+    asked = e.question(ref, call or e.call_of(), starts_call=False)
+    return replace(asked, by_hook=True, call_step_id="" if call is None else call.step_id)
+
+
+def test_the_question_of_a_hook_is_kept_and_so_is_its_answer(session, ref):
+    answered, asked = by_hook(ref), by_hook(ref)
+    e.commit(answered, respond(session, answered, {"confirmed": True}), asked)
+    e.lapse(ref)
+    recovered = recover(ref)
+    assert {key: question.answer for key, question in recovered.questions.items()} == {
+        answered.step_id: {"confirmed": True},
+        asked.step_id: None,
+    }
+    assert e.run_of(ref).status == "waiting"
+
+
+def test_a_question_of_a_hook_that_is_not_asked_again_is_withdrawn(ref):
+    old, new = by_hook(ref), by_hook(ref)
+    e.commit_one(old)
+    ref = recover(ref).ref
+    e.commit_one(replace(new, epoch=ref.epoch))
+    assert Confirmation.objects.get(pk=old.step_id).answer == UNANSWERED
+    assert Confirmation.objects.get(pk=new.step_id).answer is None and e.run_of(ref).status == "waiting"
+    ref = recover(ref).ref
+    e.commit_one(e.reply(ref, e.call_of()))
+    assert Confirmation.objects.get(pk=new.step_id).answer == UNANSWERED
+    assert e.run_of(ref).status == "running", "the run has moved on without it"
+
+
+@pytest.mark.parametrize("end", ["answer", "failure"])
+def test_a_run_ends_over_a_question_of_a_hook(ref, end):
+    e.commit_one(asked := by_hook(ref))
+    ref = recover(ref).ref
+    e.commit_one(getattr(e, end)(ref))
+    assert Confirmation.objects.get(pk=asked.step_id).answer == UNANSWERED
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_question_of_a_hook_about_a_call_is_kept_as_long_as_the_call_may_run(ref, waits):
+    call = e.call_of(waits=waits)
+    e.commit_one(e.reply(ref, call))
+    e.commit_one(asked := by_hook(ref, call))
+    assert set(recover(ref).questions) == ({asked.step_id} if waits else set())
+    assert (Confirmation.objects.get().answer is None) is waits
 
 
 @pytest.fixture
