@@ -110,7 +110,7 @@ async def admit(request: HttpRequest, *, size: int = 0, changes: bool = False) -
     try:
         grant = await (authorize if changes else authorize_request)(scope, get_config())
     except (HandshakeForbidden, ConnectionRefused) as refusal:
-        raise _refusal(refusal, in_url=in_url) from refusal
+        raise _refusal(refusal) from refusal
     try:
         count_request(grant, size, get_config())
     except RateExceeded as error:
@@ -119,7 +119,7 @@ async def admit(request: HttpRequest, *, size: int = 0, changes: bool = False) -
     return grant
 
 
-def _refusal(refusal: HandshakeForbidden | ConnectionRefused, *, in_url: bool) -> ApiRefused:
+def _refusal(refusal: HandshakeForbidden | ConnectionRefused) -> ApiRefused:
     if isinstance(refusal, HandshakeForbidden):
         words = _("This host or page is not allowed without a token; the server's log says why.")
         return ApiRefused(HTTPStatus.FORBIDDEN, refusal.code, words)
@@ -127,9 +127,7 @@ def _refusal(refusal: HandshakeForbidden | ConnectionRefused, *, in_url: bool) -
         words = _("Too many invalid tokens came from your address. Please try again later.")
         late = {"Retry-After": str(refusal.retry_after)}
         return ApiRefused(HTTPStatus.TOO_MANY_REQUESTS, refusal.code, words, **late)
-    words = _("Show a token (the header Authorization: Bearer …), or log in.")
-    if in_url:
-        words = _("Show a token (?token=… or the header Authorization: Bearer …), or log in.")
+    words = _("Show a token (?token=… or the header Authorization: Bearer …), or log in.")
     if refusal.code == "invalid_token":
         words = _("The token is unknown, expired or revoked.")
     return ApiRefused(HTTPStatus.UNAUTHORIZED, refusal.code, words, **{"WWW-Authenticate": 'Bearer realm="MyAgent"'})

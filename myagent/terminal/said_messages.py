@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from myagent.client import ServerFrame
+from myagent.i18n import gettext as _
 from myagent.protocol import server_events as events
-from myagent.terminal.transcript import said_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,17 @@ class SaidMessages:
     def newest_first(self) -> list[SaidMessage]:
         """All of them; the first one was said last."""
         return [SaidMessage(message_id, text) for message_id, text in reversed(self._texts.items())]
+
+
+def said_text(content: str | list[dict[str, Any]]) -> str:
+    """What a user said, with a word in place of each picture, and the name of each file."""
+    if isinstance(content, str):
+        return content
+    return " ".join(filter(None, map(_part_text, content)))
+
+
+def _part_text(part: dict[str, Any]) -> str:
+    if part.get("type") == "text":
+        return str(part.get("text") or "")
+    facts = part.get("file")
+    return f"[{facts['name']}]" if isinstance(facts, dict) and facts.get("name") else _("[picture]")

@@ -26,6 +26,7 @@ from myagent.terminal.blocks import (
     Voided,
 )
 from myagent.terminal.in_progress import Question, RunningCall, Step
+from myagent.terminal.said_messages import said_text
 from myagent.text import money
 from myagent.tool.image import Image
 
@@ -270,20 +271,6 @@ class Transcript:
                 return [Note(_("The session is closed: it can be read and not continued. /new begins another one."))]
         self.is_closed = self.is_gone = True
         return [Note(_("The session was deleted; the next message begins a new one."), "warning")]
-
-
-def said_text(content: str | list[dict[str, Any]]) -> str:
-    """What a user said, with a word in place of each picture, and the name of each file."""
-    if isinstance(content, str):
-        return content
-    return " ".join(filter(None, map(_part_text, content)))
-
-
-def _part_text(part: dict[str, Any]) -> str:
-    if part.get("type") == "text":
-        return str(part.get("text") or "")
-    facts = part.get("file")
-    return f"[{facts['name']}]" if isinstance(facts, dict) and facts.get("name") else _("[picture]")
 
 
 def seconds_between(start: str, end: str) -> float | None:
