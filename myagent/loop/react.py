@@ -99,7 +99,7 @@ def run(
     reader = None if form is None else OutputReader(form, messages)
     events = _Run(agent, messages, model, work, host, limits, context.run_id, reader, hooks).events(checkpoint)
     if hooks is not None:
-        events = hooks.guarded(events, checkpoint.step, lambda: model.usage)
+        events = hooks.guarded(events, checkpoint, lambda: model.usage)
     if callable(agent.system_prompt):
         events = instructed(events, agent, messages, host=host, context=context)
     events = _traced(agent, trace, history, events) if agent.enable_tracing else events

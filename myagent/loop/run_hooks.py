@@ -21,6 +21,7 @@ from myagent.hooks import AuthorCode, Hook, HookedAnswer, HookedCall, HookPoint
 from myagent.i18n import gettext as _
 from myagent.llm import Usage
 from myagent.loop.author_code import HasAgreed, run_author_code, wrong_value
+from myagent.loop.checkpoint import Checkpoint
 from myagent.loop.history import History
 from myagent.loop.host import Host
 from myagent.loop.limited_model import LimitedModel
@@ -52,11 +53,12 @@ class RunHooks:
     # --- the run ---
 
     async def guarded(
-        self, events: AsyncGenerator[AgentEvent], step: int, usage: Callable[[], Usage]
+        self, events: AsyncGenerator[AgentEvent], checkpoint: Checkpoint, usage: Callable[[], Usage]
     ) -> AsyncGenerator[AgentEvent]:
-        """The events of a run whose first `step` steps are done; it ends in words when a hook refuses."""
+        """The events of a run from `checkpoint` on; it ends in words when a hook refuses."""
+        step = checkpoint.step
         try:
-            await self._read_messages(step)
+            await self._read_messages(checkpoint.said)
             async with aclosing(events):
                 async for event in events:
                     if isinstance(event, StepStarted):
@@ -66,8 +68,8 @@ class RunHooks:
             text = _words(refusal)
             yield RunFinished(step=step, text=text, finish="refused", message=Message.assistant(text), usage=usage())
 
-    async def _read_messages(self, step: int) -> None:
-        for at, message in self._history.said_in_run(step):
+    async def _read_messages(self, count: int) -> None:
+        for at, message in self._history.newest_said(count):
             self._history.replace(at, await self.read(message))
 
     async def read(self, message: Message) -> Message:
