@@ -171,6 +171,12 @@ def probe_too_soon(it):
     it.asked.insert(2, it.request(FIRST, 110, STEERED, fault=BROKEN))
 
 
+def turn_back(it):
+    facts = {"run_id": "r1", "step": 1, "reason": "fallback"}
+    it.log.insert(1, ServerFrame(event="agent.step_reset", metadata=facts))
+    it.asked.insert(2, it.request(FIRST, 2_000_000_000, STEERED))
+
+
 def hide_a_bad_key(it):
     it.asked[0] = dataclasses.replace(it.asked[0], fault=KEY)
 
@@ -226,6 +232,7 @@ def answer_without_a_value(it):
         (answer_what_nobody_said, "no reply holds the answer"),
         (name_the_wrong_model, "the answer came from ['first']"),
         (probe_too_soon, "one process asked a dead model"),
+        (turn_back, "although it had turned"),
         (hide_a_bad_key, "went on behind a refused key"),
         (end_by_nobody, "nobody cancelled it"),
         (fail_without_a_reason, "it failed with llm_unavailable"),

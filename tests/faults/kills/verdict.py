@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from myagent.client import ServerFrame
 from tests.faults.kills.killed_round import Outcome
 from tests.faults.kills.model_verdict import ModelVerdict
-from tests.faults.kills.script import KEY
+from tests.faults.kills.script import FIRST, KEY
 from tests.faults.kills.terms import CLOSED, FORBIDDEN, LIMITS, SECRET, Total
 from tests.support.log_promises import check_log, text_of
 
@@ -44,7 +45,7 @@ class Verdict:
         yield from self._of_messages()
         yield from self._model.problems()
         for run_id, frames in self._frames.items():
-            for words in (*self._of_end(run_id, frames), *self._of_limits(frames)):
+            for words in (*self._of_end(run_id, frames), *self._of_limits(frames), *self._of_turn(run_id, frames)):
                 yield f"run {run_id}: {words}"
         yield from self._of_effects()
 
@@ -107,6 +108,14 @@ class Verdict:
         }
         if not excused.get(end.code or ""):
             yield f"it failed with {end.code}: {end.content}"
+
+    def _of_turn(self, run_id: str, frames: list[ServerFrame]) -> Iterator[str]:
+        """A run that has turned to the second model stays with it, whoever takes it over."""
+        turned = next((frame for frame in frames if frame.metadata.get("reason") == "fallback"), None)
+        if turned is not None:
+            since = datetime.fromisoformat(turned.timestamp).timestamp()
+            if late := [asked.at for asked in self._model.of_run(run_id) if asked.model == FIRST and asked.at > since]:
+                yield f"the first model was asked at {late}, although it had turned to the second one at {since}"
 
     def _of_limits(self, frames: list[ServerFrame]) -> Iterator[str]:
         """No more calls take effect than a run may make, and nothing is shown that hooks refuse."""
