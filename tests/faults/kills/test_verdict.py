@@ -268,9 +268,22 @@ def excuse_what_may_have_been_taken_back(it):
     it.outcome.perhaps_taken_back.add("s1")
 
 
+def excuse_what_was_taken_back_from_the_queue(it):
+    it.outcome.accepted.add("s1")
+    it.outcome.taken_back.add("s1")
+    it.say("s1", "r3")
+    it.add("agent.interrupted", "r3", reason="withdrawn")
+
+
 @pytest.mark.parametrize(
     "excuse",
-    [excuse_a_kill, excuse_a_probe_of_the_next_process, excuse_a_cancel, excuse_what_may_have_been_taken_back],
+    [
+        excuse_a_kill,
+        excuse_a_probe_of_the_next_process,
+        excuse_a_cancel,
+        excuse_what_may_have_been_taken_back,
+        excuse_what_was_taken_back_from_the_queue,
+    ],
 )
 def test_what_is_excused(played, excuse):
     excuse(played)

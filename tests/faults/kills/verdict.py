@@ -17,6 +17,7 @@ from tests.faults.kills.terms import CLOSED, FORBIDDEN, LIMITS, SECRET, Total
 from tests.support.log_promises import check_log, text_of
 
 MOST_REJECTED = 3
+WITHDRAWN = "withdrawn"
 
 
 class Verdict:
@@ -28,7 +29,10 @@ class Verdict:
         self._effects = effects
         said = [frame for frame in outcome.frames if frame.event == "user.message"]
         self._logged = Counter(frame.metadata["message_id"] for frame in said)
-        self._run_of = {frame.metadata["message_id"]: frame.run_id or "" for frame in said}
+        # A message that was taken back while it queued is in the log, and is read by nobody.
+        self._withdrawn = {frame.run_id for frame in outcome.frames if frame.metadata.get("reason") == WITHDRAWN}
+        run_of = {frame.metadata["message_id"]: frame.run_id or "" for frame in said}
+        self._run_of = {name: run_id for name, run_id in run_of.items() if run_id not in self._withdrawn}
         self._frames: dict[str, list[ServerFrame]] = defaultdict(list)
         for frame in outcome.frames:
             if frame.run_id is not None:
@@ -50,11 +54,11 @@ class Verdict:
         yield from self._of_effects()
 
     def _of_messages(self) -> Iterator[str]:
-        """Each is logged once, unless it was taken back."""
+        """Each is logged once, unless it was taken back; a logged one that was taken back is read by nobody."""
         outcome = self._outcome
         certain = outcome.accepted - outcome.taken_back - outcome.perhaps_taken_back
-        wrong = {name: count for name, count in self._logged.items() if count != 1 or name in outcome.taken_back}
-        if wrong or certain - self._logged.keys():
+        wrong = {name for name, count in self._logged.items() if count != 1}
+        if wrong or outcome.taken_back & self._run_of.keys() or certain - self._run_of.keys():
             yield f"logged are {dict(self._logged)}, of {certain} and perhaps {outcome.perhaps_taken_back}"
 
     def _of_end(self, run_id: str, frames: list[ServerFrame]) -> Iterator[str]:
@@ -72,7 +76,7 @@ class Verdict:
             case "agent.error":
                 yield from self._of_error(run_id, end)
             case "agent.interrupted":
-                if not self._outcome.cancels:
+                if not self._outcome.cancels and run_id not in self._withdrawn:
                     yield f"nobody cancelled it: {end}"
 
     def _is_forbidden(self, name: str) -> bool:
