@@ -29,8 +29,9 @@ class Breaker:
         """When it was found dead, None while it answers."""
         self._clock = clock
         self._lock = threading.Lock()
+        self.slowest = 0.0
+        """The most seconds that a reply ever took to begin."""
         self._next_probe = 0.0
-        self._slowest = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -40,7 +41,7 @@ class Breaker:
     @property
     def patience(self) -> float:
         """The seconds after which a probe that brought nothing has failed: twice what it ever took to begin."""
-        return max(_LEAST_PATIENCE, 2 * self._slowest)
+        return max(_LEAST_PATIENCE, 2 * self.slowest)
 
     @property
     def seconds_left(self) -> float:
@@ -70,7 +71,7 @@ class Breaker:
     def answered(self, first_seconds: float | None = None) -> None:
         """It did answer, be it with a refusal; `first_seconds` is how long the first piece of the reply took."""
         with self._lock:
-            self._slowest = max(self._slowest, first_seconds or 0.0)
+            self.slowest = max(self.slowest, first_seconds or 0.0)
             if self.away_since is None:
                 return
             self.away_since = None

@@ -139,6 +139,7 @@ class RunModels(WrappedLLM):
         self._number = 0
         self._tried: set[int] = set()
         self._is_probe = False
+        self._has_passed = False
 
     @property
     def fallback(self) -> RunModels:
@@ -164,7 +165,8 @@ class RunModels(WrappedLLM):
         Returns whether it is another one. Raises `LLMUnavailable` when all are dead and none may be asked yet.
         """
         self._tried.clear()
-        before = self._number
+        before, has_passed = self._number, self._has_passed
+        self._has_passed = False
         if not self._choose(self._in_order(before)):
             seconds = min(member.breaker.seconds_left for member in self._members)
             words = _("None of the models %(names)s answers; they are asked again in %(seconds)d s.")
@@ -173,7 +175,16 @@ class RunModels(WrappedLLM):
                 words % {"names": names, "seconds": round(seconds) + 1},
                 public=_("The model is not available at the moment. Please try again later."),
             )
-        return self._number != before
+        return self._number != before or has_passed
+
+    def pass_on(self, seconds: float) -> None:
+        """Turn to the next model for the steps that follow, as nothing came of this one until the run's time was over.
+
+        Not where `seconds`, which it had for that, are what it needs to begin. It need not be dead: calls of tools are
+        not shown before they are whole.
+        """
+        self._tried.add(self._number)
+        self._has_passed = seconds > self._breaker.slowest and self._choose(self._in_order(self._number))
 
     def gives_up(self, error: BaseException) -> bool:
         """Whether asking the same model once more after `error` is not worth it."""

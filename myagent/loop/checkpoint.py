@@ -37,14 +37,16 @@ class Checkpoint:
     """Where to resume a run. `step` is the last one whose reply is in the history, 0 for none.
 
     `open_calls` are those calls of that reply, by index, that have no result in the history. `answering` is the model
-    that the run had turned to, None when it was with the first one. `calls` are all
-    calls of the run in their order, `seconds` what it has taken without what it waited for people.
+    that the run had turned to, None when it was with the first one. `said` is how many messages of the user the run has
+    in the history: the one that it answers, and those that it has read since. `calls` are all calls of the run in their
+    order, `seconds` what it has taken without what it waited for people.
     """
 
     step: int = 0
     usage: Usage = field(default_factory=Usage)
     open_calls: Mapping[int, OpenCall] = field(default_factory=dict)
     answering: AnsweringModel | None = None
+    said: int = 1
     calls: Sequence[AskedCall] = ()
     seconds: float = 0.0
 

@@ -64,16 +64,10 @@ class History:
         """Append the results of a reply's calls, in the order of the calls; the keys are their indexes."""
         self._messages += [results[index] for index in sorted(results)]
 
-    def said_in_run(self, steps: int) -> list[tuple[int, Message]]:
-        """The user's messages of a run that has so many replies in the history, with their places."""
-        begin = len(self._messages)
-        while begin and steps:
-            begin -= 1
-            steps -= self._messages[begin].role == "assistant"
-        while begin and self._messages[begin - 1].role != "user":
-            begin -= 1
-        begin = max(0, begin - 1)
-        return [(at, message) for at, message in enumerate(self._messages[begin:], begin) if message.role == "user"]
+    def newest_said(self, count: int) -> list[tuple[int, Message]]:
+        """The newest messages of the user, so many, with their places; fewer where the rest is not here."""
+        said = [(at, message) for at, message in enumerate(self._messages) if message.role == "user"]
+        return said[-count:]
 
     def replace(self, at: int, message: Message) -> None:
         """Put another message into this place."""

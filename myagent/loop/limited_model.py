@@ -60,15 +60,17 @@ class LimitedModel:
         return asking if self._limits.seconds_left() is None else self._until_time_is_over(step, asking)
 
     async def _until_time_is_over(self, step: int, asking: AsyncGenerator[AgentEvent]) -> AsyncGenerator[AgentEvent]:
-        has_shown = False
+        has_shown, seconds = False, self._limits.seconds_left() or 0
         try:
-            async with aclosing(_in_time(asking, self._limits.seconds_left() or 0, self._limits.clock)) as events:
+            async with aclosing(_in_time(asking, seconds, self._limits.clock)) as events:
                 async for event in events:
                     has_shown = has_shown or isinstance(event, TextDelta | ReasoningDelta)
                     yield event
         except _OutOfTime:
             self.was_stopped = True
             self.model.usage += Usage(llm_calls=1)
+            if not has_shown:
+                self.model.pass_on(seconds)
         if self.was_stopped and has_shown:
             yield StepReset(step=step, reason="limit")
 

@@ -85,6 +85,11 @@ class ModelSteps:
         ask = partial(self._ask, step, tools, note, may_call=may_call)
         return in_turn(self._models, ask, history=self._history, step=step, run_id=self._run_id)
 
+    def pass_on(self, seconds: float) -> None:
+        """Nothing came within these seconds, and there is no more time: where there is another model, it is next."""
+        if self._models is not None:
+            self._models.pass_on(seconds)
+
     async def _ask(
         self, step: int, tools: Sequence[ToolSchema], note: str | None, *, may_call: bool
     ) -> AsyncGenerator[AgentEvent]:

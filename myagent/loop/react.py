@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from myagent.agent_definition import AgentDefinition
 from myagent.events import AgentEvent, LimitNear, LimitUse, ModelReplied, RunFinished
@@ -79,8 +78,9 @@ def run(
     summarizes = agent.compact == "summarize"
     limits = RunLimits(agent, ceilings, checkpoint)
     host = host if limits.seconds_left() is None else ClockedHost(host, limits.clock)
-    parts: dict[str, Any] = {"context": context, "trace": trace, "step": checkpoint.step}
-    hooks = RunHooks(agent, messages, host=host, **parts) if len(agent.hooks) else None
+    hooks = None
+    if len(agent.hooks):
+        hooks = RunHooks(agent, messages, checkpoint, host=host, context=context, trace=trace)
     model = ModelSteps(
         llm,
         messages,
@@ -107,7 +107,7 @@ def run(
     if hooks is not None:
         events = hooks.guarded(events, lambda: model.usage)
     if callable(agent.system_prompt) or agent.tools.function is not None:
-        setup = RunSetup(agent, messages, host=host, **parts)
+        setup = RunSetup(agent, messages, host=host, context=context, trace=trace, step=checkpoint.step)
         events = setup.before(events, checkpoint.usage, has_output=form is not None)
     events = trace.run(agent.name, history[-1:], events) if agent.enable_tracing else events
     return events if metrics is None else metrics.counted(events)

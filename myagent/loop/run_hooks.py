@@ -21,6 +21,7 @@ from myagent.hooks import Hook, HookedAnswer, HookedCall, HookPoint
 from myagent.i18n import gettext as _
 from myagent.llm import Usage
 from myagent.loop.author_code import CodePlace, HasAgreed, run_author_code
+from myagent.loop.checkpoint import Checkpoint
 from myagent.loop.history import History
 from myagent.loop.hook_values import as_answer, as_arguments, as_prompt, as_reply, as_result, as_user_message
 from myagent.loop.host import Host
@@ -41,9 +42,17 @@ class RunHooks:
     """The hooks of one run."""
 
     def __init__(
-        self, agent: AgentDefinition, history: History, *, host: Host, context: RunContext, trace: Trace, step: int
+        self,
+        agent: AgentDefinition,
+        history: History,
+        checkpoint: Checkpoint,
+        *,
+        host: Host,
+        context: RunContext,
+        trace: Trace,
     ) -> None:
-        self._step = step
+        self._step = checkpoint.step
+        self._said = checkpoint.said
         self._messages_read = 0
         self._trace = trace
         self._hooks = agent.hooks
@@ -73,7 +82,7 @@ class RunHooks:
             yield refused(refusal, self._step, usage())
 
     async def _read_messages(self) -> None:
-        for at, message in self._history.said_in_run(self._step):
+        for at, message in self._history.newest_said(self._said):
             self._history.replace(at, await self.read(message))
 
     async def read(self, message: Message) -> Message:

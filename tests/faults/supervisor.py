@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from tests.faults.model import FaultyModel
 from tests.faults.report import Report
 from tests.faults.stored import Stored
 from tests.faults.supervised import SupervisedServer
+from tests.faults.tracebacks import tracebacks
 from tests.faults.view import View
 from tests.support.agent_server import AgentServer
 from tests.support.model_server import ModelServer
@@ -40,7 +40,6 @@ SETTLE_SECONDS = 180
 LONGER_SECONDS = 60.0
 """By how much at most a round takes longer than twice as long as wanted, to reach its counts."""
 SQLITE, OWN_POSTGRES = "sqlite", "postgres"
-_TRACEBACK = re.compile(r"^(.*)\nTraceback .*\n(?:[ ].*\n)+(\S.*)", re.MULTILINE)
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "DRAIN_SECONDS": 1, "STALL_SECONDS": 1.5}
 SECRET = "of a round of the fault suite, whose servers are to take each other's states"
 MOST_MIB = 400
@@ -148,9 +147,7 @@ class Supervisor:
             for number, server in enumerate(servers):
                 (self._folder / f"server-{number}.log").write_text(server.log)
                 self._report.counts["clients cut off because they did not read"] += server.log.count(_STALLED)
-                # Whatever is done to it, a server knows what to say of it.
-                for before, error in _TRACEBACK.findall(server.log):
-                    self._report.problems.append(f"server {number} logged a traceback: {error[:200]} ({before[:200]})")
+                self._report.problems += tracebacks(server.log)
 
     # --- while it runs ---
 

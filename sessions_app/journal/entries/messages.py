@@ -79,7 +79,8 @@ class PostMessage(Entry):
 
     @property
     def client_id(self) -> str | None:
-        return self.message_id
+        # No event or claim tells whether the commit of a message that steers took effect, so its id has to.
+        return self.message_id or (self.new_run_id.hex if self.when_busy == "steer" else None)
 
     @property
     def paced_user(self) -> int | None:
@@ -91,7 +92,7 @@ class PostMessage(Entry):
 
     def apply(self, batch: Batch) -> Posted:
         session = batch.locks.session(self.session_id)
-        if self.message_id is not None and (first := batch.locks.client_ids.get((session.id, self.message_id))):
+        if self.client_id is not None and (first := batch.locks.client_ids.get((session.id, self.client_id))):
             return self._duplicate(batch, session, first)
         before = batch.locks.unfinished(session.id)
         self.check(batch, session, before)
@@ -133,8 +134,7 @@ class PostMessage(Entry):
         """Write the message and its run."""
         # What has to be answered in a form of its own is for a run of its own.
         if self.when_busy == "steer" and self.output_schema is None and before and before[0].is_active:
-            named = replace(self, message_id=self.message_id or uuid.uuid4().hex)
-            return named._steer(batch, session, before)
+            return replace(self, message_id=self.client_id)._steer(batch, session, before)
         run = self._insert(batch, session, before, begins=lease is not None)
         if lease is not None:
             take_run(batch, run, lease)

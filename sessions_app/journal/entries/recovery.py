@@ -27,7 +27,7 @@ from sessions_app.journal.entry import Entry, RunRef
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.refusal import STALE_RUN, Refused
 from sessions_app.journal.usage_ledger import usage_of
-from sessions_app.models import Confirmation, Run, ToolCall
+from sessions_app.models import Confirmation, Message, Run, ToolCall
 
 MAX_ATTEMPTS = 3
 """Processes that may stop while they own one run."""
@@ -109,6 +109,7 @@ class RecoverRun(Entry):
                 step=row.steps,
                 usage=usage_of(row),
                 open_calls=open_calls,
+                said=Message.objects.filter(run_id=run.id, role=Message.Role.USER).count(),
                 calls=asked,
                 seconds=max(0.0, age - _waited(asked_people, batch.now)),
             ),

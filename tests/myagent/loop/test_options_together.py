@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from myagent.events import ReplyRejected, ToolFinished
+from myagent.events import ReplyRejected, StepReset, ToolFinished
 from myagent.exceptions import OutputInvalid, RunLimitReached
 from myagent.llm import Usage
+from myagent.llm.fallback import AnsweringModel, for_run
 from myagent.llm.output_tool import OUTPUT_TOOL
 from myagent.loop import react
 from myagent.loop.checkpoint import AskedCall, Checkpoint
@@ -14,6 +17,7 @@ from myagent.loop.local_host import LocalHost
 from myagent.messages import Message, ToolCall
 from myagent.run_context import RunContext
 from myagent.testing import Say, ScriptedLLM, call, output
+from tests.myagent.loop.test_limited_model import Endless
 from tests.myagent.loop.test_output_reader import TRIP, agent_of, lookup
 from tests.myagent.loop.test_react import HI, agent_with, weather
 
@@ -154,3 +158,34 @@ async def test_a_value_that_did_not_fit_before_the_limit_does_not_take_the_last_
     llm = ScriptedLLM([output(to="Paris"), output(**TRIP)])
     events = await collect(agent_of(max_steps=1), llm)
     assert (events[-1].output, events[-1].finish, len(llm.requests)) == (TRIP, "max_steps", 2)
+
+
+class Silent:
+    """A model that says nothing, for ever."""
+
+    model = "silent"
+
+    def __init__(self):
+        self.requests = 0
+
+    async def stream(self, messages, *, tools=()):
+        self.requests += 1
+        await asyncio.Event().wait()
+        yield
+
+
+async def test_a_model_that_was_silent_until_the_time_was_over_does_not_sum_up():
+    first, second = Silent(), ScriptedLLM(["In short: no.", "never"], model="second")
+    agent = agent_with(weather, max_seconds=0.2, llm=[first, second])
+    events = await collect(agent, for_run(agent.llm))
+    assert (events[-1].text, events[-1].finish, events[-1].limit.which) == ("In short: no.", "limit", "max_seconds")
+    (reset,) = (event for event in events if isinstance(event, StepReset))
+    assert (reset.reason, reset.answering) == ("fallback", AnsweringModel(1, "second")), "who takes over knows it"
+    assert (first.requests, len(second.requests)) == (1, 1)
+
+
+async def test_a_model_that_had_begun_to_answer_sums_up_itself():
+    first, second = Endless(1, "In short: no."), ScriptedLLM(["never"], model="second")
+    agent = agent_with(weather, max_seconds=0.2, llm=[first, second])
+    events = await collect(agent, for_run(agent.llm))
+    assert (events[-1].text, events[-1].finish) == ("In short: no.", "limit") and not second.requests

@@ -72,6 +72,19 @@ async def test_the_users_message_is_changed_for_the_model():
     assert llm.requests[0].messages[-1].content == [{"type": "text", "text": "****"}, picture]
 
 
+async def test_whoever_takes_a_run_over_has_all_its_messages_read_by_hooks():
+    agent = agent_with()
+
+    @agent.hook("user_message")
+    def without_numbers(message):
+        return message.text.replace("1234", "****")
+
+    llm = ScriptedLLM(["Noted."])
+    said = [Message.user(text) for text in ("old 1234", "my PIN is 1234", "or 12345")]
+    await collect(agent, llm, said, checkpoint=Checkpoint(said=2))
+    assert [message.text for message in llm.requests[0].messages[1:]] == ["old 1234", "my PIN is ****", "or ****5"]
+
+
 async def test_the_users_message_is_refused_before_the_model_is_asked():
     agent = agent_with()
 

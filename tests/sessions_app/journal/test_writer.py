@@ -237,6 +237,15 @@ async def test_a_commit_that_only_seemed_to_fail_is_not_written_twice(journal, t
     assert [growth.events[-1].seq for growth in commits[-1].growths] == [2]
 
 
+async def test_a_message_that_steers_is_stored_once_when_its_commit_only_seemed_to_fail(journal, troubles):
+    session = await in_thread(e.new_session)
+    ref = await in_thread(e.running, session)
+    troubles.after = 1
+    posted = await journal.record(e.message(session, "rather this", when_busy="steer"))
+    assert posted.steers and posted.run_id == ref.run_id
+    assert await in_thread(lambda: [run.steers for run in Run.objects.order_by("queued_at")]) == [False, True]
+
+
 async def test_a_claim_whose_commit_only_seemed_to_fail_is_still_ours(journal, troubles):
     session = await in_thread(e.new_session)
     await in_thread(lambda: e.post(session, lease=None))

@@ -65,6 +65,22 @@ def test_several_are_read_in_their_order_and_what_is_queued_is_not(session):
     assert e.statuses(session) == ["running", "queued"]
 
 
+def test_whoever_takes_the_run_over_knows_how_many_messages_it_has_read(session):
+    e.commit_one(e.answer(e.running(session, "before")))
+    ref = e.running(session, "go")
+    steer(session, "one", "s-1")
+    steer(session, "unread", "s-2")
+    steer(session, "two", "s-3")
+    withdraw(session, "s-2")
+    take(ref)
+    steer(session, "too late", "s-4")
+    e.lapse(ref)
+    recovered = e.commit_one(
+        RecoverRun(session_id=session, dead_run_id=ref.run_id, epoch=ref.epoch, lease=e.LEASE, idempotent=frozenset())
+    )
+    assert recovered.checkpoint.said == 3
+
+
 def test_without_an_active_run_it_is_a_message_like_others(session):
     assert steer(session).begun is not None
     e.commit_one(CancelRuns(session_id=session))
