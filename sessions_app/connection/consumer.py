@@ -38,11 +38,13 @@ from myagent.protocol.server_base import PROTOCOL_VERSION
 from myagent.text import short_id
 from sessions_app.connection import fork_requests, handlers, requests, state_requests
 from sessions_app.connection.frame_log import frame_line
-from sessions_app.connection.heavy_work import parsed
-from sessions_app.connection.requester import Requester, too_many_requests, try_again
+from sessions_app.connection.requester import Requester
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
+from sessions_app.services.caller import default_agent
+from sessions_app.services.heavy_work import parsed
+from sessions_app.services.refusals import too_many_requests, try_again
 from sessions_app.upkeep.access_watch import Budget
 from sessions_app.upkeep.gauges import WEBSOCKET
 
@@ -125,13 +127,7 @@ class AgentConsumer(AsyncConsumer):
 
     def _agent_of_path(self) -> str:
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
-        if named is not None:
-            return named
-        # The default of a token that is limited to some agents is its first enabled one, else its first.
-        registry = get_registry()
-        usable = [name for name in (*registry.names, *registry.all_names) if self.grant.allows(name)]
-        default = registry.default
-        return usable[0] if usable else default.name if default else ""
+        return named if named is not None else default_agent(self.grant)
 
     async def _refuse(self, code: int, reason: str) -> None:
         # Accepted first: a browser shows a refused handshake as a bare 1006 and hides the reason.

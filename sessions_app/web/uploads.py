@@ -25,15 +25,6 @@ from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
-from sessions_app.connection.message_files import check_kind
-from sessions_app.connection.requester import (
-    agent_unavailable,
-    file_not_found,
-    not_found,
-    parse_session_id,
-    record,
-    try_again,
-)
 from sessions_app.engine import Engine
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind, claims_picture, kind_of
@@ -41,6 +32,9 @@ from sessions_app.files.file_names import clean_name
 from sessions_app.files.file_parts import url_of
 from sessions_app.journal.entries.session_files import AddFiles, TakeBackFile
 from sessions_app.models import StoredFile
+from sessions_app.services.caller import parse_session_id, record
+from sessions_app.services.message_files import check_kind
+from sessions_app.services.refusals import agent_unavailable, file_not_found, not_found, try_again
 
 logger = logging.getLogger("myagent.files")
 
