@@ -43,6 +43,7 @@ from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
 from sessions_app.services.caller import default_agent
+from sessions_app.services.connection_room import why_full
 from sessions_app.services.heavy_work import parsed
 from sessions_app.services.refusals import too_many_requests, try_again
 from sessions_app.upkeep.access_watch import Budget
@@ -56,6 +57,7 @@ HANDLERS = handlers.table(requests, fork_requests, state_requests)
 class AgentConsumer(AsyncConsumer):
     """One WebSocket connection."""
 
+    door = WEBSOCKET
     engine: Engine
     requester: Requester
     grant: Grant
@@ -91,7 +93,7 @@ class AgentConsumer(AsyncConsumer):
         # For this task, in which all requests of the connection are handled, and those that it begins.
         speak(asked_language(self.scope))
         self.engine = engine
-        if reason := self._full():
+        if reason := why_full(self.engine):
             return await self._refuse(CloseCode.OVER_LIMIT, reason)
         try:
             self.grant = await authorize(self.scope, engine.config)
@@ -109,21 +111,11 @@ class AgentConsumer(AsyncConsumer):
             logger.warning("Refused a connection: the database does not answer (%s).", error)
             return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
         # Again: of several that arrived at the same moment, each found room before the first was accepted.
-        if reason := self._full():
+        if reason := why_full(self.engine):
             return await self._refuse(CloseCode.OVER_LIMIT, reason)
         await self.send(acceptance(self.scope))
         self._start(agent)
         return None
-
-    def _full(self) -> str:
-        """Why no further connection is accepted; empty while there is room."""
-        if self.engine.memory_watch.is_scarce:
-            return ErrorCode.BUSY
-        limit = self.engine.config.max_connections
-        if len(self.engine.connections) < limit:
-            return ""
-        logger.warning("Refused a connection: %d are open already (MAX_CONNECTIONS).", limit)
-        return "too many connections"
 
     def _agent_of_path(self) -> str:
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
