@@ -23,6 +23,25 @@ class Told:
     frame: ServerFrame
 
 
+class _Parser:
+    """Makes events of lines."""
+
+    def __init__(self) -> None:
+        self._id = ""
+        self._data: list[str] = []
+
+    def take(self, line: str) -> Told | None:
+        if line.startswith("id: "):
+            self._id = line[4:]
+        elif line.startswith("data: "):
+            self._data.append(line[6:])
+        elif line == "" and self._data:
+            told = Told(self._id, ServerFrame.parse("\n".join(self._data)))
+            self._id, self._data = "", []
+            return told
+        return None
+
+
 class Stream:
     """An answer that goes on. `comments` counts what clients ignore."""
 
@@ -32,17 +51,33 @@ class Stream:
         self._lines = response.aiter_lines()
 
     async def __aiter__(self) -> AsyncIterator[Told]:
-        event_id, data = "", []
+        parser = _Parser()
         async for line in self._lines:
-            if line.startswith(":"):
-                self.comments += 1
-            elif line.startswith("id: "):
-                event_id = line[4:]
-            elif line.startswith("data: "):
-                data.append(line[6:])
-            elif line == "" and data:
-                yield Told(event_id, ServerFrame.parse("\n".join(data)))
-                event_id, data = "", []
+            self.comments += line.startswith(":")
+            if (told := parser.take(line)) is not None:
+                yield told
+
+    async def some(self, size: int) -> list[Told]:
+        """What so many bytes hold, fewer where the answer does not go on for as long; the last event may be cut."""
+        got = b""
+        async with asyncio.timeout(WAIT_SECONDS):
+            async for piece in self.response.aiter_raw():
+                got += piece
+                if len(got) >= size or b'"event":"agent.final_answer"' in got:
+                    break
+        parser = _Parser()
+        whole = got[:size].decode(errors="replace").split("\n")[:-1]
+        return [told for told in map(parser.take, whole) if told is not None]
+
+    async def silence(self) -> None:
+        """Wait for the next comment, which says that the server is there and has nothing to tell."""
+        before = self.comments
+        async with asyncio.timeout(WAIT_SECONDS):
+            async for line in self._lines:
+                self.comments += line.startswith(":")
+                if self.comments > before:
+                    return
+        raise AssertionError("the stream ended")
 
     async def until(self, matches: Any) -> list[Told]:
         """Everything up to the first event that matches: a name, or a function of its frame."""
