@@ -25,7 +25,7 @@ from myagent.i18n import gettext as _
 from myagent.i18n import speaking
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 
-logger = logging.getLogger("myagent.api")
+logger = logging.getLogger("myagent.connections")
 
 PREFLIGHT_SECONDS = 600
 BUSY_SECONDS = 10
