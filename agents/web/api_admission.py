@@ -101,7 +101,7 @@ async def admit(request: HttpRequest, *, size: int = 0, changes: bool = False, i
     try:
         grant = await (authorize if changes else authorize_request)(scope, get_config())
     except (HandshakeForbidden, ConnectionRefused) as refusal:
-        raise _refusal(refusal) from refusal
+        raise _refusal(refusal, in_url=in_url) from refusal
     try:
         count_request(grant, size, get_config())
     except RateExceeded as error:
@@ -112,7 +112,7 @@ async def admit(request: HttpRequest, *, size: int = 0, changes: bool = False, i
     return grant
 
 
-def _refusal(refusal: HandshakeForbidden | ConnectionRefused) -> ApiRefused:
+def _refusal(refusal: HandshakeForbidden | ConnectionRefused, *, in_url: bool) -> ApiRefused:
     if isinstance(refusal, HandshakeForbidden):
         words = _("This host or page is not allowed without a token; the server's log says why.")
         return ApiRefused(HTTPStatus.FORBIDDEN, refusal.code, words)
@@ -120,7 +120,9 @@ def _refusal(refusal: HandshakeForbidden | ConnectionRefused) -> ApiRefused:
         words = _("Too many invalid tokens came from your address. Please try again later.")
         late = {"Retry-After": str(refusal.retry_after)}
         return ApiRefused(HTTPStatus.TOO_MANY_REQUESTS, refusal.code, words, headers=late)
-    words = _("Show a token (?token=… or the header Authorization: Bearer …), or log in.")
+    words = _("Show a token (the header Authorization: Bearer …), or log in.")
+    if in_url:
+        words = _("Show a token (?token=… or the header Authorization: Bearer …), or log in.")
     if refusal.code == "invalid_token":
         words = _("The token is unknown, expired or revoked.")
     headers = {"WWW-Authenticate": 'Bearer realm="MyAgent"'}
