@@ -122,6 +122,12 @@ def as_warning(record: logging.LogRecord) -> bool:
     return without_traceback(record)
 
 
+def refusal_of_api(record: logging.LogRecord) -> bool:
+    """A logging filter: what the API refuses a program is its own matter, as on a WebSocket, and no line of the log."""
+    status, request = getattr(record, "status_code", 500), getattr(record, "request", None)
+    return not (status < HTTPStatus.INTERNAL_SERVER_ERROR and getattr(request, "path_info", "").startswith("/api/"))
+
+
 def outage_as_warning(record: logging.LogRecord) -> bool:
     """A logging filter: an unavailable service is a warning without a traceback; our own loggers say why."""
     return as_warning(record) if getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE else True

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from dotenv import load_dotenv
 
 from agents.database.data_folder import DATABASE_FILE
-from agents.log_format import as_warning, outage_as_warning, without_traceback
+from agents.log_format import as_warning, outage_as_warning, refusal_of_api, without_traceback
 from myagent_site import environment
 
 # A supervisor starts its workers with these, so that each of them reads the file as it is then.
@@ -175,6 +175,7 @@ LOGGING = {
     "filters": {
         "words_only": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback},
         "as_warning": {"()": "django.utils.log.CallbackFilter", "callback": as_warning},
+        "refusal_of_api": {"()": "django.utils.log.CallbackFilter", "callback": refusal_of_api},
         "outage_as_warning": {"()": "django.utils.log.CallbackFilter", "callback": outage_as_warning},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMATTER}},
@@ -183,7 +184,7 @@ LOGGING = {
         # Django's own handlers print only with DEBUG on, and mail to nobody.
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
         "django.security.DisallowedHost": {"filters": ["words_only"]},
-        "django.request": {"filters": ["outage_as_warning"]},
+        "django.request": {"filters": ["refusal_of_api", "outage_as_warning"]},
         # Each attempt of each of its threads, which those who ask the pool report once.
         "psycopg.pool": {"level": "ERROR"},
         # Redis only hints: while it is away the polls find out, and each second of it is no error with a traceback.

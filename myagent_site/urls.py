@@ -6,8 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from agents.web import api, contract, metrics_page, views
-from sessions_app.web import downloads, uploads
+from agents.web import metrics_page, views
 
 admin.site.site_title = "MyAgent"
 admin.site.site_header = "MyAgent"
@@ -23,11 +22,7 @@ urlpatterns = [
     path("healthz", views.health, name="health"),
     path("readyz", views.ready, name="ready"),
     path("metrics", metrics_page.metrics, name="metrics"),
-    path("api/agents/", api.list_agents, name="agents"),
-    path("api/asyncapi.json", contract.asyncapi_document, name="asyncapi"),
-    path("api/sessions/<str:session_id>/files", uploads.upload, name="upload"),
-    path("api/sessions/<str:session_id>/files/<str:file_id>", uploads.take_back, name="take_back"),
-    path("api/files/<str:file_id>", downloads.download, name="file"),
+    path("api/", include("sessions_app.web.api_urls")),
     path("", include("agents.web.login_urls")),
     path("admin/", admin.site.urls),
 ]

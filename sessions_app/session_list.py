@@ -75,16 +75,26 @@ def page_of(
     if before:
         moment, pk = _parse_page_mark(before)
         rows = rows.filter(Q(active_at__lt=moment) | Q(active_at=moment, pk__lt=pk))
-    # The oldest one: it is the active one, if there is one.
-    runs = Run.objects.filter(session_id=OuterRef("pk"))
-    next_run = runs.unfinished().order_by("queued_at").values("status")[:1]
-    newest = runs.order_by("-queued_at").values("status")[:1]
-    rows = rows.annotate(run_status=Subquery(next_run), newest_status=Subquery(newest)).defer("state", "metadata")
+    rows = _with_statuses(rows).defer("state", "metadata")
     page = list(rows.order_by("-active_at", "-pk")[: limit + 1])
     mark = _page_mark(page[limit - 1]) if len(page) > limit else None
     page = page[:limit]
     facts = _facts_of(wanted, {row.family_id or row.pk for row in page}) if families and page else {}
     return [_summary(row, facts.get(row.family_id or row.pk)) for row in page], mark
+
+
+def summary_of(session_id: uuid.UUID) -> dict[str, Any] | None:
+    """What a page says of one session, with its metadata; None where it was deleted."""
+    row = _with_statuses(Session.objects.filter(pk=session_id)).defer("state").first()
+    return None if row is None else {**_summary(row, None), "metadata": row.metadata}
+
+
+def _with_statuses(rows: QuerySet[Session]) -> QuerySet[Any]:
+    # The oldest one: it is the active one, if there is one.
+    runs = Run.objects.filter(session_id=OuterRef("pk"))
+    next_run = runs.unfinished().order_by("queued_at").values("status")[:1]
+    newest = runs.order_by("-queued_at").values("status")[:1]
+    return rows.annotate(run_status=Subquery(next_run), newest_status=Subquery(newest))
 
 
 def _facts_of(wanted: Wanted, families: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:

@@ -58,7 +58,7 @@ class DaphneServer(daphne.server.Server):
 
     Signals (`StopSignals`) shut it down gracefully: it accepts no new connections; the application's lifespan shutdown
     lets active work finish for up to `drain_seconds`, while open connections are still served; then every WebSocket is
-    closed with 1012. A second signal ends the process at once.
+    closed with 1012, and live answers are broken off. A second signal ends the process at once.
     """
 
     failure: str | None
@@ -189,7 +189,7 @@ class DaphneServer(daphne.server.Server):
         await self.lifespan.shutdown(self.limits.drain_seconds + GRACE_SECONDS)
         self.is_closing = True
         for connection in list(self.connections):
-            if isinstance(connection, AgentWebSocket):
+            if isinstance(connection, AgentWebSocket) or connection.is_live:
                 connection.restart()
         await self._applications_ended(AgentWebSocket, GRACE_SECONDS)
         rest = began + self.limits.drain_seconds + GRACE_SECONDS - self.loop.time()

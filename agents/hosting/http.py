@@ -21,6 +21,8 @@ class AgentRequest(WebRequest):
     error_template = WebRequest.error_template.replace("Daphne", "MyAgent")
     channel: Any
     body_bytes = 0
+    is_live = False
+    """Whether the answer goes on until the client leaves."""
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body. Twisted itself has no limit and spools long bodies to the disk."""
@@ -55,12 +57,22 @@ class AgentRequest(WebRequest):
 
         A client that reads nothing for `stall_seconds` is cut off.
         """
+        if message["type"] == "http.response.start":
+            self.is_live = any(is_event_stream(name, value) for name, value in message.get("headers", ()))
         self.handle_reply(message)
         if self.finished or self.channel is None:
             return
         channel = self.channel
         if not await channel.taken(stall_seconds):
             channel.forceAbortClient()
+
+    def restart(self) -> None:
+        """End a live answer because the server ends: what was written is sent, and then the connection is broken.
+
+        With an end of the answer, some clients would take what they have for all, and not come back.
+        """
+        if not self.finished and self.channel is not None:
+            self.channel.loseConnection()
 
     def handle_exception(self, exception: BaseException) -> None:
         """Tell the client that the application failed: by an error page, or by an abort if a response has begun."""
@@ -74,6 +86,11 @@ class AgentRequest(WebRequest):
     def application_returned(self) -> None:
         """The application has ended; without a complete response that is its error."""
         self.handle_exception(RuntimeError("The application returned without a complete response."))
+
+
+def is_event_stream(name: bytes, value: bytes) -> bool:
+    """Whether this header says that the answer is one of server-sent events."""
+    return name.lower() == b"content-type" and value.startswith(b"text/event-stream")
 
 
 class AgentHTTPFactory(HTTPFactory):

@@ -11,7 +11,8 @@ from agents.access.decision import Grant
 from agents.conf import get_config
 from agents.loading.hosted_rows import tool_facts
 from agents.loading.registry import LoadedAgent, Registry, get_registry
-from agents.web.api_admission import admit, api_view, json_answer
+from agents.web.api_admission import admit, api_view
+from agents.web.api_errors import json_answer
 from myagent.agent import Agent
 from myagent.loop.run_limits import Ceilings, limits_of
 

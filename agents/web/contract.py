@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 
-from agents.web.api_admission import admit, api_view, json_answer
+from agents.web.api_admission import admit, api_view
+from agents.web.api_errors import json_answer
 from myagent.protocol.asyncapi import asyncapi
 
 

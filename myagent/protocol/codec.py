@@ -38,6 +38,9 @@ _PROBLEMS = {
 """What pydantic finds, by its names; whatever else it may find it tells in English."""
 
 
+_NAME_AT = len('{"event":"')
+
+
 def parse_frame(frame: str | bytes) -> ClientEvent:
     """The event in `frame`, with nothing in it that a database refuses to store.
 
@@ -56,7 +59,27 @@ def parse_frame(frame: str | bytes) -> ClientEvent:
     if not isinstance(data, dict):
         raise _refusal(ErrorCode.BAD_FRAME, _("This frame is JSON, but not an object. Send one object per frame."))
     # Raw control characters and surrogates are no JSON, so only an escape can bring one in.
-    return _parse_event(_storable(data) if "\\u" in frame else data)
+    return parse_event(_storable(data) if "\\u" in frame else data)
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """The object in the body of an HTTP request, with nothing in it that a database refuses to store; of none, nothing.
+
+    Raises `ProtocolError`, as `parse_frame` does.
+    """
+    if not body:
+        return {}
+    try:
+        text = body.decode()
+        check_weight(text)
+        data = orjson.loads(text)
+    except TooManyValues as error:
+        raise _refusal(ErrorCode.TOO_MANY_VALUES, str(error)) from error
+    except ValueError as error:
+        raise _refusal(ErrorCode.BAD_JSON, _("The body is not JSON: %(error)s.") % {"error": error}) from error
+    if not isinstance(data, dict):
+        raise _refusal(ErrorCode.BAD_FRAME, _("The body is JSON, but not an object."))
+    return clean_value(data) if "\\u" in text else data
 
 
 def _storable(data: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +98,8 @@ def _request_id(data: dict[str, Any]) -> str | None:
     return request_id if isinstance(request_id, str) else None
 
 
-def _parse_event(data: dict[str, Any]) -> ClientEvent:
+def parse_event(data: dict[str, Any]) -> ClientEvent:
+    """The event that an object is, every text in which can be stored. Raises `ProtocolError`, as `parse_frame` does."""
     request_id, name = _request_id(data), data.get("event")
     if name is None:
         raise _refusal(ErrorCode.MISSING_FIELD, _("The field 'event' is missing."), request_id=request_id)
@@ -146,6 +170,21 @@ def encode(
         frame["seq"] = seq
         frame["event_id"] = event_id(session_id, seq)
     return orjson.dumps(frame).decode()
+
+
+def is_logged(frame: str) -> bool:
+    """Whether a frame that `encode` made has an `event_id`: then it ends with that, and else with the metadata."""
+    return not frame.endswith("}}")
+
+
+def event_id_of(frame: str) -> str:
+    """The `event_id` of a logged frame that `encode` made."""
+    return frame[frame.rindex(":") + 2 : -2]
+
+
+def name_of(frame: str) -> str:
+    """The event of a frame that `encode` made, which begins with it."""
+    return frame[_NAME_AT : frame.index('"', _NAME_AT)]
 
 
 def refusal_event(error: ProtocolError) -> ServerEvent:

@@ -38,11 +38,14 @@ from myagent.protocol.server_base import PROTOCOL_VERSION
 from myagent.text import short_id
 from sessions_app.connection import fork_requests, handlers, requests, state_requests
 from sessions_app.connection.frame_log import frame_line
-from sessions_app.connection.heavy_work import parsed
-from sessions_app.connection.requester import Requester, too_many_requests, try_again
+from sessions_app.connection.requester import Requester
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.delivery.pump import Pump
 from sessions_app.engine import Engine
+from sessions_app.services.caller import default_agent
+from sessions_app.services.connection_room import why_full
+from sessions_app.services.heavy_work import parsed
+from sessions_app.services.refusals import too_many_requests, try_again
 from sessions_app.upkeep.access_watch import Budget
 from sessions_app.upkeep.gauges import WEBSOCKET
 
@@ -54,6 +57,7 @@ HANDLERS = handlers.table(requests, fork_requests, state_requests)
 class AgentConsumer(AsyncConsumer):
     """One WebSocket connection."""
 
+    door = WEBSOCKET
     engine: Engine
     requester: Requester
     grant: Grant
@@ -89,7 +93,7 @@ class AgentConsumer(AsyncConsumer):
         # For this task, in which all requests of the connection are handled, and those that it begins.
         speak(asked_language(self.scope))
         self.engine = engine
-        if reason := self._full():
+        if reason := why_full(self.engine):
             return await self._refuse(CloseCode.OVER_LIMIT, reason)
         try:
             self.grant = await authorize(self.scope, engine.config)
@@ -107,31 +111,15 @@ class AgentConsumer(AsyncConsumer):
             logger.warning("Refused a connection: the database does not answer (%s).", error)
             return await self._refuse(CloseCode.RESTARTING, ErrorCode.TRY_AGAIN)
         # Again: of several that arrived at the same moment, each found room before the first was accepted.
-        if reason := self._full():
+        if reason := why_full(self.engine):
             return await self._refuse(CloseCode.OVER_LIMIT, reason)
         await self.send(acceptance(self.scope))
         self._start(agent)
         return None
 
-    def _full(self) -> str:
-        """Why no further connection is accepted; empty while there is room."""
-        if self.engine.memory_watch.is_scarce:
-            return ErrorCode.BUSY
-        limit = self.engine.config.max_connections
-        if len(self.engine.connections) < limit:
-            return ""
-        logger.warning("Refused a connection: %d are open already (MAX_CONNECTIONS).", limit)
-        return "too many connections"
-
     def _agent_of_path(self) -> str:
         named: str | None = self.scope["url_route"]["kwargs"].get("agent")
-        if named is not None:
-            return named
-        # The default of a token that is limited to some agents is its first enabled one, else its first.
-        registry = get_registry()
-        usable = [name for name in (*registry.names, *registry.all_names) if self.grant.allows(name)]
-        default = registry.default
-        return usable[0] if usable else default.name if default else ""
+        return named if named is not None else default_agent(self.grant)
 
     async def _refuse(self, code: int, reason: str) -> None:
         # Accepted first: a browser shows a refused handshake as a bare 1006 and hides the reason.

@@ -39,6 +39,8 @@ Budget = tuple[Measure, Scope, int | None]
 class Connection(Protocol):
     """What the engine needs of an open connection."""
 
+    door: str
+    """By which door it came, as a label of metrics."""
     grant: Grant
     pump: Pump
     notified_until: Mapping[Budget, datetime]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import Protocol
 
 from django.db import Error
 
@@ -16,6 +17,7 @@ from agents.metrics.instruments import Labels
 from agents.metrics.snapshot import Readings
 from agents.tool_runner.tool_runner import ToolRunner
 from myagent.llm.breaker import all_breakers
+from myagent.protocol.codec import name_of
 from sessions_app import queries
 from sessions_app.journal.log import Growth
 from sessions_app.journal.writer import Journal
@@ -25,25 +27,28 @@ logger = logging.getLogger("myagent.server")
 
 PATIENCE_SECONDS = 2.0
 """How long an answer waits for the database; then it says nothing of what is in there."""
-WEBSOCKET = "websocket"
-
-
-_NAME_AT = len('{"event":"')
+WEBSOCKET, SSE = "websocket", "sse"
+"""The doors by which connections come."""
 
 
 def count_events(growths: Iterable[Growth]) -> None:
-    """Count what was stored, by the names that frames begin with (`codec.encode`)."""
+    """Count what was stored, by their names."""
     for growth in growths:
         for logged in growth.events:
-            frame = logged.frame
-            measures.EVENTS_LOGGED.add(frame[_NAME_AT : frame.index('"', _NAME_AT)])
+            measures.EVENTS_LOGGED.add(name_of(logged.frame))
+
+
+class HasDoor(Protocol):
+    """What is counted of a connection."""
+
+    door: str
 
 
 class EngineGauges:
     """Lives on the event loop."""
 
     def __init__(
-        self, *, runner: Runner, journal: Journal, tool_runner: ToolRunner, connections: Collection[object]
+        self, *, runner: Runner, journal: Journal, tool_runner: ToolRunner, connections: Collection[HasDoor]
     ) -> None:
         self._runner = runner
         self._journal = journal
@@ -54,8 +59,9 @@ class EngineGauges:
         """The gauges of this process. An agent without runs has the value 0, so that a graph shows it."""
         names = get_registry().all_names
         running = Counter(run.agent for run in self._runner.working)
+        doors = Counter(connection.door for connection in self._connections)
         return {
-            measures.CONNECTIONS: {(WEBSOCKET,): len(self._connections)},
+            measures.CONNECTIONS: {(door,): doors[door] for door in (WEBSOCKET, SSE)},
             measures.RUNS_RUNNING: {(name,): running[name] for name in {*names, *running}},
             measures.TOOLS_BLOCKING: {(name,): len(self._tool_runner.blocking_tools(name)) for name in names},
             measures.MODELS_AWAY: _models_away(),

@@ -13,10 +13,10 @@ from django.utils.http import parse_etags
 from agents.access.decision import Grant
 from agents.database.threads import in_thread
 from agents.web.api_admission import admit, api_view
-from sessions_app.connection.requester import file_not_found
 from sessions_app.files import file_store
 from sessions_app.files.file_headers import file_headers
 from sessions_app.files.file_store import FileFacts
+from sessions_app.services.refusals import file_not_found
 
 BLOCK_BYTES = 256 * 1024
 

@@ -12,7 +12,6 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
-from django.middleware.csrf import CsrfViewMiddleware
 from django.template.defaultfilters import filesizeformat
 
 from agents.access.decision import Grant
@@ -20,20 +19,13 @@ from agents.budgets.shares import shares_of
 from agents.conf import Config
 from agents.database.threads import in_thread
 from agents.loading.registry import get_registry
-from agents.web.api_admission import ApiRefused, admit, api_view, database_away, json_answer
+from agents.web.api_admission import admit, api_view
+from agents.web.api_errors import ApiRefused, database_away, json_answer, no_content
+from agents.web.forgery import check_forgery
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
-from sessions_app.connection.message_files import check_kind
-from sessions_app.connection.requester import (
-    agent_unavailable,
-    file_not_found,
-    not_found,
-    parse_session_id,
-    record,
-    try_again,
-)
 from sessions_app.engine import Engine
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind, claims_picture, kind_of
@@ -41,6 +33,9 @@ from sessions_app.files.file_names import clean_name
 from sessions_app.files.file_parts import url_of
 from sessions_app.journal.entries.session_files import AddFiles, TakeBackFile
 from sessions_app.models import StoredFile
+from sessions_app.services.caller import parse_session_id, record
+from sessions_app.services.message_files import check_kind
+from sessions_app.services.refusals import agent_unavailable, file_not_found, not_found, try_again
 
 logger = logging.getLogger("myagent.files")
 
@@ -67,14 +62,14 @@ async def upload(request: HttpRequest, session_id: str) -> HttpResponse:
 async def take_back(request: HttpRequest, session_id: str, file_id: str) -> HttpResponse:
     """The view for a file that no message names: it was chosen, and taken back before it was sent."""
     grant = await admit(request, changes=True)
-    _check_forgery(request, grant)
+    check_forgery(request, grant)
     facts = await _session(grant, session_id)
     try:
         parsed = uuid.UUID(file_id)
     except ValueError:
         raise file_not_found() from None
     await record(_engine(request), TakeBackFile(session_id=facts.id, file_id=parsed))
-    return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    return no_content()
 
 
 async def _session(grant: Grant, text: str) -> queries.SessionFacts:
@@ -140,7 +135,7 @@ def _read(request: HttpRequest, grant: Grant, agent: Agent, config: Config) -> l
         logger.info("The body of an upload cannot be read: %s", error)
         words = _("The request should be multipart/form-data with files as the field %(field)r.")
         raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD}) from error
-    _check_forgery(request, grant)
+    check_forgery(request, grant)
     if not given:
         words = _("The request should be multipart/form-data with files as the field %(field)r.")
         raise ApiRefused(HTTPStatus.BAD_REQUEST, "bad_form", words % {"field": FIELD})
@@ -170,23 +165,3 @@ def _store(uploads: list[Upload]) -> list[StoredFile]:
         file_store.discard(rows)
         raise
     return rows
-
-
-def _check_forgery(request: HttpRequest, grant: Grant) -> None:
-    """Raise `ApiRefused` where the credential is a cookie, and nothing shows that one of our pages asks."""
-    if grant.kind == "cookie" and _CsrfCheck(_nothing).refuses(request):
-        words = _("The page is out of date. Load it again, and send the files once more.")
-        raise ApiRefused(HTTPStatus.FORBIDDEN, "csrf_failed", words)
-
-
-class _CsrfCheck(CsrfViewMiddleware):
-    """Django's own check, for a view that has to know first who asks."""
-
-    def refuses(self, request: HttpRequest) -> bool:
-        request.csrf_processing_done = False  # type: ignore[attr-defined]
-        self.process_request(request)
-        return self.process_view(request, _nothing, (), {}) is not None
-
-
-def _nothing(request: HttpRequest) -> HttpResponse:
-    return HttpResponse()

@@ -29,9 +29,9 @@ LANGUAGES = {
 }
 
 
-def clients() -> list[tuple[Block, str]]:
-    """The clients of the page, each with what it prints."""
-    found = blocks(PAGE)
+def clients(page: str = PAGE) -> list[tuple[Block, str]]:
+    """The clients of a page, each with what it prints."""
+    found = blocks(page)
     return [
         (block, following.text)
         for block, following in zip(found, found[1:], strict=False)
@@ -115,6 +115,10 @@ def ended(process):
 
 @pytest.mark.parametrize(("block", "printed"), as_parameters(clients()))
 def test_a_client_prints_what_the_page_says(shop, block, printed):
+    prints_what_the_page_says(shop, block, printed)
+
+
+def prints_what_the_page_says(shop, block, printed):
     with running(block, shop.port, shop.folder) as process:
         said, errors, code = ended(process)
     assert (said.strip(), errors, code) == (printed.strip(), "", 0)
@@ -132,7 +136,10 @@ CALLS = {
 
 @pytest.mark.parametrize(("block", "printed"), as_parameters(COMING_BACK))
 def test_a_client_that_comes_back_prints_the_same_over_a_broken_connection(shop_with_model, model, block, printed):
-    server = shop_with_model
+    answers_over_a_broken_connection(shop_with_model, model, block, printed)
+
+
+def answers_over_a_broken_connection(server, model, block, printed):
     (call,) = [call for question, call in CALLS.items() if question in block.text]
     model.reset()
     model.script(tools(call), answer := text("\n".join(printed.splitlines()[-3:]), hang=3))

@@ -334,7 +334,7 @@ MARKS = {
 CLIENT_MARKS = {
     # tests/agents/web/test_chat_element.py
     "element",
-    # tests/docs/test_clients.py
+    # tests/docs/test_clients.py, tests/docs/test_http.py
     *("by hand", "file: shop.py", "prints", "serves the clients"),
     *(f"client: {kind}" for kind in ("javascript", "javascript, cut", "python", "python, cut", "shell")),
 }
@@ -344,7 +344,7 @@ CLIENT_MARKS = {
 def test_every_mark_is_known(name):
     """A slip in a comment would take a snippet out of the tests."""
     found = {block.mark for block in blocks(name)} - {""}
-    assert found - MARKS - (CLIENT_MARKS if name == "docs/clients.md" else set()) == set()
+    assert found - MARKS - (CLIENT_MARKS if name in ("docs/clients.md", "docs/http.md") else set()) == set()
 
 
 # --- snippets ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from sessions_app.connection.consumer import AgentConsumer
 from sessions_app.delivery import pump
 from sessions_app.delivery.hub import Hub
 from sessions_app.journal.log import Growth, Logged
+from sessions_app.services import caller
 
 
 class BusyConsumer(AgentConsumer):
@@ -139,7 +140,7 @@ async def test_what_happens_before_a_session_is_found_usable_tells_nothing_of_it
         async def nothing_more(*args):
             return []
 
-        monkeypatch.setattr(requester, "in_thread", in_thread)
+        monkeypatch.setattr(caller, "in_thread", in_thread)
         monkeypatch.setattr(pump, "in_thread_patiently", nothing_more)
         facts = await requester.attach_if_usable(consumer.requester, session_id)
         assert (facts is not None) is is_usable
@@ -163,7 +164,7 @@ async def test_a_session_that_could_not_be_asked_about_is_asked_about_again(monk
             raise answer
         return answer
 
-    monkeypatch.setattr(requester, "in_thread", in_thread)
+    monkeypatch.setattr(caller, "in_thread", in_thread)
     async with opened() as consumer:
         for error in (OperationalError, ProtocolError, OperationalError):
             with pytest.raises(error):
@@ -182,7 +183,7 @@ async def test_a_session_that_is_attached_and_not_followed_yet_is_asked_about_ag
     async def in_thread(function, session_id, user_id):
         return queries.SessionFacts(session_id, "agent", 1)
 
-    monkeypatch.setattr(requester, "in_thread", in_thread)
+    monkeypatch.setattr(caller, "in_thread", in_thread)
     async with opened() as consumer:
         await requester.attach(consumer.requester, session_id)
         assert consumer.pump.followed == {}

@@ -21,11 +21,11 @@ from agents.loading.registry import LoadedAgent, Registry, set_registry
 from myagent import create_react_agent
 from myagent.protocol.codec import parse_frame
 from myagent.protocol.error_codes import ProtocolError
-from sessions_app.connection import requester
 from sessions_app.connection.consumer import AgentConsumer
 from sessions_app.connection.requester import Requester
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
+from sessions_app.services import caller
 from tests.support.conversation import every_event
 from tests.support.entries import call_of, commit, commit_one, database, new_session, question, reply, running
 from tests.support.paths import ROOT
@@ -41,7 +41,7 @@ def at_once(monkeypatch):
     async def call(function, *args, **kwargs):
         return function(*args, **kwargs)
 
-    monkeypatch.setattr(requester, "in_thread", call)
+    monkeypatch.setattr(caller, "in_thread", call)
 
 
 @pytest.fixture

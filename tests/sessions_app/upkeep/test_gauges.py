@@ -32,13 +32,13 @@ def engine_gauges(*, healthy: bool = True, working=()) -> EngineGauges:
         runner=SimpleNamespace(working=[SimpleNamespace(agent=name) for name in working]),
         journal=SimpleNamespace(is_healthy=healthy, age=1.5),
         tool_runner=SimpleNamespace(blocking_tools=lambda name: {"slow": "a.py:1"}),
-        connections={1, 2},
+        connections=[SimpleNamespace(door=door) for door in ("websocket", "sse", "websocket")],
     )
 
 
 def test_of_the_process():
     readings = engine_gauges(working=["a", "a", "b"]).of_process()
-    assert readings[measures.CONNECTIONS] == {("websocket",): 2}
+    assert readings[measures.CONNECTIONS] == {("websocket",): 2, ("sse",): 1}
     assert readings[measures.RUNS_RUNNING] == {("a",): 2, ("b",): 1}
     assert (readings[measures.DATABASE_HEALTHY][()], readings[measures.OLDEST_COMMIT][()]) == (True, 1.5)
 

@@ -9,10 +9,10 @@ from myagent.agent import Agent
 from myagent.i18n import gettext as _
 from myagent.messages import Content
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app.connection.requester import file_not_found
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.files.file_parts import file_of, files_in, is_dangling, with_facts
 from sessions_app.files.file_store import files_of
+from sessions_app.services.refusals import file_not_found
 
 
 async def with_files(session_id: uuid.UUID, content: Content, agent: Agent) -> Content:

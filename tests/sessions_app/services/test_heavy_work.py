@@ -9,8 +9,8 @@ import pytest
 
 from myagent.protocol.client_events import UserCancel
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app.connection import heavy_work
-from sessions_app.connection.heavy_work import beside_the_loop, parsed
+from sessions_app.services import heavy_work
+from sessions_app.services.heavy_work import beside_the_loop, parsed
 
 SIZE = 4_000_000
 HEAVY = {

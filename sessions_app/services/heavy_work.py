@@ -25,9 +25,14 @@ _T = TypeVar("_T")
 
 async def parsed(frame: str | bytes) -> ClientEvent:
     """The event in `frame`. Raises `ProtocolError`."""
-    if isinstance(frame, bytes) or (len(frame) <= LIGHT_CHARACTERS and may_hold(frame) <= LIGHT_VALUES):
+    if isinstance(frame, bytes) or is_light(frame):
         return parse_frame(frame)
     return await beside_the_loop(parse_frame, frame)
+
+
+def is_light(text: str) -> bool:
+    """Whether it takes no time to parse this."""
+    return len(text) <= LIGHT_CHARACTERS and may_hold(text) <= LIGHT_VALUES
 
 
 async def beside_the_loop(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

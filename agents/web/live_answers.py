@@ -1,0 +1,107 @@
+"""Answers that go on as long as their client listens. Nothing is held meanwhile: no thread and no view.
+
+Django keeps a thread for each answer that it streams, until the answer has ended. Here its part of the request is over
+with the headers; what follows is written beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from django.http import HttpRequest
+
+_KEY = "myagent.live_answer"
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class LiveAnswer(Protocol):
+    """What writes the body of an answer."""
+
+    async def run(self, write: Write) -> bool:
+        """Write until there is nothing more to come, and return whether that is the end of it.
+
+        Otherwise the connection is broken, so that no client takes what it has for all.
+        """
+        ...
+
+    def close(self) -> None:
+        """The answer is over, or never began."""
+        ...
+
+
+def answer_live(request: HttpRequest, answer: LiveAnswer) -> None:
+    """Let `answer` write the body behind the headers that the view of this request returns, in place of its own."""
+    request.scope[_KEY] = answer  # type: ignore[attr-defined]  # ASGIRequest
+
+
+class LiveAnswers:
+    """An ASGI application around Django's."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        exchange = _Exchange(scope, receive, send)
+        try:
+            await self._application(scope, exchange.receive, exchange.send)
+            if exchange.answer is not None and exchange.has_begun:
+                await exchange.go_on(exchange.answer)
+        finally:
+            if exchange.answer is not None:
+                exchange.answer.close()
+
+
+class _Exchange:
+    """One request, while Django answers it and afterwards."""
+
+    def __init__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._has_left = False
+        self.has_begun = False
+
+    @property
+    def answer(self) -> LiveAnswer | None:
+        answer: LiveAnswer | None = self._scope.get(_KEY)
+        return answer
+
+    async def receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = await self._receive()
+        # Django may have been told, and have answered all the same.
+        self._has_left = self._has_left or message["type"] == "http.disconnect"
+        return message
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if self.answer is None:
+            await self._send(message)
+        elif message["type"] == "http.response.start":
+            headers = [(name, value) for name, value in message["headers"] if name.lower() != b"content-length"]
+            await self._send({**message, "headers": headers})
+            self.has_begun = True
+
+    async def go_on(self, answer: LiveAnswer) -> None:
+        """Write the body until it ends, or the client leaves."""
+        if self._has_left:
+            return
+        writing = asyncio.create_task(answer.run(self._write))
+        leaving = asyncio.create_task(self._left())
+        try:
+            await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            # Otherwise nothing more is sent: the server breaks a connection whose answer is not complete.
+            if writing.done() and writing.result():
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            writing.cancel()
+            leaving.cancel()
+            await asyncio.wait({writing, leaving})
+
+    async def _left(self) -> None:
+        while not self._has_left:
+            await self.receive()
+
+    async def _write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})

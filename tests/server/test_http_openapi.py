@@ -1,0 +1,83 @@
+"""The OpenAPI document: served, valid, about all that there is, and kept to, whatever is sent."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from contextlib import closing, suppress
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS
+
+from sessions_app.web.api_operations import OPERATIONS, routes
+from sessions_app.web.openapi import document
+from tests.support.patience import WAIT_SECONDS
+
+SERVER = {"files": ("tools.py",), "settings": {"USER_REQUESTS_PER_SECOND": None}, "options": ("--language", "en")}
+CHECKED = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+EXAMPLES = 40
+
+
+def test_it_is_valid_and_names_every_operation():
+    OpenAPIV31SpecValidator(document()).validate()
+    described = [(method, path) for path, item in document()["paths"].items() for method in item]
+    assert len(described) == len(OPERATIONS) == len({operation["operationId"] for operation in operations()})
+    assert 2 * len({operation.path for operation in OPERATIONS if operation.view is not None}) == len(routes())
+    for operation in operations():
+        assert operation["summary"] and {"401", "429", "503"} <= operation["responses"].keys()
+
+
+def operations():
+    return [operation for item in document()["paths"].values() for operation in item.values()]
+
+
+@pytest.mark.parametrize("path", ["/api/openapi.json", "/api/openapi.json/"])
+def test_it_is_served(server, path):
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        served = json.loads(answer.read())
+    assert (answer.status, served.pop("servers")) == (200, [{"url": "/"}])
+    assert served == json.loads(json.dumps(document()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_the_server_keeps_to_it(server, mode):
+    """What fits to the document, and what does not, for each operation, in a session that there is and in others."""
+    base, tried = f"http://127.0.0.1:{server.port}", []
+    for operation in sorted(OPENAPI, key=lambda one: one.path.endswith("/close")):
+        session_id = requests.post(f"{base}/api/sessions", timeout=WAIT_SECONDS).json()["session_id"]
+        with suppress(Unsatisfiable):  # there is nothing that does not fit
+            keeps_to_it(base, operation, mode, session_id)
+            tried.append(operation.path)
+    assert len(tried) > 8
+    assert "Traceback" not in server.log
+
+
+def keeps_to_it(base, operation, mode, session_id):
+    checks = CHECKS.get_by_names(CHECKED)
+
+    @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(operation.as_strategy(mode), st.booleans())
+    def answers(case, is_there):
+        if is_there and "session_id" in (case.path_parameters or {}) and operation.method != "delete":
+            case.path_parameters["session_id"] = session_id
+        case.validate_response(case.call(base_url=base, timeout=WAIT_SECONDS), checks=checks)
+
+    answers()
+
+
+OPENAPI = [found.ok() for found in schemathesis.openapi.from_dict(document()).get_all_operations()]
