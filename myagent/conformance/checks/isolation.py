@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from myagent.conformance.asked_server import Server, unknown_id
-from myagent.conformance.checks.refusals import SESSION_EVENTS
+from myagent.conformance.checks.bad_requests import SESSION_EVENTS
 from myagent.conformance.frame_rules import Frame
 from myagent.conformance.peer import Peer
 from myagent.conformance.verdict import check, expect
