@@ -10,6 +10,7 @@ import { UNDO_MS } from "../model/removals.ts";
 import { FragmentRoute, TabRoute, type Route } from "../model/route.ts";
 import { addressMemory, enter, Server } from "../model/server.ts";
 import type { Said, Turn } from "../model/turn.ts";
+import { prepareTimes } from "../words/times.ts";
 import { choose, speak, wanted, words, type Language } from "../words/words.ts";
 import { sheets } from "../style/sheets.ts";
 import { announce } from "./announcing.ts";
@@ -111,6 +112,7 @@ export class ChatElement extends LitElement {
     if (id) this.chat.open(id);
     this.chat.saying.resume();
     this.chat.link.connect();
+    setTimeout(prepareTimes); // the server has to answer first
   }
 
   private look(): void {

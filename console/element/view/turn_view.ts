@@ -5,7 +5,7 @@ import { property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { Agent } from "../model/agents.ts";
 import { answerOf, openQuestions, type Piece, type Turn } from "../model/turn.ts";
-import { clock, duration, exact, locale } from "../words/times.ts";
+import { clock, duration, exact, number } from "../words/times.ts";
 import { words } from "../words/words.ts";
 import { copyText } from "./copying.ts";
 import { icon, type Icon } from "./icons.ts";
@@ -98,7 +98,7 @@ export class TurnView extends Part {
       clock(at),
       durationMs === null ? "" : duration(durationMs),
       steps > 1 ? words().steps(steps) : "",
-      tokens ? words().tokens(tokens.toLocaleString(locale())) : "",
+      tokens ? words().tokens(number(tokens)) : "",
     ].filter(Boolean).join(" · ");
   }
 

@@ -77,6 +77,8 @@ class Photographer:
         page.mouse.move(0, 0)
         picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
         file = self._folder / f"{name}.{self._scene.name}.png"
-        # Pages have few colours, and a palette of them is a third of the size.
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        # Pages have few colours, and a palette of them is a third of the size: of all that there are, since it is the
+        # rare ones that mean something.
+        palette = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        palette.save(file, optimize=True)
         assert file.stat().st_size <= LARGEST, f"{file} has {file.stat().st_size} bytes"
