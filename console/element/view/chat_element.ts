@@ -159,7 +159,7 @@ export class ChatElement extends LitElement {
     const title = this.chat?.list.find(id)?.title || words().untitled;
     const open = (): void => this.open(id);
     if (!isShown) this.toasts?.show({ key: id, words: words().questionElsewhere(title), act: { label: words().goThere, does: open } }, 20_000);
-    else this.announce(`${words().question}: ${String(frame.content)}`);
+    else this.announce(`${words().question}${words().colon}${String(frame.content)}`);
     if (!isShown || document.hidden) notifyOf(title, String(frame.content ?? ""), frame.step_id ?? "", open);
   }
 

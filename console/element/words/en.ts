@@ -1,6 +1,8 @@
 /** The page's own words in English. What the server says comes in the language that it was asked for. */
 
 export const en = {
+  /** Between a name and what is said of it. */
+  colon: ": ",
   // the frame
   conversations: "Conversations", conversation: "Conversation", newChat: "New chat", search: "Search conversations", nothingFound: "No conversation has these words.",
   noConversations: "No conversations yet.", loadingMore: "Loading…", untitled: "(untitled)", openSidebar: "Show conversations", closeSidebar: "Hide conversations",
@@ -41,7 +43,7 @@ export const en = {
   } as Record<string, string>, anyLimit: "A limit of this answer was reached.",
   newest: "Jump to the newest", picture: (name: string) => `Picture of ${name}`, pictureSent: "Picture", loading: "Loading the conversation…", stopped: "Stopped", gone: "That conversation is not there any more. This is a new one.", goneUnlessLogin: "That conversation is not there any more, or you have to log in to see it.",
   // questions
-  question: "Your answer is needed", yes: "Allow", no: "Decline", changeArguments: "Change the arguments", asJson: "Arguments as JSON", notJson: "This is not a JSON object.", misfits: (path: string, why: string) => `${path}: ${why}`, reason: "Why not? (the agent reads it, optional)", waitsSince: (time: string) => `has waited for ${time}`, waitsUntil: (time: string) => `${time} left`, saidYes: "Allowed", saidNo: "Declined", noAnswer: "Closed without an answer", yourReason: "Reason",
+  question: "Your answer is needed", yes: "Allow", no: "Decline", changeArguments: "Change the arguments", asJson: "Arguments as JSON", notJson: "This is not a JSON object.", reason: "Why not? (the agent reads it, optional)", waitsSince: (time: string) => `has waited for ${time}`, waitsUntil: (time: string) => `${time} left`, saidYes: "Allowed", saidNo: "Declined", noAnswer: "Closed without an answer", yourReason: "Reason",
   schema: { type: (wanted: string) => `should be ${wanted}`, missing: "is missing", unknown: "is not an argument of this tool", choice: (choices: string) => `should be one of ${choices}` },
   // welcome
   hello: (agent: string) => `Say something to ${agent}`, examples: "For example",

@@ -3,6 +3,7 @@
 import type { Words } from "./en.ts";
 
 export const zh: Words = {
+  colon: "：",
   conversation: "对话", conversations: "对话", newChat: "新对话", search: "搜索对话", nothingFound: "没有包含这些词的对话。",
   noConversations: "还没有对话。", loadingMore: "正在加载…", untitled: "（无标题）", openSidebar: "显示对话列表", closeSidebar: "隐藏对话列表",
   today: "今天", yesterday: "昨天", thisWeek: "最近 7 天", thisMonth: "最近 30 天", earlier: "更早",
@@ -37,7 +38,7 @@ export const zh: Words = {
     max_seconds: "已达到时间上限。", repeat_limit: "Agent 反复发出同样的调用。",
   }, anyLimit: "这次回答已达到上限。",
   newest: "跳到最新", picture: (name) => `${name} 的图片`, pictureSent: "图片", loading: "正在加载对话…", stopped: "已停止", gone: "那个对话已不存在，从新的对话开始。", goneUnlessLogin: "那个对话已不存在，或者需要登录才能查看。",
-  question: "需要您的答复", yes: "允许", no: "拒绝", changeArguments: "修改参数", asJson: "JSON 参数", notJson: "这不是有效的 JSON 对象。", misfits: (path, why) => `${path}：${why}`, reason: "为什么不？（Agent 会读到，可选）", waitsSince: (time) => `已等待 ${time}`, waitsUntil: (time) => `还剩 ${time}`, saidYes: "已允许", saidNo: "已拒绝", noAnswer: "未答复即关闭", yourReason: "理由",
+  question: "需要您的答复", yes: "允许", no: "拒绝", changeArguments: "修改参数", asJson: "JSON 参数", notJson: "这不是有效的 JSON 对象。", reason: "为什么不？（Agent 会读到，可选）", waitsSince: (time) => `已等待 ${time}`, waitsUntil: (time) => `还剩 ${time}`, saidYes: "已允许", saidNo: "已拒绝", noAnswer: "未答复即关闭", yourReason: "理由",
   schema: { type: (wanted) => `应为 ${wanted}`, missing: "缺少", unknown: "不是此工具的参数", choice: (choices) => `应为其中之一：${choices}` },
   hello: (agent) => `向 ${agent} 说点什么`, examples: "例如",
   door: "连接到服务器", address: "服务器地址", token: "令牌", connect: "连接",

@@ -27,6 +27,9 @@ STANDS = f"""place => {{
 }}"""
 """Whether what is read has not moved since this was asked before."""
 
+FIND = "words => window.find(words, false, false, true)"
+"""As the browser's own search does it, from here to the end and on from the beginning."""
+
 
 @pytest.fixture(scope="module")
 def browser(running_server):
@@ -86,13 +89,15 @@ def test_what_is_read_stays_where_it_is_while_the_rest_is_drawn(tab):
 
 
 def test_words_far_above_are_found_before_and_after_they_are_drawn(tab):
+    tab.until(FIND, "Section 5:")  # as soon as what is past is there
+    drawn(tab)
     for words in ("Section 5:", "Section 6:"):
-        tab.until("words => window.find(words, false, false, true)", words)  # as soon as what is past is there
+        assert tab.page.evaluate(FIND, words)
         found = tab.page.locator(".text p").filter(has_text=words)
         expect(found).to_be_in_viewport()
         stands(tab)
         expect(found).to_be_in_viewport()
-        drawn(tab)
+        assert tab.page.evaluate("String(getSelection())") == words
 
 
 def selected(tab, paragraph) -> str:
