@@ -27,8 +27,13 @@ STANDS = f"""place => {{
 }}"""
 """Whether what is read has not moved since this was asked before."""
 
-FIND = "words => window.find(words, false, false, true)"
-"""As the browser's own search does it, from here to the end and on from the beginning."""
+FIND = """words => {
+    if (!window.find(words, false, false, true)) return false;
+    const { anchorNode } = document.querySelector("myagent-chat").shadowRoot.getSelection();
+    anchorNode.parentElement.scrollIntoView({ block: "center" });
+    return true;
+}"""
+"""As the browser's own search does it: from here to the end, on from the beginning, and there."""
 
 
 @pytest.fixture(scope="module")
