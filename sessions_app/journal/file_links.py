@@ -58,7 +58,7 @@ def release_files(batch: Batch, session_id: uuid.UUID, parts: Iterable[Mapping[s
         return
     others = Message.objects.filter(session_id=session_id, parts__isnull=False).values_list("parts", flat=True)
     for other in others.iterator():
-        released -= _named_in(other)
+        released -= _named_in(other or ())
     SessionFile.objects.filter(session_id=session_id, file_id__in=released).update(unreferenced_since=batch.now)
 
 
