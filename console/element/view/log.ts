@@ -31,8 +31,11 @@ export class Log extends Part {
   private serial = 0;
   /** All that is past was told at least once. */
   private wasWhole = false;
-  /** So many of the newest stretches are there: all of them in one go would keep the reader waiting. */
-  private count = FIRST;
+  /** What is newest comes last. Until then nothing is shown, unless the line broke. */
+  private isEarly = false;
+  private stretches: Item[][] = [];
+  /** The oldest stretch that is there: all of them in one go would keep the reader waiting. */
+  private first = Infinity;
   private top = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly sizes = new ResizeObserver(() => this.follow());
@@ -49,22 +52,22 @@ export class Log extends Part {
       this.conversation = conversation;
       this.serial += 1;
       this.wasWhole = false;
-      this.count = FIRST;
+      this.first = Infinity;
     }
     if (!conversation.isCatchingUp) this.wasWhole = true;
+    this.isEarly = conversation.isCatchingUp && !this.wasWhole && this.chat.link.state === "open";
+    this.stretches = this.isEarly || (conversation.isCatchingUp && conversation.seq === 0) ? [] : stretchesOf(conversation.items);
+    if (this.stretches.length) this.first = Math.min(this.first, Math.max(0, this.stretches.length - FIRST));
   }
 
   protected override render(): TemplateResult {
     const { conversation, id } = this.chat.shown;
     const { items, active } = conversation;
-    // What is newest comes last. Until then nothing is shown, unless the line broke.
-    const isEarly = conversation.isCatchingUp && !this.wasWhole && this.chat.link.state === "open";
-    const isLoading = isEarly || (conversation.isCatchingUp && !items.length);
-    const stretches = isEarly || (conversation.isCatchingUp && conversation.seq === 0) ? [] : stretchesOf(items);
-    const first = Math.max(0, stretches.length - this.count);
+    const { first, stretches } = this;
+    const isLoading = this.isEarly || (conversation.isCatchingUp && !items.length);
     return html`<div class="scroller" tabindex="0" role="region" aria-label=${words().conversation} @scroll=${this.scrolled}>
         <div class="column ${active.size ? "busy" : ""}" role="log" aria-live="off" aria-label=${words().conversation}>
-          ${conversation.forkedFrom && first === 0 ? this.origin() : nothing}
+          ${conversation.forkedFrom && (first === 0 || !stretches.length) ? this.origin() : nothing}
           ${isLoading ? html`<p class="loading about" role="status"><span class="spinner"></span> ${words().loading}</p>` : nothing}
           ${!items.length && !id ? html`<myagent-welcome .chat=${this.chat} .version=${this.version}></myagent-welcome>` : nothing}
           ${repeat(stretches.slice(first), (_, at) => `${this.serial} ${first + at}`, (part, at) => this.stretch(part, stretches.length - first - at))}
@@ -104,8 +107,8 @@ export class Log extends Part {
   /** Adds older stretches above, while what is read stays where it is; false when all of them are there. */
   private add(): boolean {
     const { scrollHeight, scrollTop } = this.find(".scroller")!;
-    if (!this.wasWhole || this.count >= stretchesOf(this.chat.shown.conversation.items).length) return false;
-    this.count += MORE;
+    if (!this.stretches.length || this.first === 0) return false;
+    this.first = Math.max(0, this.first - MORE);
     this.requestUpdate();
     void this.updateComplete.then(() => {
       const scroller = this.find(".scroller")!;
