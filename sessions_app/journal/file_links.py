@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -12,7 +14,7 @@ from myagent.protocol.error_codes import ErrorCode
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.locked_rows import LockedSession
 from sessions_app.journal.refusal import Refused
-from sessions_app.models import Session, SessionFile, StoredFile
+from sessions_app.models import Message, Session, SessionFile, StoredFile
 
 
 def link_file(
@@ -45,6 +47,30 @@ def refer_to_files(batch: Batch, session_id: uuid.UUID, file_ids: Collection[uui
         return
     batch.writes.flush()
     SessionFile.objects.filter(session_id=session_id, file_id__in=file_ids).update(unreferenced_since=None)
+
+
+def release_files(batch: Batch, session_id: uuid.UUID, parts: Iterable[Mapping[str, Any]]) -> None:
+    """A message with these parts, which is deleted already, names its files no more: those that no other message of
+    the session names wait for one again.
+    """
+    batch.writes.flush()
+    if not (released := _named_in(parts)):
+        return
+    others = Message.objects.filter(session_id=session_id, parts__isnull=False).values_list("parts", flat=True)
+    for other in others.iterator():
+        released -= _named_in(other or ())
+    SessionFile.objects.filter(session_id=session_id, file_id__in=released).update(unreferenced_since=batch.now)
+
+
+def _named_in(parts: Iterable[Mapping[str, Any]]) -> set[uuid.UUID]:
+    """The files that the parts of a stored message name, each in what it says of its kind."""
+    told = [part.get(str(part.get("type"))) for part in parts]
+    named: set[uuid.UUID] = set()
+    for facts in told:
+        if isinstance(facts, dict) and isinstance(file_id := facts.get("file_id"), str):
+            with suppress(ValueError):  # in a part that means a file of somebody else
+                named.add(uuid.UUID(file_id))
+    return named
 
 
 def share_files(batch: Batch, from_session: LockedSession, to_session: LockedSession) -> None:

@@ -2,6 +2,7 @@
 
 import { blocksOf, type Block, type Environment } from "./grammar.ts";
 import { CodeBlock } from "./code_block.ts";
+import { drawInTime } from "./draw_time.ts";
 import { purified } from "./purified.ts";
 
 /** Longer texts are shown as they were written: no answer of a model, and a parser that works for seconds helps nobody. */
@@ -55,14 +56,20 @@ export class MarkdownView extends HTMLElement {
   /** However many pieces come before the next frame of the screen, they are drawn once. */
   private plan(): void {
     if (!this.isConnected || this.due) return;
-    if (this.drawnText === null) { this.due = 1; queueMicrotask(() => this.draw()); return; }
+    if (this.drawnText === null) { this.due = 1; queueMicrotask(() => this.begin()); return; }
     const wait = this.drawnAt + this.cost * SHARE - performance.now();
     if (wait > 16 || document.hidden) this.due = window.setTimeout(() => this.draw(), Math.max(wait, 50));
     else this.due = requestAnimationFrame(() => this.draw());
   }
 
+  /** Many answers that are shown together come one after the other, and until then in plain words. */
+  private begin(): void {
+    if (!drawInTime(() => this.draw())) this.drawPlain(this.wanted);
+  }
+
   private draw(): void {
     this.due = 0;
+    if (this.drawnText === null) this.replaceChildren();
     const { wanted: text, isFinal } = this;
     if (text === this.drawnText && isFinal === this.isDrawnFinal) return;
     if (!isFinal) this.wasLive = true;

@@ -41,3 +41,12 @@ test("a question about no call is over when the run moves on, one about a call i
   conversation.fold(frame(9, "agent.thinking", { content: "…", metadata: { run_id: "r2", step: 2 } }));
   expect(asked()).toEqual([null, undefined]);
 });
+
+test("a place in the queue may be told before the message is accepted", () => {
+  const conversation = new Conversation("id");
+  for (const one of LOG.slice(0, 1)) conversation.fold(one);
+  conversation.say("m1", "first", LOG[0]!.timestamp);
+  Object.assign(conversation.turnOf("r1", LOG[0]!.timestamp), { state: "queued", place: 2 });
+  conversation.accepted({ message_id: "m1", run_id: "r1", position: 1 }, LOG[0]!.timestamp);
+  expect(conversation.turnList.map(({ messageId, place, state }) => [messageId, place, state])).toEqual([["m1", 2, "queued"]]);
+});

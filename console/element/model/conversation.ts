@@ -184,9 +184,11 @@ export class Conversation {
     if (message) { message.state = isSteering || position > 0 ? "waiting" : "sent"; message.why = ""; this.touch(message); }
     // As it will be told from the log: it may have been said long before, without a line.
     if (message && !duplicate) message.at = at;
-    if (isSteering || this.turns.has(runId)) return;
+    if (isSteering) return;
+    // Its place in the queue may have been told before.
+    const isNew = !this.turns.has(runId);
     const turn = this.turnOf(runId, at, messageId);
-    if (position > 0) { turn.state = "queued"; }
+    if (isNew && position > 0) turn.state = "queued";
   }
 
   refused(messageId: string, why: string): void {

@@ -4,7 +4,10 @@ import type { Kin, Row } from "./frame.ts";
 
 export const familyOf = (row: Row): string => row.family_id ?? row.session_id;
 
-const byActivity = (one: Row, other: Row): number => other.active_at.localeCompare(one.active_at);
+/** Newest first. Times are written so that their characters are in their order. */
+export function byActivity(one: Row, other: Row): number {
+  return one.active_at === other.active_at ? 0 : one.active_at < other.active_at ? 1 : -1;
+}
 
 export interface Family {
   id: string;

@@ -1,7 +1,7 @@
 /** The own conversations as the side bar shows them: newest first, more by scrolling, found by words. */
 
 import { RequestRefused, type Client } from "myagent-client";
-import { families, familyOf, renewed, type Family } from "./families.ts";
+import { byActivity, families, familyOf, renewed, type Family } from "./families.ts";
 import type { Kin, Row } from "./frame.ts";
 import { lasting } from "./memory.ts";
 
@@ -192,7 +192,7 @@ export class SessionList {
     if (row) Object.assign(row, change);
     else if (!this.isAnonymous && change.agent === undefined) { if (!this.query) this.seek(id); }
     else if (!this.query) this.rows = [{ session_id: id, agent: "", title: "", active_at: new Date().toISOString(), ...change }, ...this.rows];
-    if (change.active_at) this.rows.sort((one, other) => other.active_at.localeCompare(one.active_at));
+    if (change.active_at) this.rows.sort(byActivity);
   }
 
   remove(id: string): void {

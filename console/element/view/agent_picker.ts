@@ -27,7 +27,7 @@ export class AgentPicker extends Part {
     return html`<li><button type="button" class="choice" aria-pressed=${isChosen} @click=${() => { this.close(); this.tell("choose-agent", agent.name); }}>
       <strong dir="auto">${agent.title}</strong>
       <span dir="auto">${agent.description || nothing}</span>
-      ${agent.tools.length ? html`<span class="about">${words().toolsOf}: ${agent.tools.map((tool) => tool.name).join(", ")}</span>` : nothing}
+      ${agent.tools.length ? html`<span class="about">${words().theseTools(agent.tools.map((tool) => tool.name))}</span>` : nothing}
     </button></li>`;
   }
 

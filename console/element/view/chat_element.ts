@@ -10,6 +10,7 @@ import { UNDO_MS } from "../model/removals.ts";
 import { FragmentRoute, TabRoute, type Route } from "../model/route.ts";
 import { addressMemory, enter, Server } from "../model/server.ts";
 import type { Said, Turn } from "../model/turn.ts";
+import { prepareTimes } from "../words/times.ts";
 import { choose, speak, wanted, words, type Language } from "../words/words.ts";
 import { sheets } from "../style/sheets.ts";
 import { announce } from "./announcing.ts";
@@ -111,6 +112,7 @@ export class ChatElement extends LitElement {
     if (id) this.chat.open(id);
     this.chat.saying.resume();
     this.chat.link.connect();
+    setTimeout(prepareTimes); // the server has to answer first
   }
 
   private look(): void {
@@ -157,7 +159,7 @@ export class ChatElement extends LitElement {
     const title = this.chat?.list.find(id)?.title || words().untitled;
     const open = (): void => this.open(id);
     if (!isShown) this.toasts?.show({ key: id, words: words().questionElsewhere(title), act: { label: words().goThere, does: open } }, 20_000);
-    else this.announce(`${words().question}: ${String(frame.content)}`);
+    else this.announce(`${words().question}${words().colon}${String(frame.content)}`);
     if (!isShown || document.hidden) notifyOf(title, String(frame.content ?? ""), frame.step_id ?? "", open);
   }
 

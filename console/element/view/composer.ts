@@ -72,7 +72,7 @@ export class Composer extends Part {
     const choices = agent.when_busy.map((name) => ({
       label: named(name), isChecked: name === way, does: () => { whenBusy.choose(agent, name); this.requestUpdate(); },
     }));
-    return html`<myagent-menu class="way" .name=${"chevron"} .label="${words().whenBusy}: ${named(way)}" .caption=${named(way)} .choices=${[{ label: words().whenBusy, isCaption: true }, ...choices]}></myagent-menu>`;
+    return html`<myagent-menu class="way" .name=${"chevron"} .label="${words().whenBusy}${words().colon}${named(way)}" .caption=${named(way)} .choices=${[{ label: words().whenBusy, isCaption: true }, ...choices]}></myagent-menu>`;
   }
 
   private get hint(): string {

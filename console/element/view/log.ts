@@ -12,8 +12,10 @@ import { defined, Part } from "./part.ts";
 import { Stretch, stretchesOf } from "./stretch.ts";
 import "./welcome.ts";
 
-/** So many of the newest stretches are drawn at first. */
+/** So many of the newest stretches are there at first, and drawn. */
 const FIRST = 2;
+/** So many older ones come at once, each a few words until it is drawn. */
+const MORE = 50;
 /** So many are drawn without being in sight: beyond that a page would only grow. */
 const MOST = 250;
 /** After each of them; meanwhile the page does what its reader wants. */
@@ -29,6 +31,11 @@ export class Log extends Part {
   private serial = 0;
   /** All that is past was told at least once. */
   private wasWhole = false;
+  /** What is newest comes last. Until then nothing is shown, unless the line broke. */
+  private isEarly = false;
+  private stretches: Item[][] = [];
+  /** The oldest stretch that is there: all of them in one go would keep the reader waiting. */
+  private first = Infinity;
   private top = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly sizes = new ResizeObserver(() => this.follow());
@@ -45,34 +52,36 @@ export class Log extends Part {
       this.conversation = conversation;
       this.serial += 1;
       this.wasWhole = false;
+      this.first = Infinity;
     }
     if (!conversation.isCatchingUp) this.wasWhole = true;
+    this.isEarly = conversation.isCatchingUp && !this.wasWhole && this.chat.link.state === "open";
+    this.stretches = this.isEarly || (conversation.isCatchingUp && conversation.seq === 0) ? [] : stretchesOf(conversation.items);
+    if (this.stretches.length) this.first = Math.min(this.first, Math.max(0, this.stretches.length - FIRST));
   }
 
   protected override render(): TemplateResult {
     const { conversation, id } = this.chat.shown;
     const { items, active } = conversation;
-    // What is newest comes last. Until then nothing is shown, unless the line broke.
-    const isEarly = conversation.isCatchingUp && !this.wasWhole && this.chat.link.state === "open";
-    const isLoading = isEarly || (conversation.isCatchingUp && !items.length);
-    const stretches = conversation.isCatchingUp && conversation.seq === 0 ? [] : stretchesOf(items);
+    const { first, stretches } = this;
+    const isLoading = this.isEarly || (conversation.isCatchingUp && !items.length);
     return html`<div class="scroller" tabindex="0" role="region" aria-label=${words().conversation} @scroll=${this.scrolled}>
-        <div class="column ${active.size ? "busy" : ""} ${isEarly ? "early" : ""}" role="log" aria-live="off" aria-label=${words().conversation}>
-          ${conversation.forkedFrom ? this.origin() : nothing}
+        <div class="column ${active.size ? "busy" : ""}" role="log" aria-live="off" aria-label=${words().conversation}>
+          ${conversation.forkedFrom && (first === 0 || !stretches.length) ? this.origin() : nothing}
           ${isLoading ? html`<p class="loading about" role="status"><span class="spinner"></span> ${words().loading}</p>` : nothing}
           ${!items.length && !id ? html`<myagent-welcome .chat=${this.chat} .version=${this.version}></myagent-welcome>` : nothing}
-          ${repeat(stretches, (_, at) => `${this.serial} ${at}`, (part, at) => this.stretch(part, isEarly ? 0 : stretches.length - at))}
+          ${repeat(stretches.slice(first), (_, at) => `${this.serial} ${first + at}`, (part, at) => this.stretch(part, stretches.length - first - at))}
         </div>
       </div>
       ${this.isFollowing || !items.length ? nothing : html`<button type="button" class="newest" aria-label=${words().newest} title=${words().newest} @click=${this.toEnd}>${icon("newest")}</button>`}`;
   }
 
-  /** `place` counts from the newest, which is 1; 0 where none is the newest yet. */
+  /** `place` counts from the newest, which is 1. */
   private stretch(items: Item[], place: number): TemplateResult {
     const { chat } = this;
     const { isClosed } = chat.shown.conversation;
     const stamp = items.reduce((sum, item) => sum + item.version, 0);
-    return html`<myagent-stretch .items=${items} .stamp=${stamp} .server=${chat.server} .agent=${chat.agent} .isNear=${place > 0 && place <= FIRST} .isLast=${place === 1}
+    return html`<myagent-stretch .items=${items} .stamp=${stamp} .server=${chat.server} .agent=${chat.agent} .isNear=${place <= FIRST} .isLast=${place === 1}
       .canEdit=${!isClosed && Boolean(chat.shown.id) && !chat.unknown.has("user.fork")} .canRate=${!chat.unknown.has("user.feedback")} .canRepeat=${!isClosed}></myagent-stretch>`;
   }
 
@@ -92,7 +101,20 @@ export class Log extends Part {
   }
 
   private fillLater(): void {
-    this.timer ??= setTimeout(() => { this.timer = undefined; if (this.fill(true)) this.fillLater(); }, PAUSE_MS);
+    this.timer ??= setTimeout(() => { this.timer = undefined; if (this.add() || this.fill(true)) this.fillLater(); }, PAUSE_MS);
+  }
+
+  /** Adds older stretches above, while what is read stays where it is; false when all of them are there. */
+  private add(): boolean {
+    const { scrollHeight, scrollTop } = this.find(".scroller")!;
+    if (!this.stretches.length || this.first === 0) return false;
+    this.first = Math.max(0, this.first - MORE);
+    this.requestUpdate();
+    void this.updateComplete.then(() => {
+      const scroller = this.find(".scroller")!;
+      if (!this.isFollowing) scroller.scrollTop = scroller.scrollHeight - (scrollHeight - scrollTop);
+    });
+    return true;
   }
 
   /** Draws what is in sight and, `further`, the stretch that is nearest to it; false when there was nothing to draw. */

@@ -9,7 +9,9 @@ export interface Choice {
   label: string;
   icon?: Icon;
   isBad?: boolean;
+  /** One of several of which one is chosen, or, with `isAlone`, something that is on or off. */
   isChecked?: boolean;
+  isAlone?: boolean;
   /** Only words above those that follow. */
   isCaption?: boolean;
   /** A page to go to, instead of something to do. */
@@ -34,7 +36,7 @@ export class Menu extends Part {
     if (choice.isCaption) return html`<div class="caption" role="presentation">${choice.label}</div>`;
     const inside = html`${choice.isChecked ? icon("check") : choice.icon ? icon(choice.icon) : isAmongChecked ? html`<span class="icon"></span>` : ""}<span>${choice.label}</span>`;
     if (choice.href) return html`<a role="menuitem" href=${choice.href} tabindex="-1">${inside}</a>`;
-    const role = choice.isChecked === undefined ? "menuitem" : "menuitemradio";
+    const role = choice.isChecked === undefined ? "menuitem" : choice.isAlone ? "menuitemcheckbox" : "menuitemradio";
     return html`<button type="button" role=${role} aria-checked=${choice.isChecked ?? nothing} tabindex="-1" class=${choice.isBad ? "bad" : ""} @click=${() => { this.close(); choice.does?.(); }}>${inside}</button>`;
   }
 

@@ -67,7 +67,7 @@ export class QuestionView extends Part {
   private editor(problems: Misfit[]): TemplateResult {
     return html`<textarea class="json" spellcheck="false" dir="ltr" aria-label=${words().asJson} aria-invalid=${problems.length > 0} rows=${Math.min(14, this.edited.split("\n").length + 1)}
         .value=${this.edited} @input=${(event: InputEvent) => { this.edited = (event.target as HTMLTextAreaElement).value; }}></textarea>
-      <div role="status"><ul class="bad problems">${problems.map(({ path, why }) => html`<li>${path ? words().misfits(path, why) : why}</li>`)}</ul></div>`;
+      <div role="status"><ul class="bad problems">${problems.map(({ path, why }) => html`<li>${path ? `${path}${words().colon}${why}` : why}</li>`)}</ul></div>`;
   }
 
   private parsed(): Record<string, unknown> | null {
@@ -94,8 +94,8 @@ export class QuestionView extends Part {
     const isKnown = this.turn.pieces.some((piece) => piece.kind === "call" && piece.key === callKey);
     const outcome = answer ? (answer.confirmed ? words().saidYes : words().saidNo) : words().noAnswer;
     return html`<p class="question answered ${isUnsent ? "unsent" : ""}">
-      ${icon(answer?.confirmed ? "check" : "cross")} <span>${isKnown ? marked(this.question.tool) : marked(this.question.words)}: ${outcome}</span>
-      ${answer?.reason ? html`<span class="about" dir="auto">${words().yourReason}: ${answer.reason}</span>` : nothing}
+      ${icon(answer?.confirmed ? "check" : "cross")} <span>${isKnown ? marked(this.question.tool) : marked(this.question.words)}${words().colon}${outcome}</span>
+      ${answer?.reason ? html`<span class="about" dir="auto">${words().yourReason}${words().colon}${answer.reason}</span>` : nothing}
       ${isUnsent ? html`<span class="about">${words().sending}</span>` : nothing}
     </p>`;
   }

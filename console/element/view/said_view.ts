@@ -44,7 +44,7 @@ export class SaidView extends Part {
 
   private refused(): TemplateResult {
     const { id, why } = this.said;
-    return html`<p class="bad" role="alert">${words().failed}: ${why}</p>
+    return html`<p class="bad" role="alert">${words().failed}${words().colon}${why}</p>
       <div class="acts always">
         <button type="button" @click=${() => this.tell("say-again", id)}>${icon("again")} ${words().sendAgain}</button>
         <button type="button" @click=${() => this.tell("unsay", id)}>${words().discard}</button>

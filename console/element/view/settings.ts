@@ -33,7 +33,7 @@ export function settingsOf(chat: Chat, current: { theme: Theme; language: Langua
     { label: words().language, isCaption: true },
     ...(Object.entries(LANGUAGES) as [Language, string][]).map(([name, label]) => ({ label, isChecked: current.language === name, does: () => acts.language(name) })),
     { label: words().settings, isCaption: true },
-    { label: words().notify, isChecked: isNotifying(), does: () => acts.notify(!isNotifying()) },
+    { label: words().notify, isChecked: isNotifying(), isAlone: true, does: () => acts.notify(!isNotifying()) },
     { label: words().connection, does: acts.door },
     ...(server.isOwn && welcome.staff ? [{ label: words().admin, href: server.page("admin/") }] : []),
     ...(server.isOwn && welcome.credential === "cookie" ? [

@@ -84,9 +84,8 @@ export class Sidebar extends Part {
     const isOneOfMany = chat.agents.length > 1;
     return html`<div class="conversation ${isShown ? "shown" : ""} ${mark}">
       <a href="#${row.session_id}" aria-current=${isShown ? "page" : nothing} title=${[title, `${row.agent} · ${clock(row.active_at)}`, origin].filter(Boolean).join("\n")} @click=${(click: MouseEvent) => this.open(click, row)}>
-        ${origin ? html`<span class="fork" role="img" aria-label=${origin}>${icon("branch")}</span>` : nothing}<span class="title" dir="auto">${title}</span>
+        ${origin ? html`<span class="fork" role="img" aria-label=${origin}>${icon("branch")}</span>` : nothing}<span class="names"><span class="title" dir="auto">${title}</span>${isOneOfMany && !isCopy ? html`<span class="about agent-name">${row.agent}</span>` : nothing}</span>
         ${isCopy ? html`<span class="about when">${[familyOf(row) === row.session_id ? words().original : "", clock(row.active_at)].filter(Boolean).join(" · ")}</span>` : nothing}
-        ${isOneOfMany && !isCopy ? html`<span class="about agent-name">${row.agent}</span>` : nothing}
         ${mark ? html`<span class="mark" role="img" aria-label=${markWords(mark)} title=${markWords(mark)}></span>` : nothing}
       </a>
       ${fold ?? nothing}<myagent-menu .label=${words().actions(title)} .choices=${this.choices(row, title)}></myagent-menu>

@@ -31,8 +31,10 @@ export class TopBar extends Part {
   }
 
   private state(): TemplateResult {
-    const { state, attempts } = this.chat.link;
-    const label = state === "opening" && attempts > 1 ? words().lost : words()[state];
+    const { state: found, attempts, isOffline } = this.chat.link;
+    // A socket without a network is still open for a while.
+    const state = isOffline ? "offline" : found;
+    const label = isOffline ? words().away : found === "opening" && attempts > 1 ? words().lost : words()[found];
     return html`<button type="button" class="plain link-state" data-link=${state} title=${words().connection} @click=${() => this.tell("open-door")}><span>${label}</span></button>`;
   }
 }

@@ -12,5 +12,5 @@ export function troubleLine(link: Link, wasThere: boolean): TemplateResult | typ
   const isFirst = state === "opening" && attempts <= 1 && !wasThere;
   if (!isOffline && (state === "open" || state === "shut" || isFirst)) return nothing;
   const said = isOffline ? words().offline : attempts >= HINT_AFTER ? words().hint : words().lost;
-  return html`<p class="trouble-line" role="status"><span>${said}</span><button type="button" class="plain link" @click=${() => link.again()}>${words().retryNow}</button></p>`;
+  return html`<p class="trouble-line" role="status"><span>${said}</span>${state === "open" ? nothing : html`<button type="button" class="plain link" @click=${() => link.again()}>${words().retryNow}</button>`}</p>`;
 }

@@ -6,7 +6,7 @@ import { repeat } from "lit/directives/repeat.js";
 import type { Agent } from "../model/agents.ts";
 import { answerOf, openQuestions, type Piece, type Turn } from "../model/turn.ts";
 import { money } from "../words/money.ts";
-import { clock, duration, exact, locale } from "../words/times.ts";
+import { clock, duration, exact, number } from "../words/times.ts";
 import { words } from "../words/words.ts";
 import { copyText } from "./copying.ts";
 import { icon, type Icon } from "./icons.ts";
@@ -99,7 +99,7 @@ export class TurnView extends Part {
       clock(at),
       durationMs === null ? "" : duration(durationMs),
       steps > 1 ? words().steps(steps) : "",
-      tokens ? words().tokens(tokens.toLocaleString(locale())) : "",
+      tokens ? words().tokens(number(tokens)) : "",
       usage?.cost !== undefined && usage.currency ? money(usage.cost, usage.currency) : "",
     ].filter(Boolean).join(" · ");
   }

@@ -1,16 +1,18 @@
 /** The page's own words in English. What the server says comes in the language that it was asked for. */
 
 export const en = {
+  /** Between a name and what is said of it. */
+  colon: ": ",
   // the frame
   conversations: "Conversations", conversation: "Conversation", newChat: "New chat", search: "Search conversations", nothingFound: "No conversation has these words.",
   noConversations: "No conversations yet.", loadingMore: "Loading…", untitled: "(untitled)", openSidebar: "Show conversations", closeSidebar: "Hide conversations",
   today: "Today", yesterday: "Yesterday", thisWeek: "Last 7 days", thisMonth: "Last 30 days", earlier: "Earlier",
-  agent: "Agent", chooseAgent: "Choose an agent", toolsOf: "Tools", noDescription: "No description.", skip: "Skip to the conversation",
+  agent: "Agent", chooseAgent: "Choose an agent", toolsOf: "Tools", theseTools: (names: string[]) => `Tools: ${names.join(", ")}`, noDescription: "No description.", skip: "Skip to the conversation",
   copies: (count: number, title: string) => (count === 1 ? `1 more version of “${title}”` : `${count} more versions of “${title}”`), copiesOf: (title: string) => `Versions of “${title}”`, original: "Original", moreCopies: "Show more versions",
   markWaiting: "waits for your answer", markRunning: "is being answered", markUnread: "new", markFailed: "failed",
   questionElsewhere: (title: string) => `A question waits for your answer in “${title}”`, goThere: "Open",
   // connection
-  open: "Connected", opening: "Connecting…", lost: "Connection lost, coming back…", shut: "Not connected", offline: "You are offline. What you write is sent when the connection is back.",
+  open: "Connected", opening: "Connecting…", lost: "Connection lost, coming back…", shut: "Not connected", away: "Offline", offline: "You are offline. What you write is sent when the connection is back.",
   hint: "No connection? See that the server is running. If this page was opened as a file, enter the token that the server showed at its start.",
   retryNow: "Try now",
   // menu
@@ -34,14 +36,14 @@ export const en = {
   status: { running: "running", success: "done", failed: "failed", declined: "declined", cancelled: "cancelled", unknown: "outcome unknown" } as Record<string, string>, changed: "arguments changed",
   copy: "Copy", copied: "Copied", copyFailed: "Not copied", wrap: "Wrap", codeIn: (language: string) => (language ? `Code in ${language}` : "Code"), showAll: "Show all", showLess: "Show less",
   copyAnswer: "Copy as Markdown", regenerate: "Answer again", retry: "Try again", edit: "Edit and send again", copyMessage: "Copy message", good: "Good answer", bad: "Bad answer", comment: "Why? (optional)", commentSave: "Send", thanks: "Thank you.",
-  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => `${count} tokens`, cutShort: "The answer was cut off at the length limit.", refused: "Refused by a rule of the agent.",
+  steps: (count: number) => (count === 1 ? "1 step" : `${count} steps`), tokens: (count: string) => (count === "1" ? "1 token" : `${count} tokens`), cutShort: "The answer was cut off at the length limit.", refused: "Refused by a rule of the agent.",
   limits: {
     max_steps: "The limit of steps was reached.", max_tokens: "The limit of model tokens was reached.", max_tool_calls: "The limit of tool calls was reached.",
     max_seconds: "The limit of time was reached.", repeat_limit: "The agent made the same call again and again.",
   } as Record<string, string>, anyLimit: "A limit of this answer was reached.",
   newest: "Jump to the newest", picture: (name: string) => `Picture of ${name}`, pictureSent: "Picture", loading: "Loading the conversation…", stopped: "Stopped", gone: "That conversation is not there any more. This is a new one.", goneUnlessLogin: "That conversation is not there any more, or you have to log in to see it.",
   // questions
-  question: "Your answer is needed", yes: "Allow", no: "Decline", changeArguments: "Change the arguments", asJson: "Arguments as JSON", notJson: "This is not a JSON object.", misfits: (path: string, why: string) => `${path}: ${why}`, reason: "Why not? (the agent reads it, optional)", waitsSince: (time: string) => `has waited for ${time}`, waitsUntil: (time: string) => `${time} left`, saidYes: "Allowed", saidNo: "Declined", noAnswer: "Closed without an answer", yourReason: "Reason",
+  question: "Your answer is needed", yes: "Allow", no: "Decline", changeArguments: "Change the arguments", asJson: "Arguments as JSON", notJson: "This is not a JSON object.", reason: "Why not? (the agent reads it, optional)", waitsSince: (time: string) => `has waited for ${time}`, waitsUntil: (time: string) => `${time} left`, saidYes: "Allowed", saidNo: "Declined", noAnswer: "Closed without an answer", yourReason: "Reason",
   schema: { type: (wanted: string) => `should be ${wanted}`, missing: "is missing", unknown: "is not an argument of this tool", choice: (choices: string) => `should be one of ${choices}` },
   // welcome
   hello: (agent: string) => `Say something to ${agent}`, examples: "For example",

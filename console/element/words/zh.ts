@@ -3,14 +3,15 @@
 import type { Words } from "./en.ts";
 
 export const zh: Words = {
+  colon: "：",
   conversation: "对话", conversations: "对话", newChat: "新对话", search: "搜索对话", nothingFound: "没有包含这些词的对话。",
   noConversations: "还没有对话。", loadingMore: "正在加载…", untitled: "（无标题）", openSidebar: "显示对话列表", closeSidebar: "隐藏对话列表",
   today: "今天", yesterday: "昨天", thisWeek: "最近 7 天", thisMonth: "最近 30 天", earlier: "更早",
-  agent: "Agent", chooseAgent: "选择 Agent", toolsOf: "工具", noDescription: "没有描述。", skip: "跳到对话",
+  agent: "Agent", chooseAgent: "选择 Agent", toolsOf: "工具", theseTools: (names) => `工具：${names.join("、")}`, noDescription: "没有描述。", skip: "跳到对话",
   copies: (count, title) => `“${title}”的另外 ${count} 个版本`, copiesOf: (title) => `“${title}”的各个版本`, original: "原对话", moreCopies: "显示更多版本",
   markWaiting: "等待您的答复", markRunning: "正在回答", markUnread: "有新内容", markFailed: "失败",
   questionElsewhere: (title) => `“${title}”中有问题等待您的答复`, goThere: "打开",
-  open: "已连接", opening: "正在连接…", lost: "连接已断开，正在重连…", shut: "未连接", offline: "您已离线。您写的内容会在恢复连接后发送。",
+  open: "已连接", opening: "正在连接…", lost: "连接已断开，正在重连…", shut: "未连接", away: "离线", offline: "您已离线。您写的内容会在恢复连接后发送。",
   hint: "连接不上？请确认服务器正在运行。如果这个页面是从文件打开的，请填写启动信息里的令牌。",
   retryNow: "立即重试",
   menu: "菜单", actions: (title) => `“${title}”的操作`, rename: "重命名", renameTitle: "重命名对话", newTitle: "标题", save: "保存", cancel: "取消", remove: "删除", removed: "对话已删除。", undo: "撤销",
@@ -31,13 +32,13 @@ export const zh: Words = {
   status: { running: "运行中", success: "完成", failed: "失败", declined: "已拒绝", cancelled: "已取消", unknown: "结果未知" }, changed: "参数已修改",
   copy: "复制", copied: "已复制", copyFailed: "未能复制", wrap: "换行", codeIn: (language) => (language ? `${language} 代码` : "代码"), showAll: "显示全部", showLess: "收起",
   copyAnswer: "复制为 Markdown", regenerate: "重新回答", retry: "重试", edit: "修改并重新发送", copyMessage: "复制消息", good: "回答得好", bad: "回答得不好", comment: "为什么？（可选）", commentSave: "提交", thanks: "谢谢。",
-  steps: (count) => `${count} 步`, tokens: (count) => `${count} tokens`, cutShort: "达到长度上限，回答被截断。", refused: "已被 Agent 的规则拒绝。",
+  steps: (count) => `${count} 步`, tokens: (count) => `${count} 个 token`, cutShort: "达到长度上限，回答被截断。", refused: "已被 Agent 的规则拒绝。",
   limits: {
     max_steps: "已达到步数上限。", max_tokens: "已达到模型 token 上限。", max_tool_calls: "已达到工具调用次数上限。",
     max_seconds: "已达到时间上限。", repeat_limit: "Agent 反复发出同样的调用。",
   }, anyLimit: "这次回答已达到上限。",
   newest: "跳到最新", picture: (name) => `${name} 的图片`, pictureSent: "图片", loading: "正在加载对话…", stopped: "已停止", gone: "那个对话已不存在，从新的对话开始。", goneUnlessLogin: "那个对话已不存在，或者需要登录才能查看。",
-  question: "需要您的答复", yes: "允许", no: "拒绝", changeArguments: "修改参数", asJson: "JSON 参数", notJson: "这不是有效的 JSON 对象。", misfits: (path, why) => `${path}：${why}`, reason: "为什么不？（Agent 会读到，可选）", waitsSince: (time) => `已等待 ${time}`, waitsUntil: (time) => `还剩 ${time}`, saidYes: "已允许", saidNo: "已拒绝", noAnswer: "未答复即关闭", yourReason: "理由",
+  question: "需要您的答复", yes: "允许", no: "拒绝", changeArguments: "修改参数", asJson: "JSON 参数", notJson: "这不是有效的 JSON 对象。", reason: "为什么不？（Agent 会读到，可选）", waitsSince: (time) => `已等待 ${time}`, waitsUntil: (time) => `还剩 ${time}`, saidYes: "已允许", saidNo: "已拒绝", noAnswer: "未答复即关闭", yourReason: "理由",
   schema: { type: (wanted) => `应为 ${wanted}`, missing: "缺少", unknown: "不是此工具的参数", choice: (choices) => `应为其中之一：${choices}` },
   hello: (agent) => `向 ${agent} 说点什么`, examples: "例如",
   door: "连接到服务器", address: "服务器地址", token: "令牌", connect: "连接",

@@ -12,6 +12,7 @@ from myagent.protocol.server_events import Interrupted, InterruptedMetadata
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.ending import end_over_its_owner
 from sessions_app.journal.entry import Entry, RunEntry
+from sessions_app.journal.file_links import release_files
 from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.placing import log_steering
 from sessions_app.journal.refusal import Refused
@@ -78,8 +79,10 @@ class WithdrawMessage(Entry):
         """Nobody was told of a message that was to steer a run, so nothing of it is left."""
         batch.writes.flush()
         said = Message.objects.filter(run_id=run.id)
-        size = sum(size_of_message(Message.fields_of(row.to_library())) for row in said)
+        rows = list(said)
+        size = sum(size_of_message(Message.fields_of(row.to_library())) for row in rows)
         said._raw_delete(said.db)
+        release_files(batch, session.id, [part for row in rows for part in row.parts or ()])
         del batch.locks.client_ids[session.id, self.message_id]
         batch.writes.change(Session, session.id, stored_bytes=session.grow(-size))
         _remove(batch, run)

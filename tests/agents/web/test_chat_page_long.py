@@ -27,6 +27,14 @@ STANDS = f"""place => {{
 }}"""
 """Whether what is read has not moved since this was asked before."""
 
+FIND = """words => {
+    if (!window.find(words, false, false, true)) return false;
+    const { anchorNode } = document.querySelector("myagent-chat").shadowRoot.getSelection();
+    anchorNode.parentElement.scrollIntoView({ block: "center" });
+    return true;
+}"""
+"""As the browser's own search does it: from here to the end, on from the beginning, and there."""
+
 
 @pytest.fixture(scope="module")
 def browser(running_server):
@@ -83,3 +91,38 @@ def test_what_is_read_stays_where_it_is_while_the_rest_is_drawn(tab):
     drawn(tab)
     tab.page.evaluate(STANDS)
     assert tab.page.evaluate("window.place") == before
+
+
+def test_words_far_above_are_found_before_and_after_they_are_drawn(tab):
+    tab.until(FIND, "Section 5:")  # as soon as what is past is there
+    drawn(tab)
+    for words in ("Section 5:", "Section 6:"):
+        assert tab.page.evaluate(FIND, words)
+        found = tab.page.locator(".text p").filter(has_text=words)
+        expect(found).to_be_in_viewport()
+        stands(tab)
+        expect(found).to_be_in_viewport()
+        assert tab.page.evaluate("String(getSelection())") == words
+
+
+def selected(tab, paragraph) -> str:
+    """Select a paragraph as a person does, by three clicks; returns its words."""
+    paragraph.click(click_count=3, position={"x": 20, "y": 10})
+    words = tab.page.evaluate("String(getSelection()).trim()")
+    assert words.startswith(("Section ", "Part "))
+    return words
+
+
+def test_a_selection_stays_while_an_answer_comes(tab):
+    earlier = tab.texts.last.locator("p").first
+    tab.say(f"write {SIZE}")
+    expect(tab.turns.last.locator(".text h4").nth(2)).to_be_attached()
+    earlier.scroll_into_view_if_needed()
+    words = selected(tab, earlier)
+    pieces = tab.turns.last.locator(".text h4")
+    count = pieces.count()
+    expect(pieces.nth(count + 5)).to_be_attached()
+    assert tab.page.evaluate("String(getSelection()).trim()") == words
+    words = selected(tab, tab.turns.last.locator(".text p").first)
+    tab.finished()
+    assert tab.page.evaluate("String(getSelection()).trim()") == words

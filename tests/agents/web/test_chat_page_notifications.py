@@ -40,12 +40,12 @@ def browser(running_server):
 def switch(tab):
     """Choose to be notified, or not."""
     tab.page.locator(".settings .opener").click()
-    tab.page.get_by_role("menuitemradio", name="Notify me of questions").click()
+    tab.page.get_by_role("menuitemcheckbox", name="Notify me of questions").click()
 
 
 def expect_switched(tab, is_on):
     tab.page.locator(".settings .opener").click()
-    choice = tab.page.get_by_role("menuitemradio", name="Notify me of questions")
+    choice = tab.page.get_by_role("menuitemcheckbox", name="Notify me of questions")
     expect(choice).to_have_attribute("aria-checked", str(is_on).lower())
     tab.page.keyboard.press("Escape")
 

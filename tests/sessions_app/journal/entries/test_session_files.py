@@ -15,11 +15,13 @@ from django.utils import timezone
 
 from agents.budgets.shares import Held, Shares
 from agents.conf import get_config
+from myagent.messages import Message
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.session_files import AddFiles, TakeBackFile, TakeBackForgottenFiles
 from sessions_app.journal.entries.sessions import CloseSession, DeleteSession
+from sessions_app.journal.entries.steering import WithdrawMessage
 from sessions_app.journal.entry import needs_of
 from sessions_app.journal.stored_size import stored_bytes
 from sessions_app.models import Session, SessionFile, StoredFile
@@ -100,6 +102,29 @@ def test_a_file_is_taken_back_until_a_message_names_it(session):
     assert file_store.sweep(timezone.now()) == 1 and StoredFile.objects.get().pk == sent
     foreign = TakeBackFile(session_id=e.new_session(), file_id=sent)
     assert e.refusals(e.commit(foreign)) == ["file_not_found"]
+
+
+def showing(session_id, *file_ids, **options):
+    """A message with these files, as it is stored."""
+    parts = [{"type": "file", "file": {"file_id": str(file_id), "name": "a.txt"}} for file_id in file_ids]
+    entry = e.message(session_id, "look", files=file_ids, **options)
+    return replace(entry, message=Message.user([{"type": "text", "text": "look"}, *parts]))
+
+
+def test_what_was_named_by_a_message_that_is_taken_back_can_be_taken_back(session):
+    both, steered, queued = stored(100), stored(200), stored(300)
+    e.commit_one(adding(session, both, steered, queued))
+    before = counted(session)
+    e.running(session)
+    e.commit_one(showing(session, both, queued, message_id="q"))
+    e.commit_one(showing(session, both, steered, message_id="s", when_busy="steer"))
+    for message_id in ("s", "q"):
+        e.commit_one(WithdrawMessage(session_id=session, message_id=message_id))
+    # What was queued is in the log for ever, with its files.
+    back = [TakeBackFile(session_id=session, file_id=file_id) for file_id in (both, queued, steered)]
+    assert e.refusals(e.commit(*back)) == ["file_in_use", "file_in_use", None]
+    assert counted(session) > before - 200
+    assert {row.id for row in file_store.files_of(session)} == {both, queued}
 
 
 def test_a_message_that_names_what_was_taken_back_is_refused(session):
