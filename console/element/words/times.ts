@@ -4,7 +4,7 @@ import { words } from "./words.ts";
 
 const isChinese = (): boolean => words().send === "发送";
 /** The reader's own way to write times, if it is of the language of the page. */
-function locale(): string {
+export function locale(): string {
   const language = isChinese() ? "zh" : "en";
   return navigator.language.toLowerCase().startsWith(language) ? navigator.language : language;
 }
