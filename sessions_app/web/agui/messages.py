@@ -91,6 +91,19 @@ def result_of(frame: Frame) -> dict[str, Any]:
     return {"id": f"{call}:r", "role": "tool", "toolCallId": call, "content": content, "metadata": told}
 
 
+def place_result(messages: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    """Put it behind the message of its call and the results that this has by now, where the official client does."""
+    call = result["toolCallId"]
+    at = next((at for at, said in enumerate(messages, 1) if _has_call(said, call)), len(messages))
+    while at < len(messages) and messages[at]["role"] == "tool":
+        at += 1
+    messages.insert(at, result)
+
+
+def _has_call(message: dict[str, Any], call: str) -> bool:
+    return any(one["id"] == call for one in message.get("toolCalls", ()))
+
+
 def interrupt_of(frame: Frame) -> dict[str, Any]:
     """An open question. `frame` is an `agent.user_confirm`."""
     about = frame["metadata"]

@@ -13,6 +13,7 @@ from sessions_app.web.agui.messages import (
     answer_id,
     assistant_id,
     interrupt_of,
+    place_result,
     reasoning_id,
     result_of,
     tool_call,
@@ -45,6 +46,8 @@ class RunTelling:
         self._open_text = ""
         self._open_reasoning = ""
         self._progress: dict[str, Event] = {}
+        self._calls: set[str] = set()
+        """Those that have no result yet."""
 
     def take(self, frame: Frame) -> list[Event]:
         """What a client is told of a logged event of this run."""
@@ -74,6 +77,11 @@ class RunTelling:
             return []
         outcome = {"type": "interrupt", "interrupts": list(self.questions.values())}
         return [*self._closed(), {"type": "RUN_FINISHED", "outcome": outcome}]
+
+    @property
+    def may_ask_more(self) -> bool:
+        """Whether there are calls that neither ask nor have a result."""
+        return not self._calls <= {asked["toolCallId"] for asked in self.questions.values()}
 
     # --- what is said ---
 
@@ -135,6 +143,7 @@ class RunTelling:
         call, parent = tool_call(frame), assistant_id(self.run_id, frame["metadata"]["step"])
         self._message(parent, "assistant").setdefault("toolCalls", []).append(call)
         name, function = call["id"], call["function"]
+        self._calls.add(name)
         return [
             *self._closed_texts(),
             {
@@ -165,29 +174,19 @@ class RunTelling:
     def _returned(self, frame: Frame) -> list[Event]:
         result = result_of(frame)
         call = result["toolCallId"]
-        self._place_result(result)
+        place_result(self.messages, result)
         self._progress.pop(call, None)
+        self._calls.discard(call)
         # A question whose time is up has no answer in the log; its call has a result.
         self.questions = {key: asked for key, asked in self.questions.items() if asked["toolCallId"] != call}
         told = {key: result[key] for key in ("toolCallId", "content", "metadata")}
         return [{"type": "TOOL_CALL_RESULT", "messageId": result["id"], "role": "tool", **told}]
 
-    def _place_result(self, result: dict[str, Any]) -> None:
-        """Behind the message of its call and the results of that, as the client does."""
-        at = next((at for at, message in enumerate(self.messages) if _calls(message, result["toolCallId"])), None)
-        if at is None:
-            self.messages.append(result)
-            return
-        at += 1
-        while at < len(self.messages) and self.messages[at]["role"] == "tool":
-            at += 1
-        self.messages.insert(at, result)
-
     # --- how it ends ---
 
     def _finished(self, frame: Frame) -> list[Event]:
         about = frame["metadata"]
-        events = [*self._told_in_full(frame["content"]), *self._closed()]
+        events = self._told_in_full(frame["content"])
         facts = {key: about[key] for key in ("finish", "limit", "steps", "duration_ms") if key in about}
         self.end = {
             "type": "RUN_FINISHED",
@@ -197,7 +196,7 @@ class RunTelling:
         }
         if "output" in about:
             self.end["result"] = about["output"]
-        return [*events, self.end]
+        return [*events, *self._over()]
 
     def _told_in_full(self, answer: str) -> list[Event]:
         """What the client lacks of the answer: it replaces what was shown of the last step."""
@@ -270,10 +269,6 @@ def _reasoning_started(name: str) -> list[Event]:
         {"type": "REASONING_START", "messageId": name},
         {"type": "REASONING_MESSAGE_START", "messageId": name, "role": "reasoning"},
     ]
-
-
-def _calls(message: dict[str, Any], call: str) -> bool:
-    return any(one["id"] == call for one in message.get("toolCalls", ()))
 
 
 def _reason(frame: Frame) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Closing the answer cancels no run; whoever comes back is told what there is by t
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -24,6 +25,8 @@ from sessions_app.web.agui.transcript import Transcript
 from sessions_app.web.api_call import Call
 from sessions_app.web.event_views import EVENT_STREAM, stream
 
+ASK_SECONDS = 0.25
+"""How long a question waits for those of other calls of the same step."""
 _WITH_IDS = ("RUN_STARTED", "RUN_FINISHED")
 _OVER = ("RUN_FINISHED", "RUN_ERROR")
 
@@ -78,12 +81,15 @@ class RunStream:
         self._is_live = False
         self._is_over = False
 
-    async def written(self, frame: str, *, has_more: bool) -> bytes:
-        told, run = orjson.loads(frame), self._outlet.run
-        events = self._events_of(told)
-        # Of several questions the client is told at once.
-        if self._is_live and not has_more and run.end is None:
-            events += run.interrupted()
+    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
+        run = self._outlet.run
+        events = self._events_of(orjson.loads(frame))
+        if self._is_live and run.questions:
+            if run.may_ask_more and not has_more():
+                # Calls that run side by side ask one after the other, and the client is to hear of all at once.
+                await asyncio.sleep(ASK_SECONDS)
+            if not has_more():
+                events += run.interrupted()
         self._is_over = any(event["type"] in _OVER for event in events)
         return await self._outlet.encoded(events)
 
