@@ -7,6 +7,7 @@ import json
 import uuid
 from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 
 from tests.support.agent_server import AgentServer
@@ -15,6 +16,7 @@ from tests.support.conversation import check_log, ended, only
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Reply, text
 from tests.support.patience import WAIT_SECONDS
+from tests.support.two_servers import KINDS, two_servers
 
 SERVER = {"files": ("tools.py", "steered.py", "structured.py"), "options": ("--language", "en")}
 ISSUE = """
@@ -327,6 +329,66 @@ async def test_two_requests_at_once_make_one_conversation(door):
     logs = [await door.log(one["session_id"]) for one in sessions]
     assert [frame.content for frame in logs[0] if frame.event == "user.message"] == ["hello"]
     assert sessions[1]["title"] != "hello" or logs[1][0].timestamp < logs[0][0].timestamp
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_on_any_process(kind, tmp_path, model):
+    model.reset()
+    with two_servers(kind, tmp_path, model) as (first, second):
+        async with HttpDoor(first) as here, HttpDoor(second) as there:
+            for _ in range(5):
+                thread = new_thread()
+                await asyncio.gather(*(say(door, thread, "hello") for door in (here, there) * 2))
+                log = await here.log(await session_of(there))
+                assert [frame.content for frame in log if frame.event == "user.message"] == ["hello"]
+            assert len((await there.told("GET", "sessions"))["sessions"]) == 5
+            held = text("what it says in the end", hang=1)
+            model.script(held)
+            async with telling(here, "POST", body=asked(thread, "hello", "again")) as near:
+                await anext(event async for event in near if event["type"] == "TEXT_MESSAGE_CONTENT")
+                async with telling(there, "GET", threadId=thread) as far:
+                    snapshot = [await anext(far) for _ in range(2)][1]
+                    held.gate.open()
+                    rest = [event async for event in far]
+                assert [event async for event in near][-1]["outcome"] == {"type": "success"}
+            whole = snapshot["messages"][-1]["content"] + "".join(one.get("delta", "") for one in rest)
+            assert whole == "what it says in the end"
+
+
+@pytest.mark.parametrize(
+    "loss", ["AccessToken.objects.get(user__username='cem').revoke(timezone.now())", "User.objects.update(is_active=0)"]
+)
+async def test_who_may_no_longer_use_the_server_is_cut_off(tmp_path, model, loss):
+    model.reset()
+    model.script(text("never said", hang=0))
+    settings = {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2}
+    with AgentServer(tmp_path, "tools.py", model=model, settings=settings) as server, Backstage(server) as backstage:
+        issue = "result = AccessToken.objects.issue(User.objects.create_user('cem'), 'agui')[1]"
+        async with HttpDoor(server, backstage.do(issue)) as cem:
+            with pytest.raises(httpx2.TransportError):
+                async with telling(cem, "POST", body=asked("mine", "hello")) as events:
+                    assert (await anext(events))["type"] == "RUN_STARTED"
+                    backstage.do(loss)
+                    rest = [event["type"] async for event in events]
+                    raise AssertionError(f"an end that a client takes for a success: {rest}")
+            assert (await cem.ask("GET", "agui/tools/?threadId=mine")).status_code == 401
+
+
+async def test_silence_is_filled_with_comments(tmp_path, model):
+    model.reset()
+    settings = {"HEARTBEAT_SECONDS": 0.2}
+    with AgentServer(tmp_path, "tools.py", model=model, settings=settings) as server:
+        async with HttpDoor(server) as door:
+            held, thread = text("at last", hang=0), new_thread()
+            model.script(held)
+            path, body = "/api/agui/tools/", asked(thread, "hello")
+            async with door.client.stream("POST", path, json=body) as answer:
+                comments = 0
+                async for line in answer.aiter_lines():
+                    comments += line.startswith(":")
+                    if comments == 3:
+                        held.gate.open()
+                assert comments >= 3 and answer.headers["X-Accel-Buffering"] == "no"
 
 
 async def test_without_a_user_a_thread_is_a_name_that_nobody_guesses(tmp_path, model):
