@@ -80,6 +80,26 @@ def has_open_question(session_id: uuid.UUID) -> bool:
     return asking.filter(answer__isnull=True, expires_at__gt=timezone.now(), run__finished_at=None).exists()
 
 
+def begin_of_run(session_id: uuid.UUID, run_id: uuid.UUID) -> int | None:
+    """The `seq` of the message that a run answers; None where it is not in the log."""
+    asked = Event.objects.filter(session_id=session_id, name="user.message").order_by("-seq")
+    wanted, found = str(run_id), None
+    for seq, frame in asked.values_list("seq", "frame").iterator(chunk_size=_FRAMES_AT_A_TIME):
+        if orjson.loads(frame)["metadata"]["run_id"] == wanted:
+            found = seq  # the first of several, of which the others steered it
+        elif found is not None:
+            break
+    return found
+
+
+def unfinished_run(session_id: uuid.UUID) -> uuid.UUID | None:
+    """The run of a session that is active, or is next."""
+    rows = Run.objects.filter(session_id=session_id).unfinished().order_by("queued_at", "id")
+    statuses = list(rows.values_list("id", "status"))
+    active = (pk for pk, status in statuses if status in Run.ACTIVE)
+    return next(active, statuses[0][0] if statuses else None)
+
+
 def has_message(session_id: uuid.UUID, message_id: str) -> bool:
     """Whether a client has given a message of the session this id."""
     return Message.objects.filter(session_id=session_id, client_id=message_id).exists()

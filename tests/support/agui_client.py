@@ -1,4 +1,4 @@
-"""The official client of AG-UI, run by node, and driven from here.
+"""The official clients of AG-UI and of the Vercel AI SDK, run by node, and driven from here.
 
 async with agui_client(server, "tools", thread_id) as client:
     await client.call("say", "m-1", "hello")
@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 from tests.support.services import lacking, program
 
 CONSOLE = ROOT / "console"
-DRIVER = Path(__file__).with_suffix(".mjs")
+HERE = Path(__file__).parent
 WAIT_SECONDS = 60.0
 LINE_BYTES = 2**24
 
@@ -34,8 +34,8 @@ class RequestFailed(Exception):
         return self.args[1]
 
 
-class AguiClient:
-    """An `HttpAgent` in a process of its own, in one thread. `events` are all that it was given."""
+class NodeClient:
+    """A client in a process of its own, in one thread. `events` are all that it was given."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.events: list[dict[str, Any]] = []
@@ -68,6 +68,8 @@ class AguiClient:
             match json.loads(line):
                 case {"event": event}:
                     self.events.append(event)
+                case {"text": _} as shown:
+                    self.events.append(shown)
                 case {"warning": words}:
                     self.warnings.append(words)
                 case {"id": number, "value": value}:
@@ -90,15 +92,29 @@ class AguiClient:
 
 
 @asynccontextmanager
-async def agui_client(server: Any, agent: str, thread_id: str, token: str = "") -> AsyncIterator[AguiClient]:
-    """A client of this agent; it leaves with the block."""
-    if not (CONSOLE / "node_modules/@ag-ui/client").exists():
-        lacking("the packages of console/ are not installed: make console-check")
+async def agui_client(server: Any, agent: str, thread_id: str, token: str = "") -> AsyncIterator[NodeClient]:
+    """An `HttpAgent` for this agent; it leaves with the block."""
     url = f"http://127.0.0.1:{server.port}/api/agui/{agent}/"
-    command = [program("node"), str(DRIVER), str(CONSOLE), url, thread_id, token]
+    async with _node("agui_client.mjs", "@ag-ui/client", url, thread_id, token) as client:
+        yield client
+
+
+@asynccontextmanager
+async def chat_client(server: Any, path: str, chat_id: str, token: str = "") -> AsyncIterator[NodeClient]:
+    """A chat of the AI SDK at this path; it leaves with the block."""
+    url = f"http://127.0.0.1:{server.port}{path}"
+    async with _node("chat_client.mjs", "ai", url, chat_id, token) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _node(driver: str, package: str, *arguments: str) -> AsyncIterator[NodeClient]:
+    if not (CONSOLE / "node_modules" / package).exists():
+        lacking("the packages of console/ are not installed: make console-check")
+    command = [program("node"), str(HERE / driver), str(CONSOLE), *arguments]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=LINE_BYTES)
-    client = AguiClient(process)
+    client = NodeClient(process)
     try:
         yield client
     finally:

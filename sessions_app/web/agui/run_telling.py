@@ -46,6 +46,7 @@ class RunTelling:
         self._open_text = ""
         self._open_reasoning = ""
         self._progress: dict[str, Event] = {}
+        self._lacks_message = False
         self._calls: set[str] = set()
         """Those that have no result yet."""
 
@@ -58,6 +59,7 @@ class RunTelling:
     def joined(self) -> list[Event]:
         """What a client is told that joins now, whatever it has of the run: all of it, and what is open."""
         events = [_started(), self._snapshot()]
+        self._lacks_message = not self.messages
         if self._open_step:
             events.append({"type": "STEP_STARTED", "stepName": self._open_step})
         events += self._progress.values()
@@ -80,16 +82,22 @@ class RunTelling:
 
     @property
     def may_ask_more(self) -> bool:
-        """Whether there are calls that neither ask nor have a result."""
-        return not self._calls <= {asked["toolCallId"] for asked in self.questions.values()}
+        """Whether it asks, and there are calls that neither ask nor have a result."""
+        asking = {asked["toolCallId"] for asked in self.questions.values()}
+        return bool(asking) and not self._calls <= asking
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.end is not None
 
     # --- what is said ---
 
     def _user_said(self, frame: Frame) -> list[Event]:
-        is_first = not self.messages
+        is_known = not self.messages and not self._lacks_message
         self.messages.append(user_message(frame))
         # Its own message the client has; one that steers comes when it is read, by whomever it was sent.
-        return [] if is_first else [*self._closed_texts(), self._snapshot()]
+        return [] if is_known else [*self._closed_texts(), self._snapshot()]
 
     def _thinking(self, frame: Frame) -> list[Event]:
         self._step = frame["metadata"]["step"]
@@ -214,7 +222,11 @@ class RunTelling:
         return [*self._closed_texts(), self._snapshot()]
 
     def _cancelled(self, frame: Frame) -> list[Event]:
-        self.end = {"type": "RUN_FINISHED", "outcome": {"type": "cancelled"}, "metadata": _reason(frame)}
+        self.end = {
+            "type": "RUN_FINISHED",
+            "outcome": {"type": "cancelled"},
+            "metadata": {"reason": frame["metadata"]["reason"]},
+        }
         return self._over()
 
     def _failed(self, frame: Frame) -> list[Event]:
@@ -269,10 +281,6 @@ def _reasoning_started(name: str) -> list[Event]:
         {"type": "REASONING_START", "messageId": name},
         {"type": "REASONING_MESSAGE_START", "messageId": name, "role": "reasoning"},
     ]
-
-
-def _reason(frame: Frame) -> dict[str, Any]:
-    return {"reason": frame["metadata"]["reason"]}
 
 
 def _milliseconds(timestamp: str) -> int:

@@ -10,7 +10,6 @@ from agents.database.threads import in_thread
 from agents.web.api_admission import api_view
 from agents.web.api_errors import json_answer
 from myagent.i18n import gettext as _
-from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
 from sessions_app import queries
@@ -22,6 +21,7 @@ from sessions_app.web.agui.run_input import MAX_ID, RunInput, StopInput, message
 from sessions_app.web.agui.run_telling import RunTelling
 from sessions_app.web.agui.stream import Outlet, error, follow, join
 from sessions_app.web.api_call import Call
+from sessions_app.web.run_stream import answer_questions
 
 INTERRUPT_PENDING = "interrupt_pending"
 
@@ -88,24 +88,9 @@ def _unanswered() -> ProtocolError:
 async def _resume(call: Call, agent: str, asked: RunInput) -> HttpResponse:
     """Answer questions, and go on with their run. All of them are as they should be, or nothing is stored."""
     facts = await threads.session_of_thread(call.caller, agent, asked.thread_id)
-    session = UsableSession(facts.id, facts.agent)
     try:
         answers = [response_of(answer, str(facts.id)) for answer in asked.resume]
-        known = await in_thread(queries.questions_of, facts.id, {answer.step_id for answer in answers})
-        new = [answer for answer in answers if _is_new(answer, known)]
-        for answer in new:
-            await runs.answer_confirmation(call.engine, call.caller, session, answer)
+        run_id = await answer_questions(call, UsableSession(facts.id, facts.agent), answers)
     except ProtocolError as refusal:
         return error(refusal)
-    run_id = str(known[answers[0].step_id].run_id)
     return await join(call, facts, partial(Outlet, facts.id, asked.thread_id, asked.run_id), run_id)
-
-
-def _is_new(answer: UserResponse, known: dict[str, queries.Question]) -> bool:
-    """Whether it is to be stored; False for one that was given before. Raises `ProtocolError` for no open question."""
-    question = known.get(answer.step_id)
-    if question is not None and question.is_open:
-        return True
-    if question is not None and question.answer == runs.answer_in(answer):
-        return False
-    raise ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, _("There is no open question with this id."))
