@@ -58,7 +58,7 @@ class RunTelling:
 
     def joined(self) -> list[Event]:
         """What a client is told that joins now, whatever it has of the run: all of it, and what is open."""
-        events = [_started(), self._snapshot()]
+        events = [started(), self._snapshot()]
         self._lacks_message = not self.messages
         if self._open_step:
             events.append({"type": "STEP_STARTED", "stepName": self._open_step})
@@ -68,10 +68,6 @@ class RunTelling:
         if self._open_text:
             events.append({"type": "TEXT_MESSAGE_START", "messageId": self._open_text, "role": "assistant"})
         return [*events, *([self.end] if self.end is not None else self.interrupted())]
-
-    def begun(self) -> list[Event]:
-        """What a client is told first that has sent the message of this run."""
-        return [_started()]
 
     def interrupted(self) -> list[Event]:
         """The end of the stream that open questions are; nothing where there are none."""
@@ -230,8 +226,7 @@ class RunTelling:
         return self._over()
 
     def _failed(self, frame: Frame) -> list[Event]:
-        code = frame["metadata"]["code"]
-        self.end = {"type": "RUN_ERROR", "message": frame["content"] or code, "code": code}
+        self.end = {"type": "RUN_ERROR", "message": frame["content"], "code": frame["metadata"]["code"]}
         return self._over()
 
     def _over(self) -> list[Event]:
@@ -272,7 +267,8 @@ class RunTelling:
         return found
 
 
-def _started() -> Event:
+def started() -> Event:
+    """What a client is told first."""
     return {"type": "RUN_STARTED", "protocolVersion": VERSION}
 
 

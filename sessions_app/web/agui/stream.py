@@ -18,7 +18,7 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.services.refusals import not_found
 from sessions_app.upkeep.gauges import AGUI
-from sessions_app.web.agui.run_telling import Event, RunTelling
+from sessions_app.web.agui.run_telling import Event, RunTelling, started
 from sessions_app.web.agui.transcript import Transcript
 from sessions_app.web.api_call import Call
 from sessions_app.web.event_views import stream
@@ -75,7 +75,7 @@ async def _read(session_id: uuid.UUID, call: Call | None = None) -> tuple[Transc
 
 async def follow(call: Call, facts: queries.SessionFacts, outlet: Outlet) -> HttpResponse:
     """The run of a message that was sent just now, when the session was as `facts` say."""
-    beginning = await outlet.encoded(outlet.run.begun())
+    beginning = await outlet.encoded([started()])
     return await stream(call, facts, facts.last_seq, outlet.stream(beginning))
 
 
