@@ -54,7 +54,7 @@ def facts_of_thread(thread: str, session_id: uuid.UUID | None, agent: str, user_
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AskedQuestion:
     """What a run asked its user. `answer` is None as long as nobody has answered."""
 
     step_id: str
@@ -63,13 +63,13 @@ class Question:
     is_open: bool
 
 
-def questions_of(session_id: uuid.UUID, step_ids: Collection[str]) -> dict[str, Question]:
+def questions_of(session_id: uuid.UUID, step_ids: Collection[str]) -> dict[str, AskedQuestion]:
     """Those of a session that have these ids."""
     rows = Confirmation.objects.filter(run__session_id=session_id, step_id__in=step_ids)
     columns = ("step_id", "run_id", "answer", "expires_at", "run__finished_at")
     now = timezone.now()
     return {
-        step_id: Question(step_id, run_id, answer, answer is None and expires_at > now and finished_at is None)
+        step_id: AskedQuestion(step_id, run_id, answer, answer is None and expires_at > now and finished_at is None)
         for step_id, run_id, answer, expires_at, finished_at in rows.values_list(*columns)
     }
 

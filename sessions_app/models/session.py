@@ -54,7 +54,7 @@ class Session(models.Model):
     forks of one session have the same. None for a session that is no fork; its own id is that of its family.
     """
     thread = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique when set
-    """What finds a session that a client of another protocol named itself (`sessions_app.services.threads`)."""
+    """What finds a session that a client of another protocol named itself (`sessions_app.services.named_sessions`)."""
     acked_seq = models.BigIntegerField(_("acknowledged event"), default=0)
     created_at = models.DateTimeField(_("created"))
     active_at = models.DateTimeField(_("last active"))

@@ -6,9 +6,9 @@ from django.urls import path
 
 from agents.web.api import list_agents
 from agents.web.api_admission import unknown_path
-from sessions_app.web.agui.views import agui, stop
+from sessions_app.web.agui.agui_views import agui, stop
 from sessions_app.web.api_operations import both_ways, routes
-from sessions_app.web.chat import views as chat
+from sessions_app.web.chat import chat_views as chat
 from sessions_app.web.downloads import download
 from sessions_app.web.openapi import openapi
 from sessions_app.web.uploads import take_back, upload

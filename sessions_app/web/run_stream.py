@@ -132,7 +132,7 @@ async def answer_questions(call: Call, session: UsableSession, answers: Sequence
     return str(known[answers[0].step_id].run_id)
 
 
-def _is_new(answer: UserResponse, known: dict[str, queries.Question]) -> bool:
+def _is_new(answer: UserResponse, known: dict[str, queries.AskedQuestion]) -> bool:
     question = known.get(answer.step_id)
     if question is not None and question.is_open:
         return True

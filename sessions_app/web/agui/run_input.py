@@ -27,7 +27,7 @@ def _or_nothing(value: Any) -> Any:
     return [] if value is None else value
 
 
-class Answer(BaseModel):
+class ResumeEntry(BaseModel):
     """An entry of `resume`: what a client says to an open question."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -45,7 +45,7 @@ class RunInput(BaseModel):
     thread_id: Id = Field(validation_alias="threadId")
     run_id: Id = Field(validation_alias="runId")
     messages: list[dict[str, Any]]
-    resume: Annotated[list[Answer], BeforeValidator(_or_nothing)] = []
+    resume: Annotated[list[ResumeEntry], BeforeValidator(_or_nothing)] = []
 
 
 class StopInput(BaseModel):
@@ -88,14 +88,14 @@ def _part(part: Any) -> Any:
     return part
 
 
-def response_of(answer: Answer, session_id: str) -> UserResponse:
+def response_of(answer: ResumeEntry, session_id: str) -> UserResponse:
     """An answer, as a request of the session. Raises `ProtocolError`."""
     content = _content(answer)
     frame = {"event": "user.response", "session_id": session_id, "step_id": answer.interrupt_id, "content": content}
     return cast(UserResponse, parse_event(frame))
 
 
-def _content(answer: Answer) -> Any:
+def _content(answer: ResumeEntry) -> Any:
     if answer.status == "cancelled":
         return False
     match answer.payload:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sessions_app.web.agui.messages import (
+from sessions_app.web.agui.agui_messages import (
     answer_id,
     assistant_id,
     interrupt_of,

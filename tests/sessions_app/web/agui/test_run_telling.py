@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 
 from sessions_app.web.agui.run_telling import RunTelling, started
-from sessions_app.web.agui.transcript import MAX_SNAPSHOT_BYTES, Transcript
+from sessions_app.web.agui.thread_messages import MAX_SNAPSHOT_BYTES, ThreadMessages
 from tests.support.agui_reducer import Reducer
 from tests.support.run_logs import LOGS, RUN, final, said
 
@@ -113,7 +113,7 @@ def test_progress_is_an_activity_that_is_replaced_in_place():
 
 
 def test_a_conversation_is_all_runs_in_their_order_as_far_as_it_fits():
-    transcript = Transcript()
+    transcript = ThreadMessages()
     assert transcript.current is None
     for number in range(3):
         transcript.take(said(f"number {number}", f"m-{number}", f"run-{number}"))

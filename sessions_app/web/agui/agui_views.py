@@ -13,13 +13,13 @@ from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
 from sessions_app import queries
-from sessions_app.services import messages, runs, threads
+from sessions_app.services import messages, named_sessions, runs
 from sessions_app.services.caller import UsableSession, usable_agent
+from sessions_app.web.agui.agui_messages import user_message
+from sessions_app.web.agui.agui_stream import Outlet, error, follow, join
 from sessions_app.web.agui.capabilities import capabilities_of
-from sessions_app.web.agui.messages import user_message
 from sessions_app.web.agui.run_input import MAX_ID, RunInput, StopInput, message_of, response_of
 from sessions_app.web.agui.run_telling import RunTelling
-from sessions_app.web.agui.stream import Outlet, error, follow, join
 from sessions_app.web.api_call import Call
 from sessions_app.web.run_stream import answer_questions
 
@@ -42,7 +42,7 @@ async def stop(request: HttpRequest, agent: str) -> HttpResponse:
     """Cancel what goes on in a thread: to close a stream leaves it going."""
     call = await Call.admitted(request)
     asked = await call.read_as(StopInput)
-    facts = await threads.session_of_thread(call.caller, clean(agent), asked.thread_id)
+    facts = await named_sessions.session_of_thread(call.caller, clean(agent), asked.thread_id)
     ended = await runs.cancel_runs(call.engine, call.caller, UsableSession(facts.id, facts.agent))
     return json_answer({"run_ids": [str(run_id) for run_id in ended]})
 
@@ -52,7 +52,7 @@ async def _joined(call: Call, agent: str) -> HttpResponse:
     if max(len(thread_id), len(request_id)) > MAX_ID or not thread_id:
         words = _("threadId and runId are texts of at most %(limit)d characters.") % {"limit": MAX_ID}
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
-    facts = await threads.session_of_thread(call.caller, agent, thread_id)
+    facts = await named_sessions.session_of_thread(call.caller, agent, thread_id)
     return await join(call, facts, lambda run: Outlet(facts.id, thread_id, request_id or run.run_id, run))
 
 
@@ -61,7 +61,7 @@ async def _run(call: Call, agent: str, asked: RunInput) -> HttpResponse:
         return await _resume(call, agent, asked)
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, "")
-    facts = await threads.open_thread(call.engine, call.caller, loaded, asked.thread_id)
+    facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)
     is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
     if not is_known and await in_thread(queries.has_open_question, facts.id):
         return error(_unanswered(), INTERRUPT_PENDING)
@@ -87,7 +87,7 @@ def _unanswered() -> ProtocolError:
 
 async def _resume(call: Call, agent: str, asked: RunInput) -> HttpResponse:
     """Answer questions, and go on with their run. All of them are as they should be, or nothing is stored."""
-    facts = await threads.session_of_thread(call.caller, agent, asked.thread_id)
+    facts = await named_sessions.session_of_thread(call.caller, agent, asked.thread_id)
     try:
         answers = [response_of(answer, str(facts.id)) for answer in asked.resume]
         run_id = await answer_questions(call, UsableSession(facts.id, facts.agent), answers)

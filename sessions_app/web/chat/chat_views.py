@@ -15,7 +15,7 @@ from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
 from sessions_app import queries
-from sessions_app.services import messages, runs, threads
+from sessions_app.services import messages, named_sessions, runs
 from sessions_app.services.caller import UsableSession, usable_agent
 from sessions_app.upkeep.gauges import CHAT
 from sessions_app.web.api_call import Call
@@ -34,8 +34,8 @@ async def chat(request: HttpRequest, agent: str) -> HttpResponse:
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, when_busy="queue" if "queue" in loaded.agent.modes_when_busy else None)
     if event is None:
-        return await _answered(call, await threads.session_of_thread(call.caller, agent, asked.id), asked)
-    facts = await threads.open_thread(call.engine, call.caller, loaded, asked.id)
+        return await _answered(call, await named_sessions.session_of_thread(call.caller, agent, asked.id), asked)
+    facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)
     is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
     if not is_known and await in_thread(queries.has_open_question, facts.id):
         words = _("The agent waits for an answer to its question. Answer it before you go on.")
@@ -92,7 +92,7 @@ async def stop(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
 
 async def _found(request: HttpRequest, agent: str, chat_id: str) -> tuple[Call, queries.SessionFacts]:
     call = await Call.admitted(request)
-    return call, await threads.session_of_thread(call.caller, clean(agent), clean(chat_id))
+    return call, await named_sessions.session_of_thread(call.caller, clean(agent), clean(chat_id))
 
 
 async def _replayed(call: Call, facts: queries.SessionFacts, run_id: uuid.UUID) -> HttpResponse:

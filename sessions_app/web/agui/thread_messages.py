@@ -14,8 +14,8 @@ MAX_SNAPSHOT_BYTES = 8 * 2**20
 """Clients take 10 MiB in one event. What is older than the newest runs of this size is left out."""
 
 
-class Transcript:
-    """The runs of a session, in the order in which they were asked for."""
+class ThreadMessages:
+    """The messages of a thread: its runs, in the order in which they were asked for."""
 
     def __init__(self) -> None:
         self.runs: dict[str, RunTelling] = {}

@@ -1,4 +1,4 @@
-"""Conversations that clients of other protocols name themselves: AG-UI's threads.
+"""Conversations that clients of other protocols name themselves: the threads of AG-UI, the chats of the AI SDK.
 
 The name is one of its user and its agent: others who say the same name have a thread of their own. The id of a session
 is a name, too, so that a conversation which began at another door goes on here.

@@ -19,7 +19,7 @@ from sessions_app import queries
 from sessions_app.services.refusals import not_found
 from sessions_app.upkeep.gauges import AGUI
 from sessions_app.web.agui.run_telling import Event, RunTelling, started
-from sessions_app.web.agui.transcript import Transcript
+from sessions_app.web.agui.thread_messages import ThreadMessages
 from sessions_app.web.api_call import Call
 from sessions_app.web.event_views import stream
 from sessions_app.web.run_stream import RunStream, each_frame, ended
@@ -41,7 +41,7 @@ class Outlet:
         """The run from here on."""
         return RunStream(AGUI, self.run, beginning, encoded=self.encoded, beside=_beside)
 
-    async def encoded(self, events: Iterable[Event], *, known: Transcript | None = None) -> bytes:
+    async def encoded(self, events: Iterable[Event], *, known: ThreadMessages | None = None) -> bytes:
         """The events, each with what the run does not know. `known` is the conversation where it was just read."""
         lines = []
         for event in events:
@@ -64,9 +64,9 @@ def _beside(frame: dict[str, Any]) -> list[Event]:
     return [{"type": "CUSTOM", "name": f"myagent.{kind}", "value": {"text": frame["content"], **about}}]
 
 
-async def _read(session_id: uuid.UUID, call: Call | None = None) -> tuple[Transcript, int]:
+async def _read(session_id: uuid.UUID, call: Call | None = None) -> tuple[ThreadMessages, int]:
     """The conversation, and the `seq` up to which it goes."""
-    transcript, last_seq = Transcript(), 0
+    transcript, last_seq = ThreadMessages(), 0
     async for seq, frame in each_frame(session_id, call):
         last_seq = seq
         transcript.take(frame)
