@@ -70,8 +70,7 @@ async def test_a_conversation_with_tools_and_a_confirmation(server, tmp_path, pa
         asked = call_in(await client.messages())
         assert asked["state"] == "approval-requested" and not file.exists()
         await client.call("approve", asked["approval"]["id"], True)
-        while (await client.call("status"))["status"] != "ready":
-            await asyncio.sleep(0.02)
+        assert await client.call("answered") == READY
         messages = await client.messages()
         assert file.read_text() == "hello" and call_in(messages)["output"] == "wrote hello"
         assert await client.call("resume") == READY, "nothing goes on"
@@ -89,8 +88,7 @@ async def test_a_no_and_two_questions_at_once(server, model, tmp_path):
         first, second = [part for part in (await client.messages())[-1]["parts"] if part["type"] == "dynamic-tool"]
         await client.call("approve", first["approval"]["id"], first["input"]["path"] == str(paths[0]))
         await client.call("approve", second["approval"]["id"], second["input"]["path"] == str(paths[0]))
-        while (await client.call("status"))["status"] != "ready":
-            await asyncio.sleep(0.02)
+        assert await client.call("answered") == READY
         messages = await client.messages()
     states = [part["state"] for part in messages[-1]["parts"] if part["type"] == "dynamic-tool"]
     assert sorted(states) == ["output-available", "output-denied"]
@@ -141,8 +139,7 @@ async def test_a_server_that_is_killed_in_the_middle_and_while_it_asks(tmp_path,
             await client.call("take", await told(server, chat, "recovering"))
             assert await client.call("resume") == READY
             await client.call("approve", call_in(await client.messages())["approval"]["id"], True)
-            while (await client.call("status"))["status"] != "ready":
-                await asyncio.sleep(0.02)
+            assert await client.call("answered") == READY
             messages = await client.messages()
         assert path.read_text() == "hello"
         assert plain(messages) == plain(await told(server, chat, "recovering"))

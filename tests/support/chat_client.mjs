@@ -12,7 +12,16 @@ const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 process.on("uncaughtException", ({ message }) => tell({ lost: message }));
 
 class State {
-  status = "ready";
+  #status = "ready";
+  #waiting = [];
+  get status() {
+    return this.#status;
+  }
+  set status(status) {
+    this.#status = status;
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+  changed = () => new Promise((resolve) => this.#waiting.push(resolve));
   error = undefined;
   messages = [];
   pushMessage = (message) => {
@@ -72,6 +81,12 @@ const calls = {
   },
   resume: async () => {
     await chat.resumeStream();
+    return now();
+  },
+  // All that was approved has come to something, and nothing goes on.
+  answered: async () => {
+    const isOpen = () => state.messages.some(({ parts }) => parts.some(({ state }) => state === "approval-responded"));
+    while (state.status !== "error" && (state.status !== "ready" || isOpen())) await state.changed();
     return now();
   },
   stop: async () => chat.stop(),
