@@ -44,6 +44,67 @@ def session_facts(session_id: uuid.UUID, user_id: int | None) -> SessionFacts | 
     return SessionFacts(*row) if row else None
 
 
+def facts_of_thread(thread: str, session_id: uuid.UUID | None, agent: str, user_id: int | None) -> SessionFacts | None:
+    """The session with this agent that is found by `thread`, or has that id, as `session_facts` finds one."""
+    named = Q(thread=thread) if session_id is None else Q(thread=thread) | Q(pk=session_id)
+    rows = Session.objects.filter(named, Q(user=None) | Q(user=user_id), agent=agent)
+    found = [SessionFacts(*row) for row in rows.values_list("id", "agent", "last_seq")]
+    # Of two, the one that has the id itself.
+    return max(found, key=lambda facts: facts.id == session_id, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """What a run asked its user. `answer` is None as long as nobody has answered."""
+
+    step_id: str
+    run_id: uuid.UUID
+    answer: dict[str, Any] | None
+    is_open: bool
+
+
+def questions_of(session_id: uuid.UUID, step_ids: Collection[str]) -> dict[str, AskedQuestion]:
+    """Those of a session that have these ids."""
+    rows = Confirmation.objects.filter(run__session_id=session_id, step_id__in=step_ids)
+    columns = ("step_id", "run_id", "answer", "expires_at", "run__finished_at")
+    now = timezone.now()
+    return {
+        step_id: AskedQuestion(step_id, run_id, answer, answer is None and expires_at > now and finished_at is None)
+        for step_id, run_id, answer, expires_at, finished_at in rows.values_list(*columns)
+    }
+
+
+def has_open_question(session_id: uuid.UUID) -> bool:
+    """Whether a run of the session waits for an answer."""
+    asking = Confirmation.objects.filter(run__session_id=session_id, run__status=Run.Status.WAITING)
+    return asking.filter(answer__isnull=True, expires_at__gt=timezone.now(), run__finished_at=None).exists()
+
+
+def begin_of_run(session_id: uuid.UUID, run_id: uuid.UUID) -> int | None:
+    """The `seq` of the message that a run answers; None where it is not in the log."""
+    asked = Event.objects.filter(session_id=session_id, name="user.message").order_by("-seq")
+    wanted, found = str(run_id), None
+    for seq, frame in asked.values_list("seq", "frame").iterator(chunk_size=_FRAMES_AT_A_TIME):
+        if orjson.loads(frame)["metadata"]["run_id"] == wanted:
+            found = seq  # the first of several, of which the others steered it
+        elif found is not None:
+            break
+    return found
+
+
+def unfinished_run(session_id: uuid.UUID) -> uuid.UUID | None:
+    """The run of a session that is active, or is next."""
+    rows = Run.objects.filter(session_id=session_id).unfinished().order_by("queued_at", "id")
+    statuses = list(rows.values_list("id", "status"))
+    active = (pk for pk, status in statuses if status in Run.ACTIVE)
+    return next(active, statuses[0][0] if statuses else None)
+
+
+def has_message(session_id: uuid.UUID, message_id: str) -> bool:
+    """Whether a client has given a message of the session this id."""
+    return Message.objects.filter(session_id=session_id, client_id=message_id).exists()
+
+
 def events_after(session_id: uuid.UUID, seq: int, limit: int = REPLAY_PAGE) -> list[tuple[int, str]]:
     """The next `(seq, frame)` of a log behind `seq`, in order."""
     return list(Event.objects.after(session_id, seq).values_list("seq", "frame")[:limit])

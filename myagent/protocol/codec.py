@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from myagent.i18n import gettext as _
@@ -38,6 +38,7 @@ _PROBLEMS = {
 """What pydantic finds, by its names; whatever else it may find it tells in English."""
 
 
+Body = TypeVar("Body", bound=BaseModel)
 _NAME_AT = len('{"event":"')
 
 
@@ -116,6 +117,15 @@ def parse_event(data: dict[str, Any]) -> ClientEvent:
         code, message = _explain(error)
         raise _refusal(code, message, request=name, request_id=request_id) from error
     return event
+
+
+def parse_as(kind: type[Body], data: dict[str, Any]) -> Body:
+    """The request of another protocol that an object is. Raises `ProtocolError`, as `parse_event` does."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        code, message = _explain(error)
+        raise _refusal(code, message) from error
 
 
 def _refusal(

@@ -192,6 +192,11 @@ class Pump:
         """Whether everything that was queued has been sent."""
         return not self._queue and self._next_behind() is None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something waits behind what is being sent."""
+        return len(self._queue) > 1
+
     def _next_behind(self) -> tuple[uuid.UUID, Attachment, Cursor] | None:
         for session_id, attachment in self._attached.items():
             if isinstance(attachment.state, Behind):

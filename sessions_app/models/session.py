@@ -53,6 +53,8 @@ class Session(models.Model):
     """Of a fork, the session that the first one of its family continues, which may be deleted: forks of forks and all
     forks of one session have the same. None for a session that is no fork; its own id is that of its family.
     """
+    thread = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - unique when set
+    """What finds a session that a client of another protocol named itself (`sessions_app.services.named_sessions`)."""
     acked_seq = models.BigIntegerField(_("acknowledged event"), default=0)
     created_at = models.DateTimeField(_("created"))
     active_at = models.DateTimeField(_("last active"))
@@ -66,6 +68,11 @@ class Session(models.Model):
             ("view_any_session", "Can view the sessions of other users"),
             ("view_led_session", "Can view the sessions of the members of groups that they lead"),
             ("export_session", "Can export sessions that may be viewed"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread"], condition=models.Q(thread__isnull=False), name="session_of_thread"
+            )
         ]
         indexes = [
             models.Index(fields=["user", "-active_at", "-id"], name="session_of_user"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from myagent.protocol.client_events import UserResponse
 from sessions_app.engine import Engine
@@ -12,8 +13,7 @@ from sessions_app.services.caller import Caller, UsableSession, record
 
 async def answer_confirmation(engine: Engine, caller: Caller, session: UsableSession, event: UserResponse) -> None:
     """Answer a confirmation; the answer is stored before the run gets it."""
-    given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
-    answer = {key: value for key, value in given.items() if value is not None}
+    answer = answer_in(event)
     entry = AnswerConfirmation(
         session_id=session.id,
         step_id=event.step_id,
@@ -23,6 +23,12 @@ async def answer_confirmation(engine: Engine, caller: Caller, session: UsableSes
         origin=caller.connection_id,
     )
     await record(engine, entry, then=lambda run_id: engine.runner.answered(run_id, event.step_id, answer))
+
+
+def answer_in(event: UserResponse) -> dict[str, Any]:
+    """What is stored of an answer."""
+    given = {"confirmed": event.confirmed, "args": event.args, "tasks": event.tasks, "reason": event.reason}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 async def cancel_runs(engine: Engine, caller: Caller, session: UsableSession) -> list[uuid.UUID]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
+from pydantic import BaseModel
 
 from agents.access.trace_context import traceparent_of
 from agents.conf import get_config
@@ -22,7 +23,7 @@ from agents.web.api_errors import database_away
 from agents.web.forgery import check_forgery
 from myagent.i18n import gettext as _
 from myagent.protocol.client_fields import ClientEvent
-from myagent.protocol.codec import parse_body, parse_event
+from myagent.protocol.codec import parse_as, parse_body, parse_event
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean_value
 from sessions_app.engine import Engine
@@ -31,6 +32,7 @@ from sessions_app.services.heavy_work import beside_the_loop, is_light
 
 SAFE_METHODS = ("GET", "HEAD")
 Asked = TypeVar("Asked", bound=ClientEvent)
+Posted = TypeVar("Posted", bound=BaseModel)
 Body = dict[str, Any]
 
 
@@ -62,6 +64,11 @@ class Call:
         work = partial(_read, self.body, kind, shape)
         return work() if is_light(self.body.decode("latin-1")) else await beside_the_loop(work)
 
+    async def read_as(self, kind: type[Posted]) -> Posted:
+        """The request of another protocol that the body is. Raises `ProtocolError`."""
+        work = partial(_read_as, self.body, kind)
+        return work() if is_light(self.body.decode("latin-1")) else await beside_the_loop(work)
+
     def asked(self, kind: type[Asked], **frame: Any) -> Asked:
         """The request that the address is. Raises `ProtocolError`."""
         return _read(b"", kind, lambda body: clean_value(frame))
@@ -75,6 +82,10 @@ class Call:
 def _read(body: bytes, kind: type[Asked], shape: Callable[[Body], Body]) -> Asked:
     name = kind.model_fields["event"].default
     return cast(Asked, parse_event({**shape(parse_body(body)), "event": name}))
+
+
+def _read_as(body: bytes, kind: type[Posted]) -> Posted:
+    return parse_as(kind, parse_body(body))
 
 
 def engine_of(request: HttpRequest) -> Engine:

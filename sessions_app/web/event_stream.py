@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
@@ -39,8 +39,11 @@ class StreamForm(Protocol):
     keep_alive: bytes
     """What its clients ignore."""
 
-    def written(self, frame: str) -> bytes:
-        """An event, as the WebSocket would send it; nothing for one that the door does not tell."""
+    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
+        """An event, as the WebSocket would send it; nothing for one that the door does not tell.
+
+        `has_more` says whether others wait to be sent behind it by now.
+        """
         ...
 
     def is_last(self, frame: str) -> bool:
@@ -59,7 +62,7 @@ class ServerSentEvents:
     beginning = b"retry: 1000\n\n"
     keep_alive = b":\n\n"
 
-    def written(self, frame: str) -> bytes:
+    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
         # JSON has no line breaks outside of its strings, and those inside are escaped.
         head = f"id: {event_id_of(frame)}\n" if is_logged(frame) else ""
         return f"{head}data: {frame}\n\n".encode()
@@ -140,12 +143,15 @@ class EventStream:
             return await self._write(self._form.keep_alive)
         if self._tells_details:
             frame = await with_details(frame)
-        if data := self._form.written(frame):
+        if data := await self._form.written(frame, has_more=self._has_more):
             measures.SENT_BYTES.add(self.door, count=len(data))
             await self._write(data)
         if self._form.is_last(frame):
             raise _Over
         return None
+
+    def _has_more(self) -> bool:
+        return self.pump.has_more
 
     # --- Connection, for the engine ---
 

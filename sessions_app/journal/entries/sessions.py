@@ -48,6 +48,7 @@ class CreateSession(Entry):
     shares: Shares | None = None
     forked_from: ForkedFrom | None = None
     family_id: uuid.UUID | None = None
+    thread: str | None = None
 
     @property
     def sharer(self) -> Sharer:
@@ -79,6 +80,7 @@ class CreateSession(Entry):
             stored_bytes=0,
             forked_from=self.forked_from.model_dump(exclude_none=True) if self.forked_from is not None else None,
             family_id=self.family_id,
+            thread=self.thread,
             created_at=batch.now,
             active_at=batch.now,
         )
@@ -102,6 +104,19 @@ class CreateSession(Entry):
         )
         batch.log.append(session, SessionCreated(content=_("The session was created."), metadata=metadata))
         return session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenThread(CreateSession):
+    """The session that is found by its `thread`, a new one where there is none yet. Returns its id."""
+
+    def apply(self, batch: Batch) -> uuid.UUID:
+        batch.writes.flush()
+        found = Session.objects.filter(thread=self.thread).values_list("pk", flat=True).first()
+        if found is not None:
+            return found
+        CreateSession.apply(self, batch)
+        return self.session_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

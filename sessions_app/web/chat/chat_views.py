@@ -1,0 +1,126 @@
+"""`/api/chat/<agent>/`: the door for `useChat` of the Vercel AI SDK (UI message stream, version 1)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+from agents.database.threads import in_thread
+from agents.web.api_admission import api_view
+from agents.web.api_errors import json_answer, no_content
+from myagent.i18n import gettext as _
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from myagent.text import clean
+from sessions_app import queries
+from sessions_app.services import messages, named_sessions, runs
+from sessions_app.services.caller import UsableSession, usable_agent
+from sessions_app.upkeep.gauges import CHAT
+from sessions_app.web.api_call import Call
+from sessions_app.web.chat.chat_input import ChatInput, message_of, responses_of
+from sessions_app.web.chat.run_chunks import Chunk, RunChunks
+from sessions_app.web.chat.ui_messages import UiMessages
+from sessions_app.web.event_views import stream
+from sessions_app.web.run_stream import RunStream, answer_questions, each_frame
+
+
+@api_view("POST")
+async def chat(request: HttpRequest, agent: str) -> HttpResponse:
+    """Say something, or answer questions."""
+    call, agent = await Call.admitted(request), clean(agent)
+    asked = await call.read_as(ChatInput)
+    loaded = usable_agent(call.caller, agent)
+    event = message_of(asked, when_busy="queue" if "queue" in loaded.agent.modes_when_busy else None)
+    if event is None:
+        return await _answered(call, await named_sessions.session_of_thread(call.caller, agent, asked.id), asked)
+    facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)
+    is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
+    if not is_known and await in_thread(queries.has_open_question, facts.id):
+        words = _("The agent waits for an answer to its question. Answer it before you go on.")
+        raise ProtocolError(ErrorCode.SESSION_BUSY, words)
+    posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)
+    if posted.duplicate or posted.steers:
+        return await _replayed(call, facts, posted.run_id)
+    return await _stream(call, facts, facts.last_seq, RunChunks(str(posted.run_id)))
+
+
+async def _answered(call: Call, facts: queries.SessionFacts, asked: ChatInput) -> HttpResponse:
+    """Go on with a run that asked: the client has what it was told before, so that only the rest is sent."""
+    answers = responses_of(asked, str(facts.id))
+    if not answers:
+        raise ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, _("The last message answers no question."))
+    run_id = await answer_questions(call, UsableSession(facts.id, facts.agent), answers)
+    run, last_seq = RunChunks(run_id), 0
+    names = {answer.step_id for answer in answers}
+    async for seq, frame in each_frame(facts.id, call):
+        if frame["event"] == "user.response" and frame["step_id"] in names:
+            break
+        last_seq = seq
+        if frame["metadata"].get("run_id") == run_id:
+            run.take(frame)
+    run.interrupted()
+    return await _stream(call, facts, last_seq, run)
+
+
+@api_view("GET")
+async def resume(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
+    """What goes on, from its beginning; 204 where nothing does."""
+    call, facts = await _found(request, agent, chat_id)
+    run_id = await in_thread(queries.unfinished_run, facts.id)
+    return no_content() if run_id is None else await _replayed(call, facts, run_id)
+
+
+@api_view("GET")
+async def history(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
+    """The conversation so far, as the SDK's messages."""
+    call, facts = await _found(request, agent, chat_id)
+    told = UiMessages()
+    async for _seq, frame in each_frame(facts.id, call):
+        told.take(frame)
+    return json_answer({"id": chat_id, "session_id": str(facts.id), "messages": told.messages})
+
+
+@api_view("POST")
+async def stop(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
+    """Cancel what goes on: the SDK's own stop only leaves."""
+    call, facts = await _found(request, agent, chat_id)
+    ended = await runs.cancel_runs(call.engine, call.caller, UsableSession(facts.id, facts.agent))
+    return json_answer({"run_ids": [str(run_id) for run_id in ended]})
+
+
+async def _found(request: HttpRequest, agent: str, chat_id: str) -> tuple[Call, queries.SessionFacts]:
+    call = await Call.admitted(request)
+    return call, await named_sessions.session_of_thread(call.caller, clean(agent), clean(chat_id))
+
+
+async def _replayed(call: Call, facts: queries.SessionFacts, run_id: uuid.UUID) -> HttpResponse:
+    begin = await in_thread(queries.begin_of_run, facts.id, run_id)
+    return no_content() if begin is None else await _stream(call, facts, begin, RunChunks(str(run_id)))
+
+
+async def _stream(call: Call, facts: queries.SessionFacts, after: int, run: RunChunks) -> HttpResponse:
+    start: Chunk = run.begun()
+    start["messageMetadata"]["session_id"] = str(facts.id)
+    beginning = _lines([start])
+    form = RunStream(CHAT, run, beginning, encoded=_encoded, beside=_beside)
+    answer = await stream(call, facts, after, form)
+    answer.headers["x-vercel-ai-ui-message-stream"] = "v1"
+    return answer
+
+
+async def _encoded(chunks: list[Chunk]) -> bytes:
+    return _lines(chunks)
+
+
+def _lines(chunks: list[Chunk]) -> bytes:
+    return b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks)
+
+
+def _beside(frame: dict[str, Any]) -> list[Chunk]:
+    about = frame["metadata"]
+    if frame["event"] == "agent.session_deleted":
+        return [{"type": "error", "errorText": frame["content"]}]
+    kind = about.get("action", "session_updated")
+    return [{"type": f"data-{kind}", "data": {"text": frame["content"], **about}, "transient": True}]

@@ -1,0 +1,141 @@
+"""What the doors for other protocols share: the log from its beginning, a run until it ends or asks, answers to it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import orjson
+from django.http import HttpResponse
+
+from agents.database.threads import in_thread, in_thread_patiently
+from agents.web.api_errors import for_one_caller
+from myagent.i18n import gettext as _
+from myagent.protocol.client_events import UserResponse
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from sessions_app import queries
+from sessions_app.delivery.error_details import may_read_details, with_details
+from sessions_app.services import runs
+from sessions_app.services.caller import UsableSession
+from sessions_app.web.api_call import Call
+from sessions_app.web.event_views import EVENT_STREAM
+
+ASK_SECONDS = 0.25
+"""How long a question waits for those of other calls of the same step."""
+
+Event = dict[str, Any]
+Frame = dict[str, Any]
+
+
+class Telling(Protocol):
+    """A run in the events of another protocol."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end was told."""
+        ...
+
+    @property
+    def may_ask_more(self) -> bool:
+        """Whether it has open questions and other calls that have neither asked nor a result."""
+        ...
+
+    def take(self, frame: Frame) -> list[Event]:
+        """What a client is told of a logged event of this run."""
+        ...
+
+    def interrupted(self) -> list[Event]:
+        """The end of an answer that open questions are; nothing where there are none."""
+        ...
+
+
+class RunStream:
+    """The form of an answer that follows a run (`StreamForm`): from the log, and then as it goes on."""
+
+    keep_alive = b":\n\n"
+
+    def __init__(
+        self,
+        door: str,
+        run: Telling,
+        beginning: bytes,
+        *,
+        encoded: Callable[[list[Event]], Awaitable[bytes]],
+        beside: Callable[[Frame], list[Event]],
+    ) -> None:
+        """`encoded` writes the run's events, `beside` tells what is not of the run and not logged."""
+        self.door = door
+        self.beginning = beginning
+        self._run = run
+        self._encoded = encoded
+        self._beside = beside
+        self._is_live = False
+        self._is_over = False
+
+    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
+        run, events = self._run, self._events_of(orjson.loads(frame))
+        if self._is_live:
+            if run.may_ask_more and not has_more():
+                # Calls that run side by side ask one after the other, and the client is to hear of all at once.
+                await asyncio.sleep(ASK_SECONDS)
+            if not has_more() and (last := run.interrupted()):
+                events += last
+                self._is_over = True
+        self._is_over = self._is_over or run.is_over
+        return await self._encoded(events)
+
+    def is_last(self, frame: str) -> bool:
+        return self._is_over
+
+    def _events_of(self, frame: Frame) -> list[Event]:
+        name, about = frame["event"], frame["metadata"]
+        if name == "agent.session_deleted":
+            self._is_over = True
+            return self._beside(frame)
+        if name == "system.notice" and about["action"] == "replay":
+            self._is_live = True
+            return []
+        if name in ("agent.session_updated", "system.notice"):
+            return self._beside(frame) if about.get("run_id", self._run.run_id) == self._run.run_id else []
+        return self._run.take(frame) if about.get("run_id") == self._run.run_id else []
+
+
+async def each_frame(session_id: uuid.UUID, call: Call | None = None) -> AsyncIterator[tuple[int, Frame]]:
+    """The log with its numbers, with those details of errors that this caller may read."""
+    tells_details, after = call is not None and may_read_details(call.caller.grant, call.engine.config), 0
+    while True:
+        page = await in_thread_patiently(queries.events_after, session_id, after)
+        for after, frame in page:
+            yield after, orjson.loads(await with_details(frame) if tells_details else frame)
+        if len(page) < queries.REPLAY_PAGE:
+            return
+
+
+def ended(data: bytes) -> HttpResponse:
+    """An answer of which all is known."""
+    return for_one_caller(HttpResponse(data, content_type=f"{EVENT_STREAM}; charset=utf-8"))
+
+
+async def answer_questions(call: Call, session: UsableSession, answers: Sequence[UserResponse]) -> str:
+    """Store the answers; those that were given before, the same, do no harm. Returns the id of the run that asked.
+
+    Raises `ProtocolError` where one answers no open question; then none of them is stored.
+    """
+    known = await in_thread(queries.questions_of, session.id, {answer.step_id for answer in answers})
+    for answer in [answer for answer in answers if _is_new(answer, known)]:
+        await runs.answer_confirmation(call.engine, call.caller, session, answer)
+    return str(known[answers[0].step_id].run_id)
+
+
+def _is_new(answer: UserResponse, known: dict[str, queries.AskedQuestion]) -> bool:
+    question = known.get(answer.step_id)
+    if question is not None and question.is_open:
+        return True
+    if question is not None and question.answer == runs.answer_in(answer):
+        return False
+    raise ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, _("There is no open question with this id."))
