@@ -29,19 +29,32 @@ logger = logging.getLogger("myagent.api")
 
 PREFLIGHT_SECONDS = 600
 BUSY_SECONDS = 10
-PAGE_HEADERS = "authorization, content-type, idempotency-key, last-event-id"
+PAGE_HEADERS = ", ".join(
+    (
+        *("authorization", "content-type", "idempotency-key", "last-event-id"),
+        *("x-myagent-session", "x-myagent-conversation", "x-task"),
+        # What OpenAI's own client for JavaScript tells of itself.
+        *(f"x-stainless-{name}" for name in ("arch", "helper-method", "lang", "os", "package-version", "retry-count")),
+        *(f"x-stainless-{name}" for name in ("runtime", "runtime-version", "timeout")),
+    )
+)
 """What pages of other origins may send. Never x-csrftoken, by which a page shows that it is one of ours."""
 _Arguments = ParamSpec("_Arguments")
+RefusalAnswer = Callable[[ApiRefused, str | None], HttpResponse]
+"""Answers what is refused to a page of this origin, in the shape of a door."""
 _View = Callable[Concatenate[HttpRequest, _Arguments], Coroutine[Any, Any, HttpResponseBase]]
 
 
-def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Arguments]], _View[_Arguments]]:
+def api_view(
+    *methods: str, words_key: str = "message", refusal_answer: RefusalAnswer | None = None
+) -> Callable[[_View[_Arguments]], _View[_Arguments]]:
     """Make a view of the API of one that answers these `methods` and raises what it refuses.
 
     Refused with `ApiRefused`, with `ProtocolError` as a WebSocket's request would be, because the database is away, or
-    because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`. Pages of other
-    origins may read the answer; what their browsers ask before (OPTIONS) is answered here. A view for which a cookie is
-    enough to change something checks by itself that the request is not forged.
+    because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`, or as a door's own
+    `refusal_answer` says it. Pages of other origins may read the answer; what their browsers ask before (OPTIONS) is
+    answered here. A view for which a cookie is enough to change something checks by itself that the request is not
+    forged.
     """
     allowed = ", ".join((*methods, "OPTIONS"))
 
@@ -70,6 +83,8 @@ def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Argu
                         logger.exception("A request to %s failed.", request.path)
                         refused = ApiRefused.of(our_mistake())
                 measures.REFUSALS.add(refused.code)
+                if refusal_answer is not None:
+                    return refusal_answer(refused, origin)
                 return refused.answer(origin, words_key=words_key)
 
         return answered
