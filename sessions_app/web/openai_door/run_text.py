@@ -96,8 +96,7 @@ class RunText:
             case "agent.final_answer":
                 return self._answer(content, metadata)
             case "agent.interrupted":
-                facts = {"finish": "interrupted", "reason": metadata.get("reason")}
-                self.ending = self._end("interrupted", self._step, facts)
+                return self._break_off(content, {"finish": "interrupted", "reason": metadata.get("reason")})
             case "agent.error":
                 details = {key: value for key, value in metadata.items() if key not in ("run_id", "code")}
                 self.ending = Ending(kind="error", content=content, code=metadata["code"], facts=details)
@@ -170,40 +169,38 @@ class RunText:
             content = orjson.dumps(metadata["output"]).decode()
             added = content
         elif self._as_value:
-            self.ending = self._end("answer", "", facts, metadata, refusal=content)
+            self.ending = _answered("", facts, metadata, refusal=content)
             return [{"refusal": content}]
         elif content.startswith(self._step):
             added = content[len(self._step) :]
             added = BREAK + added if added and not self._step and self.content else added
         else:
-            # The loop strips what models put around their answers.
+            # Spaces around it make no other answer of it.
             added = "" if content.strip() == self._step.strip() else BREAK + content
         self.content += added
         if self.content != content:
             facts["answer"] = content
-        self.ending = self._end("answer", content, facts, metadata)
+        self.ending = _answered(content, facts, metadata)
         return [{"content": added}] if added else []
 
-    def _end(
-        self,
-        kind: Literal["answer", "interrupted"],
-        content: str,
-        facts: dict[str, Any],
-        metadata: dict[str, Any] | None = None,
-        *,
-        refusal: str | None = None,
-    ) -> Ending:
-        told = metadata or {}
-        if self._as_value and kind == "interrupted":
-            content, refusal = "", content
-        return Ending(
-            kind=kind,
-            content=content,
-            refusal=refusal,
-            finish_reason="length" if told.get("finish") == "length" else "stop",
-            usage=_usage(told["usage"]) if "usage" in told else None,
-            facts=facts,
-        )
+    def _break_off(self, words: str, facts: dict[str, Any]) -> list[Delta]:
+        """End with what was shown. There is no word for that: only the facts tell it from an answer."""
+        if self._as_value:
+            self.ending = Ending(kind="interrupted", refusal=words, facts=facts)
+            return [{"refusal": words}]
+        self.ending = Ending(kind="interrupted", content=self._step, facts=facts)
+        return []
+
+
+def _answered(content: str, facts: dict[str, Any], metadata: dict[str, Any], *, refusal: str | None = None) -> Ending:
+    return Ending(
+        kind="answer",
+        content=content,
+        refusal=refusal,
+        finish_reason="length" if metadata.get("finish") == "length" else "stop",
+        usage=_usage(metadata["usage"]),
+        facts=facts,
+    )
 
 
 def _is_of_call(asked: Frame, result: Frame) -> bool:
