@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from sessions_app.upkeep.gauges import OPENAI
-from sessions_app.web.openai_door.errors import error_body
-from sessions_app.web.openai_door.run_text import Ending, RunText
+from sessions_app.web.openai_door.error_answers import error_body
+from sessions_app.web.openai_door.run_text import RunEnding, RunText
 
 DONE = b"data: [DONE]\n\n"
 
@@ -28,11 +28,11 @@ class Completion:
     def id(self) -> str:
         return f"chatcmpl-{self.run_id}"
 
-    def facts_of(self, ending: Ending) -> dict[str, Any]:
+    def facts_of(self, ending: RunEnding) -> dict[str, Any]:
         """What Chat Completions have no word for; clients pass unknown keys on or ignore them."""
         return {"session_id": self.session_id, "run_id": self.run_id, **ending.facts}
 
-    def whole(self, text: RunText, ending: Ending) -> dict[str, Any]:
+    def whole(self, text: RunText, ending: RunEnding) -> dict[str, Any]:
         """The completion that is not streamed."""
         message: dict[str, Any] = {
             "role": "assistant",
@@ -106,7 +106,7 @@ class CompletionChunks:
         ending = self.text.ending
         return chunks if ending is None else chunks + self._end(ending)
 
-    def _end(self, ending: Ending) -> bytes:
+    def _end(self, ending: RunEnding) -> bytes:
         if ending.kind == "error":
             # Without [DONE]: there is an end, and no answer.
             return _event(error_body(ending.content, ending.code, ending.facts))

@@ -27,7 +27,7 @@ from sessions_app.services.caller import (
 from sessions_app.services.message_files import with_files
 from sessions_app.services.refusals import blank_message
 from sessions_app.web.api_call import Call
-from sessions_app.web.openai_door.chat_request import ChatRequest
+from sessions_app.web.openai_door.completion_request import CompletionRequest
 
 DOOR = "openai"
 NAMESPACE = uuid.UUID("6d1f3a52-2c1b-5e0f-9a51-0c6f0d6f7a10")
@@ -44,7 +44,7 @@ class Target:
     agent: LoadedAgent | None = None
 
 
-async def target_of(call: Call, asked: ChatRequest) -> Target:
+async def target_of(call: Call, asked: CompletionRequest) -> Target:
     """The session that is meant. Raises `ProtocolError`."""
     named = call.request.headers.get("X-MyAgent-Session") or asked.session_id
     if named is not None:
@@ -83,7 +83,7 @@ def _conversation_key(call: Call) -> str | None:
     return f"request:{key}" if key and call.caller.grant.user_id is not None else None
 
 
-async def say(call: Call, asked: ChatRequest, target: Target) -> Posted:
+async def say(call: Call, asked: CompletionRequest, target: Target) -> Posted:
     """Store the newest message in its session, which is made where it is new."""
     event = call.asked(
         UserMessage,

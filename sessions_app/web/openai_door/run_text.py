@@ -16,7 +16,7 @@ BREAK = "\n\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
+class RunEnding:
     """How the run ends for this client. `content` is the answer as a whole, which replaces what was shown."""
 
     kind: Literal["answer", "question", "interrupted", "error"]
@@ -41,7 +41,7 @@ class RunText:
     """
 
     def __init__(self, run_id: str, *, as_value: bool = False) -> None:
-        self.ending: Ending | None = None
+        self.ending: RunEnding | None = None
         self.content = ""
         """All deltas of the answer, joined."""
         self.reasoning = ""
@@ -67,7 +67,7 @@ class RunText:
             return []
         metadata = frame["metadata"]
         if frame["event"] == "agent.session_deleted":
-            self.ending = Ending(kind="error", content=frame["content"], code=ErrorCode.SESSION_NOT_FOUND)
+            self.ending = RunEnding(kind="error", content=frame["content"], code=ErrorCode.SESSION_NOT_FOUND)
         elif frame["event"] == "system.notice" and metadata.get("action") == "replay":
             self._is_live = True
             return self._ask()
@@ -99,7 +99,7 @@ class RunText:
                 return self._break_off(content, {"finish": "interrupted", "reason": metadata.get("reason")})
             case "agent.error":
                 details = {key: value for key, value in metadata.items() if key not in ("run_id", "code")}
-                self.ending = Ending(kind="error", content=content, code=metadata["code"], facts=details)
+                self.ending = RunEnding(kind="error", content=content, code=metadata["code"], facts=details)
         return []
 
     # --- texts ---
@@ -155,12 +155,12 @@ class RunText:
             ],
         }
         if self._as_value:
-            self.ending = Ending(kind="question", refusal=words, facts=facts)
+            self.ending = RunEnding(kind="question", refusal=words, facts=facts)
             return [{"refusal": words}]
         whole = f"{self._step}{BREAK}{words}" if self._step else words
         added = BREAK + words if self.content else words
         self.content += added
-        self.ending = Ending(kind="question", content=whole, facts=facts)
+        self.ending = RunEnding(kind="question", content=whole, facts=facts)
         return [{"content": added}]
 
     def _answer(self, content: str, metadata: dict[str, Any]) -> list[Delta]:
@@ -186,14 +186,16 @@ class RunText:
     def _break_off(self, words: str, facts: dict[str, Any]) -> list[Delta]:
         """End with what was shown. There is no word for that: only the facts tell it from an answer."""
         if self._as_value:
-            self.ending = Ending(kind="interrupted", refusal=words, facts=facts)
+            self.ending = RunEnding(kind="interrupted", refusal=words, facts=facts)
             return [{"refusal": words}]
-        self.ending = Ending(kind="interrupted", content=self._step, facts=facts)
+        self.ending = RunEnding(kind="interrupted", content=self._step, facts=facts)
         return []
 
 
-def _answered(content: str, facts: dict[str, Any], metadata: dict[str, Any], *, refusal: str | None = None) -> Ending:
-    return Ending(
+def _answered(
+    content: str, facts: dict[str, Any], metadata: dict[str, Any], *, refusal: str | None = None
+) -> RunEnding:
+    return RunEnding(
         kind="answer",
         content=content,
         refusal=refusal,

@@ -23,9 +23,9 @@ from sessions_app.web import run_stream
 from sessions_app.web.api_call import Call
 from sessions_app.web.api_operations import both_ways
 from sessions_app.web.openai_door.chat_completion import Completion, CompletionChunks, WholeCompletion
-from sessions_app.web.openai_door.chat_request import Body, ChatRequest
+from sessions_app.web.openai_door.completion_request import Body, CompletionRequest
 from sessions_app.web.openai_door.conversations import say, target_of
-from sessions_app.web.openai_door.errors import failure_answer, refusal_answer
+from sessions_app.web.openai_door.error_answers import failure_answer, refusal_answer
 from sessions_app.web.openai_door.run_text import RunText
 
 
@@ -60,7 +60,7 @@ def _model(loaded: LoadedAgent) -> dict[str, Any]:
 async def create_completion(request: HttpRequest) -> HttpResponse:
     """Say something, and tell the answer: as it comes, or as a whole. To leave cancels nothing."""
     call = await Call.admitted(request)
-    asked = ChatRequest.read(await _body_of(call))
+    asked = CompletionRequest.read(await _body_of(call))
     run_stream.check_room(call)
     target = await target_of(call, asked)
     posted = await say(call, asked, target)
@@ -83,7 +83,7 @@ async def _body_of(call: Call) -> Body:
 
 
 async def _answer(
-    call: Call, asked: ChatRequest, facts: queries.SessionFacts, after: int, completion: Completion, text: RunText
+    call: Call, asked: CompletionRequest, facts: queries.SessionFacts, after: int, completion: Completion, text: RunText
 ) -> HttpResponse:
     if asked.stream:
         chunks = CompletionChunks(text=text, completion=completion, include_usage=asked.include_usage)

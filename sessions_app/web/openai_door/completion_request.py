@@ -30,7 +30,7 @@ here, as `temperature` and `max_tokens`, is the agent's own matter and ignored: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class CompletionRequest:
     """A request for a chat completion."""
 
     model: str
@@ -45,7 +45,7 @@ class ChatRequest:
     """Whether the answer has to be a value of a schema."""
 
     @classmethod
-    def read(cls, body: Body) -> ChatRequest:
+    def read(cls, body: Body) -> CompletionRequest:
         """The request that a body is. Raises `ProtocolError`."""
         for name, harmless in REFUSED.items():
             if body.get(name) is not None and body[name] not in harmless:
