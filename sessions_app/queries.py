@@ -187,10 +187,11 @@ def seq_before_run(session_id: uuid.UUID, run_id: str) -> int:
     return first - 1 if first is not None else end_of_log(session_id)[0]
 
 
-def run_of_last_message(session_id: uuid.UUID) -> tuple[LibraryMessage, uuid.UUID] | None:
-    """What the user said last in a session, and the run that answers it."""
-    said = Message.objects.filter(session_id=session_id, role=Message.Role.USER).order_by("-pk").first()
-    return (said.to_library(), said.run_id) if said is not None else None
+def last_said(session_id: uuid.UUID) -> tuple[str, uuid.UUID] | None:
+    """The id that a client gave the newest message of a session, empty for none, and the run that answers it."""
+    said = Message.objects.filter(session_id=session_id, role=Message.Role.USER).order_by("-pk")
+    last = said.values_list("client_id", "run_id").first()
+    return (last[0] or "", last[1]) if last is not None else None
 
 
 def output_schema(run_id: uuid.UUID) -> dict[str, Any] | None:

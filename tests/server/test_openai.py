@@ -205,18 +205,23 @@ async def test_to_leave_cancels_nothing_and_a_cut_stream_is_taken_up_again(serve
     assert kinds(log)[1:] == ["user.message", "agent.thinking", "agent.partial_answer", "agent.final_answer"]
 
 
-async def test_what_the_client_sends_again_by_itself_joins_the_run(server, ann, door, model):
+async def test_what_the_client_sends_again_by_itself_joins_the_run(ann, door, model):
     held = text("the only answer", hang=1)
     model.script(held)
     session_id = await door.create(agent="second")
-    await door.say(session_id, "hello")
-    header = {"X-MyAgent-Session": session_id, "X-Stainless-Retry-Count": "1"}
-    asking = asyncio.create_task(
-        ann.chat.completions.create(model="second", messages=[user("hello")], extra_headers=header)
-    )
+    first, again = ({"X-MyAgent-Session": session_id, "X-Stainless-Retry-Count": count} for count in "01")
+    asked = {"model": "second", "messages": [user("hello")]}
+    asking = [asyncio.create_task(ann.chat.completions.create(**asked, extra_headers=first))]
+    assert await asyncio.to_thread(model.request, 1)
+    asking.append(asyncio.create_task(ann.chat.completions.create(**asked, extra_headers=again)))
     held.gate.open()
-    assert (await asking).choices[0].message.content == "the only answer"
-    assert len([one for one in await door.log(session_id) if one.event == "user.message"]) == 1
+    answers = [(await one) for one in asking]
+    assert [one.choices[0].message.content for one in answers] == ["the only answer"] * 2
+    assert answers[0].id == answers[1].id
+    other = {"model": "second", "messages": [user("before"), user("hello")]}
+    last = await ann.chat.completions.create(**other, extra_headers=again)
+    assert last.id != answers[0].id, "the same words, and another request"
+    assert len([one for one in await door.log(session_id) if one.event == "user.message"]) == 2
 
 
 async def test_a_run_that_is_cancelled_by_another_door(ann, door, model):

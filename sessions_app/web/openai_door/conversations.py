@@ -5,6 +5,8 @@ It is never looked for by what was said: two people may have said the same.
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import uuid
 from dataclasses import dataclass, replace
 
@@ -85,19 +87,17 @@ def _conversation_key(call: Call) -> str | None:
 
 async def say(call: Call, asked: CompletionRequest, target: Target) -> Posted:
     """Store the newest message in its session, which is made where it is new."""
+    key = call.request.headers.get("Idempotency-Key")
+    message_id = key or f"{_print_of(call)}{secrets.token_hex(8)}"
     event = call.asked(
-        UserMessage,
-        session_id=str(target.id),
-        content=asked.content,
-        metadata={"message_id": call.request.headers.get("Idempotency-Key")},
+        UserMessage, session_id=str(target.id), content=asked.content, metadata={"message_id": message_id}
     )
     if event.is_blank:
         raise blank_message()
     session = UsableSession(target.id, target.agent_name)
     if target.agent is None:
-        return await _joined(call, event, session) or await messages.post_message(
-            call.engine, call.caller, session, event
-        )
+        joined = None if key else await _joined(call, target.id)
+        return joined or await messages.post_message(call.engine, call.caller, session, event)
     history = [await _storable(message, target) for message in asked.history]
     is_new = await imports.create_with_history(call.engine, call.caller, target.agent, target.id, history, DOOR)
     try:
@@ -122,12 +122,16 @@ async def _storable(message: Message, target: Target) -> Message:
     return replace(message, content=await with_files(target.id, message.content, agent))
 
 
-async def _joined(call: Call, event: UserMessage, session: UsableSession) -> Posted | None:
-    """The run of a message that a client sends again by itself, because the connection broke, without an id for it."""
-    retries = call.request.headers.get("X-Stainless-Retry-Count", "0")
-    if event.message_id is not None or retries == "0":
+async def _joined(call: Call, session_id: uuid.UUID) -> Posted | None:
+    """The run of the same request, which a client sends again by itself because the connection broke."""
+    if call.request.headers.get("X-Stainless-Retry-Count", "0") == "0":
         return None
-    last = await in_thread(queries.run_of_last_message, session.id)
-    if last is None or last[0].content != Message.user(event.content).content:
+    last = await in_thread(queries.last_said, session_id)
+    if last is None or not last[0].startswith(_print_of(call)):
         return None
-    return Posted(last[1], "", 0, duplicate=True)
+    return Posted(last[1], last[0], 0, duplicate=True)
+
+
+def _print_of(call: Call) -> str:
+    """What the id of a message begins with that has none from its client: the same for the same body."""
+    return f"openai-{hashlib.sha256(call.body).hexdigest()}-"
