@@ -131,6 +131,15 @@ async def test_a_posted_history_begins_a_session_of_its_own(server, tokens, ann,
         assert (await bob.told("GET", "sessions"))["sessions"] == []
 
 
+async def test_pictures_now_and_in_the_history(ann, model):
+    dot = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    picture = user([{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": dot}}])
+    earlier = [picture, {"role": "assistant", "content": [{"type": "text", "text": "A dot."}]}]
+    answer = await ann.chat.completions.create(model="second", messages=[*earlier, picture])
+    assert answer.choices[0].message.content.startswith("You said: See")
+    assert json.dumps(model.requests[-1].body).count(dot) == 2
+
+
 async def test_the_id_of_a_conversation_that_an_interface_sends(server, tokens, ann):
     chat = {"X-OpenWebUI-Chat-Id": str(uuid.uuid4())}
 
@@ -261,6 +270,14 @@ async def test_an_answer_that_has_to_be_a_value(ann, model):
         ({"messages": []}, 400, "bad_field"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "bad_field"),
         ({"messages": [user("  ")]}, 400, "empty_message"),
+        ({"messages": [user(7), user("x")]}, 400, "bad_field"),
+        ({"messages": [user(None)]}, 400, "bad_field"),
+        ({"messages": [7, user("x")]}, 400, "bad_field"),
+        ({"messages": [user("a")] * 2_001}, 400, "bad_field"),
+        ({"messages": [user([{"type": "file", "file": {"file_id": str(uuid.uuid4())}}])]}, 404, "file_not_found"),
+        ({"extra_headers": {"Idempotency-Key": "k" * 201}}, 400, "bad_field"),
+        ({"extra_body": {"stream_options": 3}}, 400, "bad_field"),
+        ({"extra_body": {"metadata": {"session_id": 3}}}, 400, "bad_field"),
         ({"messages": [user([{"type": "input_audio", "input_audio": {}}])]}, 400, "bad_field"),
         ({"messages": [user("x"), {"role": "user", "content": "y"}], "n": 2}, 400, "not_supported"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, "not_supported"),

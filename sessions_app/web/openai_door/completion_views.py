@@ -23,7 +23,7 @@ from sessions_app.web import run_stream
 from sessions_app.web.api_call import Call
 from sessions_app.web.api_operations import both_ways
 from sessions_app.web.openai_door.chat_completion import Completion, CompletionChunks, WholeCompletion
-from sessions_app.web.openai_door.completion_request import Body, CompletionRequest
+from sessions_app.web.openai_door.completion_request import CompletionRequest
 from sessions_app.web.openai_door.conversations import say, target_of
 from sessions_app.web.openai_door.error_answers import failure_answer, refusal_answer
 from sessions_app.web.openai_door.run_text import RunText
@@ -60,7 +60,7 @@ def _model(loaded: LoadedAgent) -> dict[str, Any]:
 async def create_completion(request: HttpRequest) -> HttpResponse:
     """Say something, and tell the answer: as it comes, or as a whole. To leave cancels nothing."""
     call = await Call.admitted(request)
-    asked = CompletionRequest.read(await _body_of(call))
+    asked = await _asked(call)
     run_stream.check_room(call)
     target = await target_of(call, asked)
     posted = await say(call, asked, target)
@@ -76,10 +76,11 @@ async def create_completion(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-async def _body_of(call: Call) -> Body:
-    if is_light(call.body.decode("latin-1")):
-        return parse_body(call.body)
-    return await beside_the_loop(parse_body, call.body)
+async def _asked(call: Call) -> CompletionRequest:
+    def read() -> CompletionRequest:
+        return CompletionRequest.read(parse_body(call.body))
+
+    return read() if is_light(call.body.decode("latin-1")) else await beside_the_loop(read)
 
 
 async def _answer(
