@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import httpx2
 import openai
@@ -11,16 +12,22 @@ import pytest
 
 from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage
-from tests.support.conversation import check_log
+from tests.support.conversation import check_log, ended
 from tests.support.http_door import HttpDoor
-from tests.support.model_replies import text
+from tests.support.model_replies import Reply, text
 from tests.support.openai_door import chunks_of, content_of, facts_of, openai_client, user
 from tests.support.patience import WAIT_SECONDS
 from tests.support.two_servers import SQLITE, two_servers
 
 SERVER = {
     "files": ("recovering.py",),
-    "settings": {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2, "MAX_CONNECTIONS": 2, "MAX_FRAME_BYTES": 100_000},
+    "settings": {
+        "GRANTS_SECONDS": 0.1,
+        "HEARTBEAT_SECONDS": 0.2,
+        "STALL_SECONDS": 1,
+        "MAX_CONNECTIONS": 2,
+        "MAX_FRAME_BYTES": 100_000,
+    },
     "options": ("--language", "en"),
 }
 ISSUE = "result = AccessToken.objects.issue(User.objects.create_user('ann'), 'openai')[1]"
@@ -187,6 +194,37 @@ async def test_room_and_sizes(server, token, model):
         with pytest.raises(openai.APIStatusError) as refused:
             await client.chat.completions.create(model="recovering", messages=[user("x" * 200_000)])
         assert (refused.value.status_code, refused.value.code) == (413, "too_large")
+
+
+async def test_who_does_not_read_is_cut_off_and_the_run_goes_on(server, token, model):
+    model.script(Reply(tokens=["x" * 100_000] * 100))
+    async with HttpDoor(server, token) as door:
+        session_id = await door.create()
+        body = json.dumps({"model": "recovering", "messages": [user("hello")], "stream": True}).encode()
+        lines = (
+            *("POST /v1/chat/completions HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}"),
+            *("Content-Type: application/json", f"Content-Length: {len(body)}", f"X-MyAgent-Session: {session_id}"),
+        )
+        with socket.create_connection(("127.0.0.1", server.port)) as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.sendall("\r\n".join((*lines, "", "")).encode() + body)
+            assert (await asyncio.to_thread(lazy.recv, 64)).startswith(b"HTTP/1.1 200 OK")
+            async with door.events(session_id) as stream:
+                whole = (await stream.until(ended()))[-1].frame
+            rest = await asyncio.to_thread(read_to_the_end, lazy)
+        assert len(whole.content) == 10_000_000
+        assert len(rest) < 9_000_000 and b"[DONE]" not in rest
+
+
+def read_to_the_end(sock):
+    got = bytearray()
+    sock.settimeout(WAIT_SECONDS)
+    try:
+        while piece := sock.recv(65536):
+            got += piece
+    except ConnectionResetError:
+        pass
+    return bytes(got)
 
 
 async def test_pages_of_other_origins(server, token):
