@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec
@@ -29,15 +29,7 @@ logger = logging.getLogger("myagent.api")
 
 PREFLIGHT_SECONDS = 600
 BUSY_SECONDS = 10
-PAGE_HEADERS = ", ".join(
-    (
-        *("authorization", "content-type", "idempotency-key", "last-event-id"),
-        *("x-myagent-session", "x-myagent-conversation", "x-task"),
-        # What OpenAI's own client for JavaScript tells of itself.
-        *(f"x-stainless-{name}" for name in ("arch", "helper-method", "lang", "os", "package-version", "retry-count")),
-        *(f"x-stainless-{name}" for name in ("runtime", "runtime-version", "timeout")),
-    )
-)
+PAGE_HEADERS = ("authorization", "content-type", "idempotency-key", "last-event-id")
 """What pages of other origins may send. Never x-csrftoken, by which a page shows that it is one of ours."""
 _Arguments = ParamSpec("_Arguments")
 RefusalAnswer = Callable[[ApiRefused, str | None], HttpResponse]
@@ -46,15 +38,18 @@ _View = Callable[Concatenate[HttpRequest, _Arguments], Coroutine[Any, Any, HttpR
 
 
 def api_view(
-    *methods: str, words_key: str = "message", refusal_answer: RefusalAnswer | None = None
+    *methods: str,
+    words_key: str = "message",
+    refusal_answer: RefusalAnswer | None = None,
+    page_headers: Sequence[str] = (),
 ) -> Callable[[_View[_Arguments]], _View[_Arguments]]:
     """Make a view of the API of one that answers these `methods` and raises what it refuses.
 
     Refused with `ApiRefused`, with `ProtocolError` as a WebSocket's request would be, because the database is away, or
     because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`, or as a door's own
     `refusal_answer` says it. Pages of other origins may read the answer; what their browsers ask before (OPTIONS) is
-    answered here. A view for which a cookie is enough to change something checks by itself that the request is not
-    forged.
+    answered here, and that they may send `page_headers`, too. A view for which a cookie is enough to change something
+    checks by itself that the request is not forged.
     """
     allowed = ", ".join((*methods, "OPTIONS"))
 
@@ -65,7 +60,7 @@ def api_view(
             request: HttpRequest, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
         ) -> HttpResponseBase:
             if request.method == "OPTIONS":
-                return preflight(allowed)
+                return preflight(allowed, (*PAGE_HEADERS, *page_headers))
             origin = request.headers.get("Origin")
             with speaking(language_of(request)):
                 try:
@@ -142,12 +137,12 @@ def _refusal(refusal: HandshakeForbidden | ConnectionRefused) -> ApiRefused:
     return ApiRefused(HTTPStatus.UNAUTHORIZED, refusal.code, words, headers=headers)
 
 
-def preflight(methods: str) -> HttpResponse:
+def preflight(methods: str, headers: Sequence[str]) -> HttpResponse:
     """What a browser asks before it sends a token for a page of another origin; the request itself is decided on."""
-    headers = {
-        "Access-Control-Allow-Headers": PAGE_HEADERS,
+    allowed = {
+        "Access-Control-Allow-Headers": ", ".join(headers),
         "Access-Control-Allow-Methods": methods,
         "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
     }
-    answer = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods, **headers})
+    answer = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods, **allowed})
     return for_pages(answer, "*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -28,8 +29,17 @@ from sessions_app.web.openai_door.conversations import say, target_of
 from sessions_app.web.openai_door.error_answers import failure_answer, refusal_answer
 from sessions_app.web.openai_door.run_text import RunText
 
+PAGE_HEADERS = (
+    *("x-myagent-session", "x-myagent-conversation", "x-openwebui-chat-id", "x-task"),
+    # What OpenAI's own client for JavaScript tells of itself.
+    *(f"x-stainless-{name}" for name in ("arch", "helper-method", "lang", "os", "package-version", "retry-count")),
+    *(f"x-stainless-{name}" for name in ("runtime", "runtime-version", "timeout")),
+)
+"""What pages of other origins may send here besides."""
+door_view = partial(api_view, refusal_answer=refusal_answer, page_headers=PAGE_HEADERS)
 
-@api_view("GET", "HEAD", refusal_answer=refusal_answer)
+
+@door_view("GET", "HEAD")
 async def list_models(request: HttpRequest) -> HttpResponse:
     """The agents that the caller may use, as models."""
     grant = await admit(request, in_url=False)
@@ -38,7 +48,7 @@ async def list_models(request: HttpRequest) -> HttpResponse:
     return json_answer({"object": "list", "data": [_model(loaded) for loaded in usable]})
 
 
-@api_view("GET", "HEAD", refusal_answer=refusal_answer)
+@door_view("GET", "HEAD")
 async def show_model(request: HttpRequest, name: str) -> HttpResponse:
     """One of them."""
     call = await Call.admitted(request)
@@ -56,7 +66,7 @@ def _model(loaded: LoadedAgent) -> dict[str, Any]:
     }
 
 
-@api_view("POST", refusal_answer=refusal_answer)
+@door_view("POST")
 async def create_completion(request: HttpRequest) -> HttpResponse:
     """Say something, and tell the answer: as it comes, or as a whole. To leave cancels nothing."""
     call = await Call.admitted(request)
@@ -101,7 +111,7 @@ async def _answer(
     return await run_stream.tell_whole(call, facts, after, WholeCompletion(text=text), told)
 
 
-@api_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", refusal_answer=refusal_answer)
+@door_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 async def unknown_path(request: HttpRequest, rest: str = "") -> HttpResponse:
     """The view for what of OpenAI's API there is not."""
     words = _("There is nothing at this address. What there is: /v1/models and /v1/chat/completions")
