@@ -125,7 +125,9 @@ def as_warning(record: logging.LogRecord) -> bool:
 def refusal_of_api(record: logging.LogRecord) -> bool:
     """A logging filter: what the API refuses a program is its own matter, as on a WebSocket, and no line of the log."""
     status, request = getattr(record, "status_code", 500), getattr(record, "request", None)
-    return not (status < HTTPStatus.INTERNAL_SERVER_ERROR and getattr(request, "path_info", "").startswith("/api/"))
+    return not (
+        status < HTTPStatus.INTERNAL_SERVER_ERROR and getattr(request, "path_info", "").startswith(("/api/", "/v1/"))
+    )
 
 
 def outage_as_warning(record: logging.LogRecord) -> bool:

@@ -238,6 +238,23 @@ def last_fallback(session_id: uuid.UUID, run_id: str) -> dict[str, Any] | None:
     return None
 
 
+def seq_before_run(session_id: uuid.UUID, run_id: str) -> int:
+    """The cursor behind which everything lies that is logged of a run; the end of the log for one that is not there.
+
+    Its first event is the message that it answers, which no compaction takes out of the log.
+    """
+    said = Event.objects.filter(session_id=session_id, name="user.message", frame__contains=run_id)
+    first = said.order_by("seq").values_list("seq", flat=True).first()
+    return first - 1 if first is not None else end_of_log(session_id)[0]
+
+
+def last_said(session_id: uuid.UUID) -> tuple[str, uuid.UUID] | None:
+    """The id that a client gave the newest message of a session, empty for none, and the run that answers it."""
+    said = Message.objects.filter(session_id=session_id, role=Message.Role.USER).order_by("-pk")
+    last = said.values_list("client_id", "run_id").first()
+    return (last[0] or "", last[1]) if last is not None else None
+
+
 def output_schema(run_id: uuid.UUID) -> dict[str, Any] | None:
     """What the answer of a run has to be, None where its message did not say."""
     return Run.objects.filter(pk=run_id).values_list("output_schema", flat=True).first()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec
@@ -29,19 +29,27 @@ logger = logging.getLogger("myagent.connections")
 
 PREFLIGHT_SECONDS = 600
 BUSY_SECONDS = 10
-PAGE_HEADERS = "authorization, content-type, idempotency-key, last-event-id"
+PAGE_HEADERS = ("authorization", "content-type", "idempotency-key", "last-event-id")
 """What pages of other origins may send. Never x-csrftoken, by which a page shows that it is one of ours."""
 _Arguments = ParamSpec("_Arguments")
+RefusalAnswer = Callable[[ApiRefused, str | None], HttpResponse]
+"""Answers what is refused to a page of this origin, in the shape of a door."""
 _View = Callable[Concatenate[HttpRequest, _Arguments], Coroutine[Any, Any, HttpResponseBase]]
 
 
-def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Arguments]], _View[_Arguments]]:
+def api_view(
+    *methods: str,
+    words_key: str = "message",
+    refusal_answer: RefusalAnswer | None = None,
+    page_headers: Sequence[str] = (),
+) -> Callable[[_View[_Arguments]], _View[_Arguments]]:
     """Make a view of the API of one that answers these `methods` and raises what it refuses.
 
     Refused with `ApiRefused`, with `ProtocolError` as a WebSocket's request would be, because the database is away, or
-    because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`. Pages of other
-    origins may read the answer; what their browsers ask before (OPTIONS) is answered here. A view for which a cookie is
-    enough to change something checks by itself that the request is not forged.
+    because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`, or as a door's own
+    `refusal_answer` says it. Pages of other origins may read the answer; what their browsers ask before (OPTIONS) is
+    answered here, and that they may send `page_headers`, too. A view for which a cookie is enough to change something
+    checks by itself that the request is not forged.
     """
     allowed = ", ".join((*methods, "OPTIONS"))
 
@@ -52,7 +60,7 @@ def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Argu
             request: HttpRequest, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
         ) -> HttpResponseBase:
             if request.method == "OPTIONS":
-                return preflight(allowed)
+                return preflight(allowed, (*PAGE_HEADERS, *page_headers))
             origin = request.headers.get("Origin")
             with speaking(language_of(request)):
                 try:
@@ -70,6 +78,8 @@ def api_view(*methods: str, words_key: str = "message") -> Callable[[_View[_Argu
                         logger.exception("A request to %s failed.", request.path)
                         refused = ApiRefused.of(our_mistake())
                 measures.REFUSALS.add(refused.code)
+                if refusal_answer is not None:
+                    return refusal_answer(refused, origin)
                 return refused.answer(origin, words_key=words_key)
 
         return answered
@@ -129,12 +139,12 @@ def _refusal(refusal: HandshakeForbidden | ConnectionRefused, *, in_url: bool) -
     return ApiRefused(HTTPStatus.UNAUTHORIZED, refusal.code, words, headers=headers)
 
 
-def preflight(methods: str) -> HttpResponse:
+def preflight(methods: str, headers: Sequence[str]) -> HttpResponse:
     """What a browser asks before it sends a token for a page of another origin; the request itself is decided on."""
-    headers = {
-        "Access-Control-Allow-Headers": PAGE_HEADERS,
+    allowed = {
+        "Access-Control-Allow-Headers": ", ".join(headers),
         "Access-Control-Allow-Methods": methods,
         "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
     }
-    answer = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods, **headers})
+    answer = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods, **allowed})
     return for_pages(answer, "*")

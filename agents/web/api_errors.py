@@ -137,5 +137,7 @@ def for_pages(answer: _Answer, origin: str | None) -> _Answer:
     """Let a page of another origin read what it may ask. Without cookies: with these only our own pages get in."""
     if origin is not None:
         answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Access-Control-Expose-Headers"] = "Location, Retry-After"
+        answer.headers["Access-Control-Expose-Headers"] = (
+            "Location, Retry-After, X-MyAgent-Session, X-Request-Id, X-Should-Retry"
+        )
     return answer

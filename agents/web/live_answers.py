@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 _KEY = "myagent.live_answer"
 
@@ -32,8 +32,25 @@ class LiveAnswer(Protocol):
         ...
 
 
+class LateAnswer(Protocol):
+    """What makes an answer as a whole, later than its view: also its status is not known before."""
+
+    async def made(self) -> HttpResponse:
+        """The answer. Its headers go before those of the view's own."""
+        ...
+
+    def close(self) -> None:
+        """The answer is sent, or never will be."""
+        ...
+
+
 def answer_live(request: HttpRequest, answer: LiveAnswer) -> None:
     """Let `answer` write the body behind the headers that the view of this request returns, in place of its own."""
+    request.scope[_KEY] = answer  # type: ignore[attr-defined]  # ASGIRequest
+
+
+def answer_when_made(request: HttpRequest, answer: LateAnswer) -> None:
+    """Let `answer` be sent in place of what the view of this request returns, whose headers it gets."""
     request.scope[_KEY] = answer  # type: ignore[attr-defined]  # ASGIRequest
 
 
@@ -62,11 +79,12 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._has_left = False
+        self._headers: list[tuple[bytes, bytes]] = []
         self.has_begun = False
 
     @property
-    def answer(self) -> LiveAnswer | None:
-        answer: LiveAnswer | None = self._scope.get(_KEY)
+    def answer(self) -> LiveAnswer | LateAnswer | None:
+        answer: LiveAnswer | LateAnswer | None = self._scope.get(_KEY)
         return answer
 
     async def receive(self) -> dict[str, Any]:
@@ -79,15 +97,16 @@ class _Exchange:
         if self.answer is None:
             await self._send(message)
         elif message["type"] == "http.response.start":
-            headers = [(name, value) for name, value in message["headers"] if name.lower() != b"content-length"]
-            await self._send({**message, "headers": headers})
+            self._headers = [(name, value) for name, value in message["headers"] if name.lower() != b"content-length"]
+            if hasattr(self.answer, "run"):
+                await self._send({**message, "headers": self._headers})
             self.has_begun = True
 
-    async def go_on(self, answer: LiveAnswer) -> None:
+    async def go_on(self, answer: LiveAnswer | LateAnswer) -> None:
         """Write the body until it ends, or the client leaves."""
         if self._has_left:
             return
-        writing = asyncio.create_task(answer.run(self._write))
+        writing = asyncio.create_task(answer.run(self._write) if hasattr(answer, "run") else self._send_whole(answer))
         leaving = asyncio.create_task(self._left())
         try:
             await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -98,6 +117,16 @@ class _Exchange:
             writing.cancel()
             leaving.cancel()
             await asyncio.wait({writing, leaving})
+
+    async def _send_whole(self, answer: LateAnswer) -> bool:
+        made = await answer.made()
+        told = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in made.items()]
+        kept = [(name, value) for name, value in self._headers if name.lower() not in dict(told)]
+        length = (b"content-length", str(len(made.content)).encode())
+        headers = [*kept, *told, length]
+        await self._send({"type": "http.response.start", "status": made.status_code, "headers": headers})
+        await self._send({"type": "http.response.body", "body": made.content, "more_body": True})
+        return True
 
     async def _left(self) -> None:
         while not self._has_left:

@@ -24,7 +24,8 @@ from myagent.i18n import gettext as _
 logger = logging.getLogger("myagent.access")
 
 FORWARDING_HEADERS = tuple(f"HTTP_X_FORWARDED_{name}" for name in ("PROTO", "HOST", "PORT", "PREFIX"))
-API = "/api/"
+APIS = ("/api/", "/v1/")
+"""What programs ask; these decide by themselves whom they answer."""
 HEALTH = ("/healthz", "/readyz")
 """Paths for probes, which ask under any name."""
 METRICS = "/metrics"
@@ -77,7 +78,7 @@ class KnownHosts:
 
 
 def _decides_itself(request: HttpRequest) -> bool:
-    return request.path_info.startswith(API) or request.path_info in (*HEALTH, METRICS)
+    return request.path_info.startswith(APIS) or request.path_info in (*HEALTH, METRICS)
 
 
 def _unknown_host(request: HttpRequest, host: str) -> HttpResponse:

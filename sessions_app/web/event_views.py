@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 import orjson
 from django.http import HttpResponse
 
-from agents.access.asked_language import language_of
 from agents.database.threads import in_thread
-from agents.web.api_admission import BUSY_SECONDS
-from agents.web.api_errors import ApiRefused, for_one_caller
-from agents.web.live_answers import answer_live
+from agents.web.api_errors import for_one_caller
 from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserReconnect
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.delivery.error_details import may_read_details, with_details
-from sessions_app.services.caller import check_after, facts_if_usable, usable_session
-from sessions_app.services.connection_room import why_full
+from sessions_app.services.caller import check_after, usable_session
 from sessions_app.services.refusals import not_found
 from sessions_app.web.api_call import Body, Call
-from sessions_app.web.event_stream import EventStream, ServerSentEvents, StreamForm
+from sessions_app.web.event_stream import ServerSentEvents
+from sessions_app.web.live_log import EVENT_STREAM, stream
 from sessions_app.web.session_views import number
-
-EVENT_STREAM = "text/event-stream"
 
 
 async def read_events(call: Call, session_id: str) -> HttpResponse:
@@ -43,29 +36,6 @@ def _cursor(call: Call) -> Body:
         return {"last_event_id": last}
     query = call.request.GET
     return {"last_seq": number(query["after"])} if "after" in query else {}
-
-
-async def stream(call: Call, facts: queries.SessionFacts, after: int, form: StreamForm) -> HttpResponse:
-    """The headers of an answer that goes on; what follows them is written in this form."""
-    if why_full(call.engine):
-        words = _("The server has as many connections as it takes. Please try again in a while.")
-        late = {"Retry-After": str(BUSY_SECONDS)}
-        raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, ErrorCode.BUSY, words, headers=late)
-    following = EventStream(call.engine, call.caller, form, facts, language=language_of(call.request))
-    try:
-        # Again, attached: a session that was deleted before is not announced to this connection.
-        if await facts_if_usable(call.caller, facts.id) is None:
-            raise not_found()
-    except BaseException:
-        following.close()
-        raise
-    following.begin(after)
-    answer_live(call.request, following)
-    # nginx collects an answer before it passes it on, unless this header tells it not to.
-    headers = {"X-Accel-Buffering": "no"}
-    answer = for_one_caller(HttpResponse(content_type=f"{EVENT_STREAM}; charset=utf-8", headers=headers))
-    answer.headers["Cache-Control"] = "no-store, no-transform"
-    return answer
 
 
 async def _page(call: Call, facts: queries.SessionFacts, after: int) -> HttpResponse:

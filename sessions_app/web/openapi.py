@@ -22,7 +22,7 @@ from myagent.protocol.http_answers import RefusedAnswer
 from myagent.protocol.message_events import UserMessage
 from sessions_app.web.api_operation import JsonSchema, Operation
 from sessions_app.web.api_operations import OPERATIONS
-from sessions_app.web.event_views import EVENT_STREAM
+from sessions_app.web.live_log import EVENT_STREAM
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)

@@ -20,7 +20,7 @@ from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
 from sessions_app.web.api_call import Call
-from sessions_app.web.event_views import EVENT_STREAM
+from sessions_app.web.live_log import EVENT_STREAM
 
 ASK_SECONDS = 0.25
 """How long a question waits for those of other calls of the same step."""

@@ -1,4 +1,4 @@
-"""A session that is restored from an exported state."""
+"""A session that begins with what was said before: restored from an exported state, or brought along by a client."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RestoreSession(CreateSession):
     tool_state: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
 
-    def apply(self, batch: Batch) -> None:
+    def apply(self, batch: Batch) -> Any:
         CreateSession.apply(self, batch)
         batch.writes.change(Session, self.session_id, state=self.tool_state)
         if not (self.messages or self.tool_state):
@@ -50,3 +50,17 @@ class RestoreSession(CreateSession):
         first = batch.take_positions(session, len(self.messages))
         for position, message in enumerate(self.messages, first):
             batch.add_message(session, run_id=self.new_run_id, position=position, **Message.fields_of(message))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportConversation(RestoreSession):
+    """A new session with a history that a client brings along, or none. Returns whether it is new.
+
+    Its id may be made of one that a client has for the conversation, so that several requests may begin it at once.
+    """
+
+    def apply(self, batch: Batch) -> bool:
+        if self.session_id in batch.locks.sessions:
+            return False
+        RestoreSession.apply(self, batch)
+        return True

@@ -21,7 +21,7 @@ from sessions_app.upkeep.gauges import AGUI
 from sessions_app.web.agui.run_telling import Event, RunTelling, started
 from sessions_app.web.agui.thread_messages import ThreadMessages
 from sessions_app.web.api_call import Call
-from sessions_app.web.event_views import stream
+from sessions_app.web.live_log import stream
 from sessions_app.web.run_stream import RunStream, each_frame, ended
 
 _WITH_IDS = ("RUN_STARTED", "RUN_FINISHED")

@@ -22,7 +22,7 @@ from sessions_app.web.api_call import Call
 from sessions_app.web.chat.chat_input import ChatInput, message_of, responses_of
 from sessions_app.web.chat.run_chunks import Chunk, RunChunks
 from sessions_app.web.chat.ui_messages import UiMessages
-from sessions_app.web.event_views import stream
+from sessions_app.web.live_log import stream
 from sessions_app.web.run_stream import RunStream, answer_questions, each_frame
 
 

@@ -10,7 +10,7 @@ import pytest
 from myagent.messages import Message, ToolCall
 from myagent.protocol.error_codes import ProtocolError
 from sessions_app import models, queries
-from sessions_app.journal.entries.restore import RestoreSession
+from sessions_app.journal.entries.restore import ImportConversation, RestoreSession
 from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
 from sessions_app.state_export import reader as exports
 from sessions_app.state_export.seal import LIMIT_BYTES, size_of, unseal
@@ -66,6 +66,21 @@ def test_the_new_session_holds_what_was_exported():
     run = models.Run.objects.get(session_id=session_id)
     assert (run.status, run.steps, run.owner) == ("succeeded", 2, "")
     assert run.finished_at is not None
+
+
+def test_of_those_that_begin_a_conversation_at_once_one_brings_its_history():
+    given = {"session_id": uuid.uuid4(), "agent": "tester", "user_id": None, "connection_id": "c"}
+    entries = [
+        ImportConversation(**given, new_run_id=uuid.uuid4(), messages=[Message.user(words)])
+        for words in ("a", "b", "c")
+    ]
+    assert [e.commit_one(entry) for entry in entries[:1]] == [True]
+    assert [e.commit_one(entry) for entry in entries[1:]] == [False, False]
+    assert queries.conversation(given["session_id"]).messages == [Message.user("a")]
+    given["session_id"] = uuid.uuid4()
+    empty = ImportConversation(**given, new_run_id=uuid.uuid4(), messages=())
+    assert (e.commit_one(empty), e.commit_one(empty)) == (True, False)
+    assert queries.conversation(given["session_id"]).messages == []
 
 
 def test_the_conversation_goes_on_behind_the_restored_history():
