@@ -53,33 +53,6 @@ def facts_of_thread(thread: str, session_id: uuid.UUID | None, agent: str, user_
     return max(found, key=lambda facts: facts.id == session_id, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class AskedQuestion:
-    """What a run asked its user. `answer` is None as long as nobody has answered."""
-
-    step_id: str
-    run_id: uuid.UUID
-    answer: dict[str, Any] | None
-    is_open: bool
-
-
-def questions_of(session_id: uuid.UUID, step_ids: Collection[str]) -> dict[str, AskedQuestion]:
-    """Those of a session that have these ids."""
-    rows = Confirmation.objects.filter(run__session_id=session_id, step_id__in=step_ids)
-    columns = ("step_id", "run_id", "answer", "expires_at", "run__finished_at")
-    now = timezone.now()
-    return {
-        step_id: AskedQuestion(step_id, run_id, answer, answer is None and expires_at > now and finished_at is None)
-        for step_id, run_id, answer, expires_at, finished_at in rows.values_list(*columns)
-    }
-
-
-def has_open_question(session_id: uuid.UUID) -> bool:
-    """Whether a run of the session waits for an answer."""
-    asking = Confirmation.objects.filter(run__session_id=session_id, run__status=Run.Status.WAITING)
-    return asking.filter(answer__isnull=True, expires_at__gt=timezone.now(), run__finished_at=None).exists()
-
-
 def begin_of_run(session_id: uuid.UUID, run_id: uuid.UUID) -> int | None:
     """The `seq` of the message that a run answers; None where it is not in the log."""
     asked = Event.objects.filter(session_id=session_id, name="user.message").order_by("-seq")
@@ -236,16 +209,6 @@ def last_fallback(session_id: uuid.UUID, run_id: str) -> dict[str, Any] | None:
         if "model" in metadata:
             return metadata
     return None
-
-
-def seq_before_run(session_id: uuid.UUID, run_id: str) -> int:
-    """The cursor behind which everything lies that is logged of a run; the end of the log for one that is not there.
-
-    Its first event is the message that it answers, which no compaction takes out of the log.
-    """
-    said = Event.objects.filter(session_id=session_id, name="user.message", frame__contains=run_id)
-    first = said.order_by("seq").values_list("seq", flat=True).first()
-    return first - 1 if first is not None else end_of_log(session_id)[0]
 
 
 def last_said(session_id: uuid.UUID) -> tuple[str, uuid.UUID] | None:

@@ -42,7 +42,8 @@ async def before_run(session_id: uuid.UUID, posted: Posted) -> int:
     if posted.steers:
         return posted.last_seq
     try:
-        return await in_thread(queries.seq_before_run, session_id, str(posted.run_id))
+        begin = await in_thread(queries.begin_of_run, session_id, posted.run_id)
+        return begin - 1 if begin is not None else (await in_thread(queries.end_of_log, session_id))[0]
     except queries.SessionGone:
         raise not_found() from None
 

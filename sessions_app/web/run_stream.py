@@ -15,7 +15,7 @@ from agents.web.api_errors import for_one_caller
 from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app import queries
+from sessions_app import asked_questions, queries
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
@@ -126,13 +126,13 @@ async def answer_questions(call: Call, session: UsableSession, answers: Sequence
 
     Raises `ProtocolError` where one answers no open question; then none of them is stored.
     """
-    known = await in_thread(queries.questions_of, session.id, {answer.step_id for answer in answers})
+    known = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
     for answer in [answer for answer in answers if _is_new(answer, known)]:
         await runs.answer_confirmation(call.engine, call.caller, session, answer)
     return str(known[answers[0].step_id].run_id)
 
 
-def _is_new(answer: UserResponse, known: dict[str, queries.AskedQuestion]) -> bool:
+def _is_new(answer: UserResponse, known: dict[str, asked_questions.AskedQuestion]) -> bool:
     question = known.get(answer.step_id)
     if question is not None and question.is_open:
         return True

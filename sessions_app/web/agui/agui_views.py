@@ -12,7 +12,7 @@ from agents.web.api_errors import json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
-from sessions_app import queries
+from sessions_app import asked_questions, queries
 from sessions_app.services import messages, named_sessions, runs
 from sessions_app.services.caller import UsableSession, usable_agent
 from sessions_app.web.agui.agui_messages import user_message
@@ -63,7 +63,7 @@ async def _run(call: Call, agent: str, asked: RunInput) -> HttpResponse:
     event = message_of(asked, "")
     facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)
     is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
-    if not is_known and await in_thread(queries.has_open_question, facts.id):
+    if not is_known and await in_thread(asked_questions.has_open_question, facts.id):
         return error(_unanswered(), INTERRUPT_PENDING)
     posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)
     outlet_of = partial(Outlet, facts.id, asked.thread_id, asked.run_id)

@@ -14,7 +14,7 @@ from agents.web.api_errors import json_answer, no_content
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
-from sessions_app import queries
+from sessions_app import asked_questions, queries
 from sessions_app.services import messages, named_sessions, runs
 from sessions_app.services.caller import UsableSession, usable_agent
 from sessions_app.upkeep.gauges import CHAT
@@ -37,7 +37,7 @@ async def chat(request: HttpRequest, agent: str) -> HttpResponse:
         return await _answered(call, await named_sessions.session_of_thread(call.caller, agent, asked.id), asked)
     facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)
     is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
-    if not is_known and await in_thread(queries.has_open_question, facts.id):
+    if not is_known and await in_thread(asked_questions.has_open_question, facts.id):
         words = _("The agent waits for an answer to its question. Answer it before you go on.")
         raise ProtocolError(ErrorCode.SESSION_BUSY, words)
     posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)

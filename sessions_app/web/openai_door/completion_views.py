@@ -20,13 +20,13 @@ from sessions_app import queries
 from sessions_app.services.caller import usable_agent, usable_session
 from sessions_app.services.heavy_work import beside_the_loop, is_light
 from sessions_app.services.refusals import try_again
-from sessions_app.web import run_stream
+from sessions_app.web import live_log
 from sessions_app.web.api_call import Call
 from sessions_app.web.api_operations import both_ways
 from sessions_app.web.openai_door.chat_completion import Completion, CompletionChunks, WholeCompletion
 from sessions_app.web.openai_door.completion_request import CompletionRequest
-from sessions_app.web.openai_door.conversations import say, target_of
 from sessions_app.web.openai_door.error_answers import failure_answer, refusal_answer
+from sessions_app.web.openai_door.named_conversation import say, target_of
 from sessions_app.web.openai_door.run_text import RunText
 
 PAGE_HEADERS = (
@@ -71,7 +71,7 @@ async def create_completion(request: HttpRequest) -> HttpResponse:
     """Say something, and tell the answer: as it comes, or as a whole. To leave cancels nothing."""
     call = await Call.admitted(request)
     asked = await _asked(call)
-    run_stream.check_room(call)
+    live_log.check_room(call)
     target = await target_of(call, asked)
     posted = await say(call, asked, target)
     facts = await usable_session(call.caller, str(target.id))
@@ -79,7 +79,7 @@ async def create_completion(request: HttpRequest) -> HttpResponse:
         session_id=str(target.id), run_id=str(posted.run_id), model=asked.model, created=int(time.time())
     )
     text = RunText(completion.run_id, as_value=asked.as_value)
-    after = await run_stream.before_run(target.id, posted)
+    after = await live_log.before_run(target.id, posted)
     answer = await _answer(call, asked, facts, after, completion, text)
     answer.headers["X-MyAgent-Session"] = completion.session_id
     answer.headers["X-Request-Id"] = completion.run_id
@@ -98,7 +98,7 @@ async def _answer(
 ) -> HttpResponse:
     if asked.stream:
         chunks = CompletionChunks(text=text, completion=completion, include_usage=asked.include_usage)
-        return await run_stream.stream(call, facts, after, chunks)
+        return await live_log.stream(call, facts, after, chunks)
 
     def told(is_whole: bool) -> HttpResponse:
         ending = text.ending
@@ -108,7 +108,7 @@ async def _answer(
             return failure_answer(ending.content, ending.code, ending.facts)
         return json_answer(completion.whole(text, ending))
 
-    return await run_stream.tell_whole(call, facts, after, WholeCompletion(text=text), told)
+    return await live_log.tell_whole(call, facts, after, WholeCompletion(text=text), told)
 
 
 @door_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
