@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -27,6 +28,10 @@ TESTS = Path(__file__).resolve().parent
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
     os.environ.pop(_name, None)
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Inputs are the same in every run, so that a change fails for what it does alone; `--hypothesis-profile curious` draws
 # others. How fast they are generated and used says something of the machine, which is shared, and nothing of the code.

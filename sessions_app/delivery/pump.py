@@ -49,6 +49,8 @@ class Pump:
 
     language: str | None = None
     """The one that the client asked for."""
+    rested: Callable[[], Awaitable[None]] | None = None
+    """Called whenever everything has been sent that there is."""
 
     def __init__(
         self, connection_id: str, hub: Hub, send: Callable[[str], Awaitable[None]], limits: ConnectionLimits
@@ -184,6 +186,10 @@ class Pump:
                 await self._catch_up(*behind)
             else:
                 self._make_room()
+                if self.rested is not None:
+                    await self.rested()
+                    if not self.is_idle:
+                        continue
                 self._waiter = asyncio.get_running_loop().create_future()
                 await self._waiter
 
@@ -191,11 +197,6 @@ class Pump:
     def is_idle(self) -> bool:
         """Whether everything that was queued has been sent."""
         return not self._queue and self._next_behind() is None
-
-    @property
-    def has_more(self) -> bool:
-        """Whether something waits behind what is being sent."""
-        return len(self._queue) > 1
 
     def _next_behind(self) -> tuple[uuid.UUID, Attachment, Cursor] | None:
         for session_id, attachment in self._attached.items():

@@ -39,19 +39,23 @@ class StreamForm(Protocol):
     keep_alive: bytes
     """What its clients ignore."""
 
-    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
-        """An event, as the WebSocket would send it; nothing for one that the door does not tell.
-
-        `has_more` says whether others wait to be sent behind it by now.
-        """
+    async def written(self, frame: str) -> bytes:
+        """An event, as the WebSocket would send it; nothing for one that the door does not tell."""
         ...
 
     def is_last(self, frame: str) -> bool:
         """Whether nothing more comes after this event."""
         ...
 
+    async def rested(self, is_idle: Callable[[], bool]) -> bytes:
+        """The end of the answer, where the next thing is the client's to do; nothing where it goes on.
 
-class ServerSentEvents:
+        It is asked whenever everything was written that there is; `is_idle` says whether that is still so.
+        """
+        return b""
+
+
+class ServerSentEvents(StreamForm):
     """Our own events in the format of https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
     Of a logged event the `id` is its `event_id`; the others have none, so that a client which resumes misses nothing.
@@ -62,7 +66,7 @@ class ServerSentEvents:
     beginning = b"retry: 1000\n\n"
     keep_alive = b":\n\n"
 
-    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
+    async def written(self, frame: str) -> bytes:
         # JSON has no line breaks outside of its strings, and those inside are escaped.
         head = f"id: {event_id_of(frame)}\n" if is_logged(frame) else ""
         return f"{head}data: {frame}\n\n".encode()
@@ -91,6 +95,7 @@ class EventStream:
         self.grant = caller.grant
         self.pump = Pump(caller.connection_id, engine.hub, self._send, engine.config)
         self.pump.language = language
+        self.pump.rested = self._rested
         self._engine = engine
         self._form = form
         self._session = session
@@ -143,15 +148,21 @@ class EventStream:
             return await self._write(self._form.keep_alive)
         if self._tells_details:
             frame = await with_details(frame)
-        if data := await self._form.written(frame, has_more=self._has_more):
-            measures.SENT_BYTES.add(self.door, count=len(data))
-            await self._write(data)
+        await self._write_counted(await self._form.written(frame))
         if self._form.is_last(frame):
             raise _Over
         return None
 
-    def _has_more(self) -> bool:
-        return self.pump.has_more
+    async def _rested(self) -> None:
+        if end := await self._form.rested(lambda: self.pump.is_idle):
+            await self._write_counted(end)
+            raise _Over
+
+    async def _write_counted(self, data: bytes) -> None:
+        if data:
+            assert self._write is not None
+            measures.SENT_BYTES.add(self.door, count=len(data))
+            await self._write(data)
 
     # --- Connection, for the engine ---
 

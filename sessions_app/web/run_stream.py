@@ -20,6 +20,7 @@ from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
 from sessions_app.web.api_call import Call
+from sessions_app.web.event_stream import StreamForm
 from sessions_app.web.live_log import EVENT_STREAM
 
 ASK_SECONDS = 0.25
@@ -54,7 +55,7 @@ class Telling(Protocol):
         ...
 
 
-class RunStream:
+class RunStream(StreamForm):
     """The form of an answer that follows a run (`StreamForm`): from the log, and then as it goes on."""
 
     keep_alive = b":\n\n"
@@ -77,17 +78,21 @@ class RunStream:
         self._is_live = False
         self._is_over = False
 
-    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
-        run, events = self._run, self._events_of(orjson.loads(frame))
-        if self._is_live:
-            if run.may_ask_more and not has_more():
-                # Calls that run side by side ask one after the other, and the client is to hear of all at once.
-                await asyncio.sleep(ASK_SECONDS)
-            if not has_more() and (last := run.interrupted()):
-                events += last
-                self._is_over = True
-        self._is_over = self._is_over or run.is_over
+    async def written(self, frame: str) -> bytes:
+        events = self._events_of(orjson.loads(frame))
+        self._is_over = self._is_over or self._run.is_over
         return await self._encoded(events)
+
+    async def rested(self, is_idle: Callable[[], bool]) -> bytes:
+        if not self._is_live:
+            return b""
+        if self._run.may_ask_more:
+            # Calls that run side by side ask one after the other, and the client is to hear of all at once.
+            await asyncio.sleep(ASK_SECONDS)
+            if not is_idle():
+                return b""
+        asked = self._run.interrupted()
+        return await self._encoded(asked) if asked else b""
 
     def is_last(self, frame: str) -> bool:
         return self._is_over

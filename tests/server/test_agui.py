@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx2
 import pytest
@@ -356,19 +356,22 @@ async def test_on_any_process(kind, tmp_path, model):
             assert whole == "what it says in the end"
 
 
-async def test_a_stream_ends_without_an_end_when_its_token_is_revoked(tmp_path, model):
+async def test_a_stream_ends_without_success_when_its_token_is_revoked(tmp_path, model):
+    """Its connection is broken, and so its run may be told to be cancelled before that."""
     model.reset()
     model.script(text("never said", hang=0))
     settings = {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2}
     with AgentServer(tmp_path, "tools.py", model=model, settings=settings) as server, Backstage(server) as backstage:
         issue = "result = AccessToken.objects.issue(User.objects.create_user('cem'), 'agui')[1]"
         async with HttpDoor(server, backstage.do(issue)) as cem:
-            with pytest.raises(httpx2.TransportError):
+            rest = []
+            with suppress(httpx2.TransportError):
                 async with telling(cem, "POST", body=asked("mine", "hello")) as events:
                     assert (await anext(events))["type"] == "RUN_STARTED"
                     backstage.do("AccessToken.objects.get(user__username='cem').revoke(timezone.now())")
-                    rest = [event["type"] async for event in events]
-                    raise AssertionError(f"an end that a client takes for a success: {rest}")
+                    async for event in events:
+                        rest.append(event)
+            assert [one["outcome"]["type"] for one in rest if one["type"] == "RUN_FINISHED"] in ([], ["cancelled"])
             assert (await cem.ask("GET", "agui/tools/?threadId=mine")).status_code == 401
 
 

@@ -19,7 +19,7 @@ from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
 from tests.support.two_servers import SQLITE, two_servers
 
-CUTS, TOKENS = 200, 1_500
+CUTS, TOKENS = 200, 3_000
 ISSUE = """
 for name in ("ann", "bob"):
     result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "http")[1]}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from sessions_app.upkeep.gauges import OPENAI
+from sessions_app.web.event_stream import StreamForm
 from sessions_app.web.openai_door.error_answers import error_body
 from sessions_app.web.openai_door.run_text import RunEnding, RunText
 
@@ -65,7 +65,7 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 @dataclass(kw_only=True, slots=True)
-class WholeCompletion:
+class WholeCompletion(StreamForm):
     """A form of a stream that writes nothing: the completion is told when it is whole."""
 
     text: RunText
@@ -73,7 +73,7 @@ class WholeCompletion:
     beginning: bytes = b""
     keep_alive: bytes = b""
 
-    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
+    async def written(self, frame: str) -> bytes:
         """Nothing; the frame is taken."""
         if self.text.concerns(frame):
             self.text.take(orjson.loads(frame))
@@ -85,7 +85,7 @@ class WholeCompletion:
 
 
 @dataclass(kw_only=True, slots=True)
-class CompletionChunks:
+class CompletionChunks(StreamForm):
     """The form of a stream of chunks; its comments keep connections alive while tools work."""
 
     text: RunText
@@ -98,7 +98,7 @@ class CompletionChunks:
     def __post_init__(self) -> None:
         self.beginning = self.completion.chunk({"role": "assistant", "content": ""})
 
-    async def written(self, frame: str, *, has_more: Callable[[], bool]) -> bytes:
+    async def written(self, frame: str) -> bytes:
         """The chunks that a frame is told by."""
         if not self.text.concerns(frame):
             return b""

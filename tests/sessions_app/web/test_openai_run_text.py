@@ -165,13 +165,13 @@ async def test_frames_as_they_are_stored():
     completion = Completion(session_id="s-1", run_id=RUN, model="m", created=5)
     form = CompletionChunks(text=RunText(RUN), completion=completion, include_usage=True)
     of_another = '{"event":"agent.interrupted","metadata":{"run_id":"r-2"}}'
-    assert await form.written(of_another, has_more=bool) == b"" and not form.is_last("")
-    written = await form.written(stored, has_more=bool)
+    assert await form.written(of_another) == b"" and not form.is_last("")
+    written = await form.written(stored)
     events = [piece.removeprefix("data: ") for piece in written.decode().split("\n\n")]
     assert form.is_last(stored) and events[-2:] == ["[DONE]", ""]
     delta, last, usage = map(json.loads, events[:-2])
     assert delta["choices"][0]["delta"] == {"content": "你好"} and last["myagent"]["session_id"] == "s-1"
     assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 10)
     whole = WholeCompletion(text=RunText(RUN))
-    assert await whole.written(stored, has_more=bool) == b"" and whole.is_last(stored)
+    assert await whole.written(stored) == b"" and whole.is_last(stored)
     assert completion.whole(whole.text, whole.text.ending)["choices"][0]["message"]["content"] == "你好"
