@@ -338,13 +338,18 @@ CLIENT_MARKS = {
     *("by hand", "file: shop.py", "prints", "serves the clients"),
     *(f"client: {kind}" for kind in ("javascript", "javascript, cut", "python", "python, cut", "shell")),
 }
+HTTP_MARKS = {
+    *("refused", "watches"),  # tests/docs/test_http.py
+    *(f"door: {name}" for name in ("agui", "chat", "python", "shell")),  # tests/docs/test_doors.py
+}
+OF_PAGE = {"docs/clients.md": CLIENT_MARKS, "docs/http.md": CLIENT_MARKS | HTTP_MARKS}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_mark_is_known(name):
     """A slip in a comment would take a snippet out of the tests."""
     found = {block.mark for block in blocks(name)} - {""}
-    assert found - MARKS - (CLIENT_MARKS if name in ("docs/clients.md", "docs/http.md") else set()) == set()
+    assert found - MARKS - OF_PAGE.get(name, set()) == set()
 
 
 # --- snippets ---------------------------------------------------------------------------------------------------------
