@@ -55,6 +55,7 @@ class AgentServer(ServerProcess):
         exec: bool = False,
         user: str | None = None,
     ) -> None:
+        folder.mkdir(exist_ok=True)
         self._popen = subprocess.Popen if exec else forked.Popen
         self._files = [str(AGENT_FILES / name) for name in files]
         self._options = list(options)
