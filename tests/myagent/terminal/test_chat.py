@@ -150,8 +150,8 @@ def test_confirmations(chat, model, tmp_path):
     shown = terminal.wait("[y]es, [n]o or [e]dit?")
     assert "Allow the call of write?" in shown and "Writes a file" in shown and '"one"' in shown
     terminal.type(f"perhaps{ENTER}")
-    terminal.wait("Type y for yes")
-    assert not file.exists(), "a slip is no consent"
+    shown = terminal.wait(lambda shown: shown.count("[y]es, [n]o or [e]dit?") == 2)
+    assert "Type y for yes" in shown and not file.exists(), "a slip is no consent"
     terminal.type(f"y{ENTER}")
     terminal.wait("done")
     assert file.read_text() == "one"
@@ -170,7 +170,7 @@ def test_confirmations(chat, model, tmp_path):
     terminal.type(f"e{ENTER}")
     terminal.wait("JSON: {")
     terminal.type(BACKSPACE * 2 + ENTER)
-    terminal.wait("This is not JSON")
+    terminal.wait(lambda shown: "This is not JSON" in shown and shown.count("JSON: {") == 2)
     terminal.type(f'two"}}{ENTER}')
     terminal.wait(lambda shown: shown.count("[y]es, [n]o or [e]dit?") == 5)
     terminal.type(f"y{ENTER}")
