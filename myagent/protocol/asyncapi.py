@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,10 +10,10 @@ from pydantic import BaseModel
 from myagent.protocol.codec import CLIENT_EVENT_CLASSES
 from myagent.protocol.error_codes import CloseCode, ErrorCode
 from myagent.protocol.frame_schemas import DIRECT, LOGGED, frame_schemas
-from myagent.protocol.server_base import PROTOCOL_VERSION
+from myagent.protocol.server_base import PROTOCOL_VERSION, own_words
 
-MESSAGES = (*LOGGED, *DIRECT, *CLIENT_EVENT_CLASSES)
 SERVER_MESSAGES = (*LOGGED, *DIRECT)
+MESSAGES = (*SERVER_MESSAGES, *CLIENT_EVENT_CLASSES)
 CHANNELS = {"agent": "/ws/{agent}/", "firstAgent": "/"}
 """The addresses by the names of their channels; the slash at the end may be missing."""
 _TAGS = {"logged": LOGGED, "direct": DIRECT}
@@ -95,8 +94,8 @@ def _message(kind: type[BaseModel]) -> dict[str, Any]:
         "title": kind.__name__,
         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
     }
-    if kind.__doc__ and kind.__doc__ not in (base.__doc__ for base in kind.__mro__[1:]):
-        message["summary"] = " ".join(inspect.cleandoc(kind.__doc__).split())
+    if words := own_words(kind):
+        message["summary"] = words
     tags = [{"name": tag} for tag, kinds in _TAGS.items() if kind in kinds]
     if tags:
         message["tags"] = tags

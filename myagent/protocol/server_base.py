@@ -76,3 +76,10 @@ def event_classes(module: ModuleType) -> dict[str, type[ServerEvent]]:
         for _name, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, ServerEvent) and kind is not ServerEvent
     }
+
+
+def own_words(kind: type[BaseModel]) -> str:
+    """The docstring of a class of the wire on one line; empty where it has none of its own."""
+    if kind.__doc__ and kind.__doc__ not in (base.__doc__ for base in kind.__mro__[1:]):
+        return " ".join(inspect.cleandoc(kind.__doc__).split())
+    return ""

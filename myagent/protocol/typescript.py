@@ -11,10 +11,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, WrapValidator
 from pydantic.fields import FieldInfo
 
-from myagent.protocol import client_events, direct_events, server_events
+from myagent.protocol import direct_events, server_events
 from myagent.protocol.client_fields import ClientEvent
+from myagent.protocol.codec import CLIENT_EVENT_CLASSES
 from myagent.protocol.error_codes import CloseCode, ErrorCode
-from myagent.protocol.server_base import Metadata, Open, ServerEvent, event_classes
+from myagent.protocol.server_base import Metadata, Open, ServerEvent, event_classes, own_words
 
 HEAD = """\
 // Made by `manage.py protocol --typescript` from the classes of the server: to be made again, not to be edited.
@@ -57,25 +58,19 @@ _OPEN = get_args(Open)[1]
 def typescript() -> str:
     """A module of TypeScript with a type for every event, error code and close code of this version."""
     logged, direct = event_classes(server_events).values(), event_classes(direct_events).values()
-    asked = _client_classes()
     parts = [HEAD, *map(_interface, _metadata_classes(*logged, *direct))]
     parts += [_server_event(kind, "Logged") for kind in logged]
     parts += [_server_event(kind, "Direct") for kind in direct]
-    parts += [_client_event(kind) for kind in asked]
+    parts += [_client_event(kind) for kind in CLIENT_EVENT_CLASSES]
     parts += [
         _union("LoggedEvent", (kind.__name__ for kind in logged)),
         _union("DirectEvent", (kind.__name__ for kind in direct)),
         _union("ServerEvent", ["LoggedEvent", "DirectEvent"]),
-        _union("ClientEvent", (kind.__name__ for kind in asked)),
+        _union("ClientEvent", (kind.__name__ for kind in CLIENT_EVENT_CLASSES)),
         _union("ErrorCode", (json.dumps(code.value) for code in ErrorCode)),
         _close_codes(),
     ]
     return "\n".join(parts)
-
-
-def _client_classes() -> tuple[type[ClientEvent], ...]:
-    union, _discriminator = get_args(client_events.AnyClientEvent)
-    return get_args(union)
 
 
 def _metadata_classes(*events: type[ServerEvent]) -> list[type[BaseModel]]:
@@ -163,9 +158,8 @@ def _written(annotation: Any) -> str:
 
 def _comment(kind: type[BaseModel]) -> Iterator[str]:
     """The docstring, if the class has one of its own."""
-    if kind.__doc__ and kind.__doc__ not in (base.__doc__ for base in kind.__mro__[1:]):
-        text = " ".join(inspect.cleandoc(kind.__doc__).split())
-        yield f"/** {text} */"
+    if words := own_words(kind):
+        yield f"/** {words} */"
 
 
 def _union(name: str, members: Any) -> str:
