@@ -11,7 +11,7 @@ import orjson
 from django.http import HttpResponse
 
 from agents.database.threads import in_thread, in_thread_patiently
-from agents.web.api_errors import for_one_caller
+from agents.web.api_errors import for_one_caller, json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
@@ -124,6 +124,19 @@ async def each_frame(session_id: uuid.UUID, call: Call | None = None) -> AsyncIt
 def ended(data: bytes) -> HttpResponse:
     """An answer of which all is known."""
     return for_one_caller(HttpResponse(data, content_type=f"{EVENT_STREAM}; charset=utf-8"))
+
+
+async def has_to_answer_first(session_id: uuid.UUID, message_id: str | None) -> bool:
+    """Whether a message is new, and a run of its session waits for an answer."""
+    if await in_thread(queries.has_message, session_id, message_id or ""):
+        return False
+    return await in_thread(asked_questions.has_open_question, session_id)
+
+
+async def stopped(call: Call, facts: queries.SessionFacts) -> HttpResponse:
+    """Cancel what goes on in a session, and tell the ids of the runs that it ended."""
+    run_ids = await runs.cancel_runs(call.engine, call.caller, UsableSession(facts.id, facts.agent))
+    return json_answer({"run_ids": [str(run_id) for run_id in run_ids]})
 
 
 async def answer_questions(call: Call, session: UsableSession, answers: Sequence[UserResponse]) -> str:

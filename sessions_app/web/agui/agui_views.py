@@ -6,14 +6,12 @@ from functools import partial
 
 from django.http import HttpRequest, HttpResponse
 
-from agents.database.threads import in_thread
 from agents.web.api_admission import api_view
 from agents.web.api_errors import json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
-from sessions_app import asked_questions, queries
-from sessions_app.services import messages, named_sessions, runs
+from sessions_app.services import messages, named_sessions
 from sessions_app.services.caller import UsableSession, usable_agent
 from sessions_app.web.agui.agui_messages import user_message
 from sessions_app.web.agui.agui_stream import Outlet, error, follow, join
@@ -21,7 +19,7 @@ from sessions_app.web.agui.capabilities import capabilities_of
 from sessions_app.web.agui.run_input import MAX_ID, RunInput, StopInput, message_of, response_of
 from sessions_app.web.agui.run_telling import RunTelling
 from sessions_app.web.api_call import Call
-from sessions_app.web.run_stream import answer_questions
+from sessions_app.web.run_stream import answer_questions, has_to_answer_first, stopped
 
 INTERRUPT_PENDING = "interrupt_pending"
 
@@ -43,8 +41,7 @@ async def stop(request: HttpRequest, agent: str) -> HttpResponse:
     call = await Call.admitted(request)
     asked = await call.read_as(StopInput)
     facts = await named_sessions.session_of_thread(call.caller, clean(agent), asked.thread_id)
-    ended = await runs.cancel_runs(call.engine, call.caller, UsableSession(facts.id, facts.agent))
-    return json_answer({"run_ids": [str(run_id) for run_id in ended]})
+    return await stopped(call, facts)
 
 
 async def _joined(call: Call, agent: str) -> HttpResponse:
@@ -62,8 +59,7 @@ async def _run(call: Call, agent: str, asked: RunInput) -> HttpResponse:
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, "")
     facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)
-    is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
-    if not is_known and await in_thread(asked_questions.has_open_question, facts.id):
+    if await has_to_answer_first(facts.id, event.message_id):
         return error(_unanswered(), INTERRUPT_PENDING)
     posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)
     outlet_of = partial(Outlet, facts.id, asked.thread_id, asked.run_id)

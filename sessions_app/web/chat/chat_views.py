@@ -14,8 +14,8 @@ from agents.web.api_errors import json_answer, no_content
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
-from sessions_app import asked_questions, queries
-from sessions_app.services import messages, named_sessions, runs
+from sessions_app import queries
+from sessions_app.services import messages, named_sessions
 from sessions_app.services.caller import UsableSession, usable_agent
 from sessions_app.upkeep.gauges import CHAT
 from sessions_app.web.api_call import Call
@@ -23,7 +23,7 @@ from sessions_app.web.chat.chat_input import ChatInput, message_of, responses_of
 from sessions_app.web.chat.run_chunks import Chunk, RunChunks
 from sessions_app.web.chat.ui_messages import UiMessages
 from sessions_app.web.live_log import stream
-from sessions_app.web.run_stream import RunStream, answer_questions, each_frame
+from sessions_app.web.run_stream import RunStream, answer_questions, each_frame, has_to_answer_first, stopped
 
 
 @api_view("POST")
@@ -36,8 +36,7 @@ async def chat(request: HttpRequest, agent: str) -> HttpResponse:
     if event is None:
         return await _answered(call, await named_sessions.session_of_thread(call.caller, agent, asked.id), asked)
     facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)
-    is_known = await in_thread(queries.has_message, facts.id, event.message_id or "")
-    if not is_known and await in_thread(asked_questions.has_open_question, facts.id):
+    if await has_to_answer_first(facts.id, event.message_id):
         words = _("The agent waits for an answer to its question. Answer it before you go on.")
         raise ProtocolError(ErrorCode.SESSION_BUSY, words)
     posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)
@@ -86,8 +85,7 @@ async def history(request: HttpRequest, agent: str, chat_id: str) -> HttpRespons
 async def stop(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
     """Cancel what goes on: the SDK's own stop only leaves."""
     call, facts = await _found(request, agent, chat_id)
-    ended = await runs.cancel_runs(call.engine, call.caller, UsableSession(facts.id, facts.agent))
-    return json_answer({"run_ids": [str(run_id) for run_id in ended]})
+    return await stopped(call, facts)
 
 
 async def _found(request: HttpRequest, agent: str, chat_id: str) -> tuple[Call, queries.SessionFacts]:
