@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from myagent.testing import AgentServer, ScriptedLLM
 
-# As in myagent.llm.test_guard, which is not imported here.
+# As in myagent.llm.http.test_guard, which is not imported here.
 TEST_LLM, REFUSE = "MYAGENT_TEST_LLM", "refuse"
 _BEFORE = pytest.StashKey["str | None"]()
 

@@ -7,7 +7,7 @@ import time
 
 from bench.measuring import OURS
 from bench.report import Limit, Line
-from myagent.llm.request_messages import normalise
+from myagent.llm.requests.request_messages import normalise
 from myagent.messages import Message, ToolCall
 
 MESSAGES = 400

@@ -69,7 +69,7 @@ class _Memo:
     estimated_tokens: int
     """`myagent.loop.context_window`"""
     normal_form: Any
-    """`myagent.llm.normal_form`"""
+    """`myagent.llm.requests.normal_form`"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ import orjson
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Reply, ToolSchema
-from myagent.llm.dialect import Dialect
 from myagent.llm.openai import OpenAILLM
+from myagent.llm.requests.dialect import Dialect
 from myagent.messages import Message, ToolCall
 
 Outcome = Literal["works", "around", "fails", "skipped"]

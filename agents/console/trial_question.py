@@ -29,7 +29,7 @@ from myagent.events import (
 from myagent.i18n import gettext as _
 from myagent.llm import LLM
 from myagent.llm.fallback import for_run
-from myagent.llm.text_calls import looks_like_a_call
+from myagent.llm.replies.text_calls import looks_like_a_call
 from myagent.loop import react
 from myagent.loop.host import ConfirmationRequest
 from myagent.loop.local_host import LocalHost

@@ -14,8 +14,8 @@ from myagent.agent import Agent, default_llm
 from myagent.exceptions import LLMNotConfigured
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Chunk, Reply, ToolSchema, Usage
-from myagent.llm.endpoint import DEFAULT_MODEL, URL_VARIABLES, Endpoint, setting, unusable_url
-from myagent.llm.test_guard import stand_in
+from myagent.llm.http.endpoint import DEFAULT_MODEL, URL_VARIABLES, Endpoint, setting, unusable_url
+from myagent.llm.http.test_guard import stand_in
 from myagent.messages import Message
 
 

@@ -18,7 +18,7 @@ from myagent.cli.language import add_language_option, speak
 from myagent.client import ClientError
 from myagent.exceptions import MyAgentError
 from myagent.i18n import gettext as _
-from myagent.llm.endpoint import setting
+from myagent.llm.http.endpoint import setting
 from myagent.terminal.address import DEFAULT_URL, Address, AddressError, read_address
 from myagent.terminal.app import converse, list_sessions
 from myagent.terminal.chat import CTRL_C, Chat

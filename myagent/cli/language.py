@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from myagent.cli.console import set_up_console
 from myagent.i18n import DEFAULT_LANGUAGE, LANGUAGES, find_language, use_language
-from myagent.llm.endpoint import setting
+from myagent.llm.http.endpoint import setting
 
 
 def add_language_option(parser: argparse.ArgumentParser, words: str | None = None) -> None:

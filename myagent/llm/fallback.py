@@ -25,7 +25,7 @@ from myagent.exceptions import (
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Chunk, Reply, ToolSchema, Waiting
 from myagent.llm.breaker import Breaker, breaker_of
-from myagent.llm.connection_error import is_silence
+from myagent.llm.http.connection_error import is_silence
 from myagent.llm.wrapped_llm import WrappedLLM
 from myagent.messages import Message
 

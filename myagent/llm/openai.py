@@ -20,18 +20,18 @@ from openai import APIConnectionError, APIStatusError
 
 from myagent.exceptions import LLMNotConfigured, LLMRejected, StreamCut
 from myagent.llm import Chunk, ToolSchema, Waiting
-from myagent.llm.clients import Clients
-from myagent.llm.connection_error import is_permanent
-from myagent.llm.dialect import Dialect, DialectMemory
-from myagent.llm.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
-from myagent.llm.endpoint_client import EndpointClient
-from myagent.llm.error_body import read_body
-from myagent.llm.http_answer import HTTPAnswer
-from myagent.llm.reply import ReplyBuilder
-from myagent.llm.request_forms import ChatRequest, RequestForms
-from myagent.llm.retries import Retries, is_told
-from myagent.llm.stream import BROKEN, ResponseBody, unfinished
-from myagent.llm.text_calls import looks_like_a_call
+from myagent.llm.http.clients import Clients
+from myagent.llm.http.connection_error import is_permanent
+from myagent.llm.http.endpoint import DEFAULT_MODEL, Endpoint, setting, unusable_url
+from myagent.llm.http.endpoint_client import EndpointClient
+from myagent.llm.http.error_body import read_body
+from myagent.llm.http.http_answer import HTTPAnswer
+from myagent.llm.http.retries import Retries, is_told
+from myagent.llm.http.stream import BROKEN, ResponseBody, unfinished
+from myagent.llm.replies.reply import ReplyBuilder
+from myagent.llm.replies.text_calls import looks_like_a_call
+from myagent.llm.requests.dialect import Dialect, DialectMemory
+from myagent.llm.requests.request_forms import ChatRequest, RequestForms
 from myagent.messages import Message
 from myagent.text import clean_json
 

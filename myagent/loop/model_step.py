@@ -24,7 +24,7 @@ from myagent.exceptions import ContextOverflow, EmptyReply, LLMError, LLMUnavail
 from myagent.i18n import gettext as _
 from myagent.llm import LLM, Chunk, Reply, TextChunk, TextWasReasoning, ToolSchema, Usage, Waiting
 from myagent.llm.fallback import run_models
-from myagent.llm.finish import Ending, ending
+from myagent.llm.replies.finish import Ending, ending
 from myagent.loop.history import History
 from myagent.loop.log_lines import answer_line, question_line
 from myagent.loop.model_turns import in_turn

@@ -20,7 +20,7 @@ from myagent.agent import Agent
 from myagent.client import Client, connect
 from myagent.i18n import LANGUAGES, find_language
 from myagent.llm import LLM
-from myagent.llm.test_guard import TEST_LLM
+from myagent.llm.http.test_guard import TEST_LLM
 from myagent.testing.server_process import ServerProcess
 
 # What leads to other people's data. Empty and not taken away, or else a `.env` of the project would set it again.

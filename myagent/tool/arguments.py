@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from myagent.exceptions import AgentDefinitionError, RetryTool
 from myagent.i18n import gettext as _
-from myagent.llm.object_text import read_object
+from myagent.llm.requests.object_text import read_object
 from myagent.text import clean
 from myagent.tool.mending import of_type
 from myagent.tool.parameter import MISSING

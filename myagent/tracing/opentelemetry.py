@@ -65,7 +65,7 @@ class Telemetry(Watcher):
         self, agent: AgentDefinition, context: RunContext, llm: LLM, tracer: Tracer, traceparent: str = ""
     ) -> None:
         # Imported here because it takes python-dotenv along, which `import myagent` should not.
-        from myagent.llm.endpoint import setting
+        from myagent.llm.http.endpoint import setting
 
         self._agent = agent
         self._tracer = tracer

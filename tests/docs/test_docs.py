@@ -217,7 +217,7 @@ def test_every_setting_is_documented_with_its_default(field):
 def variables() -> set[str]:
     """The environment variables that the settings and the library read."""
     settings = page("myagent_site/settings.py")
-    library = page("myagent/llm/endpoint.py") + page("myagent/llm/openai.py")
+    library = page("myagent/llm/http/endpoint.py") + page("myagent/llm/openai.py")
     found = set(re.findall(r"""env\.\w+\("([A-Z_]+)""", settings))
     for names in re.findall(r"""\bsetting\(([^)]+)\)""", library):
         found |= set(re.findall(r'"([A-Z_]+)"', names))

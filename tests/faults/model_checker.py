@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from myagent.llm.request_messages import GO_ON, OPENING, RESULTS_SEEN
+from myagent.llm.requests.request_messages import GO_ON, OPENING, RESULTS_SEEN
 from tests.faults.conversations import Conversations
 from tests.faults.disturbances import REVIVING
 from tests.faults.log_checker import MODEL_CODES

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from myagent.llm.endpoint import DEFAULT_MODEL
+from myagent.llm.http.endpoint import DEFAULT_MODEL
 from tests.conftest import connected
 from tests.server.test_run_limits import Restless
 from tests.support.agent_server import AgentServer

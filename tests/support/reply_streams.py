@@ -16,9 +16,9 @@ from typing import Any
 
 from myagent.exceptions import LLMError, StreamCut
 from myagent.llm import ReasoningChunk, Reply, TextChunk, TextWasReasoning
-from myagent.llm.endpoint import Endpoint
-from myagent.llm.reply import ReplyBuilder
-from myagent.llm.stream import ResponseBody, unfinished
+from myagent.llm.http.endpoint import Endpoint
+from myagent.llm.http.stream import ResponseBody, unfinished
+from myagent.llm.replies.reply import ReplyBuilder
 
 TOOLS = ("get_weather", "get", "weather", "sum")
 WORDS = (

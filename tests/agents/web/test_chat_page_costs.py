@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from myagent.llm.endpoint import DEFAULT_MODEL
+from myagent.llm.http.endpoint import DEFAULT_MODEL
 from tests.support.backstage import Backstage
 from tests.support.chat_tab import ChatTab, root
 from tests.support.model_server import text

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from myagent.llm.output_tool import OUTPUT_TOOL
-from myagent.llm.request_messages import RESULTS_SEEN
+from myagent.llm.requests.request_messages import RESULTS_SEEN
 from tests.faults.kills.terms import CLOSED, SECRET
 from tests.faults.model import words_of
 from tests.support.model_replies import Behaviour, Reply, Silence, Status

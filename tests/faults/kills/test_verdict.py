@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from myagent.client import ServerFrame
-from myagent.llm.request_messages import RESULTS_SEEN
+from myagent.llm.requests.request_messages import RESULTS_SEEN
 from tests.faults.kills.draw import Drawn
 from tests.faults.kills.killed_round import CLOSING, Outcome
 from tests.faults.kills.script import BROKEN, FIRST, KEY, SECOND, Asked

@@ -25,9 +25,9 @@ from myagent.exceptions import (
     StreamCut,
 )
 from myagent.llm import ReasoningChunk, Reply, TextChunk, Usage, Waiting
-from myagent.llm import endpoint as openai_endpoint
+from myagent.llm.http import endpoint as openai_endpoint
 from myagent.llm.openai import OpenAILLM
-from myagent.llm.reply import joined
+from myagent.llm.replies.reply import joined
 from myagent.messages import Message
 from tests.support.model_server import ModelServer, NoStreaming, NoStreamOptions, Raw, Silence, Status, text, tools
 from tests.support.patience import WAIT_SECONDS

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from myagent.llm.call_assembly import CallAssembler
+from myagent.llm.replies.call_assembly import CallAssembler
 from tests.support import reply_streams
 
 

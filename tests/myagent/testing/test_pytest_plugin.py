@@ -25,7 +25,7 @@ TESTS = """
     import os
     import pytest
     from myagent.exceptions import LLMNotAllowed
-    from myagent.llm.test_guard import may_ask
+    from myagent.llm.http.test_guard import may_ask
     from myagent.messages import Message
     from myagent.llm.openai import OpenAILLM
     from myagent.testing import ScriptExhausted, call

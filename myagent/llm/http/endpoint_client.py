@@ -14,8 +14,8 @@ import aiohttp
 import httpx2
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAioHttpClient
 
-from myagent.llm.endpoint import Endpoint
-from myagent.llm.http_answer import DecodedAnswer, DirectAnswer, HTTPAnswer, RawBody
+from myagent.llm.http.endpoint import Endpoint
+from myagent.llm.http.http_answer import DecodedAnswer, DirectAnswer, HTTPAnswer, RawBody
 
 _CONNECT_SECONDS = 10.0
 # One connection per answer being streamed. Idle ones live longer than httpx's 5 s, so that a chat finds its own again.
@@ -54,7 +54,7 @@ class EndpointClient:
         """Send a request whose body is this JSON; returns the answer with its body unread.
 
         Raises `openai.APIStatusError` for an answer that is an error, with its body read, and without a whole answer
-        `openai.APIConnectionError` or one of `myagent.llm.stream.BROKEN`.
+        `openai.APIConnectionError` or one of `myagent.llm.http.stream.BROKEN`.
         """
         if self._goes_directly and (answer := await self._post_directly(content)) is not None:
             return answer

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from myagent.llm.object_text import read_object
+from myagent.llm.requests.object_text import read_object
 from myagent.messages import Content, ContentPart, Message, ToolCall
 
 # For the model, so in one language.

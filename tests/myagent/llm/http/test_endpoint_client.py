@@ -7,9 +7,9 @@ import gzip
 import pytest
 from openai import APIStatusError
 
-from myagent.llm.endpoint import Endpoint
-from myagent.llm.endpoint_client import EndpointClient
-from myagent.llm.http_answer import DecodedAnswer, DirectAnswer
+from myagent.llm.http.endpoint import Endpoint
+from myagent.llm.http.endpoint_client import EndpointClient
+from myagent.llm.http.http_answer import DecodedAnswer, DirectAnswer
 from tests.support.patience import WAIT_SECONDS
 
 BODY = b'{"model": "m"}'
@@ -73,7 +73,7 @@ async def test_requests_are_the_same_bytes_with_the_package_and_without(wire, op
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Tenant: 7")
     url = url.format(f"127.0.0.1:{wire.port}")
     direct = open_client(url)
-    monkeypatch.setattr("myagent.llm.endpoint_client.getproxies", lambda: {"https": "https://for-others.example"})
+    monkeypatch.setattr("myagent.llm.http.endpoint_client.getproxies", lambda: {"https": "https://for-others.example"})
     by_package = open_client(url)
     for body in (BODY, BODY * 1000):
         for client, kind in ((direct, DirectAnswer), (by_package, DecodedAnswer)):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myagent.llm.normal_form import NO_OUTPUT, NOTHING_SAID
-from myagent.llm.request_messages import (
+from myagent.llm.requests.normal_form import NO_OUTPUT, NOTHING_SAID
+from myagent.llm.requests.request_messages import (
     GO_ON,
     NO_RESULT,
     OPENING,
@@ -257,7 +257,7 @@ def test_calls_can_be_told_in_words():
 def test_what_was_found_out_about_a_message_is_remembered_with_it(monkeypatch):
     history = [HI, asks("a", name="b.c"), result("a"), Message.assistant("done")]
     first = normalise(history)
-    monkeypatch.setattr("myagent.llm.normal_form._find_out", None)
+    monkeypatch.setattr("myagent.llm.requests.normal_form._find_out", None)
     assert normalise(history) == first
     with pytest.raises(TypeError):
         normalise([*history, Message.user("new")])

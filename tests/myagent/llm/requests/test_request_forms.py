@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from myagent.exceptions import LLMRejected
-from myagent.llm.request_forms import ChatRequest, Form, RequestForms
+from myagent.llm.requests.request_forms import ChatRequest, Form, RequestForms
 from myagent.messages import Message, ProviderData, ToolCall
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}

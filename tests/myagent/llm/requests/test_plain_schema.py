@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from myagent.llm.plain_schema import plain_schema, plain_tools
+from myagent.llm.requests.plain_schema import plain_schema, plain_tools
 
 TAKEN = {
     *("type", "description", "nullable", "enum", "items", "properties", "required", "anyOf", "pattern"),

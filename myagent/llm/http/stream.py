@@ -15,9 +15,9 @@ import orjson
 
 from myagent.exceptions import LLMUnavailable, MyAgentError, StreamCut
 from myagent.i18n import gettext as _
-from myagent.llm.endpoint import Endpoint
-from myagent.llm.error_body import is_error
-from myagent.llm.http_answer import HTTPAnswer
+from myagent.llm.http.endpoint import Endpoint
+from myagent.llm.http.error_body import is_error
+from myagent.llm.http.http_answer import HTTPAnswer
 
 BROKEN = (httpx2.HTTPError, aiohttp.ClientError, OSError)
 """The exceptions of a connection that breaks off."""

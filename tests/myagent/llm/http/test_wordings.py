@@ -1,6 +1,6 @@
 import pytest
 
-from myagent.llm.wordings import says_loading, says_no_pictures, says_too_long, says_used_up, token_limit
+from myagent.llm.http.wordings import says_loading, says_no_pictures, says_too_long, says_used_up, token_limit
 
 TOO_LONG = {
     "The input token count (1196265) exceeds the maximum number of tokens allowed (1048576).": 1048576,

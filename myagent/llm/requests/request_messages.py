@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from myagent.llm.normal_form import NO_OUTPUT, PLAIN_ID, NormalForm, is_blank, normal_form
+from myagent.llm.requests.normal_form import NO_OUTPUT, PLAIN_ID, NormalForm, is_blank, normal_form
 from myagent.messages import Content, ContentPart, Message, ToolCall
 
 # Fixed lines that fill a place in the order of roles. For the model, so in one language.

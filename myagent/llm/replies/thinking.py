@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from myagent.llm import ReasoningChunk, TextChunk, TextWasReasoning
-from myagent.llm.text_calls import CLOSER, OPENER, parse_text_call
+from myagent.llm.replies.text_calls import CLOSER, OPENER, parse_text_call
 
 Shown = TextChunk | ReasoningChunk | TextWasReasoning
 

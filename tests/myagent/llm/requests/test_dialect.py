@@ -1,7 +1,7 @@
 import pytest
 
-from myagent.llm.dialect import Dialect, DialectMemory
 from myagent.llm.output_tool import OutputTool
+from myagent.llm.requests.dialect import Dialect, DialectMemory
 
 TOOL = {
     "type": "function",

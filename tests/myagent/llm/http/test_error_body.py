@@ -1,6 +1,6 @@
 import pytest
 
-from myagent.llm.error_body import is_error, read_body, read_error
+from myagent.llm.http.error_body import is_error, read_body, read_error
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myagent.exceptions import LLMAuthError, LLMNotFound, LLMUnavailable, StreamCut
-from myagent.llm.stream import SSEReader
+from myagent.llm.http.stream import SSEReader
 from tests.support.reply_streams import hear
 
 

@@ -11,8 +11,8 @@ from myagent.exceptions import (
     LLMUnavailable,
     LLMUnreachable,
 )
-from myagent.llm import endpoint as openai_endpoint
-from myagent.llm.endpoint import Endpoint, setting
+from myagent.llm.http import endpoint as openai_endpoint
+from myagent.llm.http.endpoint import Endpoint, setting
 
 KEY = "sk-very-secret-key"
 ENDPOINT = Endpoint("gpt-x", KEY, "https://user:pass@host.example:8443/v1?token=t#f")

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
 
-from myagent.llm.endpoint_client import EndpointClient
+from myagent.llm.http.endpoint_client import EndpointClient
 
 
 class Clients:

@@ -9,11 +9,11 @@ from typing import Any
 from myagent.exceptions import LLMRejected, StreamCut
 from myagent.i18n import gettext as _
 from myagent.llm import ReasoningChunk, Reply, TextChunk, TextWasReasoning
-from myagent.llm.call_assembly import CallAssembler
-from myagent.llm.finish import Ending, ending
-from myagent.llm.provider_data import Additions, provider_data
-from myagent.llm.thinking import ContentSplitter, Shown
-from myagent.llm.token_counts import read_usage
+from myagent.llm.replies.call_assembly import CallAssembler
+from myagent.llm.replies.finish import Ending, ending
+from myagent.llm.replies.thinking import ContentSplitter, Shown
+from myagent.llm.replies.token_counts import read_usage
+from myagent.llm.requests.provider_data import Additions, provider_data
 from myagent.messages import Message, ProviderData, ToolCall
 from myagent.text import clean
 

@@ -1,6 +1,6 @@
 import pytest
 
-from myagent.llm.base_url import BaseURL
+from myagent.llm.http.base_url import BaseURL
 
 
 @pytest.mark.parametrize(

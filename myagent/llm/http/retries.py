@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from myagent.llm.error_body import ErrorBody
-from myagent.llm.wordings import says_loading, says_no_pictures, says_too_long, says_used_up
+from myagent.llm.http.error_body import ErrorBody
+from myagent.llm.http.wordings import says_loading, says_no_pictures, says_too_long, says_used_up
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 8.0
 _JITTER = 0.25

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from myagent.exceptions import LLMRejected
 from myagent.llm import ToolSchema
-from myagent.llm.provider_data import with_provider_data
-from myagent.llm.request_messages import calls_in_words, normalise, without_tools_pictures
-from myagent.llm.wordings import says_no_pictures
+from myagent.llm.http.wordings import says_no_pictures
+from myagent.llm.requests.provider_data import with_provider_data
+from myagent.llm.requests.request_messages import calls_in_words, normalise, without_tools_pictures
 from myagent.messages import Message
 
 _ABOUT_REASONING = re.compile(r"reason|think|thought|signature", re.IGNORECASE)

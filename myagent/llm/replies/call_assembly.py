@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from myagent.llm.provider_data import Additions
+from myagent.llm.requests.provider_data import Additions
 from myagent.messages import ToolCall
 from myagent.text import clean, clean_json
 

@@ -10,7 +10,7 @@ import httpx2
 
 
 class HTTPAnswer(Protocol):
-    """A response whose body is unread. Reading raises one of `myagent.llm.stream.BROKEN` when it breaks off."""
+    """A response whose body is unread. Reading raises one of `myagent.llm.http.stream.BROKEN` when it breaks off."""
 
     @property
     def content_type(self) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from myagent.llm.output_tool import output_tool_of, with_response_format
-from myagent.llm.plain_schema import plain_tools
-from myagent.llm.wordings import (
+from myagent.llm.http.wordings import (
     ABOUT_RESPONSE_FORMAT,
     ABOUT_SCHEMAS,
     ABOUT_STREAM,
@@ -16,6 +14,8 @@ from myagent.llm.wordings import (
     ABOUT_USAGE,
     says_too_long,
 )
+from myagent.llm.output_tool import output_tool_of, with_response_format
+from myagent.llm.requests.plain_schema import plain_tools
 
 
 @dataclass(frozen=True, slots=True)

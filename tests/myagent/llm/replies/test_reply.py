@@ -2,7 +2,7 @@ import pytest
 
 from myagent.exceptions import LLMRejected, StreamCut
 from myagent.llm import ReasoningChunk, TextChunk, TextWasReasoning, Usage
-from myagent.llm.reply import ReplyBuilder
+from myagent.llm.replies.reply import ReplyBuilder
 
 
 @pytest.fixture(autouse=True)

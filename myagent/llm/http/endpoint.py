@@ -21,11 +21,11 @@ from myagent.exceptions import (
     LLMUnreachable,
 )
 from myagent.i18n import gettext as _
-from myagent.llm.base_url import BaseURL
-from myagent.llm.connection_error import reason_of
-from myagent.llm.error_body import ErrorBody, read_error
-from myagent.llm.test_guard import may_ask, stand_in
-from myagent.llm.wordings import says_loading, says_no_pictures, says_too_long, says_used_up, token_limit
+from myagent.llm.http.base_url import BaseURL
+from myagent.llm.http.connection_error import reason_of
+from myagent.llm.http.error_body import ErrorBody, read_error
+from myagent.llm.http.test_guard import may_ask, stand_in
+from myagent.llm.http.wordings import says_loading, says_no_pictures, says_too_long, says_used_up, token_limit
 from myagent.text import clean
 
 DEFAULT_URL = "https://api.openai.com/v1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myagent.llm.provider_data import MAX_BYTES, Additions, provider_data, with_provider_data
+from myagent.llm.requests.provider_data import MAX_BYTES, Additions, provider_data, with_provider_data
 from myagent.messages import Message, ProviderData, ToolCall
 
 DEEP = json.loads("[" * 40 + "]" * 40)

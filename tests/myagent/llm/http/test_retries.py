@@ -3,8 +3,8 @@ from email.utils import formatdate
 
 import pytest
 
-from myagent.llm.error_body import ErrorBody
-from myagent.llm.retries import Retries, is_told
+from myagent.llm.http.error_body import ErrorBody
+from myagent.llm.http.retries import Retries, is_told
 
 BUSY = ErrorBody(words="busy")
 
