@@ -29,9 +29,12 @@ TESTS = Path(__file__).resolve().parent
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
     os.environ.pop(_name, None)
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and so would the programs that they start.
+# A shell that runs the tests in the background has them ignore Ctrl-C, nohup has them ignore the end of the terminal,
+# and so would the programs that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Inputs are the same in every run, so that a change fails for what it does alone; `--hypothesis-profile curious` draws
 # others. How fast they are generated and used says something of the machine, which is shared, and nothing of the code.

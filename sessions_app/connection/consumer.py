@@ -250,7 +250,8 @@ class AgentConsumer(AsyncConsumer):
         return self._pumping is not None and not self._revoked
 
     async def _handle(self, event: ClientEvent) -> None:
-        await HANDLERS[type(event)](self.engine, self.requester, event)
+        async with self.pump.requesting:
+            await HANDLERS[type(event)](self.engine, self.requester, event)
 
     def _refuse_request(self, error: ProtocolError, event: ClientEvent | None) -> None:
         if event is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -14,7 +13,7 @@ from agents.database.threads import in_thread_patiently
 from agents.metrics import measures
 from myagent.i18n import gettext as _
 from myagent.i18n import speaking
-from myagent.protocol.codec import encode
+from myagent.protocol.codec import encode, name_of
 from myagent.protocol.cursor import Cursor, Delivery
 from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, SystemNotice
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
@@ -26,8 +25,6 @@ from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.queued_notice import queued_notice
 from sessions_app.journal.log import Growth, Logged
 from sessions_app.run_queue import Place
-
-logger = logging.getLogger("myagent.connections")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,9 @@ class Pump:
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
         """Set when the client has read enough; there only while it has too much unread."""
+        self.requesting = asyncio.Lock()
+        """Held while a request of this connection is handled: what it causes may be in the log before it is offered,
+        and only by the offer is it known to be the connection's own."""
 
     # --- requests of the consumer and the engine ---
 
@@ -261,6 +261,9 @@ class Pump:
             attachment.start_reading()
             page = await in_thread_patiently(queries.events_after, session_id, cursor.last_seq)
             for seq, frame in page:
+                if self.requesting.locked() and name_of(frame).startswith("user."):
+                    async with self.requesting:
+                        pass
                 cursor.last_seq = seq
                 if not attachment.take_own(seq):
                     await self._send(frame)

@@ -31,13 +31,13 @@ class Log:
         self.frames = {}
         self.reads = 0
 
-    def add(self, count=1, session=SESSION, origin=None):
+    def add(self, count=1, session=SESSION, origin=None, event="agent.thinking"):
         """Store events; returns how the log grew."""
         rows = self.frames.setdefault(session, [])
         growth = Growth(session, len(rows))
         for _ in range(count):
             seq = len(rows) + 1
-            frame = json.dumps({"session": str(session), "seq": seq})
+            frame = json.dumps({"event": event, "session": str(session), "seq": seq}, separators=(",", ":"))
             rows.append((seq, frame))
             growth.events.append(Logged(seq, frame, origin))
         return growth
@@ -70,7 +70,7 @@ class Client:
 
     @property
     def notices(self):
-        return [frame for frame in self.frames if "event" in frame]
+        return [frame for frame in self.frames if "seq" not in frame]
 
 
 @pytest.fixture
@@ -111,6 +111,12 @@ async def settle(pump, client):
         if pump.is_idle and pump._waiter is not None and not pump._waiter.done():
             return
     raise AssertionError("the pump does not come to rest")
+
+
+async def settled_turns():
+    """Let everything come as far as it can without this test."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 def follow(pump, last_seq=0, session=SESSION):
@@ -201,6 +207,20 @@ async def test_a_client_does_not_get_back_what_it_said_itself(log):
         await settle(pump, client)
         assert client.seqs() == [1, 3, 4, 6]
         assert not pump.attachment(SESSION).own
+
+
+async def test_what_it_said_is_not_read_back_before_it_is_known_to_be_its_own(log):
+    async with pumping() as (_, client, pump):
+        follow(pump)
+        async with pump.requesting:
+            said = log.add(origin=MINE, event="user.message")
+            pump.heartbeat('{"event": "system.heartbeat"}', {SESSION: 1})  # it is committed, and was not offered yet
+            await settled_turns()
+            assert log.reads
+            pump.offer(said)
+        pump.offer(log.add(2))
+        await settle(pump, client)
+        assert client.seqs() == [2, 3]
 
 
 async def test_what_was_read_already_is_not_remembered_as_its_own(log):
