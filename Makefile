@@ -44,7 +44,7 @@ venv: $(STAMPS)/dev ## Make .venv with everything that development needs
 test: $(STAMPS)/bench ## Run the tests, those that work on tables on PostgreSQL, too (PYTEST holds further options)
 	@scripts/test.sh $(BIN)/python $(POSTGRES) 'not slow' $(PARALLEL) $(PYTEST)
 
-test-slow: $(STAMPS)/bench ## Run the tests that need a browser, a proxy or node, or that take long
+test-slow: $(STAMPS)/bench ## Run those that need a browser, a proxy, node, a server on PostgreSQL or Redis, or that take long
 	@scripts/test.sh $(BIN)/python $(POSTGRES) slow $(PARALLEL) $(PYTEST)
 
 test-all: test test-slow ## Run all tests

@@ -21,9 +21,10 @@ from tests.support.admin_pages import ann, boss  # noqa: F401 - fixtures
 from tests.support.agent_server import AgentServer
 from tests.support.model_server import ModelServer
 from tests.support.patience import WAIT_SECONDS
-from tests.support.services import postgres_url, redis_url  # noqa: F401 - fixtures
+from tests.support.services import is_postgres, postgres_url, redis_url  # noqa: F401 - fixtures
 
 TESTS = Path(__file__).resolve().parent
+DATABASE = os.environ.get("DATABASE_URL", "")
 
 # No test asks a real model, whatever the environment of the person who runs it says.
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LLM_MODEL"):
@@ -61,16 +62,23 @@ def _is_on_tables(path: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what drives a browser, and put the long files first, so that no worker is left with one at the end.
+    """Mark what is slow, and put the long files first, so that no worker is left with one at the end.
 
     Files with tests on tables stay in the order that pytest-django gives them.
     """
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
+        if _is_slow(item):
             item.add_marker(pytest.mark.slow)
     on_tables = {item.path for item in items if item.get_closest_marker("django_db")}
     long = {path: path.stat().st_size for path in {item.path for item in items} - on_tables if _starts_servers(path)}
     items.sort(key=lambda item: -long.get(item.path, 0))
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    """Whether it drives a browser, or a server on another service than the SQLite file that it has by itself."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    others = {"postgres_url", "redis_url"} & fixtures or "PostgreSQL" in item.name
+    return "browser" in fixtures or _starts_servers(item.path) and bool(others or is_postgres(DATABASE))
 
 
 def pytest_collection_finish() -> None:

@@ -49,6 +49,7 @@ async def verdicts(server, *names):
     return [verdict async for verdict in verdicts_of(server, chosen)]
 
 
+@pytest.mark.slow
 async def test_our_server_keeps_every_rule(asked):
     found = await verdicts(asked)
     assert [(verdict.check.name, verdict.words) for verdict in found if verdict.outcome != "kept"] == []

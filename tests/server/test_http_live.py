@@ -43,6 +43,7 @@ async def door(server):
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_over", [False, True])
 async def test_an_answer_that_is_cut_all_the_time_is_whole(door, model, is_over):
     """While it comes, and from the log. Cut at any byte: what came of the next event by then does not count."""

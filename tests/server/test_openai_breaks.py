@@ -86,6 +86,7 @@ async def test_a_server_that_is_killed_in_the_middle(tmp_path, model):
             check_log(await door.log(facts["session_id"]))
 
 
+@pytest.mark.slow
 async def test_a_client_that_tries_again_by_itself_gets_the_answer_once(tmp_path, model):
     model.reset()
     model.script(text("never said", hang=0))

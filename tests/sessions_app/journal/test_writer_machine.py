@@ -385,6 +385,7 @@ def workers(transactional_db, tmp_path, monkeypatch):
         yield [stack.enter_context(Worker()) for _ in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # to find the shortest course that fails takes its time
 def test_two_processes_write_and_die(workers):
     run_state_machine_as_test(
