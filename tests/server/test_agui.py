@@ -289,8 +289,24 @@ async def test_closed_and_deleted_threads(door):
     assert kinds(await told(door, "GET", threadId=thread))[-1] == "RUN_FINISHED", "it can be read"
     await door.told("DELETE", f"sessions/{session_id}")
     assert (await door.ask("GET", f"agui/tools/?threadId={thread}")).status_code == 404
-    assert (await say(door, thread, "hello"))[-1]["outcome"] == {"type": "success"}
-    assert await session_of(door) != session_id, "a new conversation, with numbers of its own"
+    for name in (thread, session_id):
+        answer = await door.ask("POST", "agui/tools/", asked(name, "hello", "more"))
+        assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found"), "it would know nothing"
+        answer = await door.ask("POST", "agui/tools/", asked(name, "hello", resume=[yes({"id": "x"})]))
+        assert answer.status_code == 404
+    assert (await say(door, thread, "hello", agent="structured"))[0]["threadId"] == thread, "of another agent"
+
+
+async def test_what_somebody_else_deletes_is_not_missed_by_others(server):
+    with Backstage(server) as backstage:
+        tokens = backstage.do("result = None" + ISSUE.replace('"ann", "bob"', '"dan", "eve"'))
+    async with HttpDoor(server, tokens["dan"]) as dan, HttpDoor(server, tokens["eve"]) as eve:
+        await say(dan, "our thread", "hello")
+        session_id = await session_of(dan)
+        await dan.told("DELETE", f"sessions/{session_id}")
+        assert (await dan.ask("POST", "agui/tools/", asked("our thread", "hello"))).status_code == 404
+        for name in ("our thread", session_id):
+            assert (await say(eve, name, "hello"))[-1]["outcome"] == {"type": "success"}
 
 
 async def test_a_session_that_is_deleted_in_the_middle_of_an_answer(door, model):
