@@ -16,7 +16,7 @@ from tests.support.conversation import check_log, text_of, whole_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Reply, text
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.database]
 
 SERVER = {"files": ("tools.py",), "settings": {"DELTA_INTERVAL_MS": 1}, "options": ("--language", "en")}
 ISSUE = """

@@ -60,6 +60,8 @@ class ProgramDoor(ABC):
 
     name: ClassVar[str]
     answers_questions: ClassVar[bool] = True
+    takes_back: ClassVar[bool] = True
+    """Whether it can tell that text is void."""
 
     def __init__(self, client: httpx2.AsyncClient, agent: str, session_id: str) -> None:
         self.client = client
@@ -281,7 +283,7 @@ class OpenaiDoor(ProgramDoor):
     """`/v1/chat/completions`: its clients answer no questions, and keep what was said themselves."""
 
     name = "openai"
-    answers_questions = False
+    answers_questions = takes_back = False
 
     def say(self, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
         return self._completion(words, message_id)
@@ -296,9 +298,11 @@ class OpenaiDoor(ProgramDoor):
 
     def _take(self, heard: Hearing, event: Event) -> None:
         assert "error" not in event, event
+        for question in event.get("myagent", {}).get("confirmations", ()):
+            heard.question = question["step_id"]
         for choice in event["choices"]:
             heard.add("answer", choice["delta"].get("content") or "")
-            heard.is_over = choice["finish_reason"] is not None
+            heard.is_over = heard.is_over or choice["finish_reason"] is not None
 
 
 DOORS: tuple[type[ProgramDoor], ...] = (NativeDoor, AguiDoor, ChatDoor, OpenaiDoor)
