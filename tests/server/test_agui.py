@@ -19,10 +19,6 @@ from tests.support.patience import WAIT_SECONDS
 from tests.support.two_servers import KINDS, two_servers
 
 SERVER = {"files": ("tools.py", "steered.py", "structured.py"), "options": ("--language", "en")}
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "agui")[1]}
-"""
 pytestmark = pytest.mark.database
 
 
@@ -299,7 +295,7 @@ async def test_closed_and_deleted_threads(door):
 
 async def test_what_somebody_else_deletes_is_not_missed_by_others(server):
     with Backstage(server) as backstage:
-        tokens = backstage.do("result = None" + ISSUE.replace('"ann", "bob"', '"dan", "eve"'))
+        tokens = backstage.tokens("dan", "eve")
     async with HttpDoor(server, tokens["dan"]) as dan, HttpDoor(server, tokens["eve"]) as eve:
         await say(dan, "our thread", "hello")
         session_id = await session_of(dan)
@@ -321,7 +317,7 @@ async def test_a_session_that_is_deleted_in_the_middle_of_an_answer(door, model)
 
 async def test_threads_are_those_of_their_users(server):
     with Backstage(server) as backstage:
-        tokens = backstage.do("result = None" + ISSUE)
+        tokens = backstage.tokens("ann", "bob")
     async with HttpDoor(server, tokens["ann"]) as ann, HttpDoor(server, tokens["bob"]) as bob:
         await say(ann, "our thread", "a secret of ann")
         unknown = await bob.ask("GET", "agui/tools/?threadId=our+thread")
