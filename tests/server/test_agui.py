@@ -227,6 +227,20 @@ async def test_what_there_is(door):
     assert facts["humanInTheLoop"]["approveWithEdits"] is True
 
 
+async def test_head_tells_what_get_would_and_follows_nothing(door, model):
+    thread, held = new_thread(), text("said in the end", hang=0)
+    model.script(held)
+    async with telling(door, "POST", body=asked(thread, "hello")) as events:
+        assert (await anext(events))["type"] == "RUN_STARTED"
+        for path, kind in (("agui/tools", "application/json"), (f"agui/tools/?threadId={thread}", "text/event-stream")):
+            async with asyncio.timeout(WAIT_SECONDS):
+                answer = await door.ask("HEAD", path)
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert answer.headers["Content-Type"].startswith(kind)
+        held.gate.open()
+        assert [event async for event in events][-1]["outcome"] == {"type": "success"}
+
+
 async def test_what_is_refused_before_a_run(door, model):
     requests = len(model.requests)
     thread = new_thread()
