@@ -51,9 +51,9 @@ def _route(name: str) -> str:
     return name.replace("{", "<str:").replace("}", ">")
 
 
-def both_ways(route: str, view: View, name: str | None = None) -> Iterable[URLPattern]:
+def both_ways(route: str, view: View) -> Iterable[URLPattern]:
     """The route with a slash at the end, and without."""
-    return (path(f"{route}/", view, name=name), path(route, view, name=name))
+    return (path(f"{route}/", view), path(route, view))
 
 
 def _view_of(operations: list[Operation]) -> View:

@@ -142,7 +142,7 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Any]]:
         good["content"] = content
     yield str(operation.status.value), good
     for status in operation.also:
-        yield str(status.value), {"description": status.phrase} if status in _EMPTY else good
+        yield str(status.value), {**({} if status in _EMPTY else good), "description": status.phrase}
     for status, codes in sorted(_refusals(operation).items()):
         known = f": {', '.join(sorted(codes))}" if codes else ""
         words = {JSON: {"schema": {"$ref": _REF.format(model=RefusedAnswer.__name__)}}}

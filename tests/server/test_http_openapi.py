@@ -16,6 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
+from sessions_app.web import api_urls
 from sessions_app.web.api_operations import OPERATIONS, routes
 from sessions_app.web.openapi import document
 from tests.support.patience import WAIT_SECONDS
@@ -36,6 +37,8 @@ def test_it_is_valid_and_names_every_operation():
     assert len(described) == len(OPERATIONS) == len({operation["operationId"] for operation in operations()})
     further = sum(len(operation.also_at) for operation in OPERATIONS)
     assert 2 * len({operation.path for operation in OPERATIONS}) + further == len(routes())
+    documents, unknown = 2 * 2, 2
+    assert len(api_urls.urlpatterns) == len(routes()) + documents + unknown, "nothing is served beside them"
     for operation in operations():
         assert operation["summary"] and {"401", "429", "503"} <= operation["responses"].keys()
 
