@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from agents.budgets.shares import Held
 from myagent.messages import Message as LibraryMessage
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Summary
+from sessions_app.models import Confirmation, DeletedThread, Event, Message, Run, Session, Summary
+from sessions_app.models.deleted_thread import REMEMBERED
 
 REPLAY_PAGE = 200
 # SQLite takes 32,766 parameters in a statement, PostgreSQL plans long lists slowly.
@@ -51,6 +52,11 @@ def facts_of_thread(thread: str, session_id: uuid.UUID | None, agent: str, user_
     found = [SessionFacts(*row) for row in rows.values_list("id", "agent", "last_seq")]
     # Of two, the one that has the id itself.
     return max(found, key=lambda facts: facts.id == session_id, default=None)
+
+
+def was_deleted(threads: Collection[str]) -> bool:
+    """Whether a session that was found by one of these has been deleted lately."""
+    return DeletedThread.objects.filter(pk__in=threads, deleted_at__gte=timezone.now() - REMEMBERED).exists()
 
 
 def begin_of_run(session_id: uuid.UUID, run_id: uuid.UUID) -> int | None:

@@ -46,10 +46,10 @@ def api_view(
     """Make a view of the API of one that answers these `methods` and raises what it refuses.
 
     Refused with `ApiRefused`, with `ProtocolError` as a WebSocket's request would be, because the database is away, or
-    because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`, or as a door's own
-    `refusal_answer` says it. Pages of other origins may read the answer; what their browsers ask before (OPTIONS) is
-    answered here, and that they may send `page_headers`, too. A view for which a cookie is enough to change something
-    checks by itself that the request is not forged.
+    because of a mistake of ours, a request is answered in JSON, with the sentence as `words_key`, too, or as a door's
+    own `refusal_answer` says it. Pages of other origins may read the answer; what their browsers ask before (OPTIONS)
+    is answered here, and that they may send `page_headers`, too. A view for which a cookie is enough to change
+    something checks by itself that the request is not forged.
     """
     allowed = ", ".join((*methods, "OPTIONS"))
 

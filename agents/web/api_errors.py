@@ -81,7 +81,8 @@ class ApiRefused(Exception):
     def answer(self, origin: str | None, *, words_key: str = "message") -> HttpResponse:
         """The answer to a page of this origin; only those of forbidden ones may not read it."""
         details = {"details": self.details} if self.details else {}
-        answer = json_answer({words_key: self.words, "code": self.code, **details}, status=self.status)
+        words = {"message": self.words, words_key: self.words}
+        answer = json_answer({**words, "code": self.code, **details}, status=self.status)
         for name, value in self.headers.items():
             answer.headers[name] = value
         return answer if self.status is HTTPStatus.FORBIDDEN else for_pages(answer, origin)

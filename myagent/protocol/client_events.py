@@ -180,7 +180,7 @@ class UserUpdateSession(SessionEvent):
             return data
         content = data.get("content")
         if not isinstance(content, dict) or not cls.content_fields.keys() & content.keys():
-            raise PydanticCustomError("missing", _("content.title or content.metadata is needed"))
+            raise PydanticCustomError("missing", _("title or metadata is needed"))
         kept = {key: data[key] for key in ("event", "session_id", "metadata") if key in data}
         return {**kept, **{field: content.get(key) for key, field in cls.content_fields.items()}}
 

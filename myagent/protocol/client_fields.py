@@ -150,6 +150,10 @@ def is_blank(content: str | list[dict[str, Any]]) -> bool:
     return not any(part["type"] != "text" or part["text"].strip() for part in content)
 
 
+MessageContent = str | Annotated[list[dict[str, Any]], Field(max_length=MAX_PARTS)]
+"""Text or content parts; `message_content` makes it of what a client says."""
+
+
 def message_content(content: Any) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from myagent.i18n import gettext as _
 from myagent.protocol.client_fields import (
     MAX_MESSAGE_ID,
+    MessageContent,
     Seq,
     SessionEvent,
     bad_field,
@@ -28,7 +29,7 @@ class UserFork(SessionEvent):
     event: Literal["user.fork"] = "user.fork"
     before: Annotated[StrictStr, Field(min_length=1, max_length=MAX_MESSAGE_ID)] | None = None
     at: Seq | None = None
-    content: str | list[dict[str, Any]] | None = None
+    content: MessageContent | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -54,10 +54,22 @@ def frame_schemas(ref_template: str) -> dict[str, JsonSchemaValue]:
     found: dict[str, JsonSchemaValue] = {}
     for kinds, frame in ((LOGGED, _logged_frame), (DIRECT, _direct_frame)):
         for kind in kinds:
-            found[kind.__name__] = frame(_of_class(kind, ref_template, found))
+            found[kind.__name__] = frame(schema_of_class(kind, ref_template, found))
     for asked in CLIENT_EVENT_CLASSES:
-        found[asked.__name__] = _client_frame(asked, _of_class(asked, ref_template, found))
+        found[asked.__name__] = _client_frame(asked, schema_of_class(asked, ref_template, found))
     return found
+
+
+def schema_of_class(kind: type[BaseModel], ref_template: str, found: dict[str, JsonSchemaValue]) -> JsonSchemaValue:
+    """The schema of a class as it is on the wire; what it refers to is put into `found`."""
+    mode = "serialization" if issubclass(kind, ServerEvent) else "validation"
+    schema = kind.model_json_schema(ref_template=ref_template, schema_generator=_Wire, mode=mode)  # type: ignore[arg-type]
+    for name, definition in schema.pop("$defs", {}).items():
+        if found.setdefault(name, definition) != definition:
+            raise TypeError(f"Two classes of the wire are called {name}.")
+    if "description" in schema:
+        schema["description"] = " ".join(inspect.cleandoc(schema["description"]).split())
+    return schema
 
 
 class _Wire(GenerateJsonSchema):
@@ -102,18 +114,6 @@ def _without_null(schema: Any) -> Any:
     if schema["type"] == "nullable":
         return schema["schema"]
     return {**schema, "schema": _without_null(schema["schema"])} if "schema" in schema else schema
-
-
-def _of_class(kind: type[BaseModel], ref_template: str, found: dict[str, JsonSchemaValue]) -> JsonSchemaValue:
-    """The schema of a class as pydantic has it; what it refers to is put into `found`."""
-    mode = "serialization" if issubclass(kind, ServerEvent) else "validation"
-    schema = kind.model_json_schema(ref_template=ref_template, schema_generator=_Wire, mode=mode)  # type: ignore[arg-type]
-    for name, definition in schema.pop("$defs", {}).items():
-        if found.setdefault(name, definition) != definition:
-            raise TypeError(f"Two classes of the wire are called {name}.")
-    if "description" in schema:
-        schema["description"] = " ".join(inspect.cleandoc(schema["description"]).split())
-    return schema
 
 
 def _logged_frame(schema: JsonSchemaValue) -> JsonSchemaValue:

@@ -22,7 +22,7 @@ class TooManyValues(ValueError):
     """The frame holds more values than are parsed."""
 
     def __init__(self) -> None:
-        super().__init__(_("This frame holds more than %(limit)s values.") % {"limit": f"{MAX_VALUES:,}"})
+        super().__init__(_("The request holds more than %(limit)s values.") % {"limit": f"{MAX_VALUES:,}"})
 
 
 class TooDeep(ValueError):

@@ -77,6 +77,30 @@ class CancelledAnswer(BaseModel):
     run_ids: list[str] = Field(description="empty where nothing was running or waiting")
 
 
+class ChatAnswer(BaseModel):
+    """A conversation as the AI SDK has it."""
+
+    id: str = Field(description="the name that was asked for")
+    session_id: str
+    messages: list[dict[str, Any]] = Field(description="its `UIMessage`s")
+
+
+class FileAnswer(BaseModel):
+    """A file that was uploaded."""
+
+    file_id: str
+    name: str
+    type: str
+    size: int
+    url: str
+
+
+class FilesAnswer(BaseModel):
+    """The files of an upload."""
+
+    files: list[FileAnswer]
+
+
 class ForkedAnswer(BaseModel):
     """A session that continues another one."""
 

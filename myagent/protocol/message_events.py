@@ -9,6 +9,7 @@ from pydantic import Field, StrictStr, model_validator
 from myagent.i18n import gettext as _
 from myagent.protocol.client_fields import (
     MAX_MESSAGE_ID,
+    MessageContent,
     SessionEvent,
     bad_field,
     check_message_id,
@@ -28,7 +29,7 @@ class UserMessage(SessionEvent):
     content_fields: ClassVar = {"content": "content", "output_schema": "output_schema"}
 
     event: Literal["user.message"] = "user.message"
-    content: str | list[dict[str, Any]]
+    content: MessageContent
     output_schema: dict[str, Any] | None = None
     """The JSON schema of what the answer has to be."""
 

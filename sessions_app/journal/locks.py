@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Collection
@@ -15,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from agents.budgets.shares import Sharer
+from agents.database.named_locks import lock_names
 from agents.models import HostedAgent, Pace
 from myagent.protocol.error_codes import ErrorCode
 from sessions_app.journal.bulk_sql import lock_rows
@@ -80,7 +80,8 @@ class Locks:
         self._lock_paces(needs.paced_users)
         self._lock_agents(needs.limited_agents)
         owners = {session.sharer for pk in needs.counted_owners if (session := self.sessions.get(pk)) is not None}
-        _lock_sharers({*needs.counted_sharers, *owners})
+        sharers = {*needs.counted_sharers, *owners}
+        lock_names(f"myagent.share:{sharer.user_id}:{sharer.visitor}" for sharer in sharers)
         _lock_files(needs.losing_files)
         self._find_client_ids(needs.client_ids)
 
@@ -195,19 +196,6 @@ class Locks:
         self.distrust()
         self.sessions.pop(session_id, None)
         self.runs = {run.id: run for run in self.runs.values() if run.session_id != session_id}
-
-
-def _lock_sharers(sharers: Collection[Sharer]) -> None:
-    """Until the commit. By their names alone: rows would have to be made for nothing else, and deleted again.
-
-    On SQLite one process writes at a time anyway.
-    """
-    if not sharers or connection.vendor != "postgresql":
-        return
-    names = {f"myagent.share:{sharer.user_id}:{sharer.visitor}" for sharer in sharers}
-    keys = sorted(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True) for name in names)
-    with connection.cursor() as cursor:
-        cursor.executemany("SELECT pg_advisory_xact_lock(%s)", [(key,) for key in keys])
 
 
 def _lock_files(session_ids: Collection[uuid.UUID]) -> None:

@@ -4,6 +4,7 @@ The bytes of files are beside them: `sessions_app.files` writes `StoredFile` and
 conversation: tools and hooks write it, by `sessions_app.runs.user_memory`.
 """
 
+from sessions_app.models.deleted_thread import DeletedThread
 from sessions_app.models.event import Event
 from sessions_app.models.memory import Memory
 from sessions_app.models.message import Message, Summary
@@ -14,6 +15,7 @@ from sessions_app.models.stored_file import FileChunk, SessionFile, StoredFile
 
 __all__ = [
     "Confirmation",
+    "DeletedThread",
     "Event",
     "FileChunk",
     "Memory",

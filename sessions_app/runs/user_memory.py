@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 
+from agents.database.named_locks import lock_names
 from agents.database.threads import in_thread_patiently
 from myagent.exceptions import ToolFailed
 from myagent.i18n import gettext as _
@@ -77,6 +78,8 @@ class UserMemory(MutableMapping[str, str]):
             raise ToolFailed(words % {"key": LONGEST_KEY, "text": LONGEST_TEXT})
         try:
             with transaction.atomic():
+                # No two processes count at the same time. A lock on the user's row could deadlock with its deletion.
+                lock_names([f"myagent.memory:{self._mine['user_id']}:{self._mine['agent']}"])
                 mine = Memory.objects.filter(**self._mine)
                 if not mine.filter(key=key).exists() and mine.count() >= MOST:
                     words = _("No more than %(most)d things are remembered. Forget one first.")

@@ -101,7 +101,7 @@ def check_after(facts: queries.SessionFacts, after: int) -> None:
     if after > facts.last_seq:
         raise ProtocolError(
             ErrorCode.CURSOR_AHEAD,
-            _("The log of this session ends at %(last)d, before your cursor. Reconnect without one.")
+            _("The log of this session ends at %(last)d, before your cursor. Ask without one.")
             % {"last": facts.last_seq},
             last_seq=facts.last_seq,
         )

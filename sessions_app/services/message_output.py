@@ -18,6 +18,6 @@ def accepted_schema(agent: Agent, schema: dict[str, Any] | None) -> dict[str, An
         words = _("This agent takes no output_schema with a message.")
         raise ProtocolError(ErrorCode.UNSUPPORTED_TYPE, words)
     if (problem := strangers_schema_problem(schema)) is not None:
-        words = _("content.output_schema: %(problem)s.") % {"problem": problem}
+        words = _("output_schema: %(problem)s.") % {"problem": problem}
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
     return schema

@@ -1,16 +1,15 @@
 """Conversations that clients of other protocols name themselves: the threads of AG-UI, the chats of the AI SDK.
 
 The name is one of its user and its agent: others who say the same name have a thread of their own. The id of a session
-is a name, too, so that a conversation which began at another door goes on here.
+is a name, too, so that a conversation which began at another door goes on here. One that was deleted does not begin
+anew under its name: its client still shows what was said in it, and the agent would know nothing of that.
 """
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from contextlib import suppress
 
-import orjson
 from django.db import IntegrityError
 
 from agents.access.request_count import sharer_of
@@ -22,6 +21,7 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.engine import Engine
 from sessions_app.journal.entries.sessions import OpenThread
+from sessions_app.models.deleted_thread import thread_of
 from sessions_app.services.caller import Caller, record
 from sessions_app.services.refusals import not_found
 
@@ -35,9 +35,12 @@ async def session_of_thread(caller: Caller, agent: str, name: str) -> queries.Se
 
 
 async def open_thread(engine: Engine, caller: Caller, agent: LoadedAgent, name: str) -> queries.SessionFacts:
-    """The session that this caller means, made where there is none. Raises `ProtocolError`."""
+    """The session that this caller means, made where there is none. Raises `ProtocolError`, also for a deleted one."""
     if (facts := await _facts(caller, agent.name, name)) is not None:
         return facts
+    if await in_thread(queries.was_deleted, _keys(caller, agent.name, name)):
+        words = _("This conversation was deleted. Begin another one, under a name of its own.")
+        raise ProtocolError(ErrorCode.SESSION_NOT_FOUND, words)
     if caller.grant.user_id is None and _as_id(name) is None:
         words = _("Without a user a conversation is named by a UUID, which nobody can guess.")
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
@@ -61,7 +64,12 @@ async def _facts(caller: Caller, agent: str, name: str) -> queries.SessionFacts 
 
 
 def _key(caller: Caller, agent: str, name: str) -> str:
-    return hashlib.sha256(orjson.dumps([caller.grant.user_id, agent, name])).hexdigest()
+    return thread_of(caller.grant.user_id, agent, name)
+
+
+def _keys(caller: Caller, agent: str, name: str) -> set[str]:
+    """What the session may have been found by: one without a user is used by whoever knows its id."""
+    return {_key(caller, agent, name)} | (set() if _as_id(name) is None else {thread_of(None, agent, name)})
 
 
 def _as_id(name: str) -> uuid.UUID | None:

@@ -17,9 +17,7 @@ from sessions_app.journal.refusal import Refused
 def not_found() -> ProtocolError:
     """The error for a session that does not exist or that the client may not use."""
     # The same in both cases, so that ids cannot be probed.
-    return ProtocolError(
-        ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Create one with user.create_session.")
-    )
+    return ProtocolError(ErrorCode.SESSION_NOT_FOUND, _("There is no such session. Begin a new one."))
 
 
 def agent_unavailable(name: str) -> ProtocolError:

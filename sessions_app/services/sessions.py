@@ -75,7 +75,7 @@ async def page_of_sessions(caller: Caller, event: events.UserListSessions) -> tu
             session_list.page_of, wanted, families=event.families, before=event.before, limit=event.limit
         )
     except ValueError as error:
-        message = _("content.before is not the 'next' of an earlier page.")
+        message = _("before is not the 'next' of an earlier page.")
         raise ProtocolError(ErrorCode.BAD_FIELD, message, event="system.error") from error
 
 

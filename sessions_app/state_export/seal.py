@@ -134,7 +134,7 @@ def _parts(sealed: Any) -> list[str]:
     parts = [sealed.get(name) for name in _PARTS] if isinstance(sealed, dict) else []
     texts = [part for part in parts if isinstance(part, str)]
     if len(texts) != len(_PARTS):
-        words = _("This is no exported state. Send signed_state exactly as agent.state_exported had it.")
+        words = _("This is no exported state. Send signed_state exactly as it was exported.")
         raise invalid_state("malformed", words)
     return texts
 

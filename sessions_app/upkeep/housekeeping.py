@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -29,7 +30,8 @@ from sessions_app.journal.entries.sessions import DeleteSession
 from sessions_app.journal.entry import Entry
 from sessions_app.journal.refusal import Refused
 from sessions_app.journal.writer import Journal
-from sessions_app.models import Event, Run, Session, SessionFile
+from sessions_app.models import DeletedThread, Event, Run, Session, SessionFile
+from sessions_app.models.deleted_thread import REMEMBERED
 
 logger = logging.getLogger("myagent.housekeeping")
 
@@ -110,6 +112,18 @@ def sessions_with_forgotten_files(before: datetime, limit: int) -> list[uuid.UUI
     """Sessions with files that no message has named since before this moment."""
     forgotten = SessionFile.objects.filter(unreferenced_since__lt=before)
     return list(forgotten.order_by("session_id").values_list("session_id", flat=True).distinct()[:limit])
+
+
+def forget_deleted(now: datetime) -> int:
+    """Delete the names of conversations that were deleted long ago. Returns how many there were."""
+    old = DeletedThread.objects.filter(deleted_at__lt=now - REMEMBERED)
+    due = list(old.values_list("pk", flat=True)[:ROWS_PER_COMMIT])
+    if not due:
+        return 0
+    with transaction.atomic():
+        # Not those which another process is deleting, or which were deleted once more.
+        free = old.filter(pk__in=due).select_for_update(skip_locked=True).values_list("pk", flat=True)
+        return DeletedThread.objects.filter(pk__in=list(free)).delete()[0]
 
 
 def prunable(
@@ -215,6 +229,7 @@ class Housekeeper:
         if uncounted := await in_thread(uncounted_sessions, DUE_PER_ROUND):
             random.shuffle(uncounted)
             await self._commit(recounts(uncounted, only_new=True))
+        await in_thread(forget_deleted, timezone.now())
         now = asyncio.get_running_loop().time()
         if self._idle_close_days is not None and now >= self._close_at:
             before = timezone.now() - timedelta(days=self._idle_close_days)

@@ -25,7 +25,7 @@ async def read_events(call: Call, session_id: str) -> HttpResponse:
     event = call.asked(UserReconnect, session_id=session_id, **_cursor(call))
     facts = await usable_session(call.caller, session_id)
     check_after(facts, event.after)
-    if call.request.method == "GET" and EVENT_STREAM in call.request.headers.get("Accept", ""):
+    if EVENT_STREAM in call.request.headers.get("Accept", ""):
         return await stream(call, facts, event.after, ServerSentEvents())
     return await _page(call, facts, event.after)
 

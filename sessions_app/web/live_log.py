@@ -51,7 +51,8 @@ async def before_run(session_id: uuid.UUID, posted: Posted) -> int:
 async def stream(call: Call, facts: queries.SessionFacts, after: int, form: StreamForm) -> HttpResponse:
     """The headers of an answer that goes on; what follows them is written in this form."""
     check_room(call)
-    answer_live(call.request, await _following(call, facts, after, form))
+    if call.request.method != "HEAD":
+        answer_live(call.request, await _following(call, facts, after, form))
     # nginx collects an answer before it passes it on, unless this header tells it not to.
     headers = {"X-Accel-Buffering": "no"}
     answer = for_one_caller(HttpResponse(content_type=f"{EVENT_STREAM}; charset=utf-8", headers=headers))

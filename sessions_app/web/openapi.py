@@ -15,36 +15,21 @@ from pydantic.json_schema import models_json_schema
 from agents.web.api_admission import api_view
 from agents.web.api_errors import STATUS, json_answer
 from myagent import __version__
-from myagent.protocol.client_fields import MAX_PARTS, ClientEvent
+from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.fork_events import UserFork
+from myagent.protocol.frame_schemas import frame_schemas, schema_of_class
 from myagent.protocol.http_answers import RefusedAnswer
 from myagent.protocol.message_events import UserMessage
-from sessions_app.web.api_operation import JsonSchema, Operation
+from sessions_app.web.api_operation import JSON, JsonSchema, Operation
 from sessions_app.web.api_operations import OPERATIONS
-from sessions_app.web.live_log import EVENT_STREAM
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CHANGING = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_EMPTY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _ADDRESS = frozenset({"event", "session_id"})
-_CONTENT: JsonSchema = {
-    "description": "text, content parts, or an object with either and the JSON schema of the answer",
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "maxItems": MAX_PARTS, "items": {"type": "object"}},
-        {
-            "type": "object",
-            "properties": {
-                "text": {"type": "string"},
-                "content": {"type": "array", "maxItems": MAX_PARTS, "items": {"type": "object"}},
-                "output_schema": {"type": "object"},
-            },
-        },
-    ],
-}
-"""`myagent.protocol.client_fields.message_content` takes these apart."""
 
 
 @api_view("GET", "HEAD")
@@ -57,13 +42,11 @@ async def openapi(request: HttpRequest) -> HttpResponse:
 @cache
 def document() -> dict[str, Any]:
     """The document without the address of a server."""
-    models = {operation.answer for operation in OPERATIONS if operation.answer is not None} | {RefusedAnswer}
-    ordered: list[type[BaseModel]] = sorted(models, key=lambda model: model.__name__)
-    _of_model, schemas = models_json_schema([(model, "serialization") for model in ordered], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
+    schemas = _answer_schemas()
     for operation in OPERATIONS:
         place = paths.setdefault(_address(operation), {})
-        place[operation.method.lower()] = _described(operation)
+        place[operation.method.lower()] = _described(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -74,10 +57,17 @@ def document() -> dict[str, Any]:
         "security": [{"token": []}, {}],
         "paths": paths,
         "components": {
-            "schemas": schemas["$defs"],
+            "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _answer_schemas() -> dict[str, JsonSchema]:
+    models = {operation.answer for operation in OPERATIONS if operation.answer is not None} | {RefusedAnswer}
+    ordered: list[type[BaseModel]] = sorted(models, key=lambda model: model.__name__)
+    _of_model, schemas = models_json_schema([(model, "serialization") for model in ordered], ref_template=_REF)
+    return dict(schemas["$defs"])
 
 
 def _address(operation: Operation) -> str:
@@ -86,7 +76,7 @@ def _address(operation: Operation) -> str:
     return f"/api/{operation.path}{slash}"
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _described(operation: Operation, schemas: dict[str, JsonSchema]) -> dict[str, Any]:
     names = re.findall(r"\w+(?=})", operation.path)
     in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
     said = [
@@ -94,55 +84,68 @@ def _described(operation: Operation) -> dict[str, Any]:
         for given in operation.parameters
     ]
     described: dict[str, Any] = {
-        "operationId": operation.view.__name__ if operation.view is not None else "list_agents",
+        "operationId": operation.name,
         "summary": operation.text,
         "parameters": [*in_path, *said],
         "responses": dict(_responses(operation)),
     }
     if operation.asks is not None:
-        schema = body_schema(operation.asks, known=names)
+        schema = _body_schema(operation.asks, names, schemas)
         described["requestBody"] = {
-            "required": bool(schema["required"]),
-            "content": {"application/json": {"schema": schema}},
+            "required": bool(schema.get("required")),
+            "content": {operation.asks_as: {"schema": schema}},
         }
     return described
 
 
-def body_schema(kind: type[ClientEvent], known: Iterable[str] = ()) -> JsonSchema:
-    """What the body of a request has, where the rest of the event is `known` from the address."""
-    schema = kind.model_json_schema(ref_template=_REF)
-    fields: JsonSchema = schema["properties"]
-    if kind.content_fields:
-        keys = {key: field for key, field in kind.content_fields.items() if key not in known}
+def _body_schema(kind: type[BaseModel], known: Iterable[str], schemas: dict[str, JsonSchema]) -> JsonSchema:
+    """What the body of a request has; of an event of the protocol, where the rest is `known` from the address."""
+    if not issubclass(kind, ClientEvent):
+        return schema_of_class(kind, _REF, schemas)
+    frame = _frames()[kind.__name__]
+    fields, content = frame["properties"], frame["properties"].get("content", {})
+    if content.get("type") == "object":
+        frame, fields = content, content["properties"]
     else:
-        keys = {field: field for field in fields if field not in {*_ADDRESS, *known} and field in _spoken(kind)}
-    properties = {key: fields[field] for key, field in keys.items()}
-    if "content" in properties:
-        required_too = {"anyOf": [*_CONTENT["anyOf"], {"type": "null"}]} if kind is UserFork else {}
-        properties["content"] = _CONTENT | required_too
-    required = [key for key, field in keys.items() if field in schema.get("required", ())]
-    return {"type": "object", "properties": properties, "required": required}
+        spoken = _spoken(kind)
+        fields = {name: field for name, field in fields.items() if name in spoken}
+    properties = {name: field for name, field in fields.items() if name not in {*_ADDRESS, *known}}
+    needed = {*frame.get("required", ()), *(name for name in kind.content_may_have if _is_needed(kind, name))}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name in needed],
+    }
+
+
+@cache
+def _frames() -> dict[str, JsonSchema]:
+    return frame_schemas(_REF)
+
+
+def _is_needed(kind: type[ClientEvent], name: str) -> bool:
+    return name in kind.model_fields and kind.model_fields[name].is_required()
 
 
 def _spoken(kind: type[ClientEvent]) -> frozenset[str]:
     """The fields that a frame has at top level; metadata says something with messages alone."""
-    fields = frozenset(kind.model_fields) - {"output_schema"}
+    fields = frozenset(kind.model_fields)
     return fields if kind in (UserMessage, UserFork) else fields - {"metadata", "last_event_id", "last_seq"}
 
 
 def _responses(operation: Operation) -> Iterator[tuple[str, Any]]:
     good: dict[str, Any] = {"description": operation.status.phrase}
+    content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in operation.answers_as}
     if operation.answer is not None:
-        schema = {"$ref": _REF.format(model=operation.answer.__name__)}
-        good["content"] = {"application/json": {"schema": schema}}
-    if operation.streams:
-        good["content"][EVENT_STREAM] = {"schema": {"type": "string"}}
+        content[JSON] = {"schema": {"$ref": _REF.format(model=operation.answer.__name__)}}
+    if content:
+        good["content"] = content
     yield str(operation.status.value), good
-    if operation.path == "sessions/restore":
-        yield str(HTTPStatus.OK.value), good
+    for status in operation.also:
+        yield str(status.value), {**({} if status in _EMPTY else good), "description": status.phrase}
     for status, codes in sorted(_refusals(operation).items()):
         known = f": {', '.join(sorted(codes))}" if codes else ""
-        words = {"application/json": {"schema": {"$ref": _REF.format(model=RefusedAnswer.__name__)}}}
+        words = {JSON: {"schema": {"$ref": _REF.format(model=RefusedAnswer.__name__)}}}
         yield str(status.value), {"description": f"{status.phrase}{known}", "content": words}
 
 

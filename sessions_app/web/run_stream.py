@@ -15,6 +15,7 @@ from agents.web.api_errors import for_one_caller, json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from myagent.protocol.http_answers import CancelledAnswer
 from sessions_app import asked_questions, queries
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
@@ -136,7 +137,7 @@ async def has_to_answer_first(session_id: uuid.UUID, message_id: str | None) -> 
 async def stopped(call: Call, facts: queries.SessionFacts) -> HttpResponse:
     """Cancel what goes on in a session, and tell the ids of the runs that it ended."""
     run_ids = await runs.cancel_runs(call.engine, call.caller, UsableSession(facts.id, facts.agent))
-    return json_answer({"run_ids": [str(run_id) for run_id in run_ids]})
+    return json_answer(CancelledAnswer(run_ids=[str(run_id) for run_id in run_ids]).model_dump())
 
 
 async def answer_questions(call: Call, session: UsableSession, answers: Sequence[UserResponse]) -> str:

@@ -70,7 +70,7 @@ def test_a_refusal_is_as_the_page_shows_it(page):
 def test_the_page_has_each_operation_and_each_code(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for operation in OPERATIONS:
-        path = "/api/" + operation.path.replace("{", "<").replace("}", ">").replace("session_id", "id")
+        path = "/api/" + re.sub("(session|chat)_id", "id", operation.path).replace("{", "<").replace("}", ">")
         rows = [row for row in text.splitlines() if row.startswith("| `") and re.search(f" {path}/?`", row)]
         assert any(operation.method in row for row in rows), operation
     rows = {int(status): row for status, row in re.findall(r"^\| (\d{3}) \| (.*) \|$", text, re.MULTILINE)}

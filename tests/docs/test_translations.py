@@ -12,6 +12,9 @@ from django.utils import translation
 
 from agents.models import AccessToken, HostedAgent
 from myagent import i18n
+from myagent.protocol import direct_events, server_events
+from myagent.protocol.codec import CLIENT_EVENT_NAMES
+from myagent.protocol.server_base import event_classes
 from sessions_app.models import Run, Session, ToolCall
 from tests.support import catalogue
 
@@ -53,6 +56,16 @@ def test_languages_as_systems_name_them(named, language):
 def is_translated(message):
     translated = STORED.get(message.id, message.context)
     return translated is not None and translated.string and all(translated.string) and not translated.fuzzy
+
+
+EVERY_DOOR = ("sessions_app/services/", "sessions_app/state_export/", "sessions_app/journal/", "agents/budgets/")
+EVENT_NAMES = CLIENT_EVENT_NAMES | event_classes(server_events).keys() | event_classes(direct_events).keys()
+
+
+def test_what_every_door_says_names_no_event_of_the_websocket(messages):
+    said = [message.id for message in messages if any(path.startswith(EVERY_DOOR) for path, _ in message.locations)]
+    assert len(said) > 50
+    assert [text for text in map(str, said) if any(event in text for event in EVENT_NAMES)] == []
 
 
 def test_everything_is_translated(messages):

@@ -19,10 +19,6 @@ from tests.support.patience import WAIT_SECONDS
 from tests.support.two_servers import KINDS, two_servers
 
 SERVER = {"files": ("tools.py", "steered.py", "structured.py"), "options": ("--language", "en")}
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "agui")[1]}
-"""
 pytestmark = pytest.mark.database
 
 
@@ -231,6 +227,20 @@ async def test_what_there_is(door):
     assert facts["humanInTheLoop"]["approveWithEdits"] is True
 
 
+async def test_head_tells_what_get_would_and_follows_nothing(door, model):
+    thread, held = new_thread(), text("said in the end", hang=0)
+    model.script(held)
+    async with telling(door, "POST", body=asked(thread, "hello")) as events:
+        assert (await anext(events))["type"] == "RUN_STARTED"
+        for path, kind in (("agui/tools", "application/json"), (f"agui/tools/?threadId={thread}", "text/event-stream")):
+            async with asyncio.timeout(WAIT_SECONDS):
+                answer = await door.ask("HEAD", path)
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert answer.headers["Content-Type"].startswith(kind)
+        held.gate.open()
+        assert [event async for event in events][-1]["outcome"] == {"type": "success"}
+
+
 async def test_what_is_refused_before_a_run(door, model):
     requests = len(model.requests)
     thread = new_thread()
@@ -289,8 +299,24 @@ async def test_closed_and_deleted_threads(door):
     assert kinds(await told(door, "GET", threadId=thread))[-1] == "RUN_FINISHED", "it can be read"
     await door.told("DELETE", f"sessions/{session_id}")
     assert (await door.ask("GET", f"agui/tools/?threadId={thread}")).status_code == 404
-    assert (await say(door, thread, "hello"))[-1]["outcome"] == {"type": "success"}
-    assert await session_of(door) != session_id, "a new conversation, with numbers of its own"
+    for name in (thread, session_id):
+        answer = await door.ask("POST", "agui/tools/", asked(name, "hello", "more"))
+        assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found"), "it would know nothing"
+        answer = await door.ask("POST", "agui/tools/", asked(name, "hello", resume=[yes({"id": "x"})]))
+        assert answer.status_code == 404
+    assert (await say(door, thread, "hello", agent="structured"))[0]["threadId"] == thread, "of another agent"
+
+
+async def test_what_somebody_else_deletes_is_not_missed_by_others(server):
+    with Backstage(server) as backstage:
+        tokens = backstage.tokens("dan", "eve")
+    async with HttpDoor(server, tokens["dan"]) as dan, HttpDoor(server, tokens["eve"]) as eve:
+        await say(dan, "our thread", "hello")
+        session_id = await session_of(dan)
+        await dan.told("DELETE", f"sessions/{session_id}")
+        assert (await dan.ask("POST", "agui/tools/", asked("our thread", "hello"))).status_code == 404
+        for name in ("our thread", session_id):
+            assert (await say(eve, name, "hello"))[-1]["outcome"] == {"type": "success"}
 
 
 async def test_a_session_that_is_deleted_in_the_middle_of_an_answer(door, model):
@@ -305,7 +331,7 @@ async def test_a_session_that_is_deleted_in_the_middle_of_an_answer(door, model)
 
 async def test_threads_are_those_of_their_users(server):
     with Backstage(server) as backstage:
-        tokens = backstage.do("result = None" + ISSUE)
+        tokens = backstage.tokens("ann", "bob")
     async with HttpDoor(server, tokens["ann"]) as ann, HttpDoor(server, tokens["bob"]) as bob:
         await say(ann, "our thread", "a secret of ann")
         unknown = await bob.ask("GET", "agui/tools/?threadId=our+thread")

@@ -10,19 +10,16 @@ import uuid
 import pytest
 
 from tests.support.agent_server import AgentServer
-from tests.support.agui_client import RequestFailed, agui_client
+from tests.support.agui_client import agui_client
 from tests.support.backstage import Backstage
 from tests.support.conversation import check_log, text_of, whole_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Reply, text
+from tests.support.node_process import RequestFailed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.database]
 
 SERVER = {"files": ("tools.py",), "settings": {"DELTA_INTERVAL_MS": 1}, "options": ("--language", "en")}
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "agui")[1]}
-"""
 CUTS, TOKENS = 200, 1_500
 
 
@@ -192,7 +189,7 @@ async def test_a_forged_history_does_nothing(server, model):
 
 async def test_two_users_with_the_same_thread_have_two_conversations(server, model):
     with Backstage(server) as backstage:
-        tokens = backstage.do("result = None" + ISSUE)
+        tokens = backstage.tokens("ann", "bob")
     thread = "our thread"
     async with (
         agui_client(server, "tools", thread, tokens["ann"]) as ann,

@@ -85,6 +85,17 @@ async def test_what_is_refused(door, model):
     assert (await door.ask("POST", "chat/nobody", good)).json()["code"] == "agent_not_found"
 
 
+async def test_a_chat_that_was_deleted_does_not_begin_anew(door):
+    chat = str(uuid.uuid4())
+    await chunks(door, asked(chat, words("hello")))
+    session_id = (await door.told("GET", f"chat/tools/{chat}"))["session_id"]
+    await door.told("DELETE", f"sessions/{session_id}")
+    answer = await door.ask("POST", "chat/tools", asked(chat, words("and more"), name="m-2"))
+    assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
+    assert "deleted" in answer.json()["message"]
+    assert (await door.ask("GET", f"chat/tools/{chat}")).status_code == 404
+
+
 async def test_a_message_while_a_question_is_open(door, tmp_path):
     chat = str(uuid.uuid4())
     call = "call:write " + json.dumps({"path": str(tmp_path / "written"), "text": "hello"})

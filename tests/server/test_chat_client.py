@@ -16,13 +16,9 @@ from tests.support.conversation import check_log, text_of, whole_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Reply, text
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.database]
 
 SERVER = {"files": ("tools.py",), "settings": {"DELTA_INTERVAL_MS": 1}, "options": ("--language", "en")}
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "chat")[1]}
-"""
 CUTS, TOKENS = 200, 1_500
 READY = {"status": "ready", "error": None}
 
@@ -169,7 +165,7 @@ async def test_the_stop_of_the_sdk_leaves_and_ours_stops(server, model):
 
 async def test_two_users_with_the_same_chat_have_two_conversations(server, model):
     with Backstage(server) as backstage:
-        tokens = backstage.do("result = None" + ISSUE)
+        tokens = backstage.tokens("ann", "bob")
     async with HttpDoor(server, tokens["ann"]) as ann, HttpDoor(server, tokens["bob"]) as bob:
         async with chat_client(server, "/api/chat/tools", "ours", tokens["ann"]) as client:
             assert await client.call("say", "a secret of ann", "m-1") == READY

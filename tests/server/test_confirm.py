@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conftest import connected
-from tests.support.conversation import ended, only, refusal, whole_log
+from tests.support.conversation import ended, only, refusal, response, whole_log
 
 pytestmark = pytest.mark.database
 
@@ -23,10 +23,6 @@ async def asked(client, path, tool="write", **more):
     arguments = {"path": str(path), **({"text": "hello"} if tool == "write" else {}), **more}
     await client.say(session_id, f"call:{tool} {json.dumps(arguments)}")
     return session_id, await client.wait_for("agent.user_confirm")
-
-
-def response(session_id, question, content):
-    return {"event": "user.response", "session_id": session_id, "step_id": question.step_id, "content": content}
 
 
 async def test_the_question(server, client, path):

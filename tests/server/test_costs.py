@@ -10,13 +10,13 @@ import pytest
 
 from myagent.llm.http.endpoint import DEFAULT_MODEL
 from tests.conftest import connected
-from tests.server.test_run_limits import Restless
-from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage
 from tests.support.conversation import ended, refusal, turn
-from tests.support.model_replies import smart, text
+from tests.support.limited_runs import Restless, outlives_a_kill
+from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
 
+SERVER = {"files": ("limited.py",)}
 pytestmark = pytest.mark.database
 INPUT, OUTPUT = 2_000_000, 30_000_000
 """The prices of a million tokens: 2 for one that is read, 30 for one that is written."""
@@ -39,24 +39,14 @@ result = [row.status, row.cost_nanos, row.priced_tokens, row.input_tokens, row.o
 """
 
 
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory, model):
-    with AgentServer(tmp_path_factory.mktemp("priced"), "limited.py", model=model) as server:
-        yield server
-
-
 @pytest.fixture
-def server(lasting, model):
-    if lasting.has_ended:
-        lasting.start()
-    model.reset()
-    yield lasting
-    model.default = smart
+def server(mortal):
+    return mortal
 
 
 @pytest.fixture(scope="module")
-def backstage(lasting):
-    with Backstage(lasting) as backstage:
+def backstage(running_server):
+    with Backstage(running_server) as backstage:
         yield backstage
 
 
@@ -89,16 +79,8 @@ async def test_without_prices_the_usage_is_as_it_always_was(server, backstage):
 async def test_a_kill_neither_loses_a_cost_nor_doubles_it(server, backstage, model, tmp_path, number):
     await priced(server, backstage, (DEFAULT_MODEL, INPUT, OUTPUT))
     model.default = Restless(tmp_path / "seen", hangs_at=number)
-    async with connected(server) as client:
-        session_id = await client.create_session()
-        run = await client.say(session_id, "look around")
-        await asyncio.to_thread(model.request, number)
-        await client.wait_for("agent.partial_answer")
-        await asyncio.to_thread(server.kill)
-    await asyncio.to_thread(server.start)
-    async with connected(server) as client:
-        await client.reconnect(session_id)
-        usage = (await client.wait_for(ended(run.run_id))).metadata["usage"]
+    _session_id, end = await outlives_a_kill(server, model, number)
+    usage = end.metadata["usage"]
     assert usage["llm_calls"] == 6 and usage["currency"] == "USD"
     assert usage["cost"] == cost_of(usage) > 0
     tokens = usage["input_tokens"] + usage["output_tokens"]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.conftest import connected
-from tests.support.conversation import ended, only, whole_log
+from tests.support.conversation import ended, only, response, taken_over, whole_log
 from tests.support.model_replies import smart, text, tools
 from tests.support.strict_endpoint import faults
 from tests.support.two_servers import NEVER, SQLITE, two_servers
@@ -23,11 +23,6 @@ def sound_model(model):
     yield
     model.reset()
     model.default = smart
-
-
-def response(session_id, question, said=True):
-    content = {"confirmed": said}
-    return {"event": "user.response", "session_id": session_id, "step_id": question.step_id, "content": content}
 
 
 def script(model, tmp_path):
@@ -125,13 +120,8 @@ async def test_tools_of_a_run_are_chosen_again_after_a_death(model, tmp_path, ki
     model.script(*replies[: killed_at - 1], text("Em", hang=1), *replies[killed_at - 1 :])
     settings = {"LEASE_SECONDS": NEVER}
     with two_servers(SQLITE, tmp_path, model, files=("asking.py",), settings=settings) as (first, second):
-        async with connected(first) as here, connected(second) as there:
-            session_id = await here.create_session()
-            await there.reconnect(session_id)
-            run = await here.say(session_id, "look around")
-            await asyncio.to_thread(model.request, killed_at)
-            await asyncio.to_thread(first.kill)
-            assert (await there.wait_for(ended(run.run_id))).content == "Empty."
+        _session_id, end = await taken_over(first, second, model, "look around", killed_at=killed_at)
+        assert end.content == "Empty."
         assert set(seen.read_text().split()) == {"garden"}
         assert all(len(request.body["tools"]) == 2 for request in model.requests)
         assert not any(faults(request.body) for request in model.requests)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from tests.conftest import connected
-from tests.support.conversation import PARTIAL, ended, kinds, only, turn, whole_log
+from tests.support.conversation import PARTIAL, ended, kinds, only, response, taken_over, turn, whole_log
 from tests.support.model_replies import smart, text, tools
 from tests.support.strict_endpoint import faults
 from tests.support.two_servers import NEVER, SQLITE, two_servers
@@ -21,11 +18,6 @@ def sound_model(model):
     yield
     model.reset()
     model.default = smart
-
-
-def response(session_id, question, said):
-    content = {"confirmed": said}
-    return {"event": "user.response", "session_id": session_id, "step_id": question.step_id, "content": content}
 
 
 async def test_what_passes_is_an_answer(server, client, model):
@@ -82,13 +74,7 @@ async def test_hooks_hold_over_the_death_of_a_process(model, tmp_path, killed_at
     model.script(*replies[: killed_at - 1], text("the secr", hang=1), *replies[killed_at - 1 :])
     settings = {"LEASE_SECONDS": NEVER}
     with two_servers(SQLITE, tmp_path, model, files=("hooked.py",), settings=settings) as (first, second):
-        async with connected(first) as here, connected(second) as there:
-            session_id = await here.create_session()
-            await there.reconnect(session_id)
-            run = await here.say(session_id, "look around, 1234")
-            await asyncio.to_thread(model.request, killed_at)
-            await asyncio.to_thread(first.kill)
-            end = await there.wait_for(ended(run.run_id))
+        session_id, end = await taken_over(first, second, model, "look around, 1234", killed_at=killed_at)
         assert (end.content, end.metadata["finish"]) == ("I may not say that.", "refused")
         # The tool is idempotent: a call whose result was not stored yet runs again.
         assert set(seen.read_text().split()) == {"garden", "house"}

@@ -6,23 +6,12 @@ import json
 
 import pytest
 
-from tests.support.backstage import Backstage
 from tests.support.conversation import check_log, ended, kinds, only, text_of, whole_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import text
 
 SERVER = {"files": ("tools.py", "second.py"), "settings": {"GRANTS_SECONDS": 0.1}, "options": ("--language", "en")}
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "http")[1]}
-"""
 pytestmark = pytest.mark.database
-
-
-@pytest.fixture(scope="module")
-def tokens(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do("result = None" + ISSUE)
 
 
 @pytest.fixture

@@ -17,13 +17,10 @@ from tests.support.conversation import PARTIAL, check_log, ended, only, text_of,
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
+from tests.support.raw_socket import read_to_the_end
 from tests.support.two_servers import SQLITE, two_servers
 
 CUTS, TOKENS = 200, 3_000
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "http")[1]}
-"""
 SERVER = {
     "files": ("tools.py",),
     "settings": {
@@ -181,7 +178,7 @@ async def test_silence_is_filled_with_comments(door):
 async def test_who_may_no_longer_use_the_server_is_sent_nothing_more(server, model, loss):
     with Backstage(server) as backstage:
         backstage.do("User.objects.exclude(username='local').delete()")
-        tokens = backstage.do("result = None" + ISSUE)
+        tokens = backstage.tokens("ann", "bob")
         try:
             async with HttpDoor(server, tokens["ann"]) as ann:
                 session_id = await ann.create()
@@ -236,14 +233,3 @@ async def test_who_does_not_read_is_cut_off_and_holds_up_nobody(server, client, 
     log = await door.log(session_id)
     check_log(log)
     assert len([frame for frame in log if frame.ends_run]) == 30
-
-
-def read_to_the_end(sock):
-    got = bytearray()
-    sock.settimeout(WAIT_SECONDS)
-    try:
-        while piece := sock.recv(65536):
-            got += piece
-    except ConnectionResetError:
-        pass
-    return bytes(got)

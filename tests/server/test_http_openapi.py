@@ -16,6 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
+from sessions_app.web import api_urls
 from sessions_app.web.api_operations import OPERATIONS, routes
 from sessions_app.web.openapi import document
 from tests.support.patience import WAIT_SECONDS
@@ -34,7 +35,10 @@ def test_it_is_valid_and_names_every_operation():
     OpenAPIV31SpecValidator(document()).validate()
     described = [(method, path) for path, item in document()["paths"].items() for method in item]
     assert len(described) == len(OPERATIONS) == len({operation["operationId"] for operation in operations()})
-    assert 2 * len({operation.path for operation in OPERATIONS if operation.view is not None}) == len(routes())
+    further = sum(len(operation.also_at) for operation in OPERATIONS)
+    assert 2 * len({operation.path for operation in OPERATIONS}) + further == len(routes())
+    documents, unknown = 2 * 2, 2
+    assert len(api_urls.urlpatterns) == len(routes()) + documents + unknown, "nothing is served beside them"
     for operation in operations():
         assert operation["summary"] and {"401", "429", "503"} <= operation["responses"].keys()
 
@@ -73,11 +77,21 @@ def keeps_to_it(base, operation, mode, session_id):
     @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(mode), st.booleans())
     def answers(case, is_there):
-        if is_there and "session_id" in (case.path_parameters or {}) and operation.method != "delete":
-            case.path_parameters["session_id"] = session_id
+        if is_there:
+            case.path_parameters |= what_is_there(operation, session_id)
+            if "threadId" in (case.query or {}):
+                case.query["threadId"] = session_id
         case.validate_response(case.call(base_url=base, timeout=WAIT_SECONDS), checks=checks)
 
     answers()
+
+
+def what_is_there(operation, session_id):
+    """For the names in its address."""
+    if operation.method == "delete":
+        return {}
+    there = {"session_id": session_id, "chat_id": session_id, "agent": "tools"}
+    return {name: value for name, value in there.items() if f"{{{name}}}" in operation.path}
 
 
 OPENAPI = [found.ok() for found in schemathesis.openapi.from_dict(document()).get_all_operations()]

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from tests.support.conversation import PARTIAL, only, text_of, whole_log
-from tests.support.javascript_client import RequestFailed, javascript_client
+from tests.support.javascript_client import javascript_client
 from tests.support.model_replies import text
+from tests.support.node_process import RequestFailed
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.slow

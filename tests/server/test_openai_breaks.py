@@ -17,6 +17,7 @@ from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Reply, text
 from tests.support.openai_door import chunks_of, content_of, facts_of, openai_client, user
 from tests.support.patience import WAIT_SECONDS
+from tests.support.raw_socket import read_to_the_end
 from tests.support.two_servers import SQLITE, two_servers
 
 SERVER = {
@@ -30,7 +31,6 @@ SERVER = {
     },
     "options": ("--language", "en"),
 }
-ISSUE = "result = AccessToken.objects.issue(User.objects.create_user('ann'), 'openai')[1]"
 OPTIONS = ("--language", "en")
 pytestmark = pytest.mark.database
 
@@ -38,12 +38,12 @@ pytestmark = pytest.mark.database
 @pytest.fixture(scope="module")
 def token(running_server):
     with Backstage(running_server) as backstage:
-        yield backstage.do(ISSUE)
+        yield backstage.tokens("ann")["ann"]
 
 
 def token_of(server):
     with Backstage(server) as backstage:
-        return str(backstage.do(ISSUE))
+        return backstage.tokens("ann")["ann"]
 
 
 async def until_text(stream):
@@ -215,17 +215,6 @@ async def test_who_does_not_read_is_cut_off_and_the_run_goes_on(server, token, m
             rest = await asyncio.to_thread(read_to_the_end, lazy)
         assert len(whole.content) == 10_000_000
         assert len(rest) < 9_000_000 and b"[DONE]" not in rest
-
-
-def read_to_the_end(sock):
-    got = bytearray()
-    sock.settimeout(WAIT_SECONDS)
-    try:
-        while piece := sock.recv(65536):
-            got += piece
-    except ConnectionResetError:
-        pass
-    return bytes(got)
 
 
 async def test_pages_of_other_origins(server, token):

@@ -7,7 +7,6 @@ import uuid
 import openai
 import pytest
 
-from tests.support.backstage import Backstage
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Status
 from tests.support.openai_door import chunks_of, openai_client, user
@@ -17,17 +16,7 @@ SERVER = {
     "settings": {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2},
     "options": ("--language", "en"),
 }
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "openai")[1]}
-"""
 pytestmark = pytest.mark.database
-
-
-@pytest.fixture(scope="module")
-def tokens(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do("result = None" + ISSUE)
 
 
 @pytest.fixture

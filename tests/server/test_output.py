@@ -10,7 +10,7 @@ import pytest
 from myagent.llm.output_tool import OUTPUT_TOOL
 from tests.conftest import connected
 from tests.support.agent_server import AgentServer
-from tests.support.conversation import PARTIAL, ended, kinds, only, refusal, turn, whole_log
+from tests.support.conversation import PARTIAL, ended, kinds, only, refusal, taken_over, turn, whole_log
 from tests.support.model_replies import Status, smart, text, tools
 from tests.support.strict_endpoint import faults
 from tests.support.two_servers import NEVER, SQLITE, two_servers
@@ -189,13 +189,7 @@ async def test_tries_are_counted_over_the_death_of_a_process(model, tmp_path, ki
     model.script(*replies[: killed_at - 1], hanging, *replies[killed_at - 1 :])
     settings = {"LEASE_SECONDS": NEVER}
     with two_servers(SQLITE, tmp_path, model, files=("structured_tools.py",), settings=settings) as (first, second):
-        async with connected(first) as here, connected(second) as there:
-            session_id = await here.create_session()
-            await there.reconnect(session_id)
-            run = await here.say(session_id, "how much?")
-            await asyncio.to_thread(model.request, killed_at)
-            await asyncio.to_thread(first.kill)
-            end = await there.wait_for(ended(run.run_id))
+        session_id, end = await taken_over(first, second, model, "how much?", killed_at=killed_at)
         assert end.code == "output_invalid" and any("total" in problem for problem in end.metadata["problems"])
         assert len(model.requests) == 4
         told = [message for message in model.requests[-1].messages if message["role"] == "tool"]

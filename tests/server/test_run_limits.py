@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from tests.conftest import connected
-from tests.support.agent_server import AgentServer
-from tests.support.conversation import ended, only, turn, whole_log
-from tests.support.model_replies import smart, text, tools
+from tests.support.conversation import only, turn, whole_log
+from tests.support.limited_runs import Restless, outlives_a_kill
 
+SERVER = {"files": ("limited.py",)}
 NO_CEILINGS = {"max_steps": None, "max_tokens": None, "max_tool_calls": None, "max_seconds": None}
 
 
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory, model):
-    """A server that the tests kill one after the other."""
-    with AgentServer(tmp_path_factory.mktemp("limited"), "limited.py", model=model) as server:
-        yield server
-
-
-class Restless:
-    """A model that calls the tool for ever, and answers only where it may not; it hangs in the request `hangs_at`."""
-
-    def __init__(self, path, *, repeats=False, hangs_at=None):
-        self.path, self.repeats, self.hangs_at = path, repeats, hangs_at
-        self.count = 0
-
-    def __call__(self, body):
-        self.count += 1
-        if self.count == self.hangs_at:
-            return text("never heard", hang=1)
-        if body.get("tool_choice") == "none":
-            return text("That is all.")
-        at = "there" if self.repeats else str(sum(message["role"] == "tool" for message in body["messages"]))
-        return tools(("look", {"at": at, "into": str(self.path)}))
-
-
 @pytest.fixture
-def server(lasting, model):
-    if lasting.has_ended:
-        lasting.start()
-    model.reset()
-    yield lasting
-    model.default = smart
+def server(mortal):
+    return mortal
 
 
 async def ceilings(server, **limits):
@@ -58,17 +31,8 @@ async def ceilings(server, **limits):
 async def killed_at(server, model, path, number):
     """The frames of a run whose server is killed in the model's request with that number."""
     model.default = Restless(path, hangs_at=number)
-    async with connected(server) as client:
-        session_id = await client.create_session()
-        run = await client.say(session_id, "look around")
-        await asyncio.to_thread(model.request, number)
-        await client.wait_for("agent.partial_answer")
-        await asyncio.to_thread(server.kill)
-    await asyncio.to_thread(server.start)
-    async with connected(server) as client:
-        await client.reconnect(session_id)
-        await client.wait_for(ended(run.run_id))
-    return [frame for frame in await whole_log(server, session_id) if frame.run_id == run.run_id]
+    session_id, end = await outlives_a_kill(server, model, number)
+    return [frame for frame in await whole_log(server, session_id) if frame.run_id == end.run_id]
 
 
 def facts(frames):
@@ -97,15 +61,7 @@ async def test_tokens_are_counted_on_after_a_kill_and_the_lower_limit_holds(serv
 async def test_equal_calls_are_counted_on_after_a_kill(server, model, tmp_path):
     await ceilings(server)
     model.default = Restless(tmp_path / "seen", repeats=True, hangs_at=4)
-    async with connected(server) as client:
-        session_id = await client.create_session()
-        run = await client.say(session_id, "look around")
-        await client.wait_for("agent.partial_answer")
-        await asyncio.to_thread(server.kill)
-    await asyncio.to_thread(server.start)
-    async with connected(server) as client:
-        await client.reconnect(session_id)
-        end = await client.wait_for(ended(run.run_id))
+    _session_id, end = await outlives_a_kill(server, model, 4)
     assert facts([end]) == ("That is all.", "limit", {"which": "repeat_limit", "used": 4, "allowed": 3})
     assert (tmp_path / "seen").read_text().split() == ["there"] * 3
     assert "in a row" in str(model.request(4).messages[-1]) and "in a row" in str(model.request(5).messages[-1])
@@ -114,18 +70,10 @@ async def test_equal_calls_are_counted_on_after_a_kill(server, model, tmp_path):
 async def test_the_time_of_a_run_is_that_since_it_began(server, model, tmp_path):
     await ceilings(server, max_seconds=1800)
     model.default = Restless(tmp_path / "seen", hangs_at=2)
-    async with connected(server) as client:
-        session_id = await client.create_session()
-        run = await client.say(session_id, "look around")
-        await client.wait_for("agent.partial_answer")
-        await asyncio.to_thread(server.kill)
-        earlier = "from datetime import timedelta; from sessions_app.models import *; from django.db.models import F;"
-        earlier += "Run.objects.active().update(started_at=F('started_at') - timedelta(hours=1))"
-        await asyncio.to_thread(server.manage, "shell", "-c", earlier)
-    await asyncio.to_thread(server.start)
-    async with connected(server) as client:
-        await client.reconnect(session_id)
-        end = await client.wait_for(ended(run.run_id))
+    earlier = "from datetime import timedelta; from sessions_app.models import *; from django.db.models import F;"
+    earlier += "Run.objects.active().update(started_at=F('started_at') - timedelta(hours=1))"
+    hours_pass = partial(server.manage, "shell", "-c", earlier)
+    _session_id, end = await outlives_a_kill(server, model, 2, meanwhile=hours_pass)
     words, finish, limit = facts([end])
     assert (words, finish, limit["which"], limit["allowed"]) == ("That is all.", "limit", "max_seconds", 1800)
     assert 3600 <= limit["used"] < 5400 and len(model.requests) == 3

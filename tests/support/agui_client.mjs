@@ -2,11 +2,10 @@
 // what comes of it, and every event. Arguments: the folder whose node_modules has the client, the address of the agent,
 // the thread, and a token or nothing.
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+import { cuttable, obey, tell } from "./node_driver.mjs";
 
 const [folder, url, threadId, token] = process.argv.slice(2);
 const { HttpAgent, runHttpRequest, transformHttpEventStream } = createRequire(`${folder}/`)("@ag-ui/client");
-const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 for (const kind of ["warn", "error"]) console[kind] = (...words) => tell({ warning: words.map(String).join(" ") });
 // A connection that is lost in the middle the client reports twice: by its promise, and by an error that nobody catches.
 process.on("uncaughtException", ({ message }) => tell({ lost: message }));
@@ -19,27 +18,7 @@ class Agent extends HttpAgent {
   }
 }
 
-// An answer that breaks after so many bytes, as a lost connection does.
-let room = Infinity;
-const cutting = (body) => {
-  const reader = body.getReader();
-  const pull = async (controller) => {
-    const { done, value } = await reader.read();
-    if (done) return controller.close();
-    controller.enqueue(value.slice(0, room));
-    room -= value.length;
-    if (room > 0) return undefined;
-    await reader.cancel();
-    return controller.error(new Error("cut"));
-  };
-  return new ReadableStream({ pull, cancel: (reason) => reader.cancel(reason) }, { highWaterMark: 0 });
-};
-const request = async (address, init) => {
-  const answer = await fetch(address, init);
-  if (!answer.ok || answer.body === null) return answer;
-  return new Response(cutting(answer.body), { status: answer.status, headers: answer.headers });
-};
-
+const { request, cutAfter } = cuttable(() => new Error("cut"));
 const headers = token ? { Authorization: `Bearer ${token}` } : {};
 const agent = new Agent({ url, threadId, headers, fetch: request });
 const subscriber = { onEvent: ({ event }) => tell({ event }) };
@@ -59,17 +38,9 @@ const calls = {
     return ended(await agent.connectAgent({}, subscriber));
   },
   abort: async () => agent.abortRun(),
-  cutAfter: async (bytes) => {
-    room = bytes ?? Infinity;
-  },
+  cutAfter,
   messages: async () => agent.messages,
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, call, args } = JSON.parse(line);
-  Promise.resolve()
-    .then(() => calls[call](...args))
-    .then((value) => tell({ id, value: value ?? null }))
-    .catch((error) => tell({ id, error: { message: error.message, status: error.status ?? null } }));
-}
+await obey(calls, ({ message, status }) => [message, status ?? null]);
 process.exit(0);

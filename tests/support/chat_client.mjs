@@ -2,13 +2,12 @@
 // on standard output what comes of it. Arguments: the folder whose node_modules has the SDK, the address of the agent,
 // the chat, and a token or nothing.
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+import { cuttable, obey, tell } from "./node_driver.mjs";
 
 const [folder, api, id, token] = process.argv.slice(2);
 const { AbstractChat, DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } = createRequire(
   `${folder}/`,
 )("ai");
-const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 process.on("uncaughtException", ({ message }) => tell({ lost: message }));
 
 class State {
@@ -39,27 +38,7 @@ class State {
 
 class Chat extends AbstractChat {}
 
-// An answer that breaks after so many bytes, as a lost connection does.
-let room = Infinity;
-const cutting = (body) => {
-  const reader = body.getReader();
-  const pull = async (controller) => {
-    const { done, value } = await reader.read();
-    if (done) return controller.close();
-    controller.enqueue(value.slice(0, room));
-    room -= value.length;
-    if (room > 0) return undefined;
-    await reader.cancel();
-    return controller.error(new TypeError("network error"));
-  };
-  return new ReadableStream({ pull, cancel: (reason) => reader.cancel(reason) }, { highWaterMark: 0 });
-};
-const request = async (address, init) => {
-  const answer = await fetch(address, init);
-  if (!answer.ok || answer.body === null) return answer;
-  return new Response(cutting(answer.body), { status: answer.status, headers: answer.headers });
-};
-
+const { request, cutAfter } = cuttable(() => new TypeError("network error"));
 const headers = token ? { Authorization: `Bearer ${token}` } : {};
 const state = new State();
 const chat = new Chat({
@@ -90,9 +69,7 @@ const calls = {
     return now();
   },
   stop: async () => chat.stop(),
-  cutAfter: async (bytes) => {
-    room = bytes ?? Infinity;
-  },
+  cutAfter,
   take: async (messages) => {
     state.messages = messages;
   },
@@ -100,11 +77,5 @@ const calls = {
   status: async () => now(),
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id: number, call, args } = JSON.parse(line);
-  Promise.resolve()
-    .then(() => calls[call](...args))
-    .then((value) => tell({ id: number, value: value ?? null }))
-    .catch((error) => tell({ id: number, error: { message: error.message, status: null } }));
-}
+await obey(calls, ({ message }) => [message, null]);
 process.exit(0);

@@ -13,6 +13,7 @@ from tests.support.agent_server import AgentServer
 from tests.support.log_promises import PARTIAL as PARTIAL
 from tests.support.log_promises import check_log as check_log
 from tests.support.log_promises import text_of as text_of
+from tests.support.model_server import ModelServer
 from tests.support.patience import WAIT_SECONDS
 
 
@@ -63,6 +64,24 @@ async def refusal(client: Client, event: dict) -> ServerFrame:
         assert refused.frame.run_id is None and refused.frame.seq is None
         return refused.frame
     raise AssertionError(f"not refused: {reply}")
+
+
+def response(session_id: str, question: ServerFrame, content: object = True) -> dict:
+    """An answer to a question: yes, or whatever a client may say."""
+    return {"event": "user.response", "session_id": session_id, "step_id": question.step_id, "content": content}
+
+
+async def taken_over(
+    first: AgentServer, second: AgentServer, model: ModelServer, words: str, *, killed_at: int
+) -> tuple[str, ServerFrame]:
+    """The session and the end of a run whose process is killed in the model's request with that number."""
+    async with connected(first) as here, connected(second) as there:
+        session_id = await here.create_session()
+        await there.reconnect(session_id)
+        run = await here.say(session_id, words)
+        await asyncio.to_thread(model.request, killed_at)
+        await asyncio.to_thread(first.kill)
+        return session_id, await there.wait_for(ended(run.run_id))
 
 
 def every_event(session_id: str, step_id: str, own: str) -> list[dict]:

@@ -101,6 +101,13 @@ class HttpDoor:
             base_url=f"http://127.0.0.1:{server.port}", headers=sent, timeout=WAIT_SECONDS, trust_env=False
         )
 
+    @classmethod
+    def of(cls, client: httpx2.AsyncClient) -> Self:
+        """Whoever this client speaks for, which somebody else closes."""
+        door = cls.__new__(cls)
+        door.client = client
+        return door
+
     async def __aenter__(self) -> Self:
         await self.client.__aenter__()
         return self

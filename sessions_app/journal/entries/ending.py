@@ -20,7 +20,8 @@ from sessions_app.journal.locked_rows import LockedRun, LockedSession
 from sessions_app.journal.placing import place_messages
 from sessions_app.journal.run_log import RunEnd
 from sessions_app.journal.usage_ledger import usage_of
-from sessions_app.models import Confirmation, Event, Message, Run, Session, Span, Summary, ToolCall
+from sessions_app.models import Confirmation, DeletedThread, Event, Message, Run, Session, Span, Summary, ToolCall
+from sessions_app.models.deleted_thread import thread_of
 
 # For the model and for people: the result of a call that has none.
 _NO_RESULT: dict[str, str] = {
@@ -196,6 +197,16 @@ def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, r
         tool_calls=row.calls,
         usage=usage_of(row),
         seconds=(batch.now - row.started_at).total_seconds() if row.started_at else 0.0,
+    )
+
+
+def remember_deleted(session: LockedSession, now: datetime) -> None:
+    """Keep the names of a session that is about to be deleted, so that no client continues it without its history."""
+    named = Session.objects.filter(pk=session.id).values_list("thread", flat=True).get()
+    threads = {thread_of(session.user_id, session.agent, str(session.id))} | ({named} if named else set())
+    rows = [DeletedThread(thread=thread, user_id=session.user_id, deleted_at=now) for thread in sorted(threads)]
+    DeletedThread.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["thread"], update_fields=["deleted_at"]
     )
 
 

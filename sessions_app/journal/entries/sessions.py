@@ -25,7 +25,7 @@ from myagent.protocol.server_events import (
 )
 from sessions_app.journal.batch import Batch
 from sessions_app.journal.entries.audit_trail import log_answer, log_cancel
-from sessions_app.journal.entries.ending import cancel_run, delete_rows, end_of
+from sessions_app.journal.entries.ending import cancel_run, delete_rows, end_of, remember_deleted
 from sessions_app.journal.entries.partial_cost import charge_broken_off
 from sessions_app.journal.entries.runs import settle
 from sessions_app.journal.entry import Entry
@@ -228,6 +228,7 @@ class DeleteSession(Entry):
             charge_broken_off(batch, session, run)
         batch.ended += [end_of(batch, session, run, "deleted") for run in runs]
         batch.writes.flush()
+        remember_deleted(session, batch.now)
         delete_rows(session.id, batch.now)
         batch.forget(session.id)
         return [run.id for run in runs]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
-from agents.web.api_admission import api_view
 from agents.web.api_errors import json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
@@ -24,23 +23,17 @@ from sessions_app.web.run_stream import answer_questions, has_to_answer_first, s
 INTERRUPT_PENDING = "interrupt_pending"
 
 
-@api_view("GET", "POST")
-async def agui(request: HttpRequest, agent: str) -> HttpResponse:
-    """Say something or answer a question (POST), join what goes on (GET with `threadId`), or ask what there is."""
-    call, agent = await Call.admitted(request), clean(agent)
-    if request.method == "POST":
-        return await _run(call, agent, await call.read_as(RunInput))
-    if "threadId" in request.GET:
+async def join_thread(call: Call, agent: str) -> HttpResponse:
+    """Join what goes on (with `threadId`), or ask what the agent can do."""
+    if "threadId" in call.request.GET:
         return await _joined(call, agent)
     return json_answer(capabilities_of(usable_agent(call.caller, agent)))
 
 
-@api_view("POST")
-async def stop(request: HttpRequest, agent: str) -> HttpResponse:
+async def stop_thread(call: Call, agent: str) -> HttpResponse:
     """Cancel what goes on in a thread: to close a stream leaves it going."""
-    call = await Call.admitted(request)
     asked = await call.read_as(StopInput)
-    facts = await named_sessions.session_of_thread(call.caller, clean(agent), asked.thread_id)
+    facts = await named_sessions.session_of_thread(call.caller, agent, asked.thread_id)
     return await stopped(call, facts)
 
 
@@ -53,7 +46,9 @@ async def _joined(call: Call, agent: str) -> HttpResponse:
     return await join(call, facts, lambda run: Outlet(facts.id, thread_id, request_id or run.run_id, run))
 
 
-async def _run(call: Call, agent: str, asked: RunInput) -> HttpResponse:
+async def run_agent(call: Call, agent: str) -> HttpResponse:
+    """Say something or answer questions, and follow the run."""
+    asked = await call.read_as(RunInput)
     if asked.resume:
         return await _resume(call, agent, asked)
     loaded = usable_agent(call.caller, agent)

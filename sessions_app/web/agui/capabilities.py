@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from agents.loading.hosted_rows import tool_facts
 from agents.loading.registry import LoadedAgent
+
+
+class CapabilitiesAnswer(BaseModel):
+    """The categories of capabilities, whose keys AG-UI has."""
+
+    identity: dict[str, Any]
+    transport: dict[str, Any]
+    tools: dict[str, Any]
+    output: dict[str, Any]
+    state: dict[str, Any]
+    reasoning: dict[str, Any]
+    multimodal: dict[str, Any]
+    execution: dict[str, Any]
+    humanInTheLoop: dict[str, Any]
 
 
 def capabilities_of(loaded: LoadedAgent) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class RunInput(BaseModel):
 
     thread_id: Id = Field(validation_alias="threadId")
     run_id: Id = Field(validation_alias="runId")
-    messages: list[dict[str, Any]]
-    resume: Annotated[list[ResumeEntry], BeforeValidator(_or_nothing)] = []
+    messages: list[dict[str, Any]] = Field(description="of which the newest of the user counts")
+    resume: Annotated[list[ResumeEntry], BeforeValidator(_or_nothing)] = Field([], description="answers to questions")
 
 
 class StopInput(BaseModel):

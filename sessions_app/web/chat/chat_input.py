@@ -27,7 +27,7 @@ class ChatInput(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: Annotated[StrictStr, Field(min_length=1, max_length=200)]
-    messages: list[dict[str, Any]]
+    messages: list[dict[str, Any]] = Field(description="of which the last one counts")
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
     message_id: StrictStr | None = Field(None, validation_alias="messageId")
 

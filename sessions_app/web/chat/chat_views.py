@@ -6,14 +6,13 @@ import uuid
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from agents.database.threads import in_thread
-from agents.web.api_admission import api_view
 from agents.web.api_errors import json_answer, no_content
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from myagent.text import clean
+from myagent.protocol.http_answers import ChatAnswer
 from sessions_app import queries
 from sessions_app.services import messages, named_sessions
 from sessions_app.services.caller import UsableSession, usable_agent
@@ -26,10 +25,8 @@ from sessions_app.web.live_log import stream
 from sessions_app.web.run_stream import RunStream, answer_questions, each_frame, has_to_answer_first, stopped
 
 
-@api_view("POST")
-async def chat(request: HttpRequest, agent: str) -> HttpResponse:
+async def say_in_chat(call: Call, agent: str) -> HttpResponse:
     """Say something, or answer questions."""
-    call, agent = await Call.admitted(request), clean(agent)
     asked = await call.read_as(ChatInput)
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, when_busy="queue" if "queue" in loaded.agent.modes_when_busy else None)
@@ -63,34 +60,26 @@ async def _answered(call: Call, facts: queries.SessionFacts, asked: ChatInput) -
     return await _stream(call, facts, last_seq, run)
 
 
-@api_view("GET")
-async def resume(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
+async def resume_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
     """What goes on, from its beginning; 204 where nothing does."""
-    call, facts = await _found(request, agent, chat_id)
+    facts = await named_sessions.session_of_thread(call.caller, agent, chat_id)
     run_id = await in_thread(queries.unfinished_run, facts.id)
     return no_content() if run_id is None else await _replayed(call, facts, run_id)
 
 
-@api_view("GET")
-async def history(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
+async def show_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
     """The conversation so far, as the SDK's messages."""
-    call, facts = await _found(request, agent, chat_id)
+    facts = await named_sessions.session_of_thread(call.caller, agent, chat_id)
     told = UiMessages()
     async for _seq, frame in each_frame(facts.id, call):
         told.take(frame)
-    return json_answer({"id": chat_id, "session_id": str(facts.id), "messages": told.messages})
+    return json_answer(ChatAnswer(id=chat_id, session_id=str(facts.id), messages=told.messages).model_dump())
 
 
-@api_view("POST")
-async def stop(request: HttpRequest, agent: str, chat_id: str) -> HttpResponse:
+async def stop_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
     """Cancel what goes on: the SDK's own stop only leaves."""
-    call, facts = await _found(request, agent, chat_id)
+    facts = await named_sessions.session_of_thread(call.caller, agent, chat_id)
     return await stopped(call, facts)
-
-
-async def _found(request: HttpRequest, agent: str, chat_id: str) -> tuple[Call, queries.SessionFacts]:
-    call = await Call.admitted(request)
-    return call, await named_sessions.session_of_thread(call.caller, clean(agent), clean(chat_id))
 
 
 async def _replayed(call: Call, facts: queries.SessionFacts, run_id: uuid.UUID) -> HttpResponse:

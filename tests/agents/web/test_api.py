@@ -81,7 +81,7 @@ def issue(user, **options):
 async def refused(status, code, *args, **options):
     answer = await ask(*args, **options)
     assert (answer.status, answer.json()["code"]) == (status, code)
-    assert answer.json()["error"]
+    assert answer.json()["error"] == answer.json()["message"] != ""
     return answer
 
 

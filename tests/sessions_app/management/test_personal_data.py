@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from agents.models import AccessToken
 from myagent import i18n
-from sessions_app.models import Event, Memory, Session
+from sessions_app.models import DeletedThread, Event, Memory, Session
 from tests.support import entries as e
 
 pytestmark = e.database
@@ -69,6 +69,7 @@ def test_everything_of_one_person_is_deleted(ann):
     assert list(User.objects.filter(username__startswith="ann").values_list("username", flat=True)) == ["annabel"]
     assert list(Session.objects.values_list("user__username", flat=True)) == ["annabel"]
     assert list(Memory.objects.values_list("user__username", flat=True)) == ["annabel"]
+    assert not DeletedThread.objects.exists(), "nor what tells that it was there"
     assert not Event.objects.exclude(session__user__username="annabel").exists()
     assert list(AccessToken.objects.values_list("user__username", flat=True)) == ["annabel"]
     texts = " ".join(entry.object_repr + entry.change_message for entry in LogEntry.objects.all())

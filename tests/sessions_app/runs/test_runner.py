@@ -21,6 +21,7 @@ from sessions_app.journal.entries.recovery import Recovered, RecoverRun
 from sessions_app.journal.entry import RunRef
 from sessions_app.journal.refusal import STALE_RUN, Refused
 from sessions_app.runs import lease_renewal, place_leases
+from sessions_app.runs import news as news_of_runs
 from sessions_app.runs import runner as module
 from sessions_app.runs.last_attempt import LAST_ATTEMPT_SECONDS
 from sessions_app.runs.process_locks import OwnerLock
@@ -89,7 +90,7 @@ def found(monkeypatch):
         await asyncio.sleep(0)
         return function(*args)
 
-    for where in (module, place_leases):
+    for where in (module, place_leases, news_of_runs):
         monkeypatch.setattr(where, "in_thread", in_thread)
     for name in answers.keys() - {"startable_sessions"}:
         monkeypatch.setattr(queries, name, lambda *args, name=name: answers[name])

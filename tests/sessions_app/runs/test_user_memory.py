@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import User
@@ -92,3 +94,22 @@ async def test_several_write_at_once(ann):
     memories = [UserMemory(ann.pk, "friend"), UserMemory(ann.pk, "friend")]
     await asyncio.gather(*(asyncio.to_thread(keep, number) for number in range(12)))
     assert sorted(await use(list, memories[0])) == ["0", "3", "6", "9", "same"]
+
+
+async def test_several_that_write_at_once_keep_no_more_than_they_may(ann, monkeypatch):
+    monkeypatch.setattr(user_memory, "MOST", 5)
+    memories = [UserMemory(ann.pk, "friend") for _ in range(20)]
+    begin = threading.Barrier(len(memories))
+
+    def keep(number):
+        begin.wait(60)
+        try:
+            memories[number][f"{number}"] = "x"
+        except ToolFailed:
+            return 0
+        return 1
+
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(len(memories)) as tools:
+        kept = await asyncio.gather(*(loop.run_in_executor(tools, keep, number) for number in range(len(memories))))
+    assert sum(kept) == 5 == len(await use(list, memories[0]))

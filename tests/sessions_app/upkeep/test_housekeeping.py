@@ -25,16 +25,29 @@ from sessions_app.files.file_kinds import FileKind
 from sessions_app.journal import commit as journal
 from sessions_app.journal.entries.housekeeping import PruneSession
 from sessions_app.journal.entries.session_files import AddFiles
-from sessions_app.journal.entries.sessions import CancelRuns, CloseSession
+from sessions_app.journal.entries.sessions import CancelRuns, CloseSession, DeleteSession
 from sessions_app.journal.stored_size import stored_bytes
 from sessions_app.journal.writer import Journal
 from sessions_app.management import progress
-from sessions_app.models import Confirmation, Event, Message, Run, Session, SessionFile, StoredFile, Summary, ToolCall
+from sessions_app.models import (
+    Confirmation,
+    DeletedThread,
+    Event,
+    Message,
+    Run,
+    Session,
+    SessionFile,
+    StoredFile,
+    Summary,
+    ToolCall,
+)
+from sessions_app.models.deleted_thread import REMEMBERED, thread_of
 from sessions_app.upkeep import housekeeping
 from sessions_app.upkeep.housekeeping import (
     Housekeeper,
     compaction,
     compactions,
+    forget_deleted,
     prunable,
     prunes,
     recounts,
@@ -244,6 +257,16 @@ def test_pruning_leaves_nothing_of_the_old_and_all_of_the_others():
     for model in (Run, Message, Event, Summary):
         assert set(model.objects.values_list("session_id", flat=True)) <= {young, busy}
     assert {row.run.session_id for row in (*ToolCall.objects.all(), *Confirmation.objects.all())} == {young}
+
+
+def test_the_name_of_a_deleted_conversation_is_kept_for_a_while(session):
+    commit_one(DeleteSession(session_id=session))
+    (kept,) = DeletedThread.objects.all()
+    assert kept.thread == thread_of(None, "tester", str(session)) and queries.was_deleted([kept.thread])
+    assert forget_deleted(kept.deleted_at + REMEMBERED - timedelta(seconds=1)) == 0
+    DeletedThread.objects.update(deleted_at=timezone.now() - REMEMBERED - timedelta(seconds=1))
+    assert not queries.was_deleted([kept.thread]), "before it is tidied up, too"
+    assert (forget_deleted(timezone.now()), DeletedThread.objects.count()) == (1, 0)
 
 
 def test_a_session_that_is_used_again_is_spared(session):
