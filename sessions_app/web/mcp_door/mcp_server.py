@@ -140,7 +140,7 @@ class McpServer:
 
     async def _list_tools(self, ctx: Context, params: Any) -> dict[str, Any]:
         async def listed(client: AskingClient) -> dict[str, Any]:
-            return {"tools": tools_of(client.call)}
+            return {"resultType": "complete", "tools": tools_of(client.call)}
 
         return await _answered(ctx, listed)
 

@@ -140,13 +140,14 @@ class RunResult:
     def _result(self, texts: list[str], facts: Mapping[str, Any], *, is_error: bool = False) -> Result:
         structured = {"session_id": self.session_id, "run_id": self.run_id, "status": self.status, **facts}
         content = [{"type": "text", "text": text} for text in texts]
-        return {"content": content, "structuredContent": structured, "isError": is_error}
+        return {"resultType": "complete", "content": content, "structuredContent": structured, "isError": is_error}
 
 
 def refused(code: str, words: str, details: Mapping[str, Any]) -> Result:
     """The result of a call that is refused: the model reads it, and may do better."""
     structured = {**details, "code": code, "message": words}
     return {
+        "resultType": "complete",
         "content": [{"type": "text", "text": f"{words} ({code})"}],
         "structuredContent": structured,
         "isError": True,

@@ -40,7 +40,7 @@ async def shown_task(call: Call, run_id: str) -> Task:
     if task["status"] == "input_required":
         return {**task, "inputRequests": result.input_requests()}
     if task["status"] == "completed":
-        return {**task, "result": {"resultType": "complete", **result.returned()}}
+        return {**task, "result": result.returned()}
     return task
 
 
