@@ -21,11 +21,13 @@ TASKS = "io.modelcontextprotocol/tasks"
 
 
 @asynccontextmanager
-async def mcp_client(server: Any, token: str | None, mode: str = MODERN, **options: Any) -> AsyncIterator[Client]:
+async def mcp_client(
+    server: Any, token: str | None, mode: str = MODERN, *, path: str = "/mcp/", **options: Any
+) -> AsyncIterator[Client]:
     """The client of whoever has this token."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     headers["Accept-Language"] = "en"
-    url = f"http://127.0.0.1:{server.port}/mcp/"
+    url = f"http://127.0.0.1:{server.port}{path}"
     async with httpx2.AsyncClient(headers=headers, timeout=WAIT_SECONDS, trust_env=False) as http:
         transport = streamable_http_client(url, http_client=http)
         async with Client(transport, mode=mode, read_timeout_seconds=WAIT_SECONDS, cache=None, **options) as client:
