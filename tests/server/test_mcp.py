@@ -137,6 +137,25 @@ async def test_a_question_that_the_client_shows(server, tokens, door, tmp_path, 
     ]
 
 
+@pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")
+async def test_a_question_that_is_answered_elsewhere_first(server, tokens, door, tmp_path):
+    path, shown = tmp_path / "written", asyncio.Event()
+
+    async def thinking(context, params):
+        shown.set()
+        await asyncio.Event().wait()
+
+    async with mcp_client(server, tokens["ann"], LEGACY, elicitation_callback=thinking) as client:
+        message = f'call:write {{"path": "{path}", "text": "one"}}'
+        call = asyncio.create_task(client.call_tool("ask_tools", {"message": message}))
+        await shown.wait()
+        session = (await door.told("GET", "sessions"))["sessions"][0]
+        (question,) = [frame for frame in await door.log(session["session_id"]) if frame.event == "agent.user_confirm"]
+        answer = f"sessions/{session['session_id']}/confirmations/{question.step_id}"
+        await door.told("POST", answer, {"confirmed": True})
+        assert text_of(await call) == "Result: wrote one"
+
+
 @ERAS
 async def test_a_question_that_the_client_cannot_show(server, tokens, door, tmp_path, mode):
     path = tmp_path / "written"

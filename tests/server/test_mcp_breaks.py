@@ -218,6 +218,15 @@ async def test_the_session_of_another_looks_unknown(server, token):
         assert (await door.client.post("/mcp/", json=listing, headers=headers)).status_code == 404
 
 
+@STATEFUL
+async def test_nobody_takes_up_the_sessions_of_others(server, token):
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    async with HttpDoor(server, token) as door:
+        opened = [await raw_session(door) for _ in range(101)]
+        answers = [(await door.client.post("/mcp/", json=listing, headers=headers)).status_code for headers in opened]
+    assert answers == [404] + [200] * 100, "the least recently used one has ended"
+
+
 async def test_connections_are_counted_and_have_a_limit(server, token, model):
     held = [text("one", hang=0), text("two", hang=0)]
     model.script(*held)

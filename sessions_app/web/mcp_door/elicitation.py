@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -50,10 +49,3 @@ def answer_of(told: Any) -> dict[str, Any]:
             return {"confirmed": approved} | ({"reason": reason} if isinstance(reason, str) and reason.strip() else {})
     words = _("An answer to a question is {action: accept, content: {approved: true or false}}, or {action: decline}.")
     raise ProtocolError(ErrorCode.BAD_FIELD, words)
-
-
-def seconds_left(frame: Frame) -> float:
-    """For how long the question is open."""
-    asked = datetime.fromisoformat(frame["timestamp"])
-    end = asked + timedelta(seconds=frame["metadata"]["timeout_seconds"])
-    return max((end - datetime.now(UTC)).total_seconds(), 0.0)

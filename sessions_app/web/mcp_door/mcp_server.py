@@ -6,52 +6,33 @@ It is imported late, in a thread: the SDK takes more than a second, and is an ex
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, TypeVar
+from http import HTTPStatus
+from typing import Any
 
 import mcp_types as types
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.shared.exceptions import MCPError
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from agents.access.asked_language import language_of
-from agents.access.decision import Grant
-from agents.access.trace_context import checked_traceparent
 from agents.conf import Config
-from agents.database.threads import is_away
-from agents.metrics import measures
-from agents.web.api_errors import our_mistake
 from myagent import __version__
 from myagent.i18n import gettext as _
-from myagent.i18n import speaking
-from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app.services.refusals import try_again
+from myagent.protocol.error_codes import ProtocolError
 from sessions_app.web.api_call import Call
-from sessions_app.web.mcp_door.asking_client import TASKS, AskingClient, Elicits, NobodyAsked
+from sessions_app.web.mcp_door.asking_client import TASKS, AskingClient
+from sessions_app.web.mcp_door.open_sessions import IDLE_SECONDS, OpenSessions
 from sessions_app.web.mcp_door.run_tasks import answer_task, cancel_task, shown_task
-from sessions_app.web.mcp_door.tool_calls import ToolCall, UnknownTool, error_data, tools_of
-
-logger = logging.getLogger("myagent.connections")
+from sessions_app.web.mcp_door.sdk_context import CALL, SESSION, Context, answered, principal, session_of
+from sessions_app.web.mcp_door.tool_calls import ToolCall, tools_of
 
 LIST_MILLISECONDS = 10_000
 """For how long a client may keep the list of tools: agents are added, switched off and reloaded."""
 CANCEL_SECONDS = 30.0
 """How long a call is remembered whose handler was ended, since the notification says later that the client did it."""
-_CALL = "myagent.mcp_call"
-_INTERNAL = (ErrorCode.INTERNAL_ERROR, ErrorCode.TRY_AGAIN, ErrorCode.BUSY)
-
-Context = ServerRequestContext[Any, Any]
-Params = Mapping[str, Any]
-_Told = TypeVar("_Told")
 
 
 class TaskParams(types.RequestParams):
@@ -92,10 +73,11 @@ class McpServer:
             # Hosts, origins and sizes were decided before a request comes here.
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
             max_request_body_size=config.max_frame_bytes,
-            max_sessions=config.max_connections,
+            session_idle_timeout=IDLE_SECONDS,
         )
         self._calls: dict[tuple[str, str], ToolCall] = {}
         """Those of clients that may cancel them by a notification: by session of MCP and id of the request."""
+        self._open_sessions = OpenSessions()
         self._closing = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
@@ -125,8 +107,15 @@ class McpServer:
 
     async def serve(self, call: Call, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one HTTP request. Where it returns without an end of the answer, the server is stopping."""
-        known = {**scope, "user": AuthenticatedUser(_principal(call.caller.grant)), _CALL: call}
-        task = asyncio.create_task(self._manager.handle_request(known, receive, send))
+        owner = principal(call.caller.grant)
+        known = {**scope, "user": AuthenticatedUser(owner), CALL: call}
+
+        async def send_noted(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
+                await self._note_session(known, f"{owner.client_id} {owner.subject}", message["headers"])
+            await send(message)
+
+        task = asyncio.create_task(self._manager.handle_request(known, receive, send_noted))
         self._serving.add(task)
         try:
             await asyncio.wait({task})
@@ -136,13 +125,23 @@ class McpServer:
         if not task.cancelled():
             task.result()
 
+    async def _note_session(self, scope: dict[str, Any], owner: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        session = dict(headers).get(SESSION, b"").decode("latin-1")
+        if not session:
+            return
+        if scope["method"] == "DELETE":
+            self._open_sessions.end(owner, session)
+        elif (oldest := self._open_sessions.use(owner, session)) is not None:
+            ended = {**scope, "method": "DELETE", "headers": [(SESSION, oldest.encode("latin-1"))]}
+            await self._manager.handle_request(ended, _nothing_more, _to_nobody)
+
     # --- methods ---
 
     async def _list_tools(self, ctx: Context, params: Any) -> dict[str, Any]:
         async def listed(client: AskingClient) -> dict[str, Any]:
             return {"resultType": "complete", "tools": tools_of(client.call)}
 
-        return await _answered(ctx, listed)
+        return await answered(ctx, listed)
 
     async def _call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         async def called(client: AskingClient) -> dict[str, Any]:
@@ -154,44 +153,50 @@ class McpServer:
                 state=told.get("requestState"),
                 inputs=told.get("inputResponses") or {},
             )
-            key = (_session_of(ctx), str(ctx.request_id))
+            key = (session_of(ctx), str(ctx.request_id))
             if not key[0]:
                 return await call.result()
             self._calls[key] = call
+            seconds = 0.0
             try:
-                result = await call.result()
+                return await call.result()
             except asyncio.CancelledError:
-                asyncio.get_running_loop().call_later(CANCEL_SECONDS, self._forget, key, call)
+                seconds = CANCEL_SECONDS
                 raise
-            except BaseException:
-                self._forget(key, call)
-                raise
-            self._forget(key, call)
-            return result
+            finally:
+                asyncio.get_running_loop().call_later(seconds, self._forget, key, call)
 
-        return await _answered(ctx, called)
+        return await answered(ctx, called)
 
     def _forget(self, key: tuple[str, str], call: ToolCall) -> None:
         if self._calls.get(key) is call:
             del self._calls[key]
 
     async def _cancelled(self, ctx: Context, params: types.CancelledNotificationParams) -> None:
-        call = self._calls.pop((_session_of(ctx), str(params.request_id)), None)
+        call = self._calls.pop((session_of(ctx), str(params.request_id)), None)
         if call is not None:
             with suppress(ProtocolError):  # nobody is answered
                 await call.cancel()
 
     async def _get_task(self, ctx: Context, params: TaskParams) -> dict[str, Any]:
-        return await _answered(ctx, lambda client: shown_task(client.call, params.task_id), needs_tasks=True)
+        return await answered(ctx, lambda client: shown_task(client.call, params.task_id), needs_tasks=True)
 
     async def _update_task(self, ctx: Context, params: TaskUpdateParams) -> dict[str, Any]:
         told = params.input_responses
-        await _answered(ctx, lambda client: answer_task(client.call, params.task_id, told), needs_tasks=True)
+        await answered(ctx, lambda client: answer_task(client.call, params.task_id, told), needs_tasks=True)
         return {}
 
     async def _cancel_task(self, ctx: Context, params: TaskParams) -> dict[str, Any]:
-        await _answered(ctx, lambda client: cancel_task(client.call, params.task_id), needs_tasks=True)
+        await answered(ctx, lambda client: cancel_task(client.call, params.task_id), needs_tasks=True)
         return {}
+
+
+async def _nothing_more() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+async def _to_nobody(message: MutableMapping[str, Any]) -> None:
+    """The end of a session that somebody has too many of is no answer to anybody."""
 
 
 def may_have_neighbours(config: Config) -> bool:
@@ -200,82 +205,3 @@ def may_have_neighbours(config: Config) -> bool:
     Then these have no memory: no question is asked during a call, and no notification cancels one.
     """
     return config.worker is not None or not config.embedded_database
-
-
-def _principal(grant: Grant) -> AccessToken:
-    """Who a session of MCP belongs to: to others it looks as if it did not exist."""
-    subject = f"{grant.user_id} {grant.token_id} {grant.visitor}"
-    return AccessToken(token="", client_id=grant.kind, scopes=[], subject=subject)
-
-
-def _session_of(ctx: Context) -> str:
-    found: str = ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
-    return found if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS else ""
-
-
-async def _answered(
-    ctx: Context, work: Callable[[AskingClient], Awaitable[_Told]], *, needs_tasks: bool = False
-) -> _Told:
-    """Do what is asked, with errors as the SDK writes them."""
-    client = _client_of(ctx)
-    with speaking(language_of(client.call.request)):
-        try:
-            if needs_tasks:
-                _check_tasks(ctx, client)
-            return await work(client)
-        except UnknownTool as error:
-            words = _("There is no tool %(name)r here.") % {"name": str(error)[:100]}
-            refused = ProtocolError(ErrorCode.AGENT_NOT_FOUND, words)
-        except ProtocolError as error:
-            refused = error
-        except MCPError:
-            raise
-        except Exception as error:
-            if is_away(error):
-                refused = try_again()
-            else:
-                logger.exception("A request of MCP (%s) failed.", ctx.method)
-                refused = our_mistake()
-        measures.REFUSALS.add(refused.code)
-        kind = types.INTERNAL_ERROR if refused.code in _INTERNAL else types.INVALID_PARAMS
-        raise MCPError(kind, str(refused), error_data(refused))
-
-
-def _check_tasks(ctx: Context, client: AskingClient) -> None:
-    if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
-    if not client.has_tasks:
-        needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
-        words = _("This method needs the extension %(name)s.") % {"name": TASKS}
-        raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, words, needed)
-
-
-def _client_of(ctx: Context) -> AskingClient:
-    assert ctx.request is not None
-    call: Call = ctx.request.scope[_CALL]
-    traceparent = checked_traceparent((ctx.meta or {}).get("traceparent")) or call.caller.traceparent
-    call = replace(call, caller=replace(call.caller, traceparent=traceparent))
-    session, abilities = ctx.session, ctx.session.client_capabilities
-    is_modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-    shown = abilities.elicitation if abilities is not None else None
-    # Without a mode it is that of forms, which came first.
-    shows_forms = shown is not None and (shown.form is not None or shown.url is None)
-    asked: Elicits = "returned" if is_modern else "asked" if session.can_send_request else "no"
-
-    async def report(progress: float, words: str) -> None:
-        await session.report_progress(progress, message=words)
-
-    async def elicit(words: str, form: dict[str, Any]) -> dict[str, Any]:
-        try:
-            told = await session.elicit_form(words, form, related_request_id=ctx.request_id)
-        except MCPError as error:
-            raise NobodyAsked(error.message) from error
-        return told.model_dump(include={"action", "content"})
-
-    return AskingClient(
-        call=call,
-        has_tasks=is_modern and TASKS in ((abilities.extensions if abilities is not None else None) or {}),
-        elicits=asked if shows_forms else "no",
-        report=report,
-        elicit=elicit,
-    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import orjson
 
+from agents.database.threads import in_thread
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from sessions_app import asked_questions
 from sessions_app.services.caller import UsableSession
 from sessions_app.services.refusals import not_found, try_again
 from sessions_app.upkeep.gauges import MCP
@@ -19,9 +20,12 @@ from sessions_app.web import live_log
 from sessions_app.web.api_call import Call
 from sessions_app.web.mcp_door.agent_calls import AskedRun, facts_of
 from sessions_app.web.mcp_door.asking_client import AskingClient, NobodyAsked
-from sessions_app.web.mcp_door.elicitation import answer_of, form, seconds_left, words_of
+from sessions_app.web.mcp_door.elicitation import answer_of, form, words_of
 from sessions_app.web.mcp_door.run_result import RunResult
 from sessions_app.web.run_stream import RunStream, answer_questions
+
+LOOK_SECONDS = 1.0
+"""Between two looks whether a question that a client shows is still one."""
 
 
 class RunWatch:
@@ -79,10 +83,20 @@ class RunWatch:
         return orjson.dumps(events) if events else b""
 
     async def _ask(self, step_id: str, frame: dict[str, Any]) -> None:
-        with suppress(TimeoutError):  # the run goes on without an answer then
-            async with asyncio.timeout(seconds_left(frame)):
-                told = await self._client.elicit(words_of(frame), form())
-            await answer(self._client.call, self._run, {step_id: told})
+        """Ask until the client answers, or until there is nothing to answer any more: others may have been faster."""
+        asking = asyncio.create_task(self._client.elicit(words_of(frame), form()))
+        try:
+            while not asking.done():
+                await asyncio.wait({asking}, timeout=LOOK_SECONDS)
+                if not asking.done() and not await self._is_open(step_id):
+                    return
+            await answer(self._client.call, self._run, {step_id: asking.result()})
+        finally:
+            asking.cancel()
+
+    async def _is_open(self, step_id: str) -> bool:
+        asked = await in_thread(asked_questions.questions_of, self._run.session_id, {step_id})
+        return step_id in asked and asked[step_id].is_open
 
 
 async def answer(call: Call, run: AskedRun, told: Mapping[str, Any]) -> None:
