@@ -47,5 +47,5 @@ def answer_of(told: Any) -> dict[str, Any]:
         case {"action": "accept", "content": {"approved": bool(approved)} as content}:
             reason = content.get("reason")
             return {"confirmed": approved} | ({"reason": reason} if isinstance(reason, str) and reason.strip() else {})
-    words = _("An answer to a question is {action: accept, content: {approved: true or false}}, or {action: decline}.")
+    words = _("An answer is the action accept with a content where approved is true or false, or the action decline.")
     raise ProtocolError(ErrorCode.BAD_FIELD, words)
