@@ -19,13 +19,14 @@ from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserCreateSession
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.message_events import UserMessage
-from sessions_app import queries, run_lookup
+from sessions_app import queries
 from sessions_app.journal.entries.messages import Posted
 from sessions_app.services import messages, sessions
 from sessions_app.services.caller import Caller, UsableSession, facts_if_usable, parse_session_id, usable_session
 from sessions_app.services.refusals import blank_message
 from sessions_app.web import live_log
 from sessions_app.web.api_call import Call
+from sessions_app.web.mcp_door import run_lookup
 from sessions_app.web.mcp_door.tool_names import tool_name
 
 _turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,5 +29,5 @@ class AskingClient:
     elicits: Elicits
     report: Callable[[float, str], Awaitable[None]]
     """Tells it the progress, where it wants to know."""
-    elicit: Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+    elicit: Callable[[str, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
     """Shows a person these words and a form, and returns what the person did. Raises `NobodyAsked`."""

@@ -24,10 +24,10 @@ from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ProtocolError
 from sessions_app.web.api_call import Call
 from sessions_app.web.mcp_door.asking_client import TASKS, AskingClient
+from sessions_app.web.mcp_door.called_tool import CalledTool, tools_of
 from sessions_app.web.mcp_door.open_sessions import IDLE_SECONDS, OpenSessions
 from sessions_app.web.mcp_door.run_tasks import answer_task, cancel_task, shown_task
 from sessions_app.web.mcp_door.sdk_context import CALL, SESSION, Context, answered, principal, session_of
-from sessions_app.web.mcp_door.tool_calls import ToolCall, tools_of
 
 LIST_MILLISECONDS = 10_000
 """For how long a client may keep the list of tools: agents are added, switched off and reloaded."""
@@ -75,7 +75,7 @@ class McpServer:
             max_request_body_size=config.max_frame_bytes,
             session_idle_timeout=IDLE_SECONDS,
         )
-        self._calls: dict[tuple[str, str], ToolCall] = {}
+        self._calls: dict[tuple[str, str], CalledTool] = {}
         """Those of clients that may cancel them by a notification: by session of MCP and id of the request."""
         self._open_sessions = OpenSessions()
         self._closing = asyncio.Event()
@@ -146,7 +146,7 @@ class McpServer:
     async def _call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> dict[str, Any]:
         async def called(client: AskingClient) -> dict[str, Any]:
             told = ctx.params or {}
-            call = ToolCall(
+            call = CalledTool(
                 client=client,
                 tool=params.name,
                 arguments=params.arguments or {},
@@ -168,7 +168,7 @@ class McpServer:
 
         return await answered(ctx, called)
 
-    def _forget(self, key: tuple[str, str], call: ToolCall) -> None:
+    def _forget(self, key: tuple[str, str], call: CalledTool) -> None:
         if self._calls.get(key) is call:
             del self._calls[key]
 

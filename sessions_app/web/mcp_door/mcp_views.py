@@ -66,14 +66,14 @@ async def mcp(request: HttpRequest) -> HttpResponse:
         check_room(call)
         await _check_json(call)
     server = await _server_of(call.engine)
-    hand_over(request, _Exchange(server, call))
+    hand_over(request, _SdkExchange(server, call))
     answer = for_one_caller(HttpResponse())
     answer.headers["Cache-Control"] = "no-store, no-transform"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
 
 
-class _Exchange:
+class _SdkExchange:
     """One HTTP request, answered by the SDK."""
 
     def __init__(self, server: McpServer, call: Call) -> None:

@@ -10,11 +10,11 @@ import orjson
 
 from agents.database.threads import in_thread
 from myagent.protocol.server_events import TERMINAL_EVENTS
-from sessions_app import run_lookup
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
 from sessions_app.web.api_call import Call
+from sessions_app.web.mcp_door import run_lookup
 from sessions_app.web.mcp_door.agent_calls import going_on, no_such_run, run_named
 from sessions_app.web.mcp_door.run_result import RunResult
 from sessions_app.web.mcp_door.run_watch import answer_strictly

@@ -28,7 +28,7 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app.services.refusals import try_again
 from sessions_app.web.api_call import Call
 from sessions_app.web.mcp_door.asking_client import TASKS, AskingClient, Elicits, NobodyAsked
-from sessions_app.web.mcp_door.tool_calls import UnknownTool, error_data
+from sessions_app.web.mcp_door.called_tool import UnknownTool, error_data
 
 logger = logging.getLogger("myagent.connections")
 

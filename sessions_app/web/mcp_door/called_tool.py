@@ -47,7 +47,7 @@ def tools_of(call: Call) -> list[dict[str, Any]]:
 
 
 @dataclass(kw_only=True, slots=True)
-class ToolCall:
+class CalledTool:
     """One call of a tool, by a client that may have answered questions with it."""
 
     client: AskingClient

@@ -6,8 +6,8 @@ import orjson
 import pytest
 from django.contrib.auth import get_user_model
 
-from sessions_app import run_lookup
 from sessions_app.models import Message, Run
+from sessions_app.web.mcp_door import run_lookup
 from tests.support import entries as e
 
 pytestmark = e.database
