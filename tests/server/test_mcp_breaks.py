@@ -136,12 +136,10 @@ async def test_connections_that_are_cut_again_and_again(server, token, model):
                     async with asyncio.timeout(WAIT_SECONDS):
                         assert await anext(response.aiter_raw())
         assert len(model.requests) == 1
-        held.gate.open()
-        answer = await door.client.post("/mcp/", json=body, headers=headers)
-        if answer.headers["content-type"].startswith("text/event-stream"):
-            messages = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
-        else:
-            messages = [answer.json()]
+        async with door.client.stream("POST", "/mcp/", json=body, headers=headers) as response:
+            held.gate.open()  # the answer has begun with the progress so far
+            lines = [line async for line in response.aiter_lines()]
+        messages = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
         facts = messages[-1]["result"]["structuredContent"]
         assert facts["answer"] == "the one answer"
         assert {message["method"] for message in messages[:-1]} <= {"notifications/progress"}
