@@ -192,3 +192,14 @@ async def test_still_running_after_a_while_and_going_on(server, tokens, model, m
         assert text_of(await waiting) == "slow answer"
         after = facts_of(await client.call_tool("ask_second", {"message": "hello"}))
         assert after["run_id"] != facts["run_id"], "it has ended, so this is a new one"
+
+
+@ERAS
+async def test_the_trace_of_a_client_goes_on(server, tokens, mode):
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with mcp_client(server, tokens["ann"], mode) as client:
+        known = facts_of(await client.call_tool("ask_second", {"message": "hello"}, meta={"traceparent": traceparent}))
+        other = facts_of(await client.call_tool("ask_second", {"message": "hello"}, meta={"traceparent": "nonsense"}))
+    with Backstage(server) as backstage:
+        look = "result = [Run.objects.get(pk=one).traceparent for one in runs]"
+        assert backstage.do(look, runs=[known["run_id"], other["run_id"]]) == [traceparent, ""]

@@ -78,6 +78,7 @@ class McpServer:
         self._calls: dict[tuple[str, str], CalledTool] = {}
         """Those of clients that may cancel them by a notification: by session of MCP and id of the request."""
         self._open_sessions = OpenSessions()
+        self._is_stopping = False
         self._closing = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
@@ -97,6 +98,7 @@ class McpServer:
 
     async def stop(self) -> None:
         """End all that is going on; connections are broken, so that no client takes what it has for an answer."""
+        self._is_stopping = True
         serving = list(self._serving)
         for task in serving:
             task.cancel()
@@ -107,6 +109,8 @@ class McpServer:
 
     async def serve(self, call: Call, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one HTTP request. Where it returns without an end of the answer, the server is stopping."""
+        if self._is_stopping:
+            return
         owner = principal(call.caller.grant)
         known = {**scope, "user": AuthenticatedUser(owner), CALL: call}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from myagent.agent import Agent
 from myagent.i18n import gettext as _
+from myagent.text import clean
 
 ASK = "ask_"
 WAIT = "wait_for_answer"
@@ -38,7 +39,7 @@ def ask_tool(name: str, agent: Agent) -> dict[str, Any]:
     return {
         "name": tool_name(name),
         "title": name,
-        "description": agent.description or _("Asks the agent %(name)s.") % {"name": name},
+        "description": clean(agent.description) or _("Asks the agent %(name)s.") % {"name": name},
         "inputSchema": {
             "type": "object",
             "properties": {
