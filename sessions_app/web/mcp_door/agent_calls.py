@@ -19,6 +19,7 @@ from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserCreateSession
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.message_events import UserMessage
+from myagent.text import clean
 from sessions_app import queries
 from sessions_app.journal.entries.messages import Posted
 from sessions_app.services import messages, sessions
@@ -127,6 +128,9 @@ async def run_named(caller: Caller, run_id: str) -> run_lookup.RunFacts | None:
         parsed = uuid.UUID(run_id)
     except ValueError:
         return None
+    # Only as the server spells it, as ids of sessions.
+    if str(parsed) != run_id:
+        return None
     facts = await in_thread(run_lookup.run_facts, parsed, caller.grant.user_id)
     return facts if facts is not None and caller.grant.allows(facts.agent) else None
 
@@ -168,4 +172,4 @@ def _text(arguments: Mapping[str, Any], name: str, *, needed: bool = True) -> st
     if not isinstance(value, str):
         words = _("The field %(field)r is not as it should be: %(problem)s.")
         raise ProtocolError(ErrorCode.BAD_FIELD, words % {"field": name, "problem": _("a text")})
-    return value
+    return clean(value)

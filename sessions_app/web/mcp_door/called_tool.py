@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.loading.registry import LoadedAgent
-from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from myagent.protocol.error_codes import ProtocolError
 from sessions_app.web.api_call import Call
 from sessions_app.web.mcp_door.agent_calls import (
     AskedRun,
@@ -30,7 +30,6 @@ from sessions_app.web.mcp_door.tool_names import WAIT, ask_tool, tool_name, wait
 logger = logging.getLogger("myagent.connections")
 
 Result = dict[str, Any]
-
 
 _unfinished: set[asyncio.Task[AskedRun]] = set()
 """So that none is lost before it has ended."""
@@ -119,6 +118,3 @@ def _finished(task: asyncio.Task[AskedRun]) -> None:
 def error_data(error: ProtocolError) -> dict[str, Any]:
     """What an error of the protocol says besides its words."""
     return {**error.data, "code": str(error.code)}
-
-
-UNKNOWN_TOOL_DATA = {"code": str(ErrorCode.AGENT_NOT_FOUND)}

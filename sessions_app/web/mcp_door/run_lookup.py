@@ -71,10 +71,9 @@ class Said:
 
 
 def said_before(prefix: str, agent: str, user_id: int | None, session_id: uuid.UUID | None) -> Said | None:
-    """The newest message whose id begins so, of an unfinished run of this user; in one session where it is named."""
-    unfinished = Run.objects.unfinished().filter(session__user=user_id, session__agent=agent)
-    said = Message.objects.filter(run__in=unfinished, role=Message.Role.USER, client_id__startswith=prefix)
-    if session_id is not None:
-        said = said.filter(session_id=session_id)
+    """The newest message whose id begins so, of an unfinished run: in this session, else in one of this user."""
+    unfinished = Run.objects.unfinished().filter(session__agent=agent)
+    mine = unfinished.filter(session__user=user_id) if session_id is None else unfinished.filter(session=session_id)
+    said = Message.objects.filter(run__in=mine, role=Message.Role.USER, client_id__startswith=prefix)
     row = said.order_by("-pk").values_list("client_id", "session_id").first()
     return Said(row[0] or "", row[1]) if row is not None else None
