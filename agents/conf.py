@@ -180,6 +180,8 @@ class Config:
     """Characters in unsent frames of one connection, likewise."""
     heartbeat_seconds: float = 25
     """Seconds between two heartbeats of a connection."""
+    mcp_wait_seconds: float = 25
+    """Seconds after which a call of an agent over MCP returns that the agent is still working."""
     stall_seconds: float = 30
     """Seconds after which a client that does not read is cut off."""
     memory_percent: float | None = 90

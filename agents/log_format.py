@@ -126,7 +126,8 @@ def refusal_of_api(record: logging.LogRecord) -> bool:
     """A logging filter: what the API refuses a program is its own matter, as on a WebSocket, and no line of the log."""
     status, request = getattr(record, "status_code", 500), getattr(record, "request", None)
     return not (
-        status < HTTPStatus.INTERNAL_SERVER_ERROR and getattr(request, "path_info", "").startswith(("/api/", "/v1/"))
+        status < HTTPStatus.INTERNAL_SERVER_ERROR
+        and getattr(request, "path_info", "").startswith(("/api/", "/v1/", "/mcp"))
     )
 
 

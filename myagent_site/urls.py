@@ -1,4 +1,4 @@
-"""The HTTP side: the chat page, health and metrics, the APIs, the login and the account, the admin."""
+"""The HTTP side: the chat page, health and metrics, the APIs, MCP, the login and the account, the admin."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ urlpatterns = [
     path("metrics", metrics_page.metrics, name="metrics"),
     path("api/", include("sessions_app.web.api_urls")),
     path("v1/", include("sessions_app.web.openai_door.completion_views")),
+    path("", include("sessions_app.web.mcp_door.mcp_views")),
     path("", include("agents.web.login_urls")),
     path("admin/", admin.site.urls),
 ]

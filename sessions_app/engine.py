@@ -102,6 +102,8 @@ class Engine:
         self.share_watch = ShareWatch(shares_of(config))
         self.fork_turn = asyncio.Lock()
         """Held by the fork that is being stored."""
+        self.endings: list[Callable[[], Awaitable[None]]] = []
+        """What doors have begun for all their clients, and what ends with this engine."""
         self._acknowledged: dict[uuid.UUID, int] = {}
         self._poll_early = asyncio.Event()
         self._woken = False
@@ -144,6 +146,8 @@ class Engine:
     async def stop(self) -> None:
         """Let runs end, release the rest, write what is queued."""
         await self.runner.drain(self.config.drain_seconds)
+        for end in self.endings:
+            await end()
         tasks = [*self._tasks, *self._notes]
         for task in tasks:
             task.cancel()

@@ -139,6 +139,6 @@ def for_pages(answer: _Answer, origin: str | None) -> _Answer:
     if origin is not None:
         answer.headers["Access-Control-Allow-Origin"] = origin
         answer.headers["Access-Control-Expose-Headers"] = (
-            "Location, Retry-After, X-MyAgent-Session, X-Request-Id, X-Should-Retry"
+            "Location, Mcp-Session-Id, Retry-After, WWW-Authenticate, X-MyAgent-Session, X-Request-Id, X-Should-Retry"
         )
     return answer

@@ -7,7 +7,7 @@ with the headers; what follows is written beside it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from django.http import HttpRequest, HttpResponse
@@ -44,6 +44,29 @@ class LateAnswer(Protocol):
         ...
 
 
+class HandedOver(Protocol):
+    """An ASGI application that answers in place of Django, once its view has decided that the request may go on.
+
+    It is given the body once more, and told when the client leaves. Where it returns before the end of its answer, the
+    connection is broken.
+    """
+
+    body: bytes
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None: ...
+
+    def close(self) -> None:
+        """The exchange is over, or never began."""
+        ...
+
+
+Answer = LiveAnswer | LateAnswer | HandedOver
+_OWN_HEADERS = (b"content-type", b"content-length")
+"""Of an answer: those of a view that hands its request over are of no answer."""
+_HOP_HEADERS = (b"connection", b"keep-alive")
+"""What is the server's to say."""
+
+
 def answer_live(request: HttpRequest, answer: LiveAnswer) -> None:
     """Let `answer` write the body behind the headers that the view of this request returns, in place of its own."""
     request.scope[_KEY] = answer  # type: ignore[attr-defined]  # ASGIRequest
@@ -52,6 +75,11 @@ def answer_live(request: HttpRequest, answer: LiveAnswer) -> None:
 def answer_when_made(request: HttpRequest, answer: LateAnswer) -> None:
     """Let `answer` be sent in place of what the view of this request returns, whose headers it gets."""
     request.scope[_KEY] = answer  # type: ignore[attr-defined]  # ASGIRequest
+
+
+def hand_over(request: HttpRequest, application: HandedOver) -> None:
+    """Let `application` answer in place of the view of this request, whose headers go before the application's."""
+    request.scope[_KEY] = application  # type: ignore[attr-defined]  # ASGIRequest
 
 
 class LiveAnswers:
@@ -83,8 +111,8 @@ class _Exchange:
         self.has_begun = False
 
     @property
-    def answer(self) -> LiveAnswer | LateAnswer | None:
-        answer: LiveAnswer | LateAnswer | None = self._scope.get(_KEY)
+    def answer(self) -> Answer | None:
+        answer: Answer | None = self._scope.get(_KEY)
         return answer
 
     async def receive(self) -> dict[str, Any]:
@@ -102,8 +130,10 @@ class _Exchange:
                 await self._send({**message, "headers": self._headers})
             self.has_begun = True
 
-    async def go_on(self, answer: LiveAnswer | LateAnswer) -> None:
+    async def go_on(self, answer: Answer) -> None:
         """Write the body until it ends, or the client leaves."""
+        if callable(answer):
+            return await self._hand_over(answer)
         if self._has_left:
             return
         writing = asyncio.create_task(answer.run(self._write) if hasattr(answer, "run") else self._send_whole(answer))
@@ -127,6 +157,27 @@ class _Exchange:
         await self._send({"type": "http.response.start", "status": made.status_code, "headers": headers})
         await self._send({"type": "http.response.body", "body": made.content, "more_body": True})
         return True
+
+    async def _hand_over(self, application: HandedOver) -> None:
+        # Also where the client has left: what it asked for is done, as the view has done what it does.
+        bodies = [application.body]
+
+        async def receive() -> dict[str, Any]:
+            if bodies:
+                return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+            return {"type": "http.disconnect"} if self._has_left else await self.receive()
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": self._joined(message.get("headers", ()))}
+            await self._send(message)
+
+        await application(self._scope, receive, send)
+
+    def _joined(self, told: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        kept = [(name, value) for name, value in self._headers if name.lower() not in _OWN_HEADERS]
+        ours = {*(name.lower() for name, _value in kept), *_HOP_HEADERS}
+        return [*kept, *((name, value) for name, value in told if name.lower() not in ours)]
 
     async def _left(self) -> None:
         while not self._has_left:

@@ -24,8 +24,10 @@ from myagent.i18n import gettext as _
 logger = logging.getLogger("myagent.access")
 
 FORWARDING_HEADERS = tuple(f"HTTP_X_FORWARDED_{name}" for name in ("PROTO", "HOST", "PORT", "PREFIX"))
-APIS = ("/api/", "/v1/")
+APIS = ("/api/", "/v1/", "/mcp/")
 """What programs ask; these decide by themselves whom they answer."""
+MCP = "/mcp"
+"""One of them, without its slash."""
 HEALTH = ("/healthz", "/readyz")
 """Paths for probes, which ask under any name."""
 METRICS = "/metrics"
@@ -78,7 +80,7 @@ class KnownHosts:
 
 
 def _decides_itself(request: HttpRequest) -> bool:
-    return request.path_info.startswith(APIS) or request.path_info in (*HEALTH, METRICS)
+    return request.path_info.startswith(APIS) or request.path_info in (*HEALTH, METRICS, MCP)
 
 
 def _unknown_host(request: HttpRequest, host: str) -> HttpResponse:

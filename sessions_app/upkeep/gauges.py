@@ -27,7 +27,7 @@ logger = logging.getLogger("myagent.server")
 
 PATIENCE_SECONDS = 2.0
 """How long an answer waits for the database; then it says nothing of what is in there."""
-WEBSOCKET, SSE, AGUI, CHAT, OPENAI = "websocket", "sse", "agui", "chat", "openai"
+WEBSOCKET, SSE, AGUI, CHAT, OPENAI, MCP = "websocket", "sse", "agui", "chat", "openai", "mcp"
 """The doors by which connections come."""
 
 
@@ -61,7 +61,7 @@ class EngineGauges:
         running = Counter(run.agent for run in self._runner.working)
         doors = Counter(connection.door for connection in self._connections)
         return {
-            measures.CONNECTIONS: {(door,): doors[door] for door in (WEBSOCKET, SSE, AGUI, CHAT, OPENAI)},
+            measures.CONNECTIONS: {(door,): doors[door] for door in (WEBSOCKET, SSE, AGUI, CHAT, OPENAI, MCP)},
             measures.RUNS_RUNNING: {(name,): running[name] for name in {*names, *running}},
             measures.TOOLS_BLOCKING: {(name,): len(self._tool_runner.blocking_tools(name)) for name in names},
             measures.MODELS_AWAY: _models_away(),

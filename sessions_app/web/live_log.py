@@ -52,7 +52,7 @@ async def stream(call: Call, facts: queries.SessionFacts, after: int, form: Stre
     """The headers of an answer that goes on; what follows them is written in this form."""
     check_room(call)
     if call.request.method != "HEAD":
-        answer_live(call.request, await _following(call, facts, after, form))
+        answer_live(call.request, await follow(call, facts, after, form))
     # nginx collects an answer before it passes it on, unless this header tells it not to.
     headers = {"X-Accel-Buffering": "no"}
     answer = for_one_caller(HttpResponse(content_type=f"{EVENT_STREAM}; charset=utf-8", headers=headers))
@@ -65,12 +65,13 @@ async def tell_whole(
 ) -> HttpResponse:
     """The headers of an answer that is `told` when the form has seen its last event, or (False) when it never will."""
     check_room(call)
-    following = await _following(call, facts, after, form)
+    following = await follow(call, facts, after, form)
     answer_when_made(call.request, _Whole(following, told, language_of(call.request)))
     return for_one_caller(HttpResponse(content_type="application/json"))
 
 
-async def _following(call: Call, facts: queries.SessionFacts, after: int, form: StreamForm) -> EventStream:
+async def follow(call: Call, facts: queries.SessionFacts, after: int, form: StreamForm) -> EventStream:
+    """A connection by which the caller follows the session, to be run and closed. Raises `ProtocolError`."""
     following = EventStream(call.engine, call.caller, form, facts, language=language_of(call.request))
     try:
         # Again, attached: a session that was deleted before is not announced to this connection.
@@ -90,7 +91,7 @@ class _Whole(LateAnswer):
         self._language = language
 
     async def made(self) -> HttpResponse:
-        is_whole = await self._following.run(_nowhere)
+        is_whole = await self._following.run(nowhere)
         with speaking(self._language):
             return self._told(is_whole)
 
@@ -98,5 +99,5 @@ class _Whole(LateAnswer):
         self._following.close()
 
 
-async def _nowhere(data: bytes) -> None:
+async def nowhere(data: bytes) -> None:
     """A form whose answer is told as a whole writes nothing meanwhile."""

@@ -38,7 +38,7 @@ def engine_gauges(*, healthy: bool = True, working=()) -> EngineGauges:
 
 def test_of_the_process():
     readings = engine_gauges(working=["a", "a", "b"]).of_process()
-    open_now = {("websocket",): 2, ("sse",): 1, ("agui",): 0, ("chat",): 0, ("openai",): 0}
+    open_now = {("websocket",): 2, ("sse",): 1, ("agui",): 0, ("chat",): 0, ("openai",): 0, ("mcp",): 0}
     assert readings[measures.CONNECTIONS] == open_now
     assert readings[measures.RUNS_RUNNING] == {("a",): 2, ("b",): 1}
     assert (readings[measures.DATABASE_HEALTHY][()], readings[measures.OLDEST_COMMIT][()]) == (True, 1.5)
