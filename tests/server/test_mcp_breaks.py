@@ -15,7 +15,7 @@ from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
-from tests.support.mcp_client import LEGACY, MODERN, answering, facts_of, mcp_client, task_client, text_of
+from tests.support.mcp_client import LEGACY, MODERN, answering, called, facts_of, mcp_client, task_client, text_of
 from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
 from tests.support.services import is_postgres
@@ -27,49 +27,25 @@ SERVER = {
     "options": ("--language", "en"),
 }
 OPTIONS = ("--language", "en")
-ISSUE = "result = AccessToken.objects.issue(User.objects.create_user('ann'), 'mcp')[1]"
 ERAS = pytest.mark.parametrize("mode", [MODERN, LEGACY])
 STATEFUL = pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="sessions of MCP are in memory")
 pytestmark = pytest.mark.database
 RUNS = "result = [[str(run.id), run.status] for run in Run.objects.order_by('queued_at')]"
 
 
-@pytest.fixture(scope="module")
-def token(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do(ISSUE)
+@pytest.fixture
+def token(tokens):
+    return tokens["ann"]
 
 
 def token_of(server):
     with Backstage(server) as backstage:
-        return str(backstage.do(ISSUE))
+        return backstage.tokens("ann")["ann"]
 
 
 def runs_of(server):
     with Backstage(server) as backstage:
         return backstage.do(RUNS)
-
-
-def called(tool, **arguments):
-    """The body and the headers of a call as a client of 2026 sends them."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "progressToken": "p",
-    }
-    body = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": tool, "arguments": arguments, "_meta": meta},
-    }
-    headers = {
-        "MCP-Protocol-Version": MODERN,
-        "Mcp-Method": "tools/call",
-        "Mcp-Name": tool,
-        "Accept": "application/json, text/event-stream",
-    }
-    return body, headers
 
 
 @ERAS

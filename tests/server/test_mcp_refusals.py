@@ -7,23 +7,19 @@ import json
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from tests.server.test_mcp_breaks import called
 from tests.support.agent_server import AgentServer
-from tests.support.backstage import Backstage
 from tests.support.http_door import HttpDoor
-from tests.support.mcp_client import LEGACY, MODERN, mcp_client
+from tests.support.mcp_client import LEGACY, MODERN, called, mcp_client
 
 SERVER = {"files": ("second.py",), "settings": {"MAX_FRAME_BYTES": 100_000}, "options": ("--language", "en")}
-ISSUE = "result = AccessToken.objects.issue(User.objects.create_user('ann'), 'mcp')[1]"
 SSO = {"JWT_KEYS": ["a secret of thirty-two characters!!"], "JWT_ISSUER": "https://sso.example"}
 METADATA = "/.well-known/oauth-protected-resource/mcp"
 pytestmark = pytest.mark.database
 
 
-@pytest.fixture(scope="module")
-def token(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do(ISSUE)
+@pytest.fixture
+def token(tokens):
+    return tokens["ann"]
 
 
 @pytest.fixture

@@ -20,22 +20,13 @@ SERVER = {
     "settings": {"GRANTS_SECONDS": 0.1},
     "options": ("--language", "en"),
 }
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "mcp")[1]}
-"""
 OPTIONS = ("--language", "en")
 pytestmark = pytest.mark.database
 
 
 def tokens_of(server):
     with Backstage(server) as backstage:
-        return backstage.do("result = None" + ISSUE)
-
-
-@pytest.fixture(scope="module")
-def tokens(running_server):
-    return tokens_of(running_server)
+        return backstage.tokens("ann", "bob")
 
 
 async def test_a_task_is_there_before_its_answer(server, tokens, model):

@@ -34,6 +34,28 @@ async def mcp_client(
             yield client
 
 
+def called(tool: str, **arguments: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """The body and the headers of a call as a client of 2026 sends them."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "progressToken": "p",
+    }
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments, "_meta": meta},
+    }
+    headers = {
+        "MCP-Protocol-Version": MODERN,
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": tool,
+        "Accept": "application/json, text/event-stream",
+    }
+    return body, headers
+
+
 def answering(*answers: dict[str, Any]) -> tuple[list[Any], Any]:
     """What was asked, and a callback that answers the questions one after the other."""
     asked: list[Any] = []
