@@ -25,6 +25,7 @@ from sessions_app.services.named_sessions import Beginning, Opened
 from sessions_app.services.refusals import blank_message
 from sessions_app.web.api_call import Call
 from sessions_app.web.openai_door.asked_message import AskedMessage
+from sessions_app.web.run_stream import has_to_answer_first
 
 DOOR = "openai"
 CONVERSATION_HEADERS = ("X-MyAgent-Conversation", "X-OpenWebUI-Chat-Id")
@@ -39,6 +40,14 @@ class Target:
     agent: LoadedAgent | None = None
     name: str | None = None
     facts: queries.SessionFacts | None = None
+
+    async def opened(self, call: Call, asked: AskedMessage) -> Opened:
+        """The session, made where there is none. Raises `ProtocolError`."""
+        if self.facts is not None:
+            return Opened(self.facts, is_new=False)
+        agent = self.agent or usable_agent(call.caller, asked.model)
+        beginning = Beginning(door=DOOR, history=[await storable(message, agent) for message in asked.history])
+        return await named_sessions.open_thread(call.engine, call.caller, agent, self.name, beginning)
 
 
 async def target_of(call: Call, asked: AskedMessage) -> Target:
@@ -88,16 +97,24 @@ def request_name(call: Call) -> str | None:
     return f"{REQUEST}{key}" if key and call.caller.grant.user_id is not None else None
 
 
-async def say(call: Call, asked: AskedMessage, target: Target) -> tuple[queries.SessionFacts, Posted]:
-    """Store the newest message in its session, which is made where it is new."""
+async def say(
+    call: Call, asked: AskedMessage, target: Target, *, after_answers: bool = False
+) -> tuple[queries.SessionFacts, Posted]:
+    """Store the newest message in its session, which is made where it is new.
+
+    With `after_answers` a new message is refused as long as the session waits for an answer.
+    """
     key = call.request.headers.get("Idempotency-Key")
     message_id = key or f"{_print_of(call)}{secrets.token_hex(8)}"
     event = call.asked(UserMessage, session_id="", content=asked.content, metadata={"message_id": message_id})
     if event.is_blank:
         raise blank_message()
-    if target.facts is not None and not key and (joined := await _joined(call, target.facts.id)):
+    if target.facts is not None and not key and (joined := await joined_run(call, target.facts.id)):
         return target.facts, joined
-    opened = await _opened(call, asked, target)
+    if after_answers and target.facts is not None and await has_to_answer_first(target.facts.id, message_id):
+        words = _("The agent waits for an answer to its question. Answer it before you go on.")
+        raise ProtocolError(ErrorCode.SESSION_BUSY, words)
+    opened = await target.opened(call, asked)
     session = UsableSession(opened.facts.id, opened.facts.agent)
     try:
         return opened.facts, await messages.post_message(call.engine, call.caller, session, event)
@@ -105,14 +122,6 @@ async def say(call: Call, asked: AskedMessage, target: Target) -> tuple[queries.
         if opened.is_new and not error.data.get("maybe_stored"):
             await _delete_unused(call, opened.facts)
         raise
-
-
-async def _opened(call: Call, asked: AskedMessage, target: Target) -> Opened:
-    if target.facts is not None:
-        return Opened(target.facts, is_new=False)
-    agent = target.agent or usable_agent(call.caller, asked.model)
-    beginning = Beginning(door=DOOR, history=[await storable(message, agent) for message in asked.history])
-    return await named_sessions.open_thread(call.engine, call.caller, agent, target.name, beginning)
 
 
 async def _delete_unused(call: Call, made: queries.SessionFacts) -> None:
@@ -130,7 +139,7 @@ async def storable(message: Message, agent: LoadedAgent) -> Message:
     return replace(message, content=await with_files(uuid.uuid4(), message.content, agent.agent))
 
 
-async def _joined(call: Call, session_id: uuid.UUID) -> Posted | None:
+async def joined_run(call: Call, session_id: uuid.UUID) -> Posted | None:
     """The run of the same request, which a client sends again by itself because the connection broke."""
     if call.request.headers.get("X-Stainless-Retry-Count", "0") == "0":
         return None

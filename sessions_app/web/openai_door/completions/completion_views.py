@@ -7,9 +7,7 @@ import time
 from django.http import HttpRequest, HttpResponse
 
 from agents.web.api_errors import ApiRefused, json_answer
-from myagent.protocol.codec import parse_body
 from sessions_app import queries
-from sessions_app.services.heavy_work import beside_the_loop, is_light
 from sessions_app.services.refusals import try_again
 from sessions_app.web import live_log
 from sessions_app.web.api_call import Call
@@ -17,7 +15,7 @@ from sessions_app.web.openai_door.asked_session import say, target_of
 from sessions_app.web.openai_door.completions.chat_completion import Completion, CompletionChunks, WholeCompletion
 from sessions_app.web.openai_door.completions.completion_request import CompletionRequest
 from sessions_app.web.openai_door.completions.run_text import RunText
-from sessions_app.web.openai_door.door_view import door_view
+from sessions_app.web.openai_door.door_view import asked_by, door_view
 from sessions_app.web.openai_door.error_answers import failure_answer, refusal_answer
 
 
@@ -25,7 +23,7 @@ from sessions_app.web.openai_door.error_answers import failure_answer, refusal_a
 async def create_completion(request: HttpRequest) -> HttpResponse:
     """Say something, and tell the answer: as it comes, or as a whole. To leave cancels nothing."""
     call = await Call.admitted(request)
-    asked = await _asked(call)
+    asked = await asked_by(call, CompletionRequest.read)
     live_log.check_room(call)
     facts, posted = await say(call, asked, await target_of(call, asked))
     completion = Completion(
@@ -37,13 +35,6 @@ async def create_completion(request: HttpRequest) -> HttpResponse:
     answer.headers["X-MyAgent-Session"] = completion.session_id
     answer.headers["X-Request-Id"] = completion.run_id
     return answer
-
-
-async def _asked(call: Call) -> CompletionRequest:
-    def read() -> CompletionRequest:
-        return CompletionRequest.read(parse_body(call.body))
-
-    return read() if is_light(call.body.decode("latin-1")) else await beside_the_loop(read)
 
 
 async def _answer(
