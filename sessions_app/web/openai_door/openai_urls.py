@@ -13,6 +13,7 @@ from sessions_app.web.api_operations import both_ways
 from sessions_app.web.openai_door.completions.completion_views import create_completion
 from sessions_app.web.openai_door.door_view import door_view
 from sessions_app.web.openai_door.model_views import list_models, show_model
+from sessions_app.web.openai_door.responses import conversation_views as conversations
 from sessions_app.web.openai_door.responses import response_views as responses
 
 
@@ -34,6 +35,9 @@ urlpatterns = [
     *both_ways("responses/<str:name>", responses.one_response),
     *both_ways("responses/<str:name>/cancel", responses.cancel_response),
     *both_ways("responses/<str:name>/input_items", responses.input_items),
+    *both_ways("conversations", conversations.create_conversation),
+    *both_ways("conversations/<str:name>", conversations.one_conversation),
+    *both_ways("conversations/<str:name>/items", conversations.conversation_items),
     path("", unknown_path),
     path("<path:rest>", unknown_path),
 ]

@@ -39,9 +39,8 @@ def read_input(given: Any) -> Input:
     """The input that a field of this name is. Raises `ProtocolError`."""
     if isinstance(given, str):
         return Input(given)
-    if len(given) > MAX_HISTORY:
-        raise bad_field("input", _("at most %(limit)d") % {"limit": MAX_HISTORY})
-    if not given or not all(isinstance(item, dict) for item in given):
+    _check_items(given, "input")
+    if not given:
         raise bad_field("input", _("text, or a list of items"))
     answers = list(takewhile(lambda item: item.get("type") == "mcp_approval_response", reversed(given)))
     if answers:
@@ -49,8 +48,20 @@ def read_input(given: Any) -> Input:
     newest = given[-1]
     if newest.get("type", "message") != "message" or newest.get("role") != "user":
         raise bad_field("input", _("the last item is a message of the user, or an mcp_approval_response"))
-    history = (_earlier(item) for item in given[:-1])
-    return Input(_content(newest.get("content")), tuple(message for message in history if message is not None))
+    return Input(_content(newest.get("content")), read_history(given[:-1], "input"))
+
+
+def read_history(given: list[Any], name: str) -> tuple[Message, ...]:
+    """The messages among the items of a field. Raises `ProtocolError`."""
+    _check_items(given, name)
+    return tuple(message for item in given if (message := _earlier(item, name)) is not None)
+
+
+def _check_items(given: list[Any], name: str) -> None:
+    if len(given) > MAX_HISTORY:
+        raise bad_field(name, _("at most %(limit)d") % {"limit": MAX_HISTORY})
+    if not all(isinstance(item, dict) for item in given):
+        raise bad_field(name, _("text, or a list of items"))
 
 
 def _approval(item: Item) -> Approval:
@@ -60,14 +71,14 @@ def _approval(item: Item) -> Approval:
     return Approval(step_of(name), item.get("approve"), item.get("reason"))
 
 
-def _earlier(item: Item) -> Message | None:
+def _earlier(item: Item, name: str) -> Message | None:
     """An earlier message; what else there was (calls, reasoning, references) is nothing to go on with."""
     if item.get("type", "message") != "message":
         return None
     role = item.get("role")
     if not isinstance(role, str):
-        raise bad_field("input", _("a message has a role and a content"))
-    return earlier_message(role, _content(item.get("content")), "input")
+        raise bad_field(name, _("a message has a role and a content"))
+    return earlier_message(role, _content(item.get("content")), name)
 
 
 def _content(given: Any) -> Any:
