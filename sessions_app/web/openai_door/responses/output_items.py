@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,6 +16,22 @@ WORDS = {TEXT: "text", REFUSAL: "refusal", REASONING: "text"}
 """The kinds of parts, and where each has its words."""
 SERVER = "myagent"
 """The label of the server that runs the tools."""
+
+
+@dataclass(slots=True)
+class Output:
+    """The items of a response, by their `output_index`. One that became void keeps its index and is left out."""
+
+    all: list[Item] = field(default_factory=list)
+    void: set[int] = field(default_factory=set)
+
+    def add(self, item: Item) -> int:
+        self.all.append(item)
+        return len(self.all) - 1
+
+    @property
+    def valid(self) -> list[Item]:
+        return [dict(item) for index, item in enumerate(self.all) if index not in self.void]
 
 
 def part_of(kind: str, words: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sessions_app.web.openai_door.responses.response_ids import ResponseId
 
 
 @dataclass(slots=True)
-class Standing:
+class ResponseProgress:
     """How far a response has come."""
 
     status: str = "in_progress"
@@ -56,26 +56,26 @@ class ResponseHead:
         """Whether the answer is the JSON of a value, or there is none."""
         return self.schema is not None
 
-    def response(self, standing: Standing, output: list[Item]) -> dict[str, Any]:
+    def response(self, progress: ResponseProgress, output: list[Item]) -> dict[str, Any]:
         """The object."""
         text: dict[str, Any] = {"type": "text"}
         if self.schema is not None:
             text = {"type": "json_schema", "name": "output", "schema": self.schema, "strict": True}
-        is_cut = standing.status == "incomplete"
+        is_cut = progress.status == "incomplete"
         return {
             "id": str(self.id),
             "object": "response",
-            "created_at": standing.created_at,
-            "completed_at": standing.completed_at,
-            "status": standing.status,
+            "created_at": progress.created_at,
+            "completed_at": progress.completed_at,
+            "status": progress.status,
             "background": True,
             "model": self.model,
             "conversation": {"id": self.session_id},
             "previous_response_id": str(self.id.of_part(self.id.part - 1)) if self.id.part > 1 else None,
             "output": output,
-            "error": standing.error,
+            "error": progress.error,
             "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
-            "usage": standing.usage,
+            "usage": progress.usage,
             "text": {"format": text},
             "instructions": None,
             "metadata": {},
@@ -83,7 +83,7 @@ class ResponseHead:
             "store": True,
             "tool_choice": "auto",
             "tools": [],
-            "myagent": {"session_id": self.session_id, "run_id": str(self.id.run_id), **standing.facts},
+            "myagent": {"session_id": self.session_id, "run_id": str(self.id.run_id), **progress.facts},
         }
 
 

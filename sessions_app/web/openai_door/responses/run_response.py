@@ -7,7 +7,6 @@ deleted because the answer as a whole is in the log.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
@@ -16,7 +15,7 @@ import orjson
 from sessions_app.web.openai_door.responses import output_items as items
 from sessions_app.web.openai_door.responses.open_text import OpenText, Told
 from sessions_app.web.openai_door.responses.response_ids import number_of, place_of, question_id, seq_of
-from sessions_app.web.openai_door.responses.response_object import ResponseHead, Standing
+from sessions_app.web.openai_door.responses.response_object import ResponseHead, ResponseProgress
 from sessions_app.web.openai_door.responses.run_parts import RunParts
 
 Event = dict[str, Any]
@@ -31,22 +30,6 @@ END = 15
 _PLACE = itemgetter(0)
 
 
-@dataclass(slots=True)
-class Output:
-    """The items of a response, by their `output_index`. One that became void keeps its index and is left out."""
-
-    all: list[items.Item] = field(default_factory=list)
-    void: set[int] = field(default_factory=set)
-
-    def add(self, item: items.Item) -> int:
-        self.all.append(item)
-        return len(self.all) - 1
-
-    @property
-    def valid(self) -> list[items.Item]:
-        return [dict(item) for index, item in enumerate(self.all) if index not in self.void]
-
-
 class RunResponse:
     """One part of a run. It takes all events of the run, from the first one on, until the part is over.
 
@@ -59,9 +42,9 @@ class RunResponse:
         self.head = head
         self.run_id = str(head.id.run_id)
         self.parts = RunParts()
-        self.output = Output()
+        self.output = items.Output()
         self.input: list[items.Item] = []
-        self.standing = Standing()
+        self.progress = ResponseProgress()
         self.is_over = False
         self._known = known
         self._last_seq = 0
@@ -78,7 +61,7 @@ class RunResponse:
     @property
     def exists(self) -> bool:
         """Whether the run has come so far."""
-        return bool(self.standing.created_at) and self.head.id.part <= self.parts.begun
+        return bool(self.progress.created_at) and self.head.id.part <= self.parts.begun
 
     def interrupted(self) -> list[Event]:
         """Nothing: questions are told as they are logged."""
@@ -113,28 +96,28 @@ class RunResponse:
     def gone(self, words: str, code: str) -> list[Event]:
         """The end where the session was deleted: the last thing that is told, and not logged."""
         number = max(number_of(self._last_seq, END), self._known) + 1
-        self.standing.fail(words, code)
+        self.progress.fail(words, code)
         self.is_over = True
         return [{"type": "response.failed", "response": self.told(), "sequence_number": number}]
 
     def told(self) -> dict[str, Any]:
         """The response as it stands."""
-        return self.head.response(self.standing, self.output.valid)
+        return self.head.response(self.progress, self.output.valid)
 
     # --- how it begins and ends ---
 
     def _begun(self, frame: Frame) -> Told:
         told: Told = []
-        if not self.standing.created_at:
-            self.standing.begin(frame)
+        if not self.progress.created_at:
+            self.progress.begin(frame)
             told.append((CREATED, self._lifecycle("created")))
-            if self.standing.status == "queued":
+            if self.progress.status == "queued":
                 told.append((STARTED, self._lifecycle("queued")))
-        elif self.standing.status == "queued":
-            self.standing.status = "in_progress"
+        elif self.progress.status == "queued":
+            self.progress.status = "in_progress"
         else:
             return []
-        if self.standing.status == "in_progress":
+        if self.progress.status == "in_progress":
             told.append((STARTED, self._lifecycle("in_progress")))
         return told
 
@@ -146,7 +129,7 @@ class RunResponse:
         told: Told = []
         if not any(item["type"] == "mcp_approval_request" for item in self.output.all):
             told = self._whole(items.question_of(next(iter(self.parts.open.values()))), ASK_AGAIN)
-        self.standing.finish("completed", {"finish": "confirmation"}, frame=frame)
+        self.progress.finish("completed", {"finish": "confirmation"}, frame=frame)
         return [*told, (END, self._lifecycle("completed"))]
 
     # --- what is said ---
@@ -266,8 +249,8 @@ class RunResponse:
         told += self._closed(phase="final_answer", words=answer)
         is_whole = about["finish"] != "length"
         facts = {key: about[key] for key in ("finish", "limit", "output") if key in about}
-        self.standing.finish("completed" if is_whole else "incomplete", facts, usage=about["usage"], frame=frame)
-        return [*told, (END, self._lifecycle(self.standing.status))]
+        self.progress.finish("completed" if is_whole else "incomplete", facts, usage=about["usage"], frame=frame)
+        return [*told, (END, self._lifecycle(self.progress.status))]
 
     def _answer(self, answer: str, kind: str) -> Told:
         """What the client lacks of the answer."""
@@ -281,12 +264,12 @@ class RunResponse:
 
     def _cancelled(self, frame: Frame) -> Told:
         told = self._closed("incomplete")
-        self.standing.finish("cancelled", {"finish": "interrupted", "reason": frame["metadata"]["reason"]})
+        self.progress.finish("cancelled", {"finish": "interrupted", "reason": frame["metadata"]["reason"]})
         return [*told, (END, self._lifecycle("incomplete"))]
 
     def _failed(self, frame: Frame) -> Told:
         told = self._closed("incomplete")
-        self.standing.fail(frame["content"], frame["metadata"]["code"])
+        self.progress.fail(frame["content"], frame["metadata"]["code"])
         return [*told, (END, self._lifecycle("failed"))]
 
 
