@@ -14,9 +14,10 @@ from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import text, tools
 from tests.support.openai_door import approvals, openai_client, said_by, user
+from tests.support.patience import WAIT_SECONDS
 
 SERVER = {
-    "files": ("tools.py", "second.py", "structured.py"),
+    "files": ("tools.py", "second.py", "structured.py", "steered.py"),
     "settings": {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2},
     "options": ("--language", "en"),
 }
@@ -213,7 +214,7 @@ async def test_background_and_cancel(ann, door, model):
     model.script(held)
     begun = await ann.responses.create(model="second", input="hello", background=True)
     assert begun.status in ("queued", "in_progress") and begun.background
-    assert await asyncio.to_thread(held.gate.entered.wait, 30)
+    assert await asyncio.to_thread(held.gate.entered.wait, WAIT_SECONDS)
     queued = await ann.responses.create(
         model="second", input="next", background=True, conversation=begun.conversation.id
     )
@@ -260,6 +261,25 @@ async def test_to_leave_cancels_nothing(ann, door, model):
     held.gate.open()
     rest = await ann.responses.retrieve(name, stream=True, starting_after=events[-1].sequence_number)
     assert said_by(events + [event async for event in rest]) == "one two three four"
+
+
+async def test_each_request_has_an_answer_of_its_own(ann, model):
+    held = text("one two", hang=1)
+    model.script(held, text("three"), text("four"))
+    begun = await ann.responses.create(model="steered", input="count", background=True)
+    assert await asyncio.to_thread(held.gate.entered.wait, WAIT_SECONDS)
+    asked = {"model": "steered", "previous_response_id": begun.id}
+    asking = asyncio.create_task(ann.responses.create(**asked, input="go on"))
+    header = {"X-MyAgent-Session": begun.conversation.id}
+    completing = asyncio.create_task(
+        ann.chat.completions.create(model="steered", messages=[user("go on")], extra_headers=header)
+    )
+    while len((await ann.conversations.items.list(begun.conversation.id)).data) < 4:
+        await asyncio.sleep(0.05)  # both are queued
+    held.gate.open()
+    answers = {(await asking).output_text, (await completing).choices[0].message.content}
+    assert answers == {"three", "four"}, "though messages to this agent steer what it does, as a rule"
+    assert (await ann.responses.retrieve(begun.id)).output_text == "one two"
 
 
 async def test_what_the_client_sends_again_by_itself_joins_the_run(ann, door, model):

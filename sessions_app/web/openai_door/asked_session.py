@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from agents.database.threads import in_thread
-from agents.loading.registry import LoadedAgent
+from agents.loading.registry import LoadedAgent, get_registry
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
@@ -106,7 +106,8 @@ async def say(
     """
     key = call.request.headers.get("Idempotency-Key")
     message_id = key or f"{_print_of(call)}{secrets.token_hex(8)}"
-    event = call.asked(UserMessage, session_id="", content=asked.content, metadata={"message_id": message_id})
+    about = {"message_id": message_id} | _asked_when_busy(asked)
+    event = call.asked(UserMessage, session_id="", content=asked.content, metadata=about)
     if event.is_blank:
         raise blank_message()
     if target.facts is not None and not key and (joined := await joined_run(call, target.facts.id)):
@@ -122,6 +123,12 @@ async def say(
         if opened.is_new and not error.data.get("maybe_stored"):
             await _delete_unused(call, opened.facts)
         raise
+
+
+def _asked_when_busy(asked: AskedMessage) -> dict[str, str]:
+    """Each request is to have an answer of its own, and so a run of its own, where its agent lets messages queue."""
+    agent = get_registry().available(asked.model)
+    return {"when_busy": "queue"} if agent is not None and "queue" in agent.agent.modes_when_busy else {}
 
 
 async def _delete_unused(call: Call, made: queries.SessionFacts) -> None:

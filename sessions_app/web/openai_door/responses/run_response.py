@@ -22,10 +22,10 @@ Event = dict[str, Any]
 Frame = dict[str, Any]
 CREATED, STARTED = 0, 1
 CLOSE_REASONING, CLOSE_TEXT = 2, 8
-OPEN_TEXT = ASK_AGAIN = 5
-"""Where a text goes on; none does while questions are open."""
-OWN = 11
-"""Where that begins which is not about text: four places."""
+OPEN_TEXT = RESULT = 5
+"""Where a text goes on: none does with the result of a call."""
+OWN = ASK_AGAIN = 11
+"""Where that begins which is not about text: four places. What asks itself, asks nothing else again."""
 END = 15
 _PLACE = itemgetter(0)
 
@@ -216,14 +216,14 @@ class RunResponse:
             # It was called in an earlier part of the run.
             item = self._calls[step_id]
             index = self.output.add(dict(item))
-            told = [(OWN, {"type": "response.output_item.added", "output_index": index, "item": dict(item)})]
+            told = [(RESULT, {"type": "response.output_item.added", "output_index": index, "item": dict(item)})]
         whole = self.output.all[index]
         whole |= items.outcome_of(frame)
         kind = "completed" if whole["status"] == "completed" else "failed"
         return [
             *told,
-            (OWN + 1, {"type": f"response.mcp_call.{kind}", "item_id": whole["id"], "output_index": index}),
-            (OWN + 2, {"type": "response.output_item.done", "output_index": index, "item": dict(whole)}),
+            (RESULT + 1, {"type": f"response.mcp_call.{kind}", "item_id": whole["id"], "output_index": index}),
+            (RESULT + 2, {"type": "response.output_item.done", "output_index": index, "item": dict(whole)}),
         ]
 
     def _questioned(self, frame: Frame) -> Told:

@@ -94,7 +94,8 @@ def check_compacted(log, part, events, whole):
             client.take(rest)
             assert client.is_over and client.response == whole.response
             for index, joined in client.deltas.items():
-                assert whole.deltas[index].startswith(joined) or joined.strip() == whole.text.strip()
+                words = client.items[index]["content"][0]["text"]
+                assert whole.deltas[index].startswith(joined) or joined == words, "nothing twice"
 
 
 @pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
@@ -154,7 +155,7 @@ def _done(chance, names):
     return log
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_any_run(chance):
     check(random_log(chance))
@@ -238,6 +239,21 @@ def test_a_part_does_not_exist_before_its_question_is_answered():
     assert response.exists and response.told()["status"] == "in_progress"
 
 
+def test_a_hook_asks_about_an_answer_that_was_shown():
+    """Both responses have the answer: the one that asks about it, and the one that gives it."""
+    shown = [said(), step(1), *pieces(1, "a ", "b", is_whole=False)]
+    log = numbered([*shown, question("q1", ""), answer("q1"), *pieces(1, ""), final("a b")])
+    first, second = parts_of(log)
+    texts = [
+        [item["content"][0]["text"] for item in told[-1]["response"]["output"] if "content" in item]
+        for told in (first, second)
+    ]
+    assert texts == [["a b"], ["a b"]]
+    # Nobody has answered in time, which no event says: the run goes on.
+    lapsed = parts_of(numbered([*shown, question("q1", ""), step(2), *pieces(2, "ok"), final("ok")]))
+    assert [kinds(told)[-1] for told in lapsed] == ["completed", "completed"]
+
+
 def test_an_answer_that_has_to_be_a_value():
     log = numbered([said(), step(1), *pieces(1, '{"a"'), final("- a: 1", output={"a": 1})])
     events, response = events_of(log, schema={"type": "object"})
@@ -272,5 +288,5 @@ def test_names_of_responses():
     name = f"resp_{RUN}_12"
     assert str(ResponseId.parse(name)) == name
     for wrong in ("", "resp_", f"resp_{RUN}", f"resp_{RUN}_0", f"resp_{RUN}_01", f"x_{RUN}_1", f"resp_{RUN.upper()}_1"):
-        with pytest.raises(ProtocolError, match="response"):
+        with pytest.raises(ProtocolError):
             ResponseId.parse(wrong)
