@@ -263,19 +263,29 @@ async def test_to_leave_cancels_nothing(ann, door, model):
     assert said_by(events + [event async for event in rest]) == "one two three four"
 
 
-async def test_each_request_has_an_answer_of_its_own(ann, model):
+async def is_said(door, session_id, count):
+    """Wait until so much is said in a session."""
+    async with asyncio.timeout(WAIT_SECONDS), door.events(session_id) as stream:
+        while count:
+            await stream.until(lambda frame: frame.event == "user.message")
+            count -= 1
+
+
+async def test_each_request_has_an_answer_of_its_own(ann, door, model):
     held = text("one two", hang=1)
     model.script(held, text("three"), text("four"))
     begun = await ann.responses.create(model="steered", input="count", background=True)
     assert await asyncio.to_thread(held.gate.entered.wait, WAIT_SECONDS)
     asked = {"model": "steered", "previous_response_id": begun.id}
     asking = asyncio.create_task(ann.responses.create(**asked, input="go on"))
+    await is_said(door, begun.conversation.id, 2)
+    with pytest.raises(openai.RateLimitError):
+        await ann.responses.create(**asked, input="too late: another message waits behind that response")
     header = {"X-MyAgent-Session": begun.conversation.id}
     completing = asyncio.create_task(
         ann.chat.completions.create(model="steered", messages=[user("go on")], extra_headers=header)
     )
-    while len((await ann.conversations.items.list(begun.conversation.id)).data) < 4:
-        await asyncio.sleep(0.05)  # both are queued
+    await is_said(door, begun.conversation.id, 3)
     held.gate.open()
     answers = {(await asking).output_text, (await completing).choices[0].message.content}
     assert answers == {"three", "four"}, "though messages to this agent steer what it does, as a rule"

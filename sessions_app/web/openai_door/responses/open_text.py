@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sessions_app.web.openai_door.responses.output_items import TEXT, WORDS, Item, part_of
@@ -18,7 +18,17 @@ class OpenText:
     item: Item
     output_index: int
     kind: str
-    words: str = ""
+    pieces: list[str] = field(default_factory=list)
+    """Joined only where the whole is told: an answer may come in many thousands."""
+
+    @property
+    def words(self) -> str:
+        """All pieces."""
+        return "".join(self.pieces)
+
+    def settle(self) -> None:
+        """Let the item have what there is by now."""
+        self.item["content"] = [part_of(self.kind, self.words)] if self.pieces else []
 
     def added(self, place: int) -> Told:
         """The beginning."""
@@ -30,19 +40,17 @@ class OpenText:
 
     def more(self, delta: str, place: int) -> Told:
         """Another piece."""
-        self.words += delta
-        self.item["content"] = [part_of(self.kind, self.words)]
+        self.pieces.append(delta)
         return [(place, {"type": f"response.{self.kind}.delta", **self._at, "delta": delta, **self._more})]
 
     def closed(self, place: int, status: str, phase: str = "", words: str | None = None) -> Told:
         """The end. With `words` these are what it says, whatever the pieces were."""
-        if words is not None:
-            self.words = words
-        part = part_of(self.kind, self.words)
+        words = self.words if words is None else words
+        part = part_of(self.kind, words)
         self.item |= {"status": status, "content": [part]}
         if phase and status == "completed":
             self.item["phase"] = phase
-        told = {**self._at, WORDS[self.kind]: self.words, **self._more}
+        told = {**self._at, WORDS[self.kind]: words, **self._more}
         return [
             (place, {"type": f"response.{self.kind}.done", **told}),
             (place + 1, {"type": "response.content_part.done", **self._at, "part": part}),
@@ -51,6 +59,7 @@ class OpenText:
 
     def cut(self, place: int) -> Told:
         """The end of what is void."""
+        self.settle()
         self.item["status"] = "incomplete"
         return self._done(place)
 

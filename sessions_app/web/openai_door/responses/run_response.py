@@ -102,6 +102,9 @@ class RunResponse:
 
     def told(self) -> dict[str, Any]:
         """The response as it stands."""
+        for text in (self._reasoning, self._text):
+            if text is not None:
+                text.settle()
         return self.head.response(self.progress, self.output.valid)
 
     # --- how it begins and ends ---
