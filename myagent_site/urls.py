@@ -23,7 +23,7 @@ urlpatterns = [
     path("readyz", views.ready, name="ready"),
     path("metrics", metrics_page.metrics, name="metrics"),
     path("api/", include("sessions_app.web.api_urls")),
-    path("v1/", include("sessions_app.web.openai_door.completion_views")),
+    path("v1/", include("sessions_app.web.openai_door.openai_urls")),
     path("", include("sessions_app.web.mcp_door.mcp_views")),
     path("", include("agents.web.login_urls")),
     path("admin/", admin.site.urls),

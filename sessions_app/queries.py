@@ -59,6 +59,20 @@ def was_deleted(threads: Collection[str]) -> bool:
     return DeletedThread.objects.filter(pk__in=threads, deleted_at__gte=timezone.now() - REMEMBERED).exists()
 
 
+def session_of_run(run_id: uuid.UUID, user_id: int | None) -> SessionFacts | None:
+    """The session of a run, as `session_facts` finds one."""
+    rows = Session.objects.filter(Q(user=None) | Q(user=user_id), runs=run_id)
+    row = rows.values_list("id", "agent", "last_seq").first()
+    return SessionFacts(*row) if row else None
+
+
+def newest_run(session_id: uuid.UUID) -> uuid.UUID | None:
+    """The run of the newest message in the log of a session."""
+    asked = Event.objects.filter(session_id=session_id, name="user.message").order_by("-seq")
+    frame = asked.values_list("frame", flat=True).first()
+    return None if frame is None else uuid.UUID(orjson.loads(frame)["metadata"]["run_id"])
+
+
 def begin_of_run(session_id: uuid.UUID, run_id: uuid.UUID) -> int | None:
     """The `seq` of the message that a run answers; None where it is not in the log."""
     asked = Event.objects.filter(session_id=session_id, name="user.message").order_by("-seq")

@@ -36,13 +36,15 @@ async def fork_session(
     agent: LoadedAgent,
     source_id: uuid.UUID,
     session_id: uuid.UUID,
+    *,
+    thread: str | None = None,
 ) -> Forked:
-    """Continue a session in a new one, under an id that was chosen for it.
+    """Continue a session in a new one, under an id that was chosen for it, and found by its `thread` where it has one.
 
     One fork at a time in this process: what others want to store comes in between two of them.
     """
     async with engine.fork_turn:
-        return await _fork(engine, caller, event, agent, source_id, session_id)
+        return await _fork(engine, caller, event, agent, source_id, session_id, thread)
 
 
 async def _fork(
@@ -52,9 +54,11 @@ async def _fork(
     agent: LoadedAgent,
     source_id: uuid.UUID,
     session_id: uuid.UUID,
+    thread: str | None,
 ) -> Forked:
     entry = ForkSession(
         session_id=session_id,
+        thread=thread,
         agent=agent.name,
         user_id=caller.grant.user_id,
         connection_id=caller.connection_id,

@@ -31,8 +31,12 @@ def answer_in(event: UserResponse) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-async def cancel_runs(engine: Engine, caller: Caller, session: UsableSession) -> list[uuid.UUID]:
-    """Cancel the active run and all queued ones, whichever process owns them; returns the ids of those that ended."""
-    entry = CancelRuns(session_id=session.id, by=caller.grant.user_id)
+async def cancel_runs(
+    engine: Engine, caller: Caller, session: UsableSession, *, only: uuid.UUID | None = None
+) -> list[uuid.UUID]:
+    """Cancel the active run and all queued ones, or `only` this one, whichever process owns them; returns the ids of
+    those that ended.
+    """
+    entry = CancelRuns(session_id=session.id, by=caller.grant.user_id, only=only)
     ended: list[uuid.UUID] = await record(engine, entry, then=engine.runner.stop_runs)
     return ended

@@ -111,9 +111,11 @@ class RunStream(StreamForm):
         return self._run.take(frame) if about.get("run_id") == self._run.run_id else []
 
 
-async def each_frame(session_id: uuid.UUID, call: Call | None = None) -> AsyncIterator[tuple[int, Frame]]:
+async def each_frame(
+    session_id: uuid.UUID, call: Call | None = None, *, after: int = 0
+) -> AsyncIterator[tuple[int, Frame]]:
     """The log with its numbers, with those details of errors that this caller may read."""
-    tells_details, after = call is not None and may_read_details(call.caller.grant, call.engine.config), 0
+    tells_details = call is not None and may_read_details(call.caller.grant, call.engine.config)
     while True:
         page = await in_thread_patiently(queries.events_after, session_id, after)
         for after, frame in page:
@@ -141,14 +143,14 @@ async def stopped(call: Call, facts: queries.SessionFacts) -> HttpResponse:
 
 
 async def answer_questions(call: Call, session: UsableSession, answers: Sequence[UserResponse]) -> str:
-    """Store the answers; those that were given before, the same, do no harm. Returns the id of the run that asked.
+    """Store the answers; those that were given before, the same, do no harm. Returns the id of the run that asked last.
 
     Raises `ProtocolError` where one answers no open question; then none of them is stored.
     """
     known = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
     for answer in [answer for answer in answers if _is_new(answer, known)]:
         await runs.answer_confirmation(call.engine, call.caller, session, answer)
-    return str(known[answers[0].step_id].run_id)
+    return str(known[answers[-1].step_id].run_id)
 
 
 def _is_new(answer: UserResponse, known: dict[str, asked_questions.AskedQuestion]) -> bool:

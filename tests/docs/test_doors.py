@@ -73,6 +73,12 @@ def test_mcp_in_python(door):
     assert re.fullmatch(r"You said: How is the weather in Beijing\? [0-9a-f-]{36}\n", said)
 
 
+def test_responses_in_python(door):
+    text = f"TOKEN = {door.token!r}\n{program_of('responses', door)}"
+    said = printed(sys.executable, "-", text=text)
+    assert re.fullmatch(r"You said: How is the weather in Beijing\?You said: And tomorrow\? [0-9a-f-]{36}\n", said)
+
+
 @pytest.mark.slow
 def test_agui_in_javascript(door, tmp_path):
     head = f'const token = "{door.token}", threadId = "a thread";\n'

@@ -153,6 +153,25 @@ async def test_the_id_of_a_conversation_that_an_interface_sends(server, tokens, 
     assert len(set(racing)) == 1 and "Traceback" not in server.log
 
 
+async def test_a_conversation_is_one_at_every_door_that_names_it(ann, door):
+    name = str(uuid.uuid4())
+
+    async def said_here(name):
+        header = {"X-MyAgent-Conversation": name}
+        answer = await ann.chat.completions.create(model="second", messages=[user("here")], extra_headers=header)
+        return answer.myagent["session_id"]
+
+    message = {"id": "m-1", "role": "user", "content": "there"}
+    answer = await door.ask("POST", "agui/second/", {"threadId": name, "runId": "r-1", "messages": [message]})
+    assert answer.status_code == 200
+    session_id = await said_here(name)
+    (shown,) = [one for one in (await door.told("GET", "sessions"))["sessions"] if one["session_id"] == session_id]
+    assert shown["title"] == "there"
+    assert await said_here(session_id) == session_id, "the id of a session is a name, too"
+    said = [one.content for one in await door.log(session_id) if one.event == "user.message"]
+    assert said == ["there", "here", "here"]
+
+
 async def test_a_question_is_said_in_words_and_answered_by_another_door(server, ann, door, tmp_path):
     path = tmp_path / "written"
     call = "call:write " + json.dumps({"path": str(path), "text": "hello"})

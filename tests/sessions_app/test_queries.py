@@ -88,6 +88,19 @@ def test_a_long_history_is_cut_where_the_model_takes_it(session, monkeypatch, li
     e.assert_model_takes(messages)
 
 
+def test_which_session_has_a_run_and_which_run_is_its_newest(session):
+    assert queries.newest_run(session) is None
+    first = e.running(session)
+    assert queries.session_of_run(first.run_id, None) == queries.session_facts(session, None)
+    e.commit(e.answer(first))
+    second = e.running(session)
+    assert queries.newest_run(session) == second.run_id
+    ann = get_user_model().objects.create_user("ann")
+    hers = e.running(e.new_session(user_id=ann.pk))
+    assert queries.session_of_run(hers.run_id, ann.pk) is not None
+    assert queries.session_of_run(hers.run_id, None) is queries.session_of_run(uuid.uuid4(), ann.pk) is None
+
+
 def test_the_news_of_runs(session):
     ref, call = e.running(session), e.call_of(waits=True)
     ask = e.question(ref, call)

@@ -45,3 +45,14 @@ def facts_of(chunks: list[Any]) -> dict[str, Any]:
     """What the last chunk but those of usage says that Chat Completions have no word for."""
     (facts,) = [chunk.myagent for chunk in chunks if hasattr(chunk, "myagent")]
     return dict(facts)
+
+
+def said_by(events: list[Any]) -> str:
+    """The joined text of a response."""
+    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+
+def approvals(response: Any, approve: bool) -> list[dict[str, Any]]:
+    """The same answer to all questions of a response."""
+    asked = (item.id for item in response.output if item.type == "mcp_approval_request")
+    return [{"type": "mcp_approval_response", "approval_request_id": name, "approve": approve} for name in asked]

@@ -201,7 +201,12 @@ def end_of(batch: Batch, session: LockedSession, run: LockedRun, outcome: str, r
 
 
 def remember_deleted(session: LockedSession, now: datetime) -> None:
-    """Keep the names of a session that is about to be deleted, so that no client continues it without its history."""
+    """Keep the names of a session that is about to be deleted, so that no client continues it without its history.
+
+    One in which nothing was said has none, and may begin anew.
+    """
+    if session.last_seq <= 1:
+        return
     named = Session.objects.filter(pk=session.id).values_list("thread", flat=True).get()
     threads = {thread_of(session.user_id, session.agent, str(session.id))} | ({named} if named else set())
     rows = [DeletedThread(thread=thread, user_id=session.user_id, deleted_at=now) for thread in sorted(threads)]

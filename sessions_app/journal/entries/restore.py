@@ -23,7 +23,7 @@ class RestoreSession(CreateSession):
     """
 
     new_run_id: uuid.UUID
-    messages: Sequence[LibraryMessage]
+    messages: Sequence[LibraryMessage] = ()
     tool_state: dict[str, Any] = field(default_factory=dict)
     steps: int = 0
 
@@ -53,14 +53,16 @@ class RestoreSession(CreateSession):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportConversation(RestoreSession):
-    """A new session with a history that a client brings along, or none. Returns whether it is new.
-
-    Its id may be made of one that a client has for the conversation, so that several requests may begin it at once.
+class OpenThread(RestoreSession):
+    """The session that is found by its `thread`; where there is none yet, a new one with the history that is brought
+    along. Without a `thread` it is always a new one. Returns its id.
     """
 
-    def apply(self, batch: Batch) -> bool:
-        if self.session_id in batch.locks.sessions:
-            return False
+    def apply(self, batch: Batch) -> uuid.UUID:
+        if self.thread is not None:
+            batch.writes.flush()
+            found = Session.objects.filter(thread=self.thread).values_list("pk", flat=True).first()
+            if found is not None:
+                return found
         RestoreSession.apply(self, batch)
-        return True
+        return self.session_id

@@ -107,19 +107,6 @@ class CreateSession(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenThread(CreateSession):
-    """The session that is found by its `thread`, a new one where there is none yet. Returns its id."""
-
-    def apply(self, batch: Batch) -> uuid.UUID:
-        batch.writes.flush()
-        found = Session.objects.filter(thread=self.thread).values_list("pk", flat=True).first()
-        if found is not None:
-            return found
-        CreateSession.apply(self, batch)
-        return self.session_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerConfirmation(Entry):
     """A user's answer to a confirmation, once. Refused with `no_pending_confirmation`. Returns the run's id."""
 

@@ -53,7 +53,7 @@ async def run_agent(call: Call, agent: str) -> HttpResponse:
         return await _resume(call, agent, asked)
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, "")
-    facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)
+    facts = (await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)).facts
     if await has_to_answer_first(facts.id, event.message_id):
         return error(_unanswered(), INTERRUPT_PENDING)
     posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)

@@ -32,7 +32,7 @@ async def say_in_chat(call: Call, agent: str) -> HttpResponse:
     event = message_of(asked, when_busy="queue" if "queue" in loaded.agent.modes_when_busy else None)
     if event is None:
         return await _answered(call, await named_sessions.session_of_thread(call.caller, agent, asked.id), asked)
-    facts = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)
+    facts = (await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)).facts
     if await has_to_answer_first(facts.id, event.message_id):
         words = _("The agent waits for an answer to its question. Answer it before you go on.")
         raise ProtocolError(ErrorCode.SESSION_BUSY, words)

@@ -10,7 +10,7 @@ import pytest
 from myagent.messages import Message, ToolCall
 from myagent.protocol.error_codes import ProtocolError
 from sessions_app import models, queries
-from sessions_app.journal.entries.restore import ImportConversation, RestoreSession
+from sessions_app.journal.entries.restore import OpenThread, RestoreSession
 from sessions_app.journal.entries.sessions import CancelRuns, DeleteSession
 from sessions_app.state_export import reader as exports
 from sessions_app.state_export.seal import LIMIT_BYTES, size_of, unseal
@@ -68,19 +68,21 @@ def test_the_new_session_holds_what_was_exported():
     assert run.finished_at is not None
 
 
-def test_of_those_that_begin_a_conversation_at_once_one_brings_its_history():
-    given = {"session_id": uuid.uuid4(), "agent": "tester", "user_id": None, "connection_id": "c"}
-    entries = [
-        ImportConversation(**given, new_run_id=uuid.uuid4(), messages=[Message.user(words)])
-        for words in ("a", "b", "c")
-    ]
-    assert [e.commit_one(entry) for entry in entries[:1]] == [True]
-    assert [e.commit_one(entry) for entry in entries[1:]] == [False, False]
-    assert queries.conversation(given["session_id"]).messages == [Message.user("a")]
-    given["session_id"] = uuid.uuid4()
-    empty = ImportConversation(**given, new_run_id=uuid.uuid4(), messages=())
-    assert (e.commit_one(empty), e.commit_one(empty)) == (True, False)
-    assert queries.conversation(given["session_id"]).messages == []
+def opening(thread, *words):
+    given = {"session_id": uuid.uuid4(), "agent": "tester", "user_id": None, "connection_id": "c", "thread": thread}
+    return OpenThread(**given, new_run_id=uuid.uuid4(), messages=[Message.user(text) for text in words])
+
+
+def test_of_those_that_open_a_thread_at_once_one_brings_its_history():
+    entries = [opening("t-1", words) for words in ("a", "b", "c")]
+    assert e.commit(*entries) == [entries[0].session_id] * 3
+    assert e.commit_one(opening("t-1", "d")) == entries[0].session_id
+    assert queries.conversation(entries[0].session_id).messages == [Message.user("a")]
+    empty = opening("t-2")
+    assert e.commit(empty, opening("t-2", "late")) == [empty.session_id] * 2
+    assert queries.conversation(empty.session_id).messages == []
+    nameless = [opening(None, "a") for _ in range(2)]
+    assert e.commit(*nameless) == [one.session_id for one in nameless]
 
 
 def test_the_conversation_goes_on_behind_the_restored_history():

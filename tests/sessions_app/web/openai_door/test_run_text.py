@@ -8,8 +8,8 @@ import pytest
 
 from myagent.protocol.codec import encode
 from myagent.protocol.server_events import FinalAnswer, FinalMetadata, UsageMetadata
-from sessions_app.web.openai_door.chat_completion import Completion, CompletionChunks, WholeCompletion
-from sessions_app.web.openai_door.run_text import RunText
+from sessions_app.web.openai_door.completions.chat_completion import Completion, CompletionChunks, WholeCompletion
+from sessions_app.web.openai_door.completions.run_text import RunText
 
 RUN, OTHER = "r-1", "r-2"
 LIVE = {"event": "system.notice", "content": "", "metadata": {"action": "replay", "replayed": 0}}

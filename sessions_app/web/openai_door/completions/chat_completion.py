@@ -9,8 +9,8 @@ import orjson
 
 from sessions_app.upkeep.gauges import OPENAI
 from sessions_app.web.event_stream import StreamForm
+from sessions_app.web.openai_door.completions.run_text import RunEnding, RunText
 from sessions_app.web.openai_door.error_answers import error_body
-from sessions_app.web.openai_door.run_text import RunEnding, RunText
 
 DONE = b"data: [DONE]\n\n"
 

@@ -1,0 +1,1 @@
+"""OpenAI's Responses API: a run as one response, or as several with questions between them."""

@@ -1,0 +1,77 @@
+"""A conversation that goes on behind an earlier response of it: in a session of its own, a fork."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import IntegrityError
+
+from agents.database.threads import in_thread
+from myagent.i18n import gettext as _
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
+from myagent.protocol.fork_events import UserFork
+from sessions_app import queries
+from sessions_app.services import forks, named_sessions
+from sessions_app.services.caller import UsableSession, usable_session
+from sessions_app.services.named_sessions import Opened
+from sessions_app.web.api_call import Call
+from sessions_app.web.openai_door.asked_message import AskedMessage
+from sessions_app.web.openai_door.asked_session import Target, check_model, joined_run, request_name, target_of
+from sessions_app.web.openai_door.responses.response_ids import ResponseId
+from sessions_app.web.openai_door.responses.response_log import newest_of, session_of
+from sessions_app.web.openai_door.responses.response_request import ResponseRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Branch(Target):
+    """A fork of a session, behind this event."""
+
+    source: queries.SessionFacts | None = None
+    at: int = 0
+
+    async def opened(self, call: Call, asked: AskedMessage) -> Opened:
+        """The fork. Raises `ProtocolError`."""
+        assert self.source is not None
+        event, new_id = call.asked(UserFork, session_id=str(self.source.id), at=self.at), uuid.uuid4()
+        agent = forks.forkable(UsableSession(self.source.id, self.source.agent), event)
+        thread = None if self.name is None else named_sessions.thread_key(call.caller, agent.name, self.name)
+        try:
+            await forks.fork_session(call.engine, call.caller, event, agent, self.source.id, new_id, thread=thread)
+        except IntegrityError:
+            # The same request came twice at the same moment, and another process was faster.
+            if self.name is None:
+                raise
+            return Opened(await named_sessions.session_of_thread(call.caller, agent.name, self.name), is_new=False)
+        return Opened(await usable_session(call.caller, str(new_id)), is_new=True)
+
+
+async def asked_target(call: Call, asked: ResponseRequest) -> Target:
+    """The session of a request for a response. Raises `ProtocolError`."""
+    if asked.previous is None:
+        return await target_of(call, asked)
+    facts = await session_of(call, asked.previous)
+    named = {call.request.headers.get("X-MyAgent-Session"), asked.session_id} - {None, ""}
+    if not named <= {str(facts.id)}:
+        raise ProtocolError(ErrorCode.BAD_FIELD, _("The request names two different sessions."))
+    check_model(facts, asked.model)
+    if asked.approvals or await _goes_on(call, facts, asked.previous):
+        return Target(facts=facts)
+    name = request_name(call)
+    if name is not None and (again := await named_sessions.thread_if_any(call.caller, facts.agent, name)):
+        return Target(facts=again)
+    _newest, end = await newest_of(call, facts, asked.previous.run_id)
+    if end is None:
+        words = _("This response is not complete, and other messages wait behind it.")
+        raise ProtocolError(ErrorCode.SESSION_BUSY, words)
+    return Branch(name=name, source=facts, at=end)
+
+
+async def _goes_on(call: Call, facts: queries.SessionFacts, previous: ResponseId) -> bool:
+    """Whether the session itself goes on behind this response: it is its newest, or this request has come before."""
+    if await in_thread(queries.newest_run, facts.id) == previous.run_id:
+        return True
+    key = call.request.headers.get("Idempotency-Key")
+    if key:
+        return await in_thread(queries.has_message, facts.id, key)
+    return await joined_run(call, facts.id) is not None
