@@ -35,12 +35,17 @@ class SessionFacts:
     last_seq: int
 
 
+def usable_by(user_id: int | None, session: str = "") -> Q:
+    """Sessions of this user, and anonymous ones; `session` is the path to them, as `session__`."""
+    return Q(**{f"{session}user": None}) | Q(**{f"{session}user": user_id})
+
+
 def session_facts(session_id: uuid.UUID, user_id: int | None) -> SessionFacts | None:
     """A session of this user or an anonymous one; None for one that does not exist or belongs to another user.
 
     One query for both cases, so that not even the time it takes tells them apart.
     """
-    rows = Session.objects.filter(Q(user=None) | Q(user=user_id), pk=session_id)
+    rows = Session.objects.filter(usable_by(user_id), pk=session_id)
     row = rows.values_list("id", "agent", "last_seq").first()
     return SessionFacts(*row) if row else None
 
@@ -48,7 +53,7 @@ def session_facts(session_id: uuid.UUID, user_id: int | None) -> SessionFacts | 
 def facts_of_thread(thread: str, session_id: uuid.UUID | None, agent: str, user_id: int | None) -> SessionFacts | None:
     """The session with this agent that is found by `thread`, or has that id, as `session_facts` finds one."""
     named = Q(thread=thread) if session_id is None else Q(thread=thread) | Q(pk=session_id)
-    rows = Session.objects.filter(named, Q(user=None) | Q(user=user_id), agent=agent)
+    rows = Session.objects.filter(named, usable_by(user_id), agent=agent)
     found = [SessionFacts(*row) for row in rows.values_list("id", "agent", "last_seq")]
     # Of two, the one that has the id itself.
     return max(found, key=lambda facts: facts.id == session_id, default=None)
@@ -61,7 +66,7 @@ def was_deleted(threads: Collection[str]) -> bool:
 
 def session_of_run(run_id: uuid.UUID, user_id: int | None) -> SessionFacts | None:
     """The session of a run, as `session_facts` finds one."""
-    rows = Session.objects.filter(Q(user=None) | Q(user=user_id), runs=run_id)
+    rows = Session.objects.filter(usable_by(user_id), runs=run_id)
     row = rows.values_list("id", "agent", "last_seq").first()
     return SessionFacts(*row) if row else None
 

@@ -16,11 +16,12 @@ from typing import IO, Any, Self
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.models import SessionFile, StoredFile
+from sessions_app.queries import usable_by
 
 logger = logging.getLogger("myagent.files")
 
@@ -90,7 +91,7 @@ def usable_file(file_id: uuid.UUID, user_id: int | None, allows: Callable[[str],
 
     One query in every case, as for sessions.
     """
-    rows = SessionFile.objects.filter(Q(session__user=None) | Q(session__user=user_id), file_id=file_id).order_by("pk")
+    rows = SessionFile.objects.filter(usable_by(user_id, "session__"), file_id=file_id).order_by("pk")
     usable = [row for agent, *row in rows.values_list("session__agent", *_COLUMNS) if allows(agent)]
     return FileFacts.of_row(usable[0]) if usable else None
 

@@ -65,6 +65,15 @@ async def test_what_is_refused(ann, door, more, status, code, stream):
     assert (await door.told("GET", "sessions?limit=100"))["sessions"] == before, "it leaves nothing"
 
 
+async def test_a_conversation_whose_beginning_was_refused_can_begin(ann):
+    file = user([{"type": "file", "file": {"file_id": str(uuid.uuid4())}}])
+    named = {"model": "second", "extra_headers": {"X-OpenWebUI-Chat-Id": str(uuid.uuid4())}}
+    with pytest.raises(openai.NotFoundError):
+        await ann.chat.completions.create(**named, messages=[file])
+    said = await ann.chat.completions.create(**named, messages=[user("Hello")])
+    assert said.choices[0].message.content == "You said: Hello"
+
+
 async def test_runs_that_fail(ann, model):
     asked = {"model": "second", "messages": [user("x")]}
     model.script(Status(401))

@@ -9,10 +9,10 @@ from datetime import datetime
 from itertools import islice
 
 import orjson
-from django.db.models import Q
 from django.utils import timezone
 
 from sessions_app.models import Confirmation, Event, Message, Run
+from sessions_app.queries import usable_by
 
 _FRAMES_AT_A_TIME = 20
 
@@ -32,7 +32,7 @@ class RunFacts:
 
 def run_facts(run_id: uuid.UUID, user_id: int | None) -> RunFacts | None:
     """A run in a session of this user or in an anonymous one; None for one that there is not, or of another user."""
-    rows = Run.objects.filter(Q(session__user=None) | Q(session__user=user_id), pk=run_id)
+    rows = Run.objects.filter(usable_by(user_id, "session__"), pk=run_id)
     columns = ("id", "session_id", "session__agent", "queued_at", "started_at", "finished_at")
     row = rows.values_list(*columns).first()
     if row is None:
