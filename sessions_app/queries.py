@@ -17,6 +17,7 @@ from agents.budgets.shares import Held
 from myagent.messages import Message as LibraryMessage
 from sessions_app.models import Confirmation, DeletedThread, Event, Message, Run, Session, Summary
 from sessions_app.models.deleted_thread import REMEMBERED
+from sessions_app.models.session import usable_by
 
 REPLAY_PAGE = 200
 # SQLite takes 32,766 parameters in a statement, PostgreSQL plans long lists slowly.
@@ -33,11 +34,6 @@ class SessionFacts:
     id: uuid.UUID
     agent: str
     last_seq: int
-
-
-def usable_by(user_id: int | None, session: str = "") -> Q:
-    """Sessions of this user, and anonymous ones; `session` is the path to them, as `session__`."""
-    return Q(**{f"{session}user": None}) | Q(**{f"{session}user": user_id})
 
 
 def session_facts(session_id: uuid.UUID, user_id: int | None) -> SessionFacts | None:

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.models import SessionFile, StoredFile
-from sessions_app.queries import usable_by
+from sessions_app.models.session import usable_by
 
 logger = logging.getLogger("myagent.files")
 

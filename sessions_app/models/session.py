@@ -11,6 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 
+def usable_by(user_id: int | None, session: str = "") -> models.Q:
+    """Sessions of this user, and anonymous ones; `session` is the path to them, as `session__`."""
+    return models.Q(**{f"{session}user": None}) | models.Q(**{f"{session}user": user_id})
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     def of(self, user_id: int | None) -> Self:
         """The sessions of this user; the anonymous ones, for None."""

@@ -10,7 +10,7 @@ import pytest
 from tests.support.agent_server import AgentServer
 from tests.support.http_door import HttpDoor
 from tests.support.nginx import NAME, Nginx
-from tests.support.program_doors import DOORS
+from tests.support.program_doors import DOORS, McpDoor
 
 pytestmark = pytest.mark.slow  # nginx
 LIMIT_SECONDS = 3
@@ -45,5 +45,5 @@ async def test_a_tool_may_be_silent_for_longer_than_the_proxy_waits(tmp_path, mo
             ) as client:
                 several = 2 * LIMIT_SECONDS // HEARTBEAT_SECONDS + 1
                 async with asyncio.TaskGroup() as tasks:
-                    for kind in DOORS:
+                    for kind in set(DOORS) - {McpDoor}:  # which says after 25 s that the agent still works
                         tasks.create_task(hears_the_end_of_a_silent_tool(client, kind, several))

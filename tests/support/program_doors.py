@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import httpx2
 
+from tests.support.mcp_client import called
 from tests.support.patience import WAIT_SECONDS
 
 Told = tuple[str, str]
@@ -46,7 +47,7 @@ class Hearing:
             while not is_enough(self):
                 line = await anext(self._lines)
                 self.comments += line.startswith(":")
-                if line.startswith("data: ") and line != "data: [DONE]":
+                if line.startswith("data: {"):
                     self._take(self, json.loads(line[6:]))
         return self
 
@@ -62,6 +63,8 @@ class ProgramDoor(ABC):
     answers_questions: ClassVar[bool] = True
     takes_back: ClassVar[bool] = True
     """Whether it can tell that text is void."""
+    tells_pieces: ClassVar[bool] = True
+    """Whether it tells an answer before that is whole."""
 
     def __init__(self, client: httpx2.AsyncClient, agent: str, session_id: str) -> None:
         self.client = client
@@ -305,4 +308,83 @@ class OpenaiDoor(ProgramDoor):
             heard.is_over = heard.is_over or choice["finish_reason"] is not None
 
 
-DOORS: tuple[type[ProgramDoor], ...] = (NativeDoor, AguiDoor, ChatDoor, OpenaiDoor)
+class ResponsesDoor(ProgramDoor):
+    """`/v1/responses`: OpenAI's other API."""
+
+    name = "responses"
+
+    def say(self, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
+        return self._response(words, message_id)
+
+    def rejoin(self, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
+        return self._response(words, message_id)
+
+    def approve(self, question: str, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
+        yes = {"type": "mcp_approval_response", "approval_request_id": question, "approve": True}
+        return self._response([yes], f"yes to {message_id}")
+
+    def _response(self, said: Any, key: str) -> AbstractAsyncContextManager[Hearing]:
+        body = {"model": self.agent, "conversation": self.session_id, "input": said, "stream": True}
+        return self._hear("POST", "/v1/responses", body, Idempotency_Key=key)
+
+    async def read(self) -> list[Told]:
+        page = await self._json("GET", f"/v1/conversations/{self.session_id}/items?order=asc&limit=100")
+        assert page["has_more"] is False
+        return [told for item in page["data"] for told in _of_item(item)]
+
+    def _take(self, heard: Hearing, event: Event) -> None:
+        match event:
+            case {"type": "response.output_text.delta", "item_id": name, "delta": words}:
+                heard.add(name, words)
+            case {"type": "response.completed", "response": {"output": output}}:
+                asked = [item["id"] for item in output if item["type"] == "mcp_approval_request"]
+                heard.question, heard.is_over = next(iter(asked), None), True
+            case {"type": "response.incomplete" | "response.failed" | "error", **rest}:
+                raise AssertionError(rest)
+
+
+def _of_item(item: Event) -> list[Told]:
+    match item:
+        case {"type": "message", "role": role, "content": [{"text": words}]}:
+            return [(role, words)]
+        case {"type": "mcp_call", "output": words}:
+            return [("tool", words)]
+    return []
+
+
+class McpDoor(ProgramDoor):
+    """`/mcp/`: its clients hear how far the agent is, and the answer when it is whole; they read nothing later."""
+
+    name = "mcp"
+    tells_pieces = False
+
+    def say(self, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
+        return self._call(words)
+
+    def rejoin(self, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
+        return self._call(words)
+
+    def approve(self, question: str, words: str, message_id: str) -> AbstractAsyncContextManager[Hearing]:
+        run_id, _name, step_id = question.partition(" ")
+        yes = {step_id: {"action": "accept", "content": {"approved": True}}}
+        return self._call(words, inputResponses=yes, requestState=run_id)
+
+    def _call(self, words: str, **more: Any) -> AbstractAsyncContextManager[Hearing]:
+        body, headers = called(f"ask_{self.agent}", message=words, session_id=self.session_id)
+        body["params"] |= more
+        body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"elicitation": {"form": {}}}
+        return self._hear("POST", "/mcp/", body, **headers)
+
+    def _take(self, heard: Hearing, event: Event) -> None:
+        match event:
+            case {"method": "notifications/progress"}:
+                return
+            case {"result": {"resultType": "input_required", "inputRequests": asked, "requestState": run_id}}:
+                heard.question, heard.is_over = f"{run_id} {next(iter(asked))}", True
+            case {"result": {"structuredContent": {"status": "completed", "answer": words}}}:
+                heard.texts, heard.is_over = {"answer": words}, True
+            case _:
+                raise AssertionError(event)
+
+
+DOORS: tuple[type[ProgramDoor], ...] = (NativeDoor, AguiDoor, ChatDoor, OpenaiDoor, ResponsesDoor, McpDoor)

@@ -12,7 +12,7 @@ import orjson
 from django.utils import timezone
 
 from sessions_app.models import Confirmation, Event, Message, Run
-from sessions_app.queries import usable_by
+from sessions_app.models.session import usable_by
 
 _FRAMES_AT_A_TIME = 20
 

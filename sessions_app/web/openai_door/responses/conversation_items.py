@@ -19,11 +19,14 @@ DEFAULT, MOST = 20, 100
 
 
 async def items_of(call: Call, facts: queries.SessionFacts) -> list[Item]:
-    """All items, in their order: those of a run stay together, also where others were queued meanwhile."""
-    found: list[Item] = []
+    """All items, in their order: those of a run stay together, also where others were queued meanwhile.
+
+    A call that begins in one response and ends in a later one is one item, as it stands.
+    """
+    found: dict[str, Item] = {}
     async for run_id, frames in _runs(call, facts):
-        found += await _of_run(facts, run_id, frames)
-    return found
+        found |= {item["id"]: item for item in await _of_run(facts, run_id, frames)}
+    return list(found.values())
 
 
 async def _runs(call: Call, facts: queries.SessionFacts) -> AsyncIterator[tuple[uuid.UUID, list[Frame]]]:
