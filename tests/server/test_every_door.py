@@ -20,7 +20,8 @@ from tests.support.conversation import turn, whole_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
-from tests.support.program_doors import DOORS, NativeDoor, told_by
+from tests.support.program_door import NativeDoor, told_by
+from tests.support.program_doors import DOORS
 
 AGENT = "recovering"
 LOGIN = """
