@@ -146,10 +146,9 @@ async def test_questions_are_asked_together_and_answered_once(door, model, tmp_p
     (late,) = await say(door, thread, "write both", resume=[yes(second)])
     assert late["code"] == "no_pending_confirmation"
     joined = await told(door, "GET", threadId=thread)
-    assert [one["metadata"]["status"] for one in joined[1]["messages"] if one["role"] == "tool"] == [
-        "success",
-        "declined",
-    ]
+    # In the order in which they came: what was allowed may take longer than to say that the other was not.
+    results = {one["metadata"]["status"] for one in joined[1]["messages"] if one["role"] == "tool"}
+    assert results == {"success", "declined"}
 
 
 async def test_edited_arguments_and_a_cancelled_answer(door, tmp_path):
