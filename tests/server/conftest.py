@@ -7,16 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.agent_server import AgentServer
-from tests.support.backstage import Backstage
+from tests.support.backstage import tokens_of
 from tests.support.model_replies import smart
 from tests.support.model_server import ModelServer
 
 
 @pytest.fixture(scope="module")
-def tokens(running_server: AgentServer) -> Iterator[dict[str, str]]:
+def tokens(running_server: AgentServer) -> dict[str, str]:
     """Of two users of the module's server, ann and bob."""
-    with Backstage(running_server) as backstage:
-        yield backstage.tokens("ann", "bob")
+    return tokens_of(running_server)
 
 
 @pytest.fixture

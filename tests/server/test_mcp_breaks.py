@@ -12,7 +12,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from tests.support.agent_server import AgentServer
-from tests.support.backstage import Backstage
+from tests.support.backstage import Backstage, tokens_of
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
 from tests.support.mcp_client import LEGACY, MODERN, answering, called, facts_of, mcp_client, task_client, text_of
@@ -38,11 +38,6 @@ def token(tokens):
     return tokens["ann"]
 
 
-def token_of(server):
-    with Backstage(server) as backstage:
-        return backstage.tokens("ann")["ann"]
-
-
 def runs_of(server):
     with Backstage(server) as backstage:
         return backstage.do(RUNS)
@@ -53,7 +48,7 @@ async def test_a_server_that_is_killed_in_the_middle(tmp_path, model, mode):
     model.reset()
     model.script(text("one two three four", hang=2))
     with AgentServer(tmp_path, "recovering.py", model=model, options=OPTIONS) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         with pytest.raises((MCPError, BaseExceptionGroup, httpx2.HTTPError)):
             async with mcp_client(server, token, mode) as client:
                 call = asyncio.create_task(client.call_tool("ask_recovering", {"message": "hello"}))
@@ -76,7 +71,7 @@ async def test_a_server_that_stops_breaks_the_connection(tmp_path, model, mode):
     model.script(text("never said", hang=0))
     settings = {"DRAIN_SECONDS": 0}
     with AgentServer(tmp_path, "recovering.py", model=model, options=OPTIONS, settings=settings) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         told = []
         with suppress(MCPError, BaseExceptionGroup, httpx2.HTTPError):
             async with mcp_client(server, token, mode) as client:
@@ -237,7 +232,7 @@ async def test_a_task_on_another_process(tmp_path, model):
     model.reset()
     path = tmp_path / "written"
     with two_servers(SQLITE, tmp_path, model) as (first, second):
-        token = token_of(first)
+        token = tokens_of(first)["ann"]
         asked, callback = answering({"action": "accept", "content": {"approved": True}})
         async with task_client(first, token) as here, task_client(second, token) as there:
             say = f'call:write {{"path": "{path}", "text": "one"}}'
@@ -264,7 +259,7 @@ async def test_workers_of_one_server(tmp_path, model, mode):
     path = tmp_path / "written"
     folder = tmp_path / "server"
     with AgentServer(folder, "tools.py", model=model, options=options, settings=settings) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         asked, callback = answering({"action": "accept", "content": {"approved": True}})
         for _ in range(4):
             async with mcp_client(server, token, mode, elicitation_callback=callback) as client:

@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from tests.support.agent_server import AgentServer
-from tests.support.backstage import Backstage
+from tests.support.backstage import Backstage, tokens_of
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
 from tests.support.mcp_client import NO, YES, TaskClient, mcp_client, task_client
@@ -22,11 +22,6 @@ SERVER = {
 }
 OPTIONS = ("--language", "en")
 pytestmark = pytest.mark.database
-
-
-def tokens_of(server):
-    with Backstage(server) as backstage:
-        return backstage.tokens("ann", "bob")
 
 
 async def test_a_task_is_there_before_its_answer(server, tokens, model):

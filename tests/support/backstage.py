@@ -69,6 +69,12 @@ class Backstage:
         self._process.stdout.close()
 
 
+def tokens_of(server: AgentServer) -> dict[str, str]:
+    """Of two new users of this server, ann and bob."""
+    with Backstage(server) as backstage:
+        return backstage.tokens("ann", "bob")
+
+
 def main() -> None:
     """Do what comes in."""
     import django

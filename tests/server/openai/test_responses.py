@@ -9,11 +9,9 @@ import uuid
 import openai
 import pytest
 
-from tests.support.backstage import Backstage
 from tests.support.conversation import check_log
-from tests.support.http_door import HttpDoor
 from tests.support.model_replies import text, tools
-from tests.support.openai_door import approvals, openai_client, said_by, user
+from tests.support.openai_door import approvals, said_by, user
 from tests.support.patience import WAIT_SECONDS
 
 SERVER = {
@@ -21,29 +19,7 @@ SERVER = {
     "settings": {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2},
     "options": ("--language", "en"),
 }
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "openai")[1]}
-"""
 pytestmark = pytest.mark.database
-
-
-@pytest.fixture(scope="module")
-def tokens(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do("result = None" + ISSUE)
-
-
-@pytest.fixture
-async def ann(server, tokens):
-    async with openai_client(server, tokens["ann"]) as client:
-        yield client
-
-
-@pytest.fixture
-async def door(server, tokens):
-    async with HttpDoor(server, tokens["ann"]) as client:
-        yield client
 
 
 async def test_an_answer_whole_and_streamed(ann, door):

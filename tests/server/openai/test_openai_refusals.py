@@ -7,7 +7,6 @@ import uuid
 import openai
 import pytest
 
-from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Status
 from tests.support.openai_door import chunks_of, openai_client, user
 
@@ -17,18 +16,6 @@ SERVER = {
     "options": ("--language", "en"),
 }
 pytestmark = pytest.mark.database
-
-
-@pytest.fixture
-async def ann(server, tokens):
-    async with openai_client(server, tokens["ann"]) as client:
-        yield client
-
-
-@pytest.fixture
-async def door(server, tokens):
-    async with HttpDoor(server, tokens["ann"]) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

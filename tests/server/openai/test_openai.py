@@ -23,18 +23,6 @@ SERVER = {
 pytestmark = pytest.mark.database
 
 
-@pytest.fixture
-async def ann(server, tokens):
-    async with openai_client(server, tokens["ann"]) as client:
-        yield client
-
-
-@pytest.fixture
-async def door(server, tokens):
-    async with HttpDoor(server, tokens["ann"]) as client:
-        yield client
-
-
 async def test_agents_are_models(ann):
     assert [model.id async for model in await ann.models.list()] == ["tools", "second", "structured"]
     assert (await ann.models.retrieve("second")).object == "model"

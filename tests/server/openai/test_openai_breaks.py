@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.support.agent_server import AgentServer
-from tests.support.backstage import Backstage
+from tests.support.backstage import Backstage, tokens_of
 from tests.support.conversation import check_log, ended
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Reply, text
@@ -35,17 +35,6 @@ OPTIONS = ("--language", "en")
 pytestmark = pytest.mark.database
 
 
-@pytest.fixture(scope="module")
-def token(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.tokens("ann")["ann"]
-
-
-def token_of(server):
-    with Backstage(server) as backstage:
-        return backstage.tokens("ann")["ann"]
-
-
 async def until_text(stream):
     """The chunks up to the first text."""
     chunks = []
@@ -66,7 +55,7 @@ async def test_a_server_that_is_killed_in_the_middle(tmp_path, model):
         "stream": True,
     }
     with AgentServer(tmp_path, "recovering.py", model=model, options=OPTIONS) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         async with openai_client(server, token) as client:
             stream = await client.chat.completions.create(**asked)
             assert content_of(await until_text(stream)).startswith("one")
@@ -91,7 +80,7 @@ async def test_a_client_that_tries_again_by_itself_gets_the_answer_once(tmp_path
     model.reset()
     model.script(text("never said", hang=0))
     with AgentServer(tmp_path, "recovering.py", model=model, options=OPTIONS) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         async with HttpDoor(server, token) as door:
             session_id = await door.create()
         async with openai_client(server, token, max_retries=20) as client:
@@ -119,7 +108,7 @@ async def test_on_any_process(tmp_path, model):
     held = text("one two three", hang=2)
     model.script(held)
     with two_servers(SQLITE, tmp_path, model) as (first, second):
-        token = token_of(first)
+        token = tokens_of(first)["ann"]
         async with openai_client(first, token) as here, openai_client(second, token) as there:
             name = [one.id async for one in await here.models.list()][0]
             asked = {"model": name, "messages": [user("hello")], "extra_headers": {"Idempotency-Key": "m-1"}}

@@ -7,7 +7,6 @@ import uuid
 import openai
 import pytest
 
-from tests.support.backstage import Backstage
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Status, text
 from tests.support.openai_door import openai_client, user
@@ -17,37 +16,9 @@ SERVER = {
     "settings": {"GRANTS_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.2},
     "options": ("--language", "en"),
 }
-ISSUE = """
-for name in ("ann", "bob"):
-    result = {**(result or {}), name: AccessToken.objects.issue(User.objects.create_user(name), "openai")[1]}
-"""
 NOWHERE = f"resp_{uuid.uuid4()}_1"
 QUESTION = {"type": "mcp_approval_response", "approval_request_id": "mcpr_x", "approve": True}
 pytestmark = pytest.mark.database
-
-
-@pytest.fixture(scope="module")
-def tokens(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do("result = None" + ISSUE)
-
-
-@pytest.fixture
-async def ann(server, tokens):
-    async with openai_client(server, tokens["ann"]) as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(server, tokens):
-    async with openai_client(server, tokens["bob"]) as client:
-        yield client
-
-
-@pytest.fixture
-async def door(server, tokens):
-    async with HttpDoor(server, tokens["ann"]) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

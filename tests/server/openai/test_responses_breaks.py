@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.support.agent_server import AgentServer
-from tests.support.backstage import Backstage
+from tests.support.backstage import tokens_of
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import text
@@ -21,7 +21,6 @@ from tests.support.response_reducer import ResponseReducer
 from tests.support.two_servers import KINDS, two_servers
 
 CUTS, TOKENS = 200, 3_000
-ISSUE = "result = AccessToken.objects.issue(User.objects.create_user('ann'), 'openai')[1]"
 OPTIONS = ("--language", "en")
 SERVER = {
     "files": ("tools.py",),
@@ -35,23 +34,6 @@ SERVER = {
     "options": OPTIONS,
 }
 pytestmark = pytest.mark.database
-
-
-@pytest.fixture(scope="module")
-def token(running_server):
-    with Backstage(running_server) as backstage:
-        yield backstage.do(ISSUE)
-
-
-def token_of(server):
-    with Backstage(server) as backstage:
-        return str(backstage.do(ISSUE))
-
-
-@pytest.fixture
-async def ann(server, token):
-    async with openai_client(server, token) as client:
-        yield client
 
 
 async def until_text(stream):
@@ -116,7 +98,7 @@ async def test_a_server_that_is_killed_in_the_middle(tmp_path, model):
     model.script(text("one two three four", hang=2))
     reducer = ResponseReducer()
     with AgentServer(tmp_path, "recovering.py", model=model, options=OPTIONS) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         async with openai_client(server, token) as client:
             stream = await client.responses.create(model="recovering", input="hello", stream=True)
             events = await until_text(stream)
@@ -142,7 +124,7 @@ async def test_a_server_that_stops_ends_no_stream_politely(tmp_path, model):
     model.reset()
     model.script(text("one two three four", hang=2))
     with AgentServer(tmp_path, "recovering.py", model=model, options=OPTIONS) as server:
-        async with openai_client(server, token_of(server)) as client:
+        async with openai_client(server, tokens_of(server)["ann"]) as client:
             stream = await client.responses.create(model="recovering", input="hello", stream=True)
             await until_text(stream)
             server.terminate()
@@ -158,7 +140,7 @@ async def test_a_question_is_answered_after_a_restart(tmp_path, model):
     path = tmp_path / "written"
     call = "call:write " + json.dumps({"path": str(path), "text": "hello"})
     with AgentServer(tmp_path, "tools.py", model=model, options=OPTIONS) as server:
-        token = token_of(server)
+        token = tokens_of(server)["ann"]
         async with openai_client(server, token) as client:
             first = await client.responses.create(model="tools", input=call)
         server.kill()
@@ -178,7 +160,7 @@ async def test_on_any_process(kind, tmp_path, model):
     held = text("one two three", hang=2)
     model.script(held)
     with two_servers(kind, tmp_path, model) as (first, second):
-        token = token_of(first)
+        token = tokens_of(first)["ann"]
         async with openai_client(first, token) as here, openai_client(second, token) as there:
             stream = await here.responses.create(model="tools", input="hello", stream=True)
             events = await until_text(stream)
