@@ -27,7 +27,7 @@ from sessions_app import queries
 from sessions_app.engine import Engine
 from sessions_app.journal.entries.restore import OpenThread
 from sessions_app.models.deleted_thread import thread_of
-from sessions_app.services.caller import Caller, facts_if_usable, record
+from sessions_app.services.caller import Caller, facts_if_usable, record, usable_agent
 from sessions_app.services.refusals import not_found
 
 
@@ -74,6 +74,17 @@ async def thread_if_any(caller: Caller, agent: str, name: str) -> queries.Sessio
     return facts if facts is not None and caller.grant.allows(facts.agent) else None
 
 
+async def thread_to_join(caller: Caller, agent: str, name: str) -> queries.SessionFacts | None:
+    """The session that this caller means, None when it has not begun: pages join before anything is said.
+
+    Raises `ProtocolError` for a deleted one, and for an agent that the caller may not use.
+    """
+    facts = await thread_if_any(caller, agent, name)
+    if facts is None:
+        await _refuse_deleted(caller, usable_agent(caller, agent), name)
+    return facts
+
+
 async def open_thread(
     engine: Engine, caller: Caller, agent: LoadedAgent, name: str | None, beginning: Beginning = NOTHING
 ) -> Opened:
@@ -85,9 +96,7 @@ async def open_thread(
         return await _made(engine, caller, agent, None, beginning)
     if (facts := await thread_if_any(caller, agent.name, name)) is not None:
         return Opened(facts, is_new=False)
-    if await in_thread(queries.was_deleted, _names(caller, agent.name, name)):
-        words = _("This conversation was deleted. Begin another one, under a name of its own.")
-        raise ProtocolError(ErrorCode.SESSION_NOT_FOUND, words)
+    await _refuse_deleted(caller, agent, name)
     if caller.grant.user_id is None and _as_id(name) is None:
         words = _("Without a user a conversation is named by a UUID, which nobody can guess.")
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
@@ -95,6 +104,12 @@ async def open_thread(
         return await _made(engine, caller, agent, thread_key(caller, agent.name, name), beginning)
     except IntegrityError:  # another process has made it at the same moment: it is found now
         return Opened(await session_of_thread(caller, agent.name, name), is_new=False)
+
+
+async def _refuse_deleted(caller: Caller, agent: LoadedAgent, name: str) -> None:
+    if await in_thread(queries.was_deleted, _names(caller, agent.name, name)):
+        words = _("This conversation was deleted. Begin another one, under a name of its own.")
+        raise ProtocolError(ErrorCode.SESSION_NOT_FOUND, words)
 
 
 async def _made(engine: Engine, caller: Caller, agent: LoadedAgent, thread: str | None, beginning: Beginning) -> Opened:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 
+import httpx2
 import pytest
 
 from tests.support.agent_server import AgentServer
@@ -73,6 +75,25 @@ def test_mcp_in_python(door):
     assert re.fullmatch(r"You said: How is the weather in Beijing\? [0-9a-f-]{36}\n", said)
 
 
+@pytest.mark.parametrize("page", [PAGE, "docs/http.zh.md"])
+def test_the_files_of_mcp_clients(door, page):
+    of_editors, of_desktop = (
+        json.loads(block.text)["mcpServers"]["myagent"] for block in blocks(page, mark="mcp file")
+    )
+    *_program, url, option, header = of_desktop["args"]
+    name, value = header.replace("${MYAGENT_AUTHORIZATION}", of_desktop["env"]["MYAGENT_AUTHORIZATION"]).split(":")
+    assert (option, url, {name: value}) == ("--header", of_editors["url"], of_editors["headers"])
+    info = {"name": "an editor", "version": "1"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info}
+    answer = httpx2.post(
+        url.replace("http://localhost:8080", f"http://127.0.0.1:{door.port}"),
+        headers={name: value.replace("mya_…", door.token), "Accept": "application/json, text/event-stream"},
+        json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        timeout=WAIT_SECONDS,
+    )
+    assert answer.status_code == 200 and '"name":"myagent"' in answer.text
+
+
 def test_responses_in_python(door):
     text = f"TOKEN = {door.token!r}\n{program_of('responses', door)}"
     said = printed(sys.executable, "-", text=text)
@@ -95,10 +116,11 @@ def test_the_transport_of_usechat(door, tmp_path):
     )
     head = f'const token = "{door.token}", id = "a chat";\n'
     asks = """
-const messages = [{ id: "m-1", role: "user", parts: [{ type: "text", text: "How is it?" }] }];
-const stream = await chat.transport.sendMessages({ trigger: "submit-message", chatId: id, messages });
+if (chat.messages || (await chat.transport.reconnectToStream({ chatId: id }))) throw Error("it has begun");
+const said_now = [{ id: "m-1", role: "user", parts: [{ type: "text", text: "How is it?" }] }];
+const stream = await chat.transport.sendMessages({ trigger: "submit-message", chatId: id, messages: said_now });
 let said = "";
 for await (const chunk of stream) if (chunk.type === "text-delta") said += chunk.delta;
-console.log(said, chat.sendAutomaticallyWhen({ messages }));
+console.log(said, chat.sendAutomaticallyWhen({ messages: said_now }));
 """
     assert node(tmp_path, head + text + asks) == "You said: How is it? false\n"

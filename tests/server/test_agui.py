@@ -271,7 +271,6 @@ async def test_what_is_refused_before_a_run(door, model):
     for method, path, body in (
         ("POST", "agui/nobody/", whole),
         ("GET", "agui/nobody/", None),
-        ("GET", f"agui/tools/?threadId={new_thread()}", None),
         ("GET", f"agui/nobody/?threadId={thread}", None),
         ("POST", "agui/tools/stop", {"threadId": new_thread()}),
         ("POST", "agui/tools/", asked(new_thread(), "x", resume=[{"interruptId": "x", "status": "cancelled"}])),
@@ -279,6 +278,7 @@ async def test_what_is_refused_before_a_run(door, model):
         answer = await door.ask(method, path, body)
         assert (answer.status_code, answer.json()["code"]) in ((404, "agent_not_found"), (404, "session_not_found"))
     assert (await door.ask("GET", "agui/tools/?threadId=")).status_code == 400
+    assert (await door.ask("GET", f"agui/tools/?threadId={new_thread()}")).status_code == 204, "a new page joins"
     assert (await door.ask("DELETE", "agui/tools/")).status_code == 405
     chinese = await door.ask("POST", "agui/tools/?lang=zh-hans", {**whole, "messages": []})
     assert (
@@ -334,10 +334,10 @@ async def test_threads_are_those_of_their_users(server):
     async with HttpDoor(server, tokens["ann"]) as ann, HttpDoor(server, tokens["bob"]) as bob:
         await say(ann, "our thread", "a secret of ann")
         unknown = await bob.ask("GET", "agui/tools/?threadId=our+thread")
-        assert unknown.status_code == 404
+        assert unknown.status_code == 204
         hers = await session_of(ann)
         foreign = await bob.ask("GET", f"agui/tools/?threadId={hers}")
-        assert (foreign.status_code, foreign.json()) == (404, unknown.json())
+        assert (foreign.status_code, foreign.content) == (204, unknown.content)
         assert (await bob.ask("POST", "agui/tools/stop", {"threadId": hers})).status_code == 404
         assert (await say(bob, hers, "hello"))[-1]["outcome"] == {"type": "success"}, "a thread of his own"
         assert len((await told(bob, "GET", threadId=hers))[1]["messages"]) == 2

@@ -79,10 +79,12 @@ async def test_what_is_refused(door, model):
     broken = {**approval, "approval": {"id": "x", "approved": "yes"}}
     answer = await door.ask("POST", "chat/tools", asked(chat, broken, name="a", role="assistant"))
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_field")
-    for method, path in (("GET", "stream"), ("POST", "stop"), ("GET", "")):
+    for method, path in (("POST", "stop"), ("GET", "")):
         answer = await door.ask(method, f"chat/tools/{uuid.uuid4()}/{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
     assert (await door.ask("POST", "chat/nobody", good)).json()["code"] == "agent_not_found"
+    assert (await door.ask("GET", f"chat/nobody/{chat}/stream")).json()["code"] == "agent_not_found"
+    assert (await door.ask("GET", f"chat/tools/{uuid.uuid4()}/stream")).status_code == 204, "`resume` of a new page"
 
 
 async def test_a_chat_that_was_deleted_does_not_begin_anew(door):
@@ -93,7 +95,8 @@ async def test_a_chat_that_was_deleted_does_not_begin_anew(door):
     answer = await door.ask("POST", "chat/tools", asked(chat, words("and more"), name="m-2"))
     assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
     assert "deleted" in answer.json()["message"]
-    assert (await door.ask("GET", f"chat/tools/{chat}")).status_code == 404
+    for path in ("", "/stream"):
+        assert (await door.ask("GET", f"chat/tools/{chat}{path}")).status_code == 404
 
 
 async def test_a_message_while_a_question_is_open(door, tmp_path):

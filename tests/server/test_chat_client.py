@@ -174,9 +174,10 @@ async def test_two_users_with_the_same_chat_have_two_conversations(server, model
         (session,) = (await ann.told("GET", "sessions"))["sessions"]
         foreign = await bob.ask("GET", f"chat/tools/{session['session_id']}")
         assert (foreign.status_code, foreign.json()) == (404, answer.json())
-        for path in ("stream", "stop"):
-            method = "POST" if path == "stop" else "GET"
-            assert (await bob.ask(method, f"chat/tools/ours/{path}")).status_code == 404
+        for name in ("ours", session["session_id"]):
+            assert (await bob.ask("POST", f"chat/tools/{name}/stop")).status_code == 404
+            followed = await bob.ask("GET", f"chat/tools/{name}/stream")
+            assert (followed.status_code, followed.content) == (204, b""), "as in a chat that has not begun"
         async with chat_client(server, "/api/chat/tools", "ours", tokens["bob"]) as client:
             assert await client.call("say", "hello", "m-1") == READY
         assert "secret" not in json.dumps(await bob.told("GET", "chat/tools/ours"))

@@ -14,7 +14,11 @@ class Agent extends HttpAgent {
   connect({ threadId, runId }) {
     const query = new URLSearchParams({ threadId, runId });
     const init = { headers: { ...this.headers, Accept: "text/event-stream" }, signal: this.abortController.signal };
-    return transformHttpEventStream(runHttpRequest(() => this.fetch(`${this.url}?${query}`, init)));
+    const join = async () => {
+      const answer = await this.fetch(`${this.url}?${query}`, init);
+      return answer.status === 204 ? new Response("") : answer;
+    };
+    return transformHttpEventStream(runHttpRequest(join));
   }
 }
 

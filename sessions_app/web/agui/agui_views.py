@@ -6,7 +6,7 @@ from functools import partial
 
 from django.http import HttpResponse
 
-from agents.web.api_errors import json_answer
+from agents.web.api_errors import json_answer, no_content
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
@@ -42,7 +42,9 @@ async def _joined(call: Call, agent: str) -> HttpResponse:
     if max(len(thread_id), len(request_id)) > MAX_ID or not thread_id:
         words = _("threadId and runId are texts of at most %(limit)d characters.") % {"limit": MAX_ID}
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
-    facts = await named_sessions.session_of_thread(call.caller, agent, thread_id)
+    facts = await named_sessions.thread_to_join(call.caller, agent, thread_id)
+    if facts is None:
+        return no_content()
     return await join(call, facts, lambda run: Outlet(facts.id, thread_id, request_id or run.run_id, run))
 
 

@@ -37,7 +37,7 @@ CHAT_OPERATIONS = (
         view=resume_chat,
         answers_as=(EVENT_STREAM,),
         also=(HTTPStatus.NO_CONTENT,),
-        codes=NOT_FOUND,
+        codes=(*NOT_FOUND, ErrorCode.AGENT_NOT_FOUND, ErrorCode.AGENT_UNAVAILABLE),
     ),
     Operation(
         method="GET",

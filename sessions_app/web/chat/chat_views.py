@@ -61,10 +61,11 @@ async def _answered(call: Call, facts: queries.SessionFacts, asked: ChatInput) -
 
 
 async def resume_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
-    """What goes on, from its beginning; 204 where nothing does."""
-    facts = await named_sessions.session_of_thread(call.caller, agent, chat_id)
-    run_id = await in_thread(queries.unfinished_run, facts.id)
-    return no_content() if run_id is None else await _replayed(call, facts, run_id)
+    """What goes on, from its beginning; 204 where nothing does, as in a chat that has not begun."""
+    facts = await named_sessions.thread_to_join(call.caller, agent, chat_id)
+    if facts is None or (run_id := await in_thread(queries.unfinished_run, facts.id)) is None:
+        return no_content()
+    return await _replayed(call, facts, run_id)
 
 
 async def show_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
