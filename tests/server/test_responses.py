@@ -184,6 +184,24 @@ async def test_a_question_is_answered_by_the_next_request(ann, door, tmp_path):
     check_log(await door.log(first.conversation.id))
 
 
+async def test_answers_that_say_yes_and_no_or_are_of_another_response_are_none(ann, tmp_path):
+    path = tmp_path / "written"
+    call = "call:write " + json.dumps({"path": str(path), "text": "hello"})
+    before = await ann.responses.create(model="tools", input="hello")
+    asks = await ann.responses.create(model="tools", input=call, previous_response_id=before.id)
+    both = approvals(asks, True) + approvals(asks, False)
+    for answers, previous in ((both, asks.id), (both[::-1], asks.id), (both[:1], before.id)):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await ann.responses.create(model="tools", input=answers, previous_response_id=previous)
+        assert refused.value.code in ("bad_field", "no_pending_confirmation")
+    with pytest.raises(openai.RateLimitError):
+        await ann.responses.create(model="tools", input="go on", previous_response_id=asks.id)
+    assert not path.exists(), "it still asks"
+    twice = both[:1] * 2
+    done = await ann.responses.create(model="tools", input=twice, previous_response_id=asks.id)
+    assert (done.output_text, path.read_text()) == ("Result: wrote hello", "hello")
+
+
 async def test_questions_of_calls_side_by_side(ann, model, tmp_path):
     files = [tmp_path / name for name in ("a", "b", "c")]
     model.script(tools(*(("write", {"path": str(path), "text": path.name}) for path in files)), text("All done."))

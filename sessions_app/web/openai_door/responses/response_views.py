@@ -61,7 +61,8 @@ async def _answered(call: Call, asked: ResponseRequest) -> tuple[queries.Session
         raise not_found()
     check_model(facts, asked.model)
     answers = [_response_of(approval, str(facts.id)) for approval in asked.approvals]
-    run_id = uuid.UUID(await answer_questions(call, UsableSession(facts.id, facts.agent), answers))
+    only = asked.previous.run_id if asked.previous is not None else None
+    run_id = uuid.UUID(await answer_questions(call, UsableSession(facts.id, facts.agent), answers, only=only))
     return facts, await answered_by(call, facts, run_id, {answer.step_id for answer in answers})
 
 
