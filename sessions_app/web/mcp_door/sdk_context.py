@@ -48,9 +48,13 @@ def principal(grant: Grant) -> AccessToken:
 
 
 def session_of(ctx: Context) -> str:
-    """The session of MCP that a message belongs to; empty for none."""
-    found: str = ctx.request.headers.get(SESSION.decode(), "") if ctx.request is not None else ""
-    return found if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS else ""
+    """The session of MCP that a message belongs to; empty for none.
+
+    Without sessions nothing has checked whose the header is: anybody could name that of somebody else.
+    """
+    has_session = ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS and ctx.session.can_send_request
+    found: str = ctx.request.headers.get(SESSION.decode(), "") if has_session and ctx.request is not None else ""
+    return found
 
 
 async def answered(
