@@ -85,9 +85,7 @@ async def open_thread(
         return await _made(engine, caller, agent, None, beginning)
     if (facts := await thread_if_any(caller, agent.name, name)) is not None:
         return Opened(facts, is_new=False)
-    if await in_thread(queries.was_deleted, _names(caller, agent.name, name)):
-        words = _("This conversation was deleted. Begin another one, under a name of its own.")
-        raise ProtocolError(ErrorCode.SESSION_NOT_FOUND, words)
+    await check_not_deleted(caller, agent.name, name)
     if caller.grant.user_id is None and _as_id(name) is None:
         words = _("Without a user a conversation is named by a UUID, which nobody can guess.")
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
@@ -95,6 +93,13 @@ async def open_thread(
         return await _made(engine, caller, agent, thread_key(caller, agent.name, name), beginning)
     except IntegrityError:  # another process has made it at the same moment: it is found now
         return Opened(await session_of_thread(caller, agent.name, name), is_new=False)
+
+
+async def check_not_deleted(caller: Caller, agent: str, name: str) -> None:
+    """Raise `ProtocolError` where the conversation of this name was deleted."""
+    if await in_thread(queries.was_deleted, _names(caller, agent, name)):
+        words = _("This conversation was deleted. Begin another one, under a name of its own.")
+        raise ProtocolError(ErrorCode.SESSION_NOT_FOUND, words)
 
 
 async def _made(engine: Engine, caller: Caller, agent: LoadedAgent, thread: str | None, beginning: Beginning) -> Opened:

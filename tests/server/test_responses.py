@@ -112,6 +112,20 @@ async def test_who_goes_on_behind_an_earlier_response_branches(ann, door, model)
     assert said == ["one", "other two", "three"]
 
 
+async def test_a_branch_is_made_once_and_does_not_come_back(server, ann, door):
+    first = await ann.responses.create(model="second", input="one")
+    await ann.responses.create(model="second", input="two", previous_response_id=first.id)
+    asked = {"model": "second", "input": "other two", "previous_response_id": first.id}
+    keyed = {**asked, "extra_headers": {"Idempotency-Key": "b-2"}}
+    branches = await asyncio.gather(*(ann.responses.create(**keyed) for _ in range(6)))
+    assert len({branch.id for branch in branches}) == 1
+    assert "could not write" not in server.log
+    await ann.conversations.delete(branches[0].conversation.id)
+    with pytest.raises(openai.NotFoundError) as refused:
+        await ann.responses.create(**keyed)
+    assert refused.value.code == "session_not_found"
+
+
 async def test_a_text_before_tools_and_one_that_becomes_void(ann, model):
     model.script(tools(("add", {"a": 1, "b": 2}), tokens=["Let me ", "see."]), text("It is 3."))
     async with ann.responses.stream(model="tools", input="sum") as stream:
