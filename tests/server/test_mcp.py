@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 
 import pytest
@@ -160,6 +161,32 @@ async def test_an_agent_that_is_switched_off_while_it_asks_hears_the_answer(serv
             assert refused.value.error.data["code"] == "agent_not_found"
     finally:
         await switch("enable")
+
+
+@pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")
+async def test_what_is_no_answer_leaves_the_question_open(server, tokens, door, tmp_path):
+    path = tmp_path / "written"
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+
+    def sent(method=None, **more):
+        told = {} if method is None else {"method": method}
+        return {"url": "/mcp/", "json": {"jsonrpc": "2.0", **told, **more}, "headers": headers}
+
+    about = {"capabilities": {"elicitation": {}}, "clientInfo": {"name": "odd", "version": "1"}}
+    begun = await door.client.post(**sent("initialize", id=0, params={"protocolVersion": "2025-11-25", **about}))
+    headers["Mcp-Session-Id"] = begun.headers["mcp-session-id"]
+    await door.client.post(**sent("notifications/initialized"))
+    said = {"name": "ask_tools", "arguments": {"message": f'call:write {{"path": "{path}", "text": "one"}}'}}
+    told = []
+    async with door.client.stream("POST", **sent("tools/call", id=1, params=said)) as stream:
+        async for line in stream.aiter_lines():
+            if line.startswith("data: {"):
+                told.append(json.loads(line[6:]))
+                if told[-1].get("method") == "elicitation/create":
+                    await door.client.post(**sent(id=told[-1]["id"], result={"action": 5}))
+    facts = told[-1]["result"]["structuredContent"]
+    assert (facts["status"], path.exists()) == ("input_required", False)
+    assert (await door.client.post(f"/api/sessions/{facts['session_id']}/cancel")).status_code == 200
 
 
 @pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")

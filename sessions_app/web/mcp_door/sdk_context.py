@@ -15,6 +15,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from agents.access.asked_language import language_of
 from agents.access.decision import Grant
@@ -112,8 +113,8 @@ def _client_of(ctx: Context) -> AskingClient:
     async def elicit(words: str, form: dict[str, Any]) -> dict[str, Any]:
         try:
             told = await session.elicit_form(words, form, related_request_id=ctx.request_id)
-        except MCPError as error:
-            raise NobodyAsked(error.message) from error
+        except (MCPError, ValidationError) as error:  # it says that it cannot, or what is no answer
+            raise NobodyAsked(str(error)) from error
         return told.model_dump(include={"action", "content"})
 
     return AskingClient(
