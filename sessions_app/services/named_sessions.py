@@ -81,7 +81,7 @@ async def thread_to_join(caller: Caller, agent: str, name: str) -> queries.Sessi
     """
     facts = await thread_if_any(caller, agent, name)
     if facts is None:
-        await _refuse_deleted(caller, usable_agent(caller, agent), name)
+        await check_not_deleted(caller, usable_agent(caller, agent).name, name)
     return facts
 
 
@@ -96,7 +96,7 @@ async def open_thread(
         return await _made(engine, caller, agent, None, beginning)
     if (facts := await thread_if_any(caller, agent.name, name)) is not None:
         return Opened(facts, is_new=False)
-    await _refuse_deleted(caller, agent, name)
+    await check_not_deleted(caller, agent.name, name)
     if caller.grant.user_id is None and _as_id(name) is None:
         words = _("Without a user a conversation is named by a UUID, which nobody can guess.")
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
@@ -106,8 +106,9 @@ async def open_thread(
         return Opened(await session_of_thread(caller, agent.name, name), is_new=False)
 
 
-async def _refuse_deleted(caller: Caller, agent: LoadedAgent, name: str) -> None:
-    if await in_thread(queries.was_deleted, _names(caller, agent.name, name)):
+async def check_not_deleted(caller: Caller, agent: str, name: str) -> None:
+    """Raise `ProtocolError` where the conversation of this name was deleted."""
+    if await in_thread(queries.was_deleted, _names(caller, agent, name)):
         words = _("This conversation was deleted. Begin another one, under a name of its own.")
         raise ProtocolError(ErrorCode.SESSION_NOT_FOUND, words)
 

@@ -142,15 +142,27 @@ async def stopped(call: Call, facts: queries.SessionFacts) -> HttpResponse:
     return json_answer(CancelledAnswer(run_ids=[str(run_id) for run_id in run_ids]).model_dump())
 
 
-async def answer_questions(call: Call, session: UsableSession, answers: Sequence[UserResponse]) -> str:
+async def answer_questions(
+    call: Call, session: UsableSession, answers: Sequence[UserResponse], *, only: uuid.UUID | None = None
+) -> str:
     """Store the answers; those that were given before, the same, do no harm. Returns the id of the run that asked last.
 
-    Raises `ProtocolError` where one answers no open question; then none of them is stored.
+    Raises `ProtocolError` where one answers no open question (of `only` this run), or two say different things to the
+    same one; then none of them is stored.
     """
-    known = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
-    for answer in [answer for answer in answers if _is_new(answer, known)]:
+    asked = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
+    known = {key: question for key, question in asked.items() if only in (None, question.run_id)}
+    for answer in _once_each([answer for answer in answers if _is_new(answer, known)]):
         await runs.answer_confirmation(call.engine, call.caller, session, answer)
     return str(known[answers[-1].step_id].run_id)
+
+
+def _once_each(answers: Sequence[UserResponse]) -> list[UserResponse]:
+    found: dict[str, UserResponse] = {}
+    for answer in answers:
+        if runs.answer_in(found.setdefault(answer.step_id, answer)) != runs.answer_in(answer):
+            raise ProtocolError(ErrorCode.BAD_FIELD, _("Two answers to the same question contradict each other."))
+    return list(found.values())
 
 
 def _is_new(answer: UserResponse, known: dict[str, asked_questions.AskedQuestion]) -> bool:

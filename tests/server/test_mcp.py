@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitResult
 
 from tests.support.backstage import Backstage
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
 from tests.support.mcp_client import LEGACY, MODERN, NO, YES, answering, called, facts_of, mcp_client, text_of
 from tests.support.model_replies import text
+from tests.support.patience import WAIT_SECONDS
 from tests.support.services import is_postgres
 
 SERVER = {
@@ -133,6 +136,57 @@ async def test_a_question_that_the_client_shows(server, tokens, door, tmp_path, 
     assert [frame.content for frame in log if frame.event == "user.response"] == [
         {"confirmed": False, "reason": "no ink"}
     ]
+
+
+async def test_an_agent_that_is_switched_off_while_it_asks_hears_the_answer(server, tokens, tmp_path):
+    path = tmp_path / "written"
+
+    async def switch(word):
+        await asyncio.to_thread(server.manage, "agents", word, "tools")
+        async with mcp_client(server, tokens["ann"]) as other, asyncio.timeout(WAIT_SECONDS):
+            while ("ask_tools" in [tool.name for tool in (await other.list_tools()).tools]) != (word == "enable"):
+                pass
+
+    async def callback(context, params):
+        await switch("disable")
+        return ElicitResult(**YES)
+
+    try:
+        async with mcp_client(server, tokens["ann"], elicitation_callback=callback) as client:
+            message = f'call:write {{"path": "{path}", "text": "one"}}'
+            answer = await client.call_tool("ask_tools", {"message": message})
+            assert (text_of(answer), path.read_text()) == ("Result: wrote one", "one")
+            with pytest.raises(MCPError) as refused:
+                await client.call_tool("ask_tools", {"message": "once more"})
+            assert refused.value.error.data["code"] == "agent_not_found"
+    finally:
+        await switch("enable")
+
+
+@pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")
+async def test_what_is_no_answer_leaves_the_question_open(server, tokens, door, tmp_path):
+    path = tmp_path / "written"
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+
+    def sent(method=None, **more):
+        told = {} if method is None else {"method": method}
+        return {"url": "/mcp/", "json": {"jsonrpc": "2.0", **told, **more}, "headers": headers}
+
+    about = {"capabilities": {"elicitation": {}}, "clientInfo": {"name": "odd", "version": "1"}}
+    begun = await door.client.post(**sent("initialize", id=0, params={"protocolVersion": "2025-11-25", **about}))
+    headers["Mcp-Session-Id"] = begun.headers["mcp-session-id"]
+    await door.client.post(**sent("notifications/initialized"))
+    said = {"name": "ask_tools", "arguments": {"message": f'call:write {{"path": "{path}", "text": "one"}}'}}
+    told = []
+    async with door.client.stream("POST", **sent("tools/call", id=1, params=said)) as stream:
+        async for line in stream.aiter_lines():
+            if line.startswith("data: {"):
+                told.append(json.loads(line[6:]))
+                if told[-1].get("method") == "elicitation/create":
+                    await door.client.post(**sent(id=told[-1]["id"], result={"action": 5}))
+    facts = told[-1]["result"]["structuredContent"]
+    assert (facts["status"], path.exists()) == ("input_required", False)
+    assert (await door.client.post(f"/api/sessions/{facts['session_id']}/cancel")).status_code == 200
 
 
 @pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")

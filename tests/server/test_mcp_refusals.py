@@ -31,7 +31,7 @@ async def door(server, token):
 def refusal_of(answer):
     """The status and our code, of an error of JSON-RPC."""
     body = answer.json()
-    assert body["jsonrpc"] == "2.0" and body["id"] is None and body["error"]["message"], body
+    assert body["jsonrpc"] == "2.0" and body["id"] in (None, 1) and body["error"]["message"], body
     return answer.status_code, body["error"]["data"]["code"]
 
 
@@ -65,6 +65,33 @@ async def test_bad_input(server, token, door):
     assert (lacking.status_code, lacking.json()["error"]["code"]) == (400, -32602)
     none = await post("/mcp/", json=body, headers={**headers, "Mcp-Method": "tools/nothing"})
     assert (none.status_code, none.json()["error"]["code"]) == (404, -32601)
+
+
+async def test_what_the_sdk_refuses_has_a_code_of_ours_too(door):
+    body, headers = called("ask_second", message="hello")
+    post = door.client.post
+    typed = {**headers, "Content-Type": "application/json"}
+    old = {"Accept": headers["Accept"], "MCP-Protocol-Version": "2025-11-25"}
+    assert refusal_of(await post("/mcp/", headers=headers)) == (400, "bad_json")
+    assert refusal_of(await post("/mcp/", content=b"", headers=typed)) == (400, "bad_json")
+    for accepted in ("application/json", "text/event-stream", "text/html"):
+        for others in (headers, old):
+            refused = await post("/mcp/", json=body, headers={**others, "Accept": accepted})
+            assert refusal_of(refused) == (406, "unsupported_type")
+    lacking = {**body, "params": {**body["params"], "arguments": 5}}
+    assert refusal_of(await post("/mcp/", json=lacking, headers=headers)) == (400, "bad_field")
+    assert refusal_of(await post("/mcp/", json={**body, "jsonrpc": "1.0"}, headers=headers)) == (400, "bad_frame")
+    assert refusal_of(await post("/mcp/", json=body, headers={**headers, "Mcp-Name": "x"})) == (400, "bad_frame")
+    assert refusal_of(await post("/mcp/", json=body, headers={**headers, "MCP-Protocol-Version": "x"}))[1]
+    unknown = {**old, "Mcp-Session-Id": "0" * 32}
+    assert refusal_of(await post("/mcp/", json=body, headers=unknown)) == (404, "not_found")
+    assert refusal_of(await door.client.delete("/mcp/", headers=old)) == (400, "bad_frame")
+    task = {**body, "method": "tasks/get", "params": {"taskId": "x", "_meta": body["params"]["_meta"]}}
+    lacks = await post("/mcp/", json=task, headers={**headers, "Mcp-Method": "tasks/get", "Mcp-Name": "x"})
+    assert refusal_of(lacks) == (400, "not_supported") and lacks.json()["error"]["data"]["requiredCapabilities"]
+    for method in ("GET", "HEAD", "PUT", "PATCH"):
+        wrong = await door.client.request(method, "/mcp/")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST, DELETE, OPTIONS")
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY, "auto"])

@@ -14,6 +14,7 @@ from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
 from tests.support.mcp_client import NO, YES, TaskClient, mcp_client, task_client
 from tests.support.model_replies import text
+from tests.support.patience import WAIT_SECONDS
 
 SERVER = {
     "files": ("tools.py", "second.py"),
@@ -98,6 +99,34 @@ async def test_to_cancel_a_task_and_to_leave(server, tokens, model):
         with pytest.raises(MCPError) as unknown:
             await bob.get(str(uuid.uuid4()))
         assert refused.value.error == unknown.value.error, "as if it did not exist"
+
+
+async def test_a_task_is_cancelled_and_answered_by_its_own_id_alone(server, tokens, model, tmp_path):
+    path = tmp_path / "written"
+    held = text("at last", hang=0)
+    async with task_client(server, tokens["ann"]) as client:
+        over = (await client.begin("ask_tools", message="hello"))["taskId"]
+        facts = (await client.until(over, "completed"))["result"]["structuredContent"]
+        again = {"session_id": facts["session_id"]}
+        model.script(held)
+        running = (await client.begin("ask_tools", message="long", **again))["taskId"]
+        assert await asyncio.to_thread(held.gate.entered.wait, WAIT_SECONDS)
+        queued = (await client.begin("ask_tools", message="never mind", **again))["taskId"]
+        say = f'call:write {{"path": "{path}", "text": "one"}}'
+        asking = (await client.begin("ask_tools", message=say, **again))["taskId"]
+        await client.cancel(queued)
+        await client.until(queued, "cancelled")
+        assert [(await client.get(name))["status"] for name in (running, asking)] == ["working", "working"]
+        held.gate.open()
+        (key,) = (await client.until(asking, "input_required"))["inputRequests"]
+        for other in (over, running, queued):
+            with pytest.raises(MCPError) as refused:
+                await client.update(other, **{key: YES})
+            assert refused.value.error.data["code"] == "no_pending_confirmation"
+        assert (await client.get(asking))["status"] == "input_required" and not path.exists()
+        await client.update(asking, **{key: YES})
+        await client.until(asking, "completed")
+    assert path.read_text() == "one"
 
 
 async def test_a_failed_run_is_a_completed_task_that_says_so(server, tokens, model):

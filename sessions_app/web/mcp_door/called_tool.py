@@ -62,11 +62,12 @@ class CalledTool:
     async def result(self) -> Result:
         """The result. Raises `UnknownTool`."""
         is_new = self.tool != WAIT and self.state is None
-        agent = asked_agent(self.client.call.caller, self.tool)
-        if agent is None and not (self.tool == WAIT and tools_of(self.client.call)):
+        agent = asked_agent(self.client.call.caller, self.tool) if is_new else None
+        if is_new and agent is None:
             raise UnknownTool(self.tool)
         try:
-            if is_new and agent is not None:
+            # What an agent has begun goes on where it was switched off meanwhile.
+            if agent is not None:
                 self.run = await self._said(agent)
                 if self.client.has_tasks:
                     return await begun_task(self.client.call, str(self.run.id))

@@ -25,6 +25,7 @@ from myagent.protocol.error_codes import ProtocolError
 from sessions_app.web.api_call import Call
 from sessions_app.web.mcp_door.asking_client import TASKS, AskingClient
 from sessions_app.web.mcp_door.called_tool import CalledTool, tools_of
+from sessions_app.web.mcp_door.coded_errors import CodedErrors
 from sessions_app.web.mcp_door.open_sessions import IDLE_SECONDS, OpenSessions
 from sessions_app.web.mcp_door.run_tasks import answer_task, cancel_task, shown_task
 from sessions_app.web.mcp_door.sdk_context import CALL, SESSION, Context, answered, principal, session_of
@@ -119,7 +120,7 @@ class McpServer:
                 await self._note_session(known, f"{owner.client_id} {owner.subject}", message["headers"])
             await send(message)
 
-        task = asyncio.create_task(self._manager.handle_request(known, receive, send_noted))
+        task = asyncio.create_task(self._manager.handle_request(known, receive, CodedErrors(send_noted)))
         self._serving.add(task)
         try:
             await asyncio.wait({task})

@@ -17,12 +17,12 @@ from django.urls import path
 
 from agents.conf import get_config
 from agents.web.api_admission import api_view
-from agents.web.api_errors import ApiRefused, for_one_caller, for_pages, json_answer, wrong_method
+from agents.web.api_errors import ApiRefused, for_one_caller, for_pages, json_answer
 from agents.web.live_answers import hand_over
 from myagent.daemon_threads import run_in_daemon_thread
 from myagent.i18n import gettext as _
 from myagent.protocol.codec import parse_body
-from myagent.protocol.error_codes import ErrorCode
+from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app.engine import Engine
 from sessions_app.services.heavy_work import beside_the_loop, is_light
 from sessions_app.web.api_call import Call
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("myagent.server")
 
-METHODS = ("GET", "POST", "DELETE")
 PAGE_HEADERS = ("mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name", "last-event-id")
 METADATA = ".well-known/oauth-protected-resource/"
 PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
@@ -55,13 +54,11 @@ def refusal_answer(refused: ApiRefused, origin: str | None) -> HttpResponse:
     return answer if refused.status is HTTPStatus.FORBIDDEN else for_pages(answer, origin)
 
 
-@api_view(*METHODS, refusal_answer=refusal_answer, page_headers=PAGE_HEADERS)
+# No GET: nothing is ever told that was not asked for.
+@api_view("POST", "DELETE", refusal_answer=refusal_answer, page_headers=PAGE_HEADERS)
 async def mcp(request: HttpRequest) -> HttpResponse:
     """Decide who asks, as everywhere; the SDK answers. To leave cancels nothing."""
     call = await _admitted(request)
-    if request.method == "GET":
-        # Nothing is ever told that was not asked for.
-        raise wrong_method("POST, DELETE, OPTIONS")
     if request.method == "POST":
         check_room(call)
         await _check_json(call)
@@ -103,6 +100,9 @@ async def _admitted(request: HttpRequest) -> Call:
 
 async def _check_json(call: Call) -> None:
     """Raise `ProtocolError` for what is no JSON object: batches are of no version that counts."""
+    if not call.body:
+        words = _("The body is not JSON: %(error)s.") % {"error": _("it is empty")}
+        raise ProtocolError(ErrorCode.BAD_JSON, words)
 
     def read() -> object:
         return parse_body(call.body)

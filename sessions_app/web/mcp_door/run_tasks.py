@@ -50,10 +50,10 @@ async def answer_task(call: Call, run_id: str, told: Mapping[str, Any]) -> None:
 
 
 async def cancel_task(call: Call, run_id: str) -> None:
-    """Cancel the run, as everywhere with what waits behind it; one that has ended stays as it is."""
+    """Cancel the run and no other: those before and behind it are tasks, too. One that has ended stays as it is."""
     run = await _run(call, run_id)
     if not run.is_over:
-        await runs.cancel_runs(call.engine, call.caller, UsableSession(run.session_id, run.agent))
+        await runs.cancel_runs(call.engine, call.caller, UsableSession(run.session_id, run.agent), only=run.id)
 
 
 async def _run(call: Call, run_id: str) -> run_lookup.RunFacts:

@@ -109,10 +109,10 @@ async def answer(call: Call, run: AskedRun, told: Mapping[str, Any]) -> None:
 
 
 async def answer_strictly(call: Call, run: AskedRun, told: Mapping[str, Any]) -> None:
-    """Store what a person said. Raises `ProtocolError` where that answers no open question."""
+    """Store what a person said. Raises `ProtocolError` where that answers no open question of the run."""
     answers = [
         call.asked(UserResponse, session_id=str(run.session_id), step_id=step_id, content=answer_of(one))
         for step_id, one in told.items()
     ]
     if answers:
-        await answer_questions(call, UsableSession(run.session_id, run.agent), answers)
+        await answer_questions(call, UsableSession(run.session_id, run.agent), answers, only=run.id)

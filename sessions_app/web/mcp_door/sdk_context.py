@@ -15,6 +15,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from agents.access.asked_language import language_of
 from agents.access.decision import Grant
@@ -48,9 +49,13 @@ def principal(grant: Grant) -> AccessToken:
 
 
 def session_of(ctx: Context) -> str:
-    """The session of MCP that a message belongs to; empty for none."""
-    found: str = ctx.request.headers.get(SESSION.decode(), "") if ctx.request is not None else ""
-    return found if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS else ""
+    """The session of MCP that a message belongs to; empty for none.
+
+    Without sessions nothing has checked whose the header is: anybody could name that of somebody else.
+    """
+    has_session = ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS and ctx.session.can_send_request
+    found: str = ctx.request.headers.get(SESSION.decode(), "") if has_session and ctx.request is not None else ""
+    return found
 
 
 async def answered(
@@ -108,8 +113,8 @@ def _client_of(ctx: Context) -> AskingClient:
     async def elicit(words: str, form: dict[str, Any]) -> dict[str, Any]:
         try:
             told = await session.elicit_form(words, form, related_request_id=ctx.request_id)
-        except MCPError as error:
-            raise NobodyAsked(error.message) from error
+        except (MCPError, ValidationError) as error:  # it says that it cannot, or what is no answer
+            raise NobodyAsked(str(error)) from error
         return told.model_dump(include={"action", "content"})
 
     return AskingClient(

@@ -88,6 +88,20 @@ async def test_who_goes_on_behind_an_earlier_response_branches(ann, door, model)
     assert said == ["one", "other two", "three"]
 
 
+async def test_a_branch_is_made_once_and_does_not_come_back(server, ann, door):
+    first = await ann.responses.create(model="second", input="one")
+    await ann.responses.create(model="second", input="two", previous_response_id=first.id)
+    asked = {"model": "second", "input": "other two", "previous_response_id": first.id}
+    keyed = {**asked, "extra_headers": {"Idempotency-Key": "b-2"}}
+    branches = await asyncio.gather(*(ann.responses.create(**keyed) for _ in range(6)))
+    assert len({branch.id for branch in branches}) == 1
+    assert "could not write" not in server.log
+    await ann.conversations.delete(branches[0].conversation.id)
+    with pytest.raises(openai.NotFoundError) as refused:
+        await ann.responses.create(**keyed)
+    assert refused.value.code == "session_not_found"
+
+
 async def test_a_text_before_tools_and_one_that_becomes_void(ann, model):
     model.script(tools(("add", {"a": 1, "b": 2}), tokens=["Let me ", "see."]), text("It is 3."))
     async with ann.responses.stream(model="tools", input="sum") as stream:
@@ -158,6 +172,24 @@ async def test_a_question_is_answered_by_the_next_request(ann, door, tmp_path):
     assert (refused.value.status_code, refused.value.code) == (400, "no_pending_confirmation")
     assert (await ann.responses.input_items.list(second.id)).data[0].approve is True
     check_log(await door.log(first.conversation.id))
+
+
+async def test_answers_that_say_yes_and_no_or_are_of_another_response_are_none(ann, tmp_path):
+    path = tmp_path / "written"
+    call = "call:write " + json.dumps({"path": str(path), "text": "hello"})
+    before = await ann.responses.create(model="tools", input="hello")
+    asks = await ann.responses.create(model="tools", input=call, previous_response_id=before.id)
+    both = approvals(asks, True) + approvals(asks, False)
+    for answers, previous in ((both, asks.id), (both[::-1], asks.id), (both[:1], before.id)):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await ann.responses.create(model="tools", input=answers, previous_response_id=previous)
+        assert refused.value.code in ("bad_field", "no_pending_confirmation")
+    with pytest.raises(openai.RateLimitError):
+        await ann.responses.create(model="tools", input="go on", previous_response_id=asks.id)
+    assert not path.exists(), "it still asks"
+    twice = both[:1] * 2
+    done = await ann.responses.create(model="tools", input=twice, previous_response_id=asks.id)
+    assert (done.output_text, path.read_text()) == ("Result: wrote hello", "hello")
 
 
 async def test_questions_of_calls_side_by_side(ann, model, tmp_path):

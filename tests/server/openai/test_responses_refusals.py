@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import openai
@@ -10,6 +11,7 @@ import pytest
 from tests.support.http_door import HttpDoor
 from tests.support.model_replies import Status, text
 from tests.support.openai_door import openai_client, user
+from tests.support.patience import WAIT_SECONDS
 
 SERVER = {
     "files": ("tools.py", "second.py"),
@@ -82,8 +84,23 @@ async def test_what_is_refused_of_a_response(ann, door):
     ):
         answer = await door.client.request(method, f"/v1/{path}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), path
-    end = await ann.responses.retrieve(response.id, stream=True, starting_after=10**12)
+    told = [event async for event in await ann.responses.retrieve(response.id, stream=True)]
+    end = await ann.responses.retrieve(response.id, stream=True, starting_after=told[-1].sequence_number)
     assert [event async for event in end] == []
+
+
+async def test_a_number_that_no_event_has_yet_is_refused_and_ends_no_stream_politely(ann, model):
+    held = text("one two", hang=1)
+    model.script(held)
+    running = await ann.responses.create(model="second", input="hello", background=True)
+    assert await asyncio.to_thread(held.gate.entered.wait, WAIT_SECONDS)
+    with pytest.raises(openai.BadRequestError) as refused:
+        await ann.responses.retrieve(running.id, stream=True, starting_after=10**12)
+    assert refused.value.code == "cursor_ahead"
+    held.gate.open()
+    with pytest.raises(openai.BadRequestError) as refused:
+        await ann.responses.retrieve(running.id, stream=True, starting_after=10**12)
+    assert refused.value.code == "cursor_ahead"
 
 
 async def test_runs_that_fail(ann, model):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from django.db import IntegrityError
 
@@ -22,6 +24,9 @@ from sessions_app.web.openai_door.responses.response_ids import ResponseId
 from sessions_app.web.openai_door.responses.response_log import newest_of, session_of
 from sessions_app.web.openai_door.responses.response_request import ResponseRequest
 
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""So that of two equal requests at once the second finds the fork of the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Branch(Target):
@@ -33,16 +38,26 @@ class Branch(Target):
     async def opened(self, call: Call, asked: AskedMessage) -> Opened:
         """The fork. Raises `ProtocolError`."""
         assert self.source is not None
-        event, new_id = call.asked(UserFork, session_id=str(self.source.id), at=self.at), uuid.uuid4()
-        agent = forks.forkable(UsableSession(self.source.id, self.source.agent), event)
-        thread = None if self.name is None else named_sessions.thread_key(call.caller, agent.name, self.name)
-        try:
-            await forks.fork_session(call.engine, call.caller, event, agent, self.source.id, new_id, thread=thread)
-        except IntegrityError:
-            # The same request came twice at the same moment, and another process was faster.
-            if self.name is None:
-                raise
-            return Opened(await named_sessions.session_of_thread(call.caller, agent.name, self.name), is_new=False)
+        if self.name is None:
+            return await self._forked(call, self.source, None)
+        thread = named_sessions.thread_key(call.caller, self.source.agent, self.name)
+        turn = _turns.setdefault(thread, asyncio.Lock())
+        async with turn:
+            again = await named_sessions.thread_if_any(call.caller, self.source.agent, self.name)
+            if again is not None:
+                return Opened(again, is_new=False)
+            await named_sessions.check_not_deleted(call.caller, self.source.agent, self.name)
+            try:
+                return await self._forked(call, self.source, thread)
+            except IntegrityError:
+                # The same request came twice at the same moment, and another process was faster.
+                facts = await named_sessions.session_of_thread(call.caller, self.source.agent, self.name)
+                return Opened(facts, is_new=False)
+
+    async def _forked(self, call: Call, source: queries.SessionFacts, thread: str | None) -> Opened:
+        event, new_id = call.asked(UserFork, session_id=str(source.id), at=self.at), uuid.uuid4()
+        agent = forks.forkable(UsableSession(source.id, source.agent), event)
+        await forks.fork_session(call.engine, call.caller, event, agent, source.id, new_id, thread=thread)
         return Opened(await usable_session(call.caller, str(new_id)), is_new=True)
 
 

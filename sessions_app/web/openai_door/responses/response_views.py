@@ -16,7 +16,7 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
 from sessions_app import queries
 from sessions_app.services import runs
-from sessions_app.services.caller import UsableSession
+from sessions_app.services.caller import UsableSession, check_after
 from sessions_app.services.refusals import not_found
 from sessions_app.web import live_log
 from sessions_app.web.api_call import Call
@@ -25,7 +25,7 @@ from sessions_app.web.openai_door.asked_session import check_model, say
 from sessions_app.web.openai_door.door_view import asked_by, door_view
 from sessions_app.web.openai_door.responses.branch import asked_target
 from sessions_app.web.openai_door.responses.input_items import Approval
-from sessions_app.web.openai_door.responses.response_ids import EVENTS_OF_ONE, ResponseId
+from sessions_app.web.openai_door.responses.response_ids import EVENTS_OF_ONE, ResponseId, seq_of
 from sessions_app.web.openai_door.responses.response_log import answered_by, newest_of, read_response, session_of
 from sessions_app.web.openai_door.responses.response_request import ResponseRequest
 from sessions_app.web.openai_door.responses.response_stream import listed, named, stream, whole
@@ -61,7 +61,8 @@ async def _answered(call: Call, asked: ResponseRequest) -> tuple[queries.Session
         raise not_found()
     check_model(facts, asked.model)
     answers = [_response_of(approval, str(facts.id)) for approval in asked.approvals]
-    run_id = uuid.UUID(await answer_questions(call, UsableSession(facts.id, facts.agent), answers))
+    only = asked.previous.run_id if asked.previous is not None else None
+    run_id = uuid.UUID(await answer_questions(call, UsableSession(facts.id, facts.agent), answers, only=only))
     return facts, await answered_by(call, facts, run_id, {answer.step_id for answer in answers})
 
 
@@ -88,6 +89,7 @@ async def one_response(request: HttpRequest, name: str) -> HttpResponse:
     known = _starting_after(request)
     if not FLAGS.get(request.GET.get("stream", "false").lower(), False):
         return await _shown(call, facts, response_id)
+    check_after(facts, seq_of(known))
     if response_id.part > 1:
         await read_response(call, facts, response_id)
     return await stream(call, facts, response_id, known=known)
