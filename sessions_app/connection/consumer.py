@@ -250,7 +250,7 @@ class AgentConsumer(AsyncConsumer):
         return self._pumping is not None and not self._revoked
 
     async def _handle(self, event: ClientEvent) -> None:
-        async with self.pump.requesting:
+        async with self.requester.pump.requesting:
             await HANDLERS[type(event)](self.engine, self.requester, event)
 
     def _refuse_request(self, error: ProtocolError, event: ClientEvent | None) -> None:

@@ -260,6 +260,9 @@ def test_pruning_leaves_nothing_of_the_old_and_all_of_the_others():
 
 
 def test_the_name_of_a_deleted_conversation_is_kept_for_a_while(session):
+    commit_one(DeleteSession(session_id=new_session()))
+    assert not DeletedThread.objects.exists(), "one in which nothing was said may begin anew"
+    commit_one(message(session))
     commit_one(DeleteSession(session_id=session))
     (kept,) = DeletedThread.objects.all()
     assert kept.thread == thread_of(None, "tester", str(session)) and queries.was_deleted([kept.thread])
