@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -13,10 +12,21 @@ from mcp_types import ElicitResult
 from tests.support.backstage import Backstage
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
-from tests.support.mcp_client import LEGACY, MODERN, NO, YES, answering, called, facts_of, mcp_client, text_of
+from tests.support.mcp_client import (
+    HAS_SESSIONS,
+    LEGACY,
+    MODERN,
+    NO,
+    STATEFUL,
+    YES,
+    answering,
+    called,
+    facts_of,
+    mcp_client,
+    text_of,
+)
 from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
-from tests.support.services import is_postgres
 
 SERVER = {
     "files": ("tools.py", "second.py", "structured.py"),
@@ -119,7 +129,7 @@ async def test_a_failed_run_is_an_error_with_its_code(server, tokens, model, mod
 
 @ERAS
 async def test_a_question_that_the_client_shows(server, tokens, door, tmp_path, mode):
-    if mode == LEGACY and is_postgres(os.environ.get("DATABASE_URL", "")):
+    if mode == LEGACY and not HAS_SESSIONS:
         pytest.skip("several processes may answer, so nothing is asked during a call")
     path = tmp_path / "written"
     asked, callback = answering(YES, NO, {"action": "accept", "content": {"approved": False, "reason": "no ink"}})
@@ -163,7 +173,7 @@ async def test_an_agent_that_is_switched_off_while_it_asks_hears_the_answer(serv
         await switch("enable")
 
 
-@pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")
+@STATEFUL
 async def test_what_is_no_answer_leaves_the_question_open(server, tokens, door, tmp_path):
     path = tmp_path / "written"
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
@@ -189,7 +199,7 @@ async def test_what_is_no_answer_leaves_the_question_open(server, tokens, door, 
     assert (await door.client.post(f"/api/sessions/{facts['session_id']}/cancel")).status_code == 200
 
 
-@pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="nothing is asked during a call there")
+@STATEFUL
 async def test_a_question_that_is_answered_elsewhere_first(server, tokens, door, tmp_path):
     path, shown = tmp_path / "written", asyncio.Event()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from contextlib import suppress
 
 import httpx2
@@ -15,10 +14,19 @@ from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage, tokens_of
 from tests.support.conversation import check_log
 from tests.support.http_door import HttpDoor
-from tests.support.mcp_client import LEGACY, MODERN, answering, called, facts_of, mcp_client, task_client, text_of
+from tests.support.mcp_client import (
+    LEGACY,
+    MODERN,
+    STATEFUL,
+    answering,
+    called,
+    facts_of,
+    mcp_client,
+    task_client,
+    text_of,
+)
 from tests.support.model_replies import text
 from tests.support.patience import WAIT_SECONDS
-from tests.support.services import is_postgres
 from tests.support.two_servers import SQLITE, two_servers
 
 SERVER = {
@@ -28,7 +36,6 @@ SERVER = {
 }
 OPTIONS = ("--language", "en")
 ERAS = pytest.mark.parametrize("mode", [MODERN, LEGACY])
-STATEFUL = pytest.mark.skipif(is_postgres(os.environ.get("DATABASE_URL", "")), reason="sessions of MCP are in memory")
 pytestmark = pytest.mark.database
 RUNS = "result = [[str(run.id), run.status] for run in Run.objects.order_by('queued_at')]"
 

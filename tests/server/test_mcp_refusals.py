@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.support.agent_server import AgentServer
 from tests.support.http_door import HttpDoor
-from tests.support.mcp_client import LEGACY, MODERN, called, mcp_client
+from tests.support.mcp_client import LEGACY, MODERN, STATEFUL, called, mcp_client
 
 SERVER = {"files": ("second.py",), "settings": {"MAX_FRAME_BYTES": 100_000}, "options": ("--language", "en")}
 SSO = {"JWT_KEYS": ["a secret of thirty-two characters!!"], "JWT_ISSUER": "https://sso.example"}
@@ -83,15 +83,21 @@ async def test_what_the_sdk_refuses_has_a_code_of_ours_too(door):
     assert refusal_of(await post("/mcp/", json={**body, "jsonrpc": "1.0"}, headers=headers)) == (400, "bad_frame")
     assert refusal_of(await post("/mcp/", json=body, headers={**headers, "Mcp-Name": "x"})) == (400, "bad_frame")
     assert refusal_of(await post("/mcp/", json=body, headers={**headers, "MCP-Protocol-Version": "x"}))[1]
-    unknown = {**old, "Mcp-Session-Id": "0" * 32}
-    assert refusal_of(await post("/mcp/", json=body, headers=unknown)) == (404, "not_found")
-    assert refusal_of(await door.client.delete("/mcp/", headers=old)) == (400, "bad_frame")
     task = {**body, "method": "tasks/get", "params": {"taskId": "x", "_meta": body["params"]["_meta"]}}
     lacks = await post("/mcp/", json=task, headers={**headers, "Mcp-Method": "tasks/get", "Mcp-Name": "x"})
     assert refusal_of(lacks) == (400, "not_supported") and lacks.json()["error"]["data"]["requiredCapabilities"]
     for method in ("GET", "HEAD", "PUT", "PATCH"):
         wrong = await door.client.request(method, "/mcp/")
         assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST, DELETE, OPTIONS")
+
+
+@STATEFUL
+async def test_a_session_that_there_is_not(door):
+    body, headers = called("ask_second", message="hello")
+    old = {"Accept": headers["Accept"], "MCP-Protocol-Version": "2025-11-25"}
+    unknown = {**old, "Mcp-Session-Id": "0" * 32}
+    assert refusal_of(await door.client.post("/mcp/", json=body, headers=unknown)) == (404, "not_found")
+    assert refusal_of(await door.client.delete("/mcp/", headers=old)) == (400, "bad_frame")
 
 
 @pytest.mark.parametrize("mode", [MODERN, LEGACY, "auto"])

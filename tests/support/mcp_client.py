@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal
 
 import httpx2
+import pytest
 from mcp import Client
 from mcp.client.extension import ClientExtension, ResultClaim
 from mcp.client.streamable_http import streamable_http_client
@@ -15,9 +17,15 @@ from mcp_types import CallToolResult, ElicitResult, Request, RequestParams, Resu
 from pydantic import ConfigDict
 
 from tests.support.patience import WAIT_SECONDS
+from tests.support.services import is_postgres
 
 MODERN, LEGACY = "2026-07-28", "legacy"
 TASKS = "io.modelcontextprotocol/tasks"
+HAS_SESSIONS = not is_postgres(os.environ.get("DATABASE_URL", ""))
+"""Whether the server has sessions of MCP, which it does where no other process can be asked."""
+STATEFUL = pytest.mark.skipif(
+    not HAS_SESSIONS, reason="several processes may answer: no sessions of MCP, and no questions"
+)
 
 
 @asynccontextmanager
