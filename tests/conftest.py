@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils.translation import deactivate
 from hypothesis import HealthCheck, settings
 
 from myagent.client import Client, ServerFrame, connect
@@ -89,6 +90,13 @@ def pytest_collection_finish() -> None:
 
 def _starts_servers(path: Path) -> bool:
     return any(path.is_relative_to(TESTS / folder) for folder in SERVERS)
+
+
+@pytest.fixture(autouse=True)
+def _language_of_its_own() -> Iterator[None]:
+    """Leave the language that a page was asked in to no other test: which one comes next is chance."""
+    yield
+    deactivate()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import override_settings
 from django.utils import timezone
+from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,7 +92,7 @@ def test_a_price_keeps_the_currency_that_it_was_given_in():
 def test_two_prices_from_the_same_moment_are_refused_in_words():
     first = price()
     second = ModelPrice(model="gpt-x", input_price=1, output_price=1, valid_from=first.valid_from)
-    with pytest.raises(ValidationError, match="from this moment on"):
+    with override("en"), pytest.raises(ValidationError, match="from this moment on"):
         second.full_clean(exclude=["currency"])
 
 
