@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,6 +196,10 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """The names of the available agents, the default one first."""
         return tuple(name for name in self._agents if name not in self._disabled)
+
+    def usable(self, allows: Callable[[str], bool]) -> list[LoadedAgent]:
+        """The available agents whose names are allowed, in the same order."""
+        return [loaded for name in self.names if allows(name) and (loaded := self.get(name)) is not None]
 
     @property
     def all_names(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ async def list_agents(request: HttpRequest) -> HttpResponse:
 
 def usable_agents(grant: Grant, registry: Registry, *, root_path: str = "") -> list[dict[str, Any]]:
     """The agents that are enabled and that the caller may use, as JSON; the first is the default at `/`."""
-    usable = [loaded for name in registry.names if grant.allows(name) and (loaded := registry.get(name)) is not None]
+    usable = registry.usable(grant.allows)
     return [
         _facts(loaded, registry.limits(loaded.name).of_run, root_path, is_default=loaded is usable[0])
         for loaded in usable

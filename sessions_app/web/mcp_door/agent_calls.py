@@ -46,14 +46,9 @@ class AskedRun:
 
 def asked_agent(caller: Caller, tool: str) -> LoadedAgent | None:
     """The agent that this tool asks; None for one that there is not, or that the caller may not use."""
-    return next((loaded for loaded in usable_agents(caller) if tool_name(loaded.name) == tool), None)
-
-
-def usable_agents(caller: Caller) -> list[LoadedAgent]:
-    """Those that the caller may use, in the order of the server."""
-    registry = get_registry()
-    names = [name for name in registry.names if caller.grant.allows(name)]
-    return [loaded for name in names if (loaded := registry.get(name)) is not None]
+    return next(
+        (loaded for loaded in get_registry().usable(caller.grant.allows) if tool_name(loaded.name) == tool), None
+    )
 
 
 async def say(call: Call, agent: LoadedAgent, arguments: Mapping[str, Any]) -> AskedRun:

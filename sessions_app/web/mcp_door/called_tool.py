@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.loading.registry import LoadedAgent
+from agents.loading.registry import LoadedAgent, get_registry
 from myagent.protocol.error_codes import ProtocolError
 from sessions_app.web.api_call import Call
 from sessions_app.web.mcp_door.agent_calls import (
@@ -19,7 +19,6 @@ from sessions_app.web.mcp_door.agent_calls import (
     run_named,
     run_to_wait_for,
     say,
-    usable_agents,
 )
 from sessions_app.web.mcp_door.asking_client import AskingClient
 from sessions_app.web.mcp_door.run_result import RunResult, refused
@@ -41,7 +40,7 @@ class UnknownTool(Exception):
 
 def tools_of(call: Call) -> list[dict[str, Any]]:
     """The tools that the caller may use."""
-    asking = [ask_tool(loaded.name, loaded.agent) for loaded in usable_agents(call.caller)]
+    asking = [ask_tool(loaded.name, loaded.agent) for loaded in get_registry().usable(call.caller.grant.allows)]
     return [*asking, wait_tool()] if asking else []
 
 

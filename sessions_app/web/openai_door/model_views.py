@@ -19,8 +19,7 @@ from sessions_app.web.openai_door.door_view import door_view
 async def list_models(request: HttpRequest) -> HttpResponse:
     """The agents that the caller may use, as models."""
     grant = await admit(request, in_url=False)
-    registry = get_registry()
-    usable = [loaded for name in registry.names if grant.allows(name) and (loaded := registry.get(name)) is not None]
+    usable = get_registry().usable(grant.allows)
     return json_answer({"object": "list", "data": [_model(loaded) for loaded in usable]})
 
 

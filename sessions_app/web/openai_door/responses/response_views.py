@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
@@ -11,7 +11,6 @@ from agents.web.api_errors import json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.client_fields import MAX_SEQ
-from myagent.protocol.codec import parse_event
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
 from sessions_app import queries
@@ -60,16 +59,15 @@ async def _answered(call: Call, asked: ResponseRequest) -> tuple[queries.Session
     if facts is None:
         raise not_found()
     check_model(facts, asked.model)
-    answers = [_response_of(approval, str(facts.id)) for approval in asked.approvals]
+    answers = [_response_of(call, approval, str(facts.id)) for approval in asked.approvals]
     only = asked.previous.run_id if asked.previous is not None else None
     run_id = uuid.UUID(await answer_questions(call, UsableSession(facts.id, facts.agent), answers, only=only))
     return facts, await answered_by(call, facts, run_id, {answer.step_id for answer in answers})
 
 
-def _response_of(approval: Approval, session_id: str) -> UserResponse:
+def _response_of(call: Call, approval: Approval, session_id: str) -> UserResponse:
     content = {"confirmed": approval.approve} | ({} if approval.reason is None else {"reason": approval.reason})
-    frame = {"event": "user.response", "session_id": session_id, "step_id": approval.step_id, "content": content}
-    return cast(UserResponse, parse_event(frame))
+    return call.asked(UserResponse, session_id=session_id, step_id=approval.step_id, content=content)
 
 
 async def _shown(call: Call, facts: queries.SessionFacts, response_id: ResponseId) -> HttpResponse:
