@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.utils.translation import deactivate
 from hypothesis import HealthCheck, settings
 
@@ -90,6 +91,19 @@ def pytest_collection_finish() -> None:
 
 def _starts_servers(path: Path) -> bool:
     return any(path.is_relative_to(TESTS / folder) for folder in SERVERS)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Have SQLite's tables in a file, as they are where people use them.
+
+    Django would have them in memory, which threads share by other locks: one that finds a table locked fails at once.
+    """
+    if not is_postgres(DATABASE):
+        database = django_settings.DATABASES["default"]
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture(autouse=True)

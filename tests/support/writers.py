@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection
 from django.db.models import Model
 
 from sessions_app.journal.commit import Committed
@@ -39,27 +37,6 @@ class Trouble:
 
     kind: Literal["dies", "breaks"]
     at: int | Literal["before COMMIT", "after COMMIT"]
-
-
-@contextmanager
-def separate_database(folder: Path) -> Iterator[None]:
-    """Until the end of the block, threads that begin to use the database share one in which writers can meet.
-
-    The tests' own SQLite database is in memory, where a second writer is refused instead of being made to wait.
-    """
-    if connection.vendor != "sqlite":
-        yield
-        return
-    connection.ensure_connection()
-    path = str(folder / "shared.sqlite3")
-    with closing(sqlite3.connect(path)) as copy:
-        connection.connection.backup(copy)
-    known: dict[str, Any] = connections.settings["default"]
-    before, known["NAME"] = known["NAME"], path
-    try:
-        yield
-    finally:
-        known["NAME"] = before
 
 
 class CheckedRows(KnownRows):

@@ -12,7 +12,7 @@ from sessions_app.journal.entry import RunRef
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Run, Session
 from tests.support import entries as e
-from tests.support.writers import Died, Trouble, Worker, separate_database
+from tests.support.writers import Died, Trouble, Worker
 
 pytestmark = e.threads
 LOCKED = ('FROM "sessions_app_session" WHERE', 'FROM "sessions_app_run" WHERE')
@@ -42,9 +42,9 @@ class Writer(Worker):
 
 
 @pytest.fixture
-def writers(transactional_db, tmp_path, monkeypatch):
+def writers(transactional_db, monkeypatch):
     monkeypatch.setattr(outage, "FIRST_BACK_OFF_SECONDS", 0.001)
-    with separate_database(tmp_path), ExitStack() as stack:
+    with ExitStack() as stack:
         if connection.vendor != "sqlite":
             pytest.skip("PostgreSQL locks rows by reading them")
         yield [stack.enter_context(Writer()) for _ in range(2)]

@@ -158,8 +158,6 @@ def test_the_queue_of_all_sessions_of_a_user_is_bounded(ann):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_count_one_after_the_other(ann):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite lets in one writer at a time")
     limits = shares(user_sessions=1)
     begun, outcomes = threading.Event(), []
 

@@ -34,7 +34,7 @@ from sessions_app.journal.log import Growth
 from sessions_app.journal.refusal import Refused
 from sessions_app.models import Confirmation, Event, Message, Run, Session, ToolCall
 from tests.support import entries as e
-from tests.support.writers import Died, Trouble, Worker, separate_database
+from tests.support.writers import Died, Trouble, Worker
 
 pytestmark = e.threads
 
@@ -379,9 +379,9 @@ def check_history(session: Known) -> None:
 
 
 @pytest.fixture
-def workers(transactional_db, tmp_path, monkeypatch):
+def workers(transactional_db, monkeypatch):
     monkeypatch.setattr(outage, "FIRST_BACK_OFF_SECONDS", 0.001)
-    with separate_database(tmp_path), ExitStack() as stack:
+    with ExitStack() as stack:
         yield [stack.enter_context(Worker()) for _ in range(3)]
 
 

@@ -218,10 +218,7 @@ def test_a_message_that_is_refused_for_another_reason_does_not_count(ann):
 
 # --- several writers --------------------------------------------------------------------------------------------------
 
-ROW_LOCKS = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets in one writer at a time")
 
-
-@ROW_LOCKS
 @pytest.mark.django_db(transaction=True)
 def test_processes_add_up_and_never_deadlock():
     """Two writers on the same users' rows, met in opposite order by their batches."""
@@ -250,7 +247,6 @@ def test_processes_add_up_and_never_deadlock():
     assert [used(user) for user in users] == [(20 * rounds, 10 * rounds, 2 * rounds)] * 2
 
 
-@ROW_LOCKS
 @pytest.mark.django_db(transaction=True)
 def test_processes_cannot_begin_one_run_too_many_at_the_same_moment():
     """Each sees the other's run although neither is committed when both ask: they ask one after the other."""
