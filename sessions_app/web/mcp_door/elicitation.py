@@ -27,7 +27,8 @@ def form() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "approved": {"type": "boolean", "title": _("Allow it")},
-            "reason": {"type": "string", "title": _("Reason"), "maxLength": LONGEST_REASON},
+            # With a default, since some clients send a value for every field, null where there is none.
+            "reason": {"type": "string", "title": _("Reason"), "maxLength": LONGEST_REASON, "default": ""},
         },
         "required": ["approved"],
     }

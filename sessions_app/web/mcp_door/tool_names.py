@@ -103,7 +103,10 @@ OUTPUT_SCHEMA: dict[str, Any] = {
         "status": {"type": "string", "enum": list(STATUSES)},
         "answer": {"type": "string"},
         "output": {"type": "object"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
     },
-    "required": ["session_id", "run_id", "status"],
+    # Some clients hold what is refused (`isError`) against the schema, too, and show no more of it if it does not fit.
+    "anyOf": [{"required": ["session_id", "run_id", "status"]}, {"required": ["code", "message"]}],
 }
-"""Of `structuredContent`; what went wrong (`isError`) has `code` and `message` instead."""
+"""Of `structuredContent`; what went wrong has `code` and `message`, which is all that a call has that is refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app.web.mcp_door.elicitation import answer_of
+from sessions_app.web.mcp_door.elicitation import answer_of, form
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_what_is_not_clearly_a_yes_or_a_no_is_refused(told):
     with pytest.raises(ProtocolError) as refused:
         answer_of(told)
     assert refused.value.code == ErrorCode.BAD_FIELD
+
+
+def test_a_field_that_may_stay_empty_has_a_value_for_clients_that_send_them_all():
+    shown = form()
+    for name, about in shown["properties"].items():
+        assert name in shown["required"] or about["default"] == "", "null would fit no form"

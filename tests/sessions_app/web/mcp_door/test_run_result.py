@@ -123,4 +123,10 @@ def test_progress_is_what_happens_and_no_text():
 
 def test_a_refusal_has_its_code():
     told = refused("over_quota", "Too much.", {"limit": 3})
-    assert told["isError"] and told["structuredContent"] == {"code": "over_quota", "message": "Too much.", "limit": 3}
+    assert told["isError"] and checked(told) == {"code": "over_quota", "message": "Too much.", "limit": 3}
+
+
+@pytest.mark.parametrize("told", [{}, {"code": "over_quota"}, {"session_id": SESSION, "run_id": RUN}])
+def test_what_is_neither_a_result_nor_a_refusal_fits_no_schema(told):
+    with pytest.raises(jsonschema.ValidationError):
+        checked({"structuredContent": told})
