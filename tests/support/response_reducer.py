@@ -34,9 +34,11 @@ class ResponseReducer:
             self.is_over = kind in ENDS
         elif kind == "response.output_item.added":
             assert index == len(self.items), event
+            assert event["item"].get("arguments", "") == "" or event["item"]["type"] != "mcp_call", "deltas bring them"
             self.items[index] = {**event["item"], "is_done": False, "parts": 0}
         elif kind == "response.output_item.done":
             assert self.items[index]["id"] == event["item"]["id"] and not self.items[index]["is_done"]
+            assert self.items[index].get("arguments") == event["item"].get("arguments"), event
             self.items[index] = {**event["item"], "is_done": True}
         else:
             item = self.items[index]
@@ -44,7 +46,11 @@ class ResponseReducer:
             if kind == "response.content_part.added":
                 item["parts"] += 1
                 assert item["parts"] == 1
-            if kind.endswith(".delta"):
+            if kind == "response.mcp_call_arguments.delta":
+                item["arguments"] += event["delta"]
+            elif kind == "response.mcp_call_arguments.done":
+                assert item["arguments"] == event["arguments"], event
+            elif kind.endswith(".delta"):
                 assert item["parts"] == 1, "no part is open"
                 self.deltas[index] = self.deltas.get(index, "") + event["delta"]
 

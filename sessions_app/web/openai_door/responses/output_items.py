@@ -66,6 +66,17 @@ def call_of(frame: Frame) -> Item:
     }
 
 
+def begun_call(item: Item, index: int, place: int) -> list[tuple[int, dict[str, Any]]]:
+    """What is told of a call that begins, at four places: the item has no arguments before their delta."""
+    about = {"item_id": item["id"], "output_index": index}
+    return [
+        (place, {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": ""}}),
+        (place + 1, {"type": "response.mcp_call_arguments.delta", **about, "delta": item["arguments"]}),
+        (place + 2, {"type": "response.mcp_call_arguments.done", **about, "arguments": item["arguments"]}),
+        (place + 3, {"type": "response.mcp_call.in_progress", **about}),
+    ]
+
+
 def outcome_of(frame: Frame) -> Item:
     """What the result of a call changes of its item."""
     about, content = frame["metadata"], frame["content"]

@@ -128,8 +128,12 @@ class RunResponse:
         return {"type": f"response.{kind}", "response": self.told()}
 
     def _asked(self, frame: Frame) -> Told:
-        """The end that questions are. One of them at least is told, if it has to be one that was told before."""
+        """The end that questions are. One of them at least is told, if it has to be one that was told before.
+
+        Calls that have no result are left to the next part: in a response that is over they would seem to have run.
+        """
         told: Told = []
+        self.output.void.update(at for at in self._places.values() if self.output.all[at]["status"] == "in_progress")
         if not any(item["type"] == "mcp_approval_request" for item in self.output.all):
             told = self._whole(items.question_of(next(iter(self.parts.open.values()))), ASK_AGAIN)
         self.progress.finish("completed", {"finish": "confirmation"}, frame=frame)
@@ -202,13 +206,7 @@ class RunResponse:
         self._attempt = []
         item = self._calls[frame["step_id"]]
         index = self._places[frame["step_id"]] = self.output.add(dict(item))
-        about = {"item_id": item["id"], "output_index": index}
-        return [
-            *told,
-            (OWN, {"type": "response.output_item.added", "output_index": index, "item": dict(item)}),
-            (OWN + 1, {"type": "response.mcp_call_arguments.done", **about, "arguments": item["arguments"]}),
-            (OWN + 2, {"type": "response.mcp_call.in_progress", **about}),
-        ]
+        return [*told, *items.begun_call(item, index, OWN)]
 
     def _returned(self, frame: Frame) -> Told:
         step_id, told = frame["step_id"], list[tuple[int, Event]]()
@@ -219,14 +217,14 @@ class RunResponse:
             # It was called in an earlier part of the run.
             item = self._calls[step_id]
             index = self.output.add(dict(item))
-            told = [(RESULT, {"type": "response.output_item.added", "output_index": index, "item": dict(item)})]
+            told = items.begun_call(item, index, RESULT)
         whole = self.output.all[index]
         whole |= items.outcome_of(frame)
         kind = "completed" if whole["status"] == "completed" else "failed"
         return [
             *told,
-            (RESULT + 1, {"type": f"response.mcp_call.{kind}", "item_id": whole["id"], "output_index": index}),
-            (RESULT + 2, {"type": "response.output_item.done", "output_index": index, "item": dict(whole)}),
+            (RESULT + 4, {"type": f"response.mcp_call.{kind}", "item_id": whole["id"], "output_index": index}),
+            (RESULT + 5, {"type": "response.output_item.done", "output_index": index, "item": dict(whole)}),
         ]
 
     def _questioned(self, frame: Frame) -> Told:

@@ -220,6 +220,15 @@ def test_a_question_ends_one_response_and_its_answer_begins_the_next():
     assert not events_of(log, 4)[1].exists
 
 
+def test_a_call_that_waits_is_in_the_response_that_has_its_result():
+    """Clients take a call in a response that is over for one that was run."""
+    log = [said(), step(1), call(1, "k1"), call(1, "k2"), question("q1", "k1"), answer("q1"), result("k1")]
+    first = events_of(numbered(log))[0][-1]["response"]
+    assert [item["id"] for item in first["output"]] == ["mcpr_q1"]
+    told = events_of(numbered([*log, result("k2")]), 2)[1].told()
+    assert [item["id"] for item in told["output"]] == ["mcp_k1", "mcp_k2"]
+
+
 def test_what_is_open_is_asked_again_when_another_question_is_answered():
     log = [said(), step(1), call(1, "k1"), call(1, "k2"), question("q1", "k1"), question("q2", "k2"), answer("q2")]
     events, response = events_of(numbered(log), 2)
