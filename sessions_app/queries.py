@@ -67,6 +67,11 @@ def session_of_run(run_id: uuid.UUID, user_id: int | None) -> SessionFacts | Non
     return SessionFacts(*row) if row else None
 
 
+def run_of_question(step_id: str) -> uuid.UUID | None:
+    """The run that has asked this."""
+    return Confirmation.objects.filter(step_id=step_id).values_list("run_id", flat=True).first()
+
+
 def newest_run(session_id: uuid.UUID) -> uuid.UUID | None:
     """The run of the newest message in the log of a session."""
     asked = Event.objects.filter(session_id=session_id, name="user.message").order_by("-seq")

@@ -73,6 +73,19 @@ def check_model(facts: queries.SessionFacts, model: str) -> None:
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
 
 
+def names_conversation(call: Call, asked: AskedMessage) -> bool:
+    """Whether a request says itself to which conversation it belongs, or that it belongs to none."""
+    headers = call.request.headers
+    named = headers.get("X-MyAgent-Session") or asked.session_id or _conversation_name(call)
+    return named is not None or _is_aside(call)
+
+
+def _is_aside(call: Call) -> bool:
+    """Whether a user interface asks something for itself, as a title."""
+    task = call.request.headers.get("X-Task", "")
+    return bool(task) and not task.startswith("{{")
+
+
 def _conversation_name(call: Call) -> str | None:
     """The id that a user interface has for the conversation; None where it tells none.
 
@@ -80,8 +93,7 @@ def _conversation_name(call: Call) -> str | None:
     conversations would share; and of anonymous callers, it is all that tells one from the other.
     """
     headers = call.request.headers
-    task = headers.get("X-Task", "")
-    if task and not task.startswith("{{"):
+    if _is_aside(call):
         return None
     for name in CONVERSATION_HEADERS:
         try:

@@ -19,8 +19,15 @@ from sessions_app.services.caller import UsableSession, usable_session
 from sessions_app.services.named_sessions import Opened
 from sessions_app.web.api_call import Call
 from sessions_app.web.openai_door.asked_message import AskedMessage
-from sessions_app.web.openai_door.asked_session import Target, check_model, joined_run, request_name, target_of
-from sessions_app.web.openai_door.responses.response_ids import ResponseId
+from sessions_app.web.openai_door.asked_session import (
+    Target,
+    check_model,
+    joined_run,
+    names_conversation,
+    request_name,
+    target_of,
+)
+from sessions_app.web.openai_door.responses.response_ids import QUESTION, run_of_item, step_of
 from sessions_app.web.openai_door.responses.response_log import newest_of, session_of
 from sessions_app.web.openai_door.responses.response_request import ResponseRequest
 
@@ -64,27 +71,52 @@ class Branch(Target):
 async def asked_target(call: Call, asked: ResponseRequest) -> Target:
     """The session of a request for a response. Raises `ProtocolError`."""
     if asked.previous is None:
-        return await target_of(call, asked)
+        found = None if names_conversation(call, asked) else await _run_of_items(call, asked)
+        return await target_of(call, asked) if found is None else await _behind(call, asked, *found)
     facts = await session_of(call, asked.previous)
     named = {call.request.headers.get("X-MyAgent-Session"), asked.session_id} - {None, ""}
     if not named <= {str(facts.id)}:
         raise ProtocolError(ErrorCode.BAD_FIELD, _("The request names two different sessions."))
     check_model(facts, asked.model)
-    if asked.approvals or await _goes_on(call, facts, asked.previous):
+    return await _behind(call, asked, facts, asked.previous.run_id)
+
+
+async def _run_of_items(call: Call, asked: ResponseRequest) -> tuple[queries.SessionFacts, uuid.UUID] | None:
+    """The run that the newest item is of which has come from here, and its session.
+
+    None where the caller may not use it, or another agent is asked: the texts among the items are what is known then.
+    """
+    run_id = None
+    for name in reversed(asked.names):
+        run_id = run_of_item(name)
+        if run_id is None and name.startswith(QUESTION):
+            run_id = await in_thread(queries.run_of_question, step_of(name))
+        if run_id is not None:
+            break
+    if run_id is None:
+        return None
+    facts = await in_thread(queries.session_of_run, run_id, call.caller.grant.user_id)
+    is_usable = facts is not None and facts.agent == asked.model and call.caller.grant.allows(facts.agent)
+    return (facts, run_id) if facts is not None and is_usable else None
+
+
+async def _behind(call: Call, asked: ResponseRequest, facts: queries.SessionFacts, run_id: uuid.UUID) -> Target:
+    """The session behind this run of it: the same one, or a branch."""
+    if asked.approvals or await _goes_on(call, facts, run_id):
         return Target(facts=facts)
     name = request_name(call)
     if name is not None and (again := await named_sessions.thread_if_any(call.caller, facts.agent, name)):
         return Target(facts=again)
-    _newest, end = await newest_of(call, facts, asked.previous.run_id)
+    _newest, end = await newest_of(call, facts, run_id)
     if end is None:
         words = _("This response is not complete, and other messages wait behind it.")
         raise ProtocolError(ErrorCode.SESSION_BUSY, words)
     return Branch(name=name, source=facts, at=end)
 
 
-async def _goes_on(call: Call, facts: queries.SessionFacts, previous: ResponseId) -> bool:
-    """Whether the session itself goes on behind this response: it is its newest, or this request has come before."""
-    if await in_thread(queries.newest_run, facts.id) == previous.run_id:
+async def _goes_on(call: Call, facts: queries.SessionFacts, run_id: uuid.UUID) -> bool:
+    """Whether the session itself goes on behind this run: it is its newest, or this request has come before."""
+    if await in_thread(queries.newest_run, facts.id) == run_id:
         return True
     key = call.request.headers.get("Idempotency-Key")
     if key:

@@ -10,7 +10,7 @@ from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app.web.openai_door.asked_message import MAX_HISTORY, bad_field, earlier_message
-from sessions_app.web.openai_door.responses.response_ids import step_of
+from sessions_app.web.openai_door.responses.response_ids import question_id, step_of
 
 Item = dict[str, Any]
 TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
@@ -33,6 +33,8 @@ class Input:
     content: Any
     history: tuple[Message, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    names: tuple[str, ...] = ()
+    """The ids of what comes before the newest message, or of what is answered."""
 
 
 def read_input(given: Any) -> Input:
@@ -44,11 +46,13 @@ def read_input(given: Any) -> Input:
         raise bad_field("input", _("text, or a list of items"))
     answers = list(takewhile(lambda item: item.get("type") == "mcp_approval_response", reversed(given)))
     if answers:
-        return Input("", approvals=tuple(map(_approval, reversed(answers))))
+        approvals = tuple(map(_approval, reversed(answers)))
+        return Input("", approvals=approvals, names=tuple(question_id(approval.step_id) for approval in approvals))
     newest = given[-1]
     if newest.get("type", "message") != "message" or newest.get("role") != "user":
         raise bad_field("input", _("the last item is a message of the user, or an mcp_approval_response"))
-    return Input(_content(newest.get("content")), read_history(given[:-1], "input"))
+    names = tuple(name for item in given[:-1] if isinstance(name := item.get("id"), str))
+    return Input(_content(newest.get("content")), read_history(given[:-1], "input"), names=names)
 
 
 def read_history(given: list[Any], name: str) -> tuple[Message, ...]:

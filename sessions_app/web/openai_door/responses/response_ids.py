@@ -12,6 +12,9 @@ EVENTS_OF_ONE = 16
 """Numbers that each logged event has for the events that are made of it."""
 QUESTION = "mcpr_"
 """What the id of a question begins with here; its `step_id` follows."""
+RUN_ITEMS = ("msg", "rs", "mcp")
+"""What the ids of items begin with whose run follows."""
+UUID_LENGTH = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,17 @@ def place_of(number: int) -> int:
 def question_id(step_id: str) -> str:
     """The id that a question has here."""
     return f"{QUESTION}{step_id}"
+
+
+def run_of_item(name: str) -> uuid.UUID | None:
+    """The run that an item with this id is of; None where the id does not say so: questions have ids of their own."""
+    kind, _name, rest = name.partition("_")
+    if kind not in RUN_ITEMS:
+        return None
+    try:
+        return uuid.UUID(rest[:UUID_LENGTH])
+    except ValueError:
+        return None
 
 
 def step_of(name: str) -> str:

@@ -17,12 +17,15 @@ from sessions_app.web.openai_door.asked_message import (
     session_in,
 )
 from sessions_app.web.openai_door.responses.input_items import Approval, read_input
+from sessions_app.web.openai_door.responses.output_items import SERVER
 from sessions_app.web.openai_door.responses.response_ids import ResponseId
 
 REFUSED: dict[str, tuple[Any, ...]] = {"tools": ([],), "prompt": (), "top_logprobs": (0,)}
 """What a client would have to be answered otherwise, with the values that ask for nothing. All else that is not read
 here, as `instructions` and `temperature`, is the agent's own matter and ignored: many clients always send it.
 """
+OWN_TOOLS = {"type": "mcp", "server_label": SERVER}
+"""How a client names the tools that the agent has anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +37,13 @@ class ResponseRequest(AskedMessage):
     stream: bool
     background: bool
     previous: ResponseId | None
+    names: tuple[str, ...]
+    """The ids of the items that come before what is said."""
 
     @classmethod
     def read(cls, body: Body) -> ResponseRequest:
         """The request that a body is. Raises `ProtocolError`."""
-        check_not_asked(body, REFUSED)
+        check_not_asked({**body, "tools": _foreign_tools(body.get("tools"))}, REFUSED)
         said = read_input(field(body, "input", (str, list), _("text, or a list of items")))
         schema = _schema(optional(body, "text", dict, {}).get("format"))
         previous = optional(body, "previous_response_id", str, None)
@@ -55,10 +60,18 @@ class ResponseRequest(AskedMessage):
             history=said.history,
             session_id=conversation or named,
             approvals=said.approvals,
+            names=said.names,
             stream=optional(body, "stream", bool, False),
             background=optional(body, "background", bool, False),
             previous=ResponseId.parse(previous) if previous is not None else None,
         )
+
+
+def _foreign_tools(given: Any) -> Any:
+    """The tools without those that are the agent's own: some clients have to name whose questions they answer."""
+    if not isinstance(given, list):
+        return given
+    return [tool for tool in given if not (isinstance(tool, dict) and OWN_TOOLS.items() <= tool.items())]
 
 
 def _conversation(given: Any) -> str | None:
