@@ -32,6 +32,9 @@ class ResponseReducer:
             assert self.response is None or self.response["id"] == event["response"]["id"]
             self.response = event["response"]
             self.is_over = kind in ENDS
+            if kind == "response.completed":
+                left = {item["id"] for item in self.response["output"]}
+                assert all(item["is_done"] or item["id"] in left for item in self.items.values()), "unfinished items"
         elif kind == "response.output_item.added":
             assert index == len(self.items), event
             assert event["item"].get("arguments", "") == "" or event["item"]["type"] != "mcp_call", "deltas bring them"
@@ -53,6 +56,15 @@ class ResponseReducer:
             elif kind.endswith(".delta"):
                 assert item["parts"] == 1, "no part is open"
                 self.deltas[index] = self.deltas.get(index, "") + event["delta"]
+
+    @property
+    def settled(self) -> dict[str, Any] | None:
+        """The response as it is told to whoever has not seen calls begin that have no result yet."""
+        if not self.is_over or self.response is None:
+            return self.response
+        is_going = self.response.get("myagent", {}).get("finish") == "confirmation"
+        kept = [item for item in self.response["output"] if not (is_going and item.get("status") == "in_progress")]
+        return {**self.response, "output": kept}
 
     @property
     def text(self) -> str:

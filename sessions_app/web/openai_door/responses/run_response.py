@@ -131,13 +131,15 @@ class RunResponse:
         """The end that questions are. One of them at least is told, if it has to be one that was told before.
 
         Calls that have no result are left to the next part: in a response that is over they would seem to have run.
+        Whoever was told that they began is told at the end that they are in progress.
         """
         told: Told = []
-        self.output.void.update(at for at in self._places.values() if self.output.all[at]["status"] == "in_progress")
         if not any(item["type"] == "mcp_approval_request" for item in self.output.all):
             told = self._whole(items.question_of(next(iter(self.parts.open.values()))), ASK_AGAIN)
         self.progress.finish("completed", {"finish": "confirmation"}, frame=frame)
-        return [*told, (END, self._lifecycle("completed"))]
+        end = self._lifecycle("completed")
+        self.output.void.update(at for at in self._places.values() if self.output.all[at]["status"] == "in_progress")
+        return [*told, (END, end)]
 
     # --- what is said ---
 

@@ -72,7 +72,7 @@ def check(log):
         client.take(events)
         assert kinds(events)[0] == "created" and client.is_over, "it has an end"
         again, response = events_of(log, part)
-        assert again == events and response.told() == client.response
+        assert again == events and response.told() == client.settled
         for cut in cuts_of(events):
             rest, _ = events_of(log, part, known=events[cut - 1]["sequence_number"])
             assert rest == events[cut:], "live and replayed are the same"
@@ -85,7 +85,7 @@ def check_compacted(log, part, events, whole):
     for count in {1, len(doomed) // 2, len(doomed)} if doomed else ():
         left = [one for at, one in enumerate(log) if at not in doomed[:count]]
         fresh, response = events_of(left, part)
-        assert response.told()["output"] == whole.response["output"]
+        assert response.told()["output"] == whole.settled["output"]
         assert fresh[-1] == events[-1], "its number, too"
         for cut in cuts_of(events):
             client = ResponseReducer()
@@ -223,8 +223,10 @@ def test_a_question_ends_one_response_and_its_answer_begins_the_next():
 def test_a_call_that_waits_is_in_the_response_that_has_its_result():
     """Clients take a call in a response that is over for one that was run."""
     log = [said(), step(1), call(1, "k1"), call(1, "k2"), question("q1", "k1"), answer("q1"), result("k1")]
-    first = events_of(numbered(log))[0][-1]["response"]
-    assert [item["id"] for item in first["output"]] == ["mcpr_q1"]
+    events, first = events_of(numbered(log))
+    assert [item["id"] for item in first.told()["output"]] == ["mcpr_q1"]
+    shown = [(item["id"], item.get("status")) for item in events[-1]["response"]["output"]]
+    assert shown == [("mcp_k1", "in_progress"), ("mcp_k2", "in_progress"), ("mcpr_q1", None)], "they had begun"
     told = events_of(numbered([*log, result("k2")]), 2)[1].told()
     assert [item["id"] for item in told["output"]] == ["mcp_k1", "mcp_k2"]
 
