@@ -48,8 +48,8 @@ async def _answered(call: Call, facts: queries.SessionFacts, asked: ChatInput) -
     if not answers:
         raise ProtocolError(ErrorCode.NO_PENDING_CONFIRMATION, _("The last message answers no question."))
     run_id = await answer_questions(call, UsableSession(facts.id, facts.agent), answers)
-    run, last_seq = RunChunks(run_id), 0
     names = {answer.step_id for answer in answers}
+    run, last_seq = RunChunks(run_id, brought=names), 0
     async for seq, frame in each_frame(facts.id, call):
         if frame["event"] == "user.response" and frame["step_id"] in names:
             break

@@ -92,6 +92,14 @@ def test_questions_end_an_answer_when_no_other_call_is_going():
     assert run.interrupted() == [], "its time was up"
 
 
+def test_a_client_is_not_told_the_answers_that_it_brings():
+    """It has them, and version 6 of the SDK knows no chunk for them."""
+    log, run = LOGS["questions"], RunChunks(RUN, brought={"q1"})
+    told = [chunk for frame in log for chunk in run.take(frame)]
+    assert not any(chunk["type"] == "tool-approval-response" for chunk in told)
+    assert [chunk["toolCallId"] for chunk in told if chunk["type"].startswith("tool-output-")] == ["k1", "k2"]
+
+
 def test_how_runs_end():
     ends = {name: told(log)[-1] for name, log in LOGS.items()}
     assert ends["text"]["finishReason"] == "stop" and ends["limit"]["finishReason"] == "other"
