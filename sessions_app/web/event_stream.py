@@ -59,12 +59,13 @@ class ServerSentEvents(StreamForm):
     """Our own events in the format of https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
     Of a logged event the `id` is its `event_id`; the others have none, so that a client which resumes misses nothing.
-    The names of events are inside the data: with `event:` a browser would need a listener for each.
+    The names of events are inside the data: with `event:` a browser would need a listener for each. Blank lines end
+    events, and stand nowhere else: `httpx-sse` would make empty events of them.
     """
 
     door = SSE
-    beginning = b"retry: 1000\n\n"
-    keep_alive = b":\n\n"
+    beginning = b"retry: 1000\n"
+    keep_alive = b":\n"
 
     async def written(self, frame: str) -> bytes:
         # JSON has no line breaks outside of its strings, and those inside are escaped.

@@ -35,7 +35,8 @@ class _Parser:
             self._id = line[4:]
         elif line.startswith("data: "):
             self._data.append(line[6:])
-        elif line == "" and self._data:
+        elif line == "":
+            assert self._data, "httpx-sse makes an event of every blank line behind an id or a retry"
             told = Told(self._id, ServerFrame.parse("\n".join(self._data)))
             self._id, self._data = "", []
             return told
