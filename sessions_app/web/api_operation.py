@@ -17,6 +17,7 @@ JsonSchema = dict[str, Any]
 NUMBER: JsonSchema = {"type": "integer", "minimum": 0}
 TEXT: JsonSchema = {"type": "string"}
 JSON = "application/json"
+BYTES = "application/octet-stream"
 NOT_FOUND = (ErrorCode.SESSION_NOT_FOUND,)
 OF_A_MESSAGE = (
     *NOT_FOUND,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.http_answers import FilesAnswer
-from sessions_app.web.api_operation import NOT_FOUND, TEXT, Operation, OperationParameter
+from sessions_app.web.api_operation import BYTES, NOT_FOUND, TEXT, Operation, OperationParameter
 from sessions_app.web.downloads import download
 from sessions_app.web.session_operations import SESSION
 from sessions_app.web.uploads import take_back, upload
@@ -60,7 +60,7 @@ FILE_OPERATIONS = (
                 schema=TEXT,
             ),
         ),
-        answers_as=("*/*",),
+        answers_as=(BYTES, "*/*"),
         also=(HTTPStatus.NOT_MODIFIED,),
         codes=(ErrorCode.FILE_NOT_FOUND,),
     ),

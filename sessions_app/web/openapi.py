@@ -21,7 +21,7 @@ from myagent.protocol.fork_events import UserFork
 from myagent.protocol.frame_schemas import frame_schemas, schema_of_class
 from myagent.protocol.http_answers import RefusedAnswer
 from myagent.protocol.message_events import UserMessage
-from sessions_app.web.api_operation import JSON, JsonSchema, Operation
+from sessions_app.web.api_operation import BYTES, JSON, JsonSchema, Operation
 from sessions_app.web.api_operations import OPERATIONS
 
 _REF = "#/components/schemas/{model}"
@@ -29,6 +29,7 @@ _ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN
 _CHANGING = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _EMPTY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+_FORMATS = {BYTES: {"format": "binary"}}
 _ADDRESS = frozenset({"event", "session_id"})
 
 
@@ -135,9 +136,11 @@ def _spoken(kind: type[ClientEvent]) -> frozenset[str]:
 
 def _responses(operation: Operation) -> Iterator[tuple[str, Any]]:
     good: dict[str, Any] = {"description": operation.status.phrase}
-    content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in operation.answers_as}
+    # JSON comes first, since generators of clients take the first kind that they know.
+    content: dict[str, Any] = {}
     if operation.answer is not None:
         content[JSON] = {"schema": {"$ref": _REF.format(model=operation.answer.__name__)}}
+    content |= {kind: {"schema": {"type": "string"} | _FORMATS.get(kind, {})} for kind in operation.answers_as}
     if content:
         good["content"] = content
     yield str(operation.status.value), good

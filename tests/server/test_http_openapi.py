@@ -43,6 +43,20 @@ def test_it_is_valid_and_names_every_operation():
         assert operation["summary"] and {"401", "429", "503"} <= operation["responses"].keys()
 
 
+def test_generators_of_clients_find_a_kind_that_they_know():
+    """They take the first one of an answer that they can read, and leave out what has none."""
+    firsts = {
+        operation["operationId"]: next(iter(answer["content"].items()))
+        for operation in operations()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2") and "content" in answer
+    }
+    kinds = {kind for kind, _about in firsts.values()}
+    assert kinds == {"application/json", "text/event-stream", "application/octet-stream"}
+    assert firsts["read_events"][0] == "application/json", "what it answers unless it is asked for another"
+    assert firsts["download"][1]["schema"] == {"type": "string", "format": "binary"}
+
+
 def operations():
     return [operation for item in document()["paths"].values() for operation in item.values()]
 
