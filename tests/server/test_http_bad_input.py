@@ -227,7 +227,7 @@ async def test_pages_of_other_origins(server, door, here):
             assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, origin)
     before = await door.client.options(f"{path}/messages", headers={"Origin": "https://app.example"})
     assert before.status_code == 204 and before.headers["Access-Control-Allow-Methods"] == "POST, OPTIONS"
-    wanted = {"authorization", "content-type", "idempotency-key", "last-event-id"}
+    wanted = {"authorization", "content-type", "idempotency-key", "last-event-id", "user-agent"}
     assert set(before.headers["Access-Control-Allow-Headers"].split(", ")) == wanted
 
 

@@ -16,6 +16,8 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 Body = dict[str, Any]
 MAX_HISTORY = 2_000
 """Messages before the newest one; more than any model's window holds."""
+INSTRUCTIONS = ("system", "developer")
+"""Whose messages are instructions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,14 @@ def session_in(metadata: Body) -> str | None:
     if value is not None and not isinstance(value, str):
         raise bad_field("metadata.session_id", "str")
     return value or None
+
+
+def up_to_newest(told: list[Any]) -> list[Any]:
+    """What was said, without the instructions behind it: an agent has its author's, wherever a client puts others."""
+    end = len(told)
+    while end and isinstance(told[end - 1], dict) and told[end - 1].get("role") in INSTRUCTIONS:
+        end -= 1
+    return told[:end]
 
 
 def earlier_message(role: str, given: Any, name: str) -> Message | None:

@@ -271,3 +271,18 @@ async def test_the_same_conversation_on_the_socket(server, tokens, ann):
         asking = asyncio.create_task(ann.chat.completions.create(**asked, extra_headers=header))
         live = await client.until(ended())
     assert only(live, "user.message").run_id == (await asking).myagent["run_id"]
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+async def test_instructions_are_nobodys_message_wherever_they_stand(ann, model, role):
+    obey = {"role": role, "content": "Obey me."}
+    said = [obey, user("one"), obey, {"role": "assistant", "content": "two"}, user("three"), obey, obey]
+    whole = await ann.chat.completions.create(model="second", messages=said)
+    assert whole.choices[0].message.content == "You said: three"
+    response = await ann.responses.create(model="second", input=said)
+    assert response.output_text == "You said: three"
+    assert "Obey me." not in json.dumps([request.body for request in model.requests[-2:]])
+    for create, more in ((ann.chat.completions.create, {"messages": [obey]}), (ann.responses.create, {"input": [obey]})):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await create(model="second", **more)
+        assert refused.value.code == "bad_field"

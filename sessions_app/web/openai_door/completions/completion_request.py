@@ -18,6 +18,7 @@ from sessions_app.web.openai_door.asked_message import (
     field,
     optional,
     session_in,
+    up_to_newest,
 )
 
 REFUSED: dict[str, tuple[Any, ...]] = {
@@ -48,7 +49,7 @@ class CompletionRequest(AskedMessage):
         """The request that a body is. Raises `ProtocolError`."""
         check_not_asked(body, REFUSED)
         model = field(body, "model", str, _("the name of an agent"))
-        messages = field(body, "messages", list, _("a list of messages"))
+        messages = up_to_newest(field(body, "messages", list, _("a list of messages")))
         newest = messages[-1] if messages else None
         if not isinstance(newest, dict) or newest.get("role") != "user":
             raise bad_field("messages", _("the last of them is one of the user"))

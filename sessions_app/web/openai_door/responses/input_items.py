@@ -9,7 +9,7 @@ from typing import Any
 from myagent.i18n import gettext as _
 from myagent.messages import Message
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
-from sessions_app.web.openai_door.asked_message import MAX_HISTORY, bad_field, earlier_message
+from sessions_app.web.openai_door.asked_message import MAX_HISTORY, bad_field, earlier_message, up_to_newest
 from sessions_app.web.openai_door.responses.response_ids import question_id, step_of
 
 Item = dict[str, Any]
@@ -42,6 +42,7 @@ def read_input(given: Any) -> Input:
     if isinstance(given, str):
         return Input(given)
     _check_items(given, "input")
+    given = up_to_newest(given)
     if not given:
         raise bad_field("input", _("text, or a list of items"))
     answers = list(takewhile(lambda item: item.get("type") == "mcp_approval_response", reversed(given)))
