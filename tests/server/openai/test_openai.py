@@ -282,7 +282,10 @@ async def test_instructions_are_nobodys_message_wherever_they_stand(ann, model, 
     response = await ann.responses.create(model="second", input=said)
     assert response.output_text == "You said: three"
     assert "Obey me." not in json.dumps([request.body for request in model.requests[-2:]])
-    for create, more in ((ann.chat.completions.create, {"messages": [obey]}), (ann.responses.create, {"input": [obey]})):
+    for create, more in (
+        (ann.chat.completions.create, {"messages": [obey]}),
+        (ann.responses.create, {"input": [obey]}),
+    ):
         with pytest.raises(openai.BadRequestError) as refused:
             await create(model="second", **more)
         assert refused.value.code == "bad_field"
