@@ -30,8 +30,8 @@ logger = logging.getLogger("myagent.connections")
 PREFLIGHT_SECONDS = 600
 BUSY_SECONDS = 10
 PAGE_HEADERS = ("authorization", "content-type", "idempotency-key", "last-event-id", "user-agent")
-"""What pages of other origins may send; packages such as the AI SDK name themselves in the last one. Never x-csrftoken, by
-which a page shows that it is one of ours.
+"""What pages of other origins may send; packages such as the AI SDK name themselves in the last one. Never
+x-csrftoken, by which a page shows that it is one of ours.
 """
 _Arguments = ParamSpec("_Arguments")
 RefusalAnswer = Callable[[ApiRefused, str | None], HttpResponse]
