@@ -178,6 +178,31 @@ def test_libraries_are_in_memory_and_settings_are_not(folder):
     assert outcome(forked.Popen, command)[1] == "True True False False\n"
 
 
+DJANGO = """
+import django
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.db import connection
+django.setup()
+for app in apps.get_app_configs():
+    print(app, app.verbose_name, type(app))
+for model in apps.get_models():
+    print(model, model._meta.verbose_name, model in admin.site._registry, model._meta.app_config)
+print(connection.vendor, connection.settings_dict["NAME"], settings.MYAGENT, settings.LANGUAGE_CODE)
+"""
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_django_is_set_up_as_in_a_process_of_its_own(folder, monkeypatch, language):
+    monkeypatch.setenv("MYAGENT_DATA_DIR", str(folder))
+    monkeypatch.setenv("MYAGENT_LANGUAGE", language)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "myagent_site.settings")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = script(folder, DJANGO)
+    assert outcome(forked.Popen, command) == outcome(subprocess.Popen, command)
+
+
 @pytest.mark.parametrize(
     ("command", "extra"),
     [

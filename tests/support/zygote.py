@@ -29,10 +29,20 @@ import tempfile
 import termios
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, TextIO, cast
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.db import connections
+from django.db.migrations.loader import MIGRATIONS_MODULE_NAME
+from django.utils.functional import empty
+from django.utils.module_loading import module_has_submodule
+from django.utils.translation import trans_real
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = struct.Struct("!I")
@@ -69,22 +79,21 @@ LIBRARIES = (
     "whitenoise.middleware",
 )
 OURS = (
-    "agents.access.jwks",
-    "agents.budgets.rates",
-    "agents.loading.registry",
+    "agents.admin",
     "agents.management.plain_command",
     "agents.metrics.exporter",
     "agents.supervisor.supervisor",
     "agents.tool_runner.tool_runner",
     "agents.web.middleware",
-    "agents.web.views",
-    "sessions_app.delivery.wakeups",
-    "sessions_app.journal.run_log",
-    "sessions_app.runs.deltas",
-    "sessions_app.runs.translate",
-    "sessions_app.state_export.seal",
+    "myagent_site.urls",
+    "sessions_app.admin",
+    "sessions_app.engine",
+    "sessions_app.routing",
 )
-"""What the server loads sooner or later and needs neither settings nor Twisted's reactor; and so what they import."""
+"""What the server loads sooner or later and needs no Twisted reactor; and so what they import."""
+DJANGO = ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")
+APPS = ("agents", *(f"django.contrib.{name}" for name in DJANGO), "sessions_app")
+"""The apps of the server's settings, which have the tables."""
 
 
 class Request(NamedTuple):
@@ -99,20 +108,53 @@ class Request(NamedTuple):
 
 
 def preload() -> None:
-    """Import what every fork needs: the libraries, and of ours what works without settings."""
+    """Import what every fork needs: the libraries, and what is ours."""
     sys.path.insert(0, str(ROOT))
-    for name in LIBRARIES + OURS:
+    for name in LIBRARIES:
         importlib.import_module(name)
-    for module in walk_packages([str(ROOT / "myagent")], "myagent."):
-        if not module.name.endswith(".__main__"):
-            importlib.import_module(module.name)
+    with _tables_alone():
+        for name in OURS:
+            importlib.import_module(name)
+    _import_all("myagent")
     sys.path.remove(str(ROOT))
-    settings = sys.modules["django.conf"].settings
     assert not settings.configured, "settings must be read by the forks"
     assert "twisted.internet.reactor" not in sys.modules, "the reactor must be installed by the forks"
     assert threading.active_count() == 1, "threads do not survive a fork"
     gc.collect()
     gc.freeze()  # so that the pages of what is loaded stay shared with the forks
+
+
+def _import_all(package: str) -> None:
+    for module in walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
+
+
+@contextmanager
+def _tables_alone() -> Iterator[None]:
+    """Let modules with tables be imported, which have to know the apps, and no other setting of the server's.
+
+    At the end Django is as if nobody had set it up: each fork reads its own settings and begins the apps by itself.
+    """
+    settings.configure(INSTALLED_APPS=APPS, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
+    for name in APPS:
+        app = AppConfig.create(name)
+        app.apps, apps.app_configs[app.label] = apps, app
+    apps.apps_ready = True
+    for app in apps.get_app_configs():
+        app.import_models()
+        if module_has_submodule(app.module, MIGRATIONS_MODULE_NAME):
+            _import_all(f"{app.name}.{MIGRATIONS_MODULE_NAME}")
+    apps.models_ready = True
+    yield
+    apps.app_configs.clear()
+    apps.apps_ready = apps.models_ready = False
+    apps.clear_cache()
+    del connections["default"]
+    vars(connections).update(_settings=None)
+    del vars(connections)["settings"]
+    vars(trans_real).update(_default=None, _translations={})
+    settings._wrapped = empty
 
 
 def serve(connection: socket.socket) -> Request | None:
