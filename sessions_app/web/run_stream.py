@@ -16,7 +16,7 @@ from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.http_answers import CancelledAnswer
-from sessions_app import asked_questions, queries
+from sessions_app import asked_questions, log_pages, queries
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
@@ -117,10 +117,10 @@ async def each_frame(
     """The log with its numbers, with those details of errors that this caller may read."""
     tells_details = call is not None and may_read_details(call.caller.grant, call.engine.config)
     while True:
-        page = await in_thread_patiently(queries.events_after, session_id, after)
-        for after, frame in page:
+        page = await in_thread_patiently(log_pages.events_after, session_id, after)
+        for after, frame in page.events:
             yield after, orjson.loads(await with_details(frame) if tells_details else frame)
-        if len(page) < queries.REPLAY_PAGE:
+        if page.is_last:
             return
 
 

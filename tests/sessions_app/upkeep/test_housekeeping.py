@@ -28,6 +28,7 @@ from sessions_app.journal.entries.session_files import AddFiles
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession, DeleteSession
 from sessions_app.journal.stored_size import stored_bytes
 from sessions_app.journal.writer import Journal
+from sessions_app.log_pages import events_after
 from sessions_app.management import progress
 from sessions_app.models import (
     Confirmation,
@@ -212,7 +213,7 @@ def test_the_log_goes_on_after_compaction(session):
     compact()
     assert history(session) == said
     assert queries.end_of_log(session)[0] == last_seq
-    assert [seq for seq, _frame in queries.events_after(session, 2)] == [last_seq]
+    assert [seq for seq, _frame in events_after(session, 2).events] == [last_seq]
     committed = journal.commit([message(session, "again")])
     assert (committed.growths[0].prev_seq, committed.growths[0].events[0].seq) == (last_seq, last_seq + 1)
 
