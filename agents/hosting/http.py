@@ -7,6 +7,7 @@ from typing import Any
 
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
 from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
 
 from agents.hosting.asgi_types import AsgiMessage
 from agents.hosting.http_channel import MAX_BODY_BYTES, REQUEST_SECONDS, AgentHTTPChannel
@@ -26,11 +27,19 @@ class AgentRequest(WebRequest):
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body. Twisted itself has no limit and spools long bodies to the disk."""
+        room = max(self._kept_bytes - self.body_bytes, 0)
         self.body_bytes += len(data)
-        if self.body_bytes <= self.channel.max_body_bytes:
-            super().handleContentChunk(data)
-        else:
+        if self.body_bytes > self.channel.max_body_bytes:
             self.channel.refuse_body()
+        elif room:
+            super().handleContentChunk(data[:room])
+
+    @property
+    def _kept_bytes(self) -> int:
+        """So much of the body counts: of one without files as much as shows that it is too large, if it is."""
+        kind = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
+        limit: int = self.channel.max_body_bytes
+        return limit if kind.lower().startswith(b"multipart/form-data") else min(limit, self.channel.max_text_bytes + 1)
 
     def process(self) -> object:
         """Hand the complete request to the application, or its connection to the WebSocket protocol."""
@@ -106,6 +115,7 @@ class AgentHTTPFactory(HTTPFactory):
         """A channel whose requests are `AgentRequest`."""
         channel = super().buildProtocol(addr)
         channel.max_body_bytes = max(MAX_BODY_BYTES, self.server.limits.max_file_bytes + _FORM_BYTES)
+        channel.max_text_bytes = max(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0, self.server.limits.max_frame_bytes)
         # Twisted would read the forms itself, which nobody asks it for: whole in memory, and on the event loop.
         channel.requestFactory = partial(AgentRequest, parsePOSTFormSubmission=False)
         return channel
