@@ -42,9 +42,9 @@ def numbers(page):
     return [seq for seq, _frame in page.events], page.is_last
 
 
-def test_a_page_has_so_many_characters_or_one_event(session, monkeypatch):
-    monkeypatch.setattr(log_pages, "PAGE_CHARACTERS", 3_000)
-    monkeypatch.setattr(log_pages, "LONG_CHARACTERS", 1_000)
+def test_a_page_has_so_many_bytes_or_one_event(session, monkeypatch):
+    monkeypatch.setattr(log_pages, "PAGE_BYTES", 3_000)
+    monkeypatch.setattr(log_pages, "LONG_BYTES", 1_000)
     ref = e.running(session)
     texts = ["short", "x" * 1_200, "short", "y" * 5_000, "z" * 5_000, "short"]
     e.commit_one(e.deltas(ref, *(e.partial(ref, text, index) for index, text in enumerate(texts))))
