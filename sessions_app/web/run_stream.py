@@ -150,11 +150,25 @@ async def answer_questions(
     Raises `ProtocolError` where one answers no open question (of `only` this run), or two say different things to the
     same one; then none of them is stored.
     """
-    asked = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
-    known = {key: question for key, question in asked.items() if only in (None, question.run_id)}
+    known = await _asked(session, answers, only)
     for answer in _once_each([answer for answer in answers if _is_new(answer, known)]):
-        await runs.answer_confirmation(call.engine, call.caller, session, answer)
+        try:
+            await runs.answer_confirmation(call.engine, call.caller, session, answer)
+        except ProtocolError as error:
+            # The same may have come at the same moment.
+            if error.code is not ErrorCode.NO_PENDING_CONFIRMATION or _is_new(
+                answer, await _asked(session, [answer], only)
+            ):
+                raise
     return str(known[answers[-1].step_id].run_id)
+
+
+async def _asked(
+    session: UsableSession, answers: Sequence[UserResponse], only: uuid.UUID | None
+) -> dict[str, asked_questions.AskedQuestion]:
+    """The questions that are answered, those of `only` this run."""
+    asked = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
+    return {key: question for key, question in asked.items() if only in (None, question.run_id)}
 
 
 def _once_each(answers: Sequence[UserResponse]) -> list[UserResponse]:
