@@ -10,6 +10,7 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from django.conf import settings
 
 from agents.hosting.asgi_types import AsgiMessage
+from agents.hosting.flow_control import CORK_BYTES
 from agents.hosting.http_channel import MAX_BODY_BYTES, REQUEST_SECONDS, AgentHTTPChannel
 
 _FORM_BYTES = 1024 * 1024
@@ -66,14 +67,25 @@ class AgentRequest(WebRequest):
 
         A client that reads nothing for `stall_seconds` is cut off.
         """
+        if len(message.get("body", b"")) > CORK_BYTES and not message.get("more_body"):
+            # The end goes by itself: with it the answer would be over, and nobody look whether it is read.
+            if not await self._write({**message, "more_body": True}, stall_seconds):
+                return
+            message = {**message, "body": b""}
+        await self._write(message, stall_seconds)
+
+    async def _write(self, message: AsgiMessage, stall_seconds: float) -> bool:
+        """Whether the client goes on to read."""
         if message["type"] == "http.response.start":
             self.is_live = any(is_event_stream(name, value) for name, value in message.get("headers", ()))
         self.handle_reply(message)
         if self.finished or self.channel is None:
-            return
+            return True
         channel = self.channel
         if not await channel.taken(stall_seconds):
             channel.forceAbortClient()
+            return False
+        return True
 
     def restart(self) -> None:
         """End a live answer because the server ends: what was written is sent, and then the connection is broken.
