@@ -18,7 +18,8 @@ from myagent.protocol.cursor import Cursor, Delivery
 from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, SystemNotice
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
-from sessions_app import log_pages, queries
+from sessions_app import queries
+from sessions_app.delivery import log_pages
 from sessions_app.delivery.attachment import Attachment, Behind, Following
 from sessions_app.delivery.connection_limits import ConnectionLimits
 from sessions_app.delivery.hub import Hub

@@ -12,7 +12,7 @@ from myagent.protocol.client_events import UserReconnect
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.delivery.error_details import may_read_details, with_details
-from sessions_app.log_pages import PAGE_EVENTS, events_after
+from sessions_app.delivery.log_pages import PAGE_EVENTS, events_after
 from sessions_app.services.caller import check_after, usable_session
 from sessions_app.services.refusals import not_found
 from sessions_app.web.api_call import Body, Call

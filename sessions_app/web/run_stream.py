@@ -16,7 +16,8 @@ from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.http_answers import CancelledAnswer
-from sessions_app import asked_questions, log_pages, queries
+from sessions_app import asked_questions, queries
+from sessions_app.delivery import log_pages
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession

@@ -10,7 +10,7 @@ from myagent.protocol.direct_events import StateExportedMetadata
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.fork_events import UserFeedback, UserFork
 from myagent.protocol.message_events import UserMessage
-from sessions_app.log_pages import PAGE_EVENTS
+from sessions_app.delivery.log_pages import PAGE_EVENTS
 from sessions_app.web import event_views, run_views, session_views
 from sessions_app.web.api_operation import (
     NOT_FOUND,

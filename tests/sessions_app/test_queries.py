@@ -6,10 +6,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from sessions_app import log_pages, queries
+from sessions_app import queries
+from sessions_app.delivery import log_pages
+from sessions_app.delivery.log_pages import events_after
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CloseSession
-from sessions_app.log_pages import events_after
 from sessions_app.models import Run
 from tests.support import entries as e
 

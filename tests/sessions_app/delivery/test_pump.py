@@ -14,7 +14,8 @@ from agents.conf import Config
 from agents.database import threads as database
 from myagent.protocol.direct_events import SystemNotice
 from myagent.protocol.error_codes import ProtocolError
-from sessions_app import log_pages, queries
+from sessions_app import queries
+from sessions_app.delivery import log_pages
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from sessions_app.journal.log import Growth, Logged

@@ -20,6 +20,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from myagent.i18n import use_language
 from sessions_app import queries
+from sessions_app.delivery.log_pages import events_after
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.journal import commit as journal
@@ -28,7 +29,6 @@ from sessions_app.journal.entries.session_files import AddFiles
 from sessions_app.journal.entries.sessions import CancelRuns, CloseSession, DeleteSession
 from sessions_app.journal.stored_size import stored_bytes
 from sessions_app.journal.writer import Journal
-from sessions_app.log_pages import events_after
 from sessions_app.management import progress
 from sessions_app.models import (
     Confirmation,
