@@ -19,7 +19,6 @@ from sessions_app.models import Confirmation, DeletedThread, Event, Message, Run
 from sessions_app.models.deleted_thread import REMEMBERED
 from sessions_app.models.session import usable_by
 
-REPLAY_PAGE = 200
 # SQLite takes 32,766 parameters in a statement, PostgreSQL plans long lists slowly.
 _IDS_PER_QUERY = 500
 # Far more than any model's window holds.
@@ -102,11 +101,6 @@ def unfinished_run(session_id: uuid.UUID) -> uuid.UUID | None:
 def has_message(session_id: uuid.UUID, message_id: str) -> bool:
     """Whether a client has given a message of the session this id."""
     return Message.objects.filter(session_id=session_id, client_id=message_id).exists()
-
-
-def events_after(session_id: uuid.UUID, seq: int, limit: int = REPLAY_PAGE) -> list[tuple[int, str]]:
-    """The next `(seq, frame)` of a log behind `seq`, in order."""
-    return list(Event.objects.after(session_id, seq).values_list("seq", "frame")[:limit])
 
 
 def error_detail(run_id: str) -> str:

@@ -148,7 +148,7 @@ class SendBuffer:
     @property
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
-        return self._collected_bytes + _buffered_by_twisted(self._transport)
+        return self._collected_bytes + buffered_by_twisted(self._transport)
 
     def write(self, data: bytes) -> None:
         """Send `data` after everything written before, at the end of this turn of the event loop."""
@@ -208,7 +208,7 @@ class SendBuffer:
 # sending, from `offset` on, and `_tempDataBuffer` (of `_tempDataLen` bytes) the list of what was written since.
 
 
-def _buffered_by_twisted(transport: Any) -> int:
+def buffered_by_twisted(transport: Any) -> int:
     """Bytes that wait in the buffer of `transport`."""
     return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
 from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
 
 from agents.hosting.asgi_types import AsgiMessage
+from agents.hosting.flow_control import CORK_BYTES
 from agents.hosting.http_channel import MAX_BODY_BYTES, REQUEST_SECONDS, AgentHTTPChannel
 
 _FORM_BYTES = 1024 * 1024
@@ -26,11 +28,19 @@ class AgentRequest(WebRequest):
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of the body. Twisted itself has no limit and spools long bodies to the disk."""
+        room = max(self._kept_bytes - self.body_bytes, 0)
         self.body_bytes += len(data)
-        if self.body_bytes <= self.channel.max_body_bytes:
-            super().handleContentChunk(data)
-        else:
+        if self.body_bytes > self.channel.max_body_bytes:
             self.channel.refuse_body()
+        elif room:
+            super().handleContentChunk(data[:room])
+
+    @property
+    def _kept_bytes(self) -> int:
+        """So much of the body counts: of one without files as much as shows that it is too large, if it is."""
+        kind = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
+        limit: int = self.channel.max_body_bytes
+        return limit if kind.lower().startswith(b"multipart/form-data") else min(limit, self.channel.max_text_bytes + 1)
 
     def process(self) -> object:
         """Hand the complete request to the application, or its connection to the WebSocket protocol."""
@@ -57,14 +67,25 @@ class AgentRequest(WebRequest):
 
         A client that reads nothing for `stall_seconds` is cut off.
         """
+        if len(message.get("body", b"")) > CORK_BYTES and not message.get("more_body"):
+            # The end goes by itself: with it the answer would be over, and nobody look whether it is read.
+            if not await self._write({**message, "more_body": True}, stall_seconds):
+                return
+            message = {**message, "body": b""}
+        await self._write(message, stall_seconds)
+
+    async def _write(self, message: AsgiMessage, stall_seconds: float) -> bool:
+        """Whether the client goes on to read."""
         if message["type"] == "http.response.start":
             self.is_live = any(is_event_stream(name, value) for name, value in message.get("headers", ()))
         self.handle_reply(message)
         if self.finished or self.channel is None:
-            return
+            return True
         channel = self.channel
         if not await channel.taken(stall_seconds):
             channel.forceAbortClient()
+            return False
+        return True
 
     def restart(self) -> None:
         """End a live answer because the server ends: what was written is sent, and then the connection is broken.
@@ -106,6 +127,7 @@ class AgentHTTPFactory(HTTPFactory):
         """A channel whose requests are `AgentRequest`."""
         channel = super().buildProtocol(addr)
         channel.max_body_bytes = max(MAX_BODY_BYTES, self.server.limits.max_file_bytes + _FORM_BYTES)
+        channel.max_text_bytes = max(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0, self.server.limits.max_frame_bytes)
         # Twisted would read the forms itself, which nobody asks it for: whole in memory, and on the event loop.
         channel.requestFactory = partial(AgentRequest, parsePOSTFormSubmission=False)
         return channel

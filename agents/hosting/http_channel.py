@@ -10,7 +10,7 @@ from typing import Any
 import daphne.server  # noqa: F401  first of all: it installs the reactor that everything else from Twisted binds to
 from twisted.web.http import HTTPChannel
 
-from agents.hosting.flow_control import Gate
+from agents.hosting.flow_control import Gate, buffered_by_twisted
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode
 
@@ -38,6 +38,8 @@ class AgentHTTPChannel(HTTPChannel):
 
     transport: Any
     max_body_bytes = MAX_BODY_BYTES
+    max_text_bytes = MAX_BODY_BYTES
+    """Of a body that has no files; of a longer one the rest is dropped, and whoever reads it refuses it."""
     _is_refused = False
     _is_receiving = False
     _body_bytes = 0
@@ -64,13 +66,17 @@ class AgentHTTPChannel(HTTPChannel):
         self._taken.open()
 
     async def taken(self, seconds: float) -> bool:
-        """Return once there is room for more of an answer; False when there was none for so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._taken.wait()
-        except TimeoutError:
-            return False
-        return True
+        """Return once there is room for more of an answer; False when the client has read nothing for so long."""
+        unsent = None
+        while unsent is None or buffered_by_twisted(self.transport) < unsent:
+            unsent = buffered_by_twisted(self.transport)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._taken.wait()
+                return True
+            except TimeoutError:
+                continue  # a slow line takes its time for what is large
+        return False
 
     def resetTimeout(self) -> None:
         """Called when bytes come; only the first ones of a request count."""

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import parse_qs
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -73,6 +74,8 @@ def api_view(
                     refused = error
                 except ProtocolError as error:
                     refused = ApiRefused.of(error)
+                except SuspiciousOperation as error:  # what Django does not read, as an address with 1,001 parameters
+                    refused = ApiRefused.of(_unreadable(error))
                 except Exception as error:
                     if is_away(error):
                         refused = database_away()
@@ -87,6 +90,10 @@ def api_view(
         return answered
 
     return decorate
+
+
+def _unreadable(error: SuspiciousOperation) -> ProtocolError:
+    return ProtocolError(ErrorCode.BAD_FIELD, _("The request cannot be read: %(error)s") % {"error": error})
 
 
 @api_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

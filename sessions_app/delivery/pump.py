@@ -19,6 +19,7 @@ from myagent.protocol.direct_events import NoticeMetadata, SessionDeleted, Syste
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.server_base import ServerEvent
 from sessions_app import queries
+from sessions_app.delivery import log_pages
 from sessions_app.delivery.attachment import Attachment, Behind, Following
 from sessions_app.delivery.connection_limits import ConnectionLimits
 from sessions_app.delivery.hub import Hub
@@ -259,8 +260,8 @@ class Pump:
         sent = 0
         while True:
             attachment.start_reading()
-            page = await in_thread_patiently(queries.events_after, session_id, cursor.last_seq)
-            for seq, frame in page:
+            page = await in_thread_patiently(log_pages.events_after, session_id, cursor.last_seq)
+            for seq, frame in page.events:
                 if self.requesting.locked() and name_of(frame).startswith("user."):
                     async with self.requesting:
                         pass
@@ -268,7 +269,7 @@ class Pump:
                 if not attachment.take_own(seq):
                     await self._send(frame)
                     sent += 1
-            if len(page) < queries.REPLAY_PAGE:
+            if page.is_last:
                 measures.EVENTS_SENT.add("replay", count=sent)
                 return sent
 

@@ -49,10 +49,11 @@ class Call:
     async def admitted(cls, request: HttpRequest) -> Call:
         """Decide who asks, and count it. Raises `ApiRefused` and `ProtocolError`."""
         changes = request.method not in SAFE_METHODS
-        body = _body_of(request) if changes else b""
+        limit = get_config().max_frame_bytes
+        body: bytes = request.read(limit + 1) if changes else b""
         grant = await admit(request, size=len(body), changes=changes, in_url=False)
         if changes:
-            _check_body(request, body)
+            _check_body(request, body, limit)
             check_forgery(request, grant)
         scope = request.scope  # type: ignore[attr-defined]  # ASGIRequest
         caller = Caller(connection_id=str(uuid.uuid4()), grant=grant, traceparent=traceparent_of(scope))
@@ -96,16 +97,10 @@ def engine_of(request: HttpRequest) -> Engine:
     return engine
 
 
-def _body_of(request: HttpRequest) -> bytes:
-    limit = get_config().max_frame_bytes
-    body: bytes = request.read(limit + 1)
+def _check_body(request: HttpRequest, body: bytes, limit: int) -> None:
     if len(body) > limit:
         words = _("The body is too large: it may have %(limit)s.") % {"limit": filesizeformat(limit)}
         raise ProtocolError(ErrorCode.TOO_LARGE, words, limit=limit)
-    return body
-
-
-def _check_body(request: HttpRequest, body: bytes) -> None:
     if body and request.content_type != "application/json":
         words = _("The body should be JSON, with the header Content-Type: application/json.")
         raise ProtocolError(ErrorCode.UNSUPPORTED_TYPE, words)

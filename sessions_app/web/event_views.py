@@ -12,6 +12,7 @@ from myagent.protocol.client_events import UserReconnect
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
 from sessions_app.delivery.error_details import may_read_details, with_details
+from sessions_app.delivery.log_pages import PAGE_EVENTS, events_after
 from sessions_app.services.caller import check_after, usable_session
 from sessions_app.services.refusals import not_found
 from sessions_app.web.api_call import Body, Call
@@ -40,16 +41,16 @@ def _cursor(call: Call) -> Body:
 
 async def _page(call: Call, facts: queries.SessionFacts, after: int) -> HttpResponse:
     limit = _limit(call)
-    page = await in_thread(queries.events_after, facts.id, after, limit + 1)
+    page = await in_thread(events_after, facts.id, after, limit)
     try:
         last_seq, run_status = await in_thread(queries.end_of_log, facts.id)
     except queries.SessionGone:
         raise not_found() from None
-    frames = [frame for _seq, frame in page[:limit]]
+    frames = [frame for _seq, frame in page.events]
     if may_read_details(call.caller.grant, call.engine.config):
         frames = [await with_details(frame) for frame in frames]
     end: Body = {
-        "next": page[limit - 1][0] if len(page) > limit else None,
+        "next": None if page.is_last else page.events[-1][0],
         "last_seq": last_seq,
         "run_status": run_status,
     }
@@ -59,8 +60,8 @@ async def _page(call: Call, facts: queries.SessionFacts, after: int) -> HttpResp
 
 
 def _limit(call: Call) -> int:
-    given = number(call.request.GET.get("limit", str(queries.REPLAY_PAGE)))
-    if not isinstance(given, int) or not 1 <= given <= queries.REPLAY_PAGE:
-        words = _("limit is a whole number from 1 to %(most)d.") % {"most": queries.REPLAY_PAGE}
+    given = number(call.request.GET.get("limit", str(PAGE_EVENTS)))
+    if not isinstance(given, int) or not 1 <= given <= PAGE_EVENTS:
+        words = _("limit is a whole number from 1 to %(most)d.") % {"most": PAGE_EVENTS}
         raise ProtocolError(ErrorCode.BAD_FIELD, words)
     return given

@@ -17,6 +17,7 @@ from myagent.protocol.client_events import UserResponse
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.http_answers import CancelledAnswer
 from sessions_app import asked_questions, queries
+from sessions_app.delivery import log_pages
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
@@ -117,10 +118,10 @@ async def each_frame(
     """The log with its numbers, with those details of errors that this caller may read."""
     tells_details = call is not None and may_read_details(call.caller.grant, call.engine.config)
     while True:
-        page = await in_thread_patiently(queries.events_after, session_id, after)
-        for after, frame in page:
+        page = await in_thread_patiently(log_pages.events_after, session_id, after)
+        for after, frame in page.events:
             yield after, orjson.loads(await with_details(frame) if tells_details else frame)
-        if len(page) < queries.REPLAY_PAGE:
+        if page.is_last:
             return
 
 
@@ -150,11 +151,25 @@ async def answer_questions(
     Raises `ProtocolError` where one answers no open question (of `only` this run), or two say different things to the
     same one; then none of them is stored.
     """
-    asked = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
-    known = {key: question for key, question in asked.items() if only in (None, question.run_id)}
+    known = await _asked(session, answers, only)
     for answer in _once_each([answer for answer in answers if _is_new(answer, known)]):
-        await runs.answer_confirmation(call.engine, call.caller, session, answer)
+        try:
+            await runs.answer_confirmation(call.engine, call.caller, session, answer)
+        except ProtocolError as error:
+            # The same may have come at the same moment.
+            if error.code is not ErrorCode.NO_PENDING_CONFIRMATION or _is_new(
+                answer, await _asked(session, [answer], only)
+            ):
+                raise
     return str(known[answers[-1].step_id].run_id)
+
+
+async def _asked(
+    session: UsableSession, answers: Sequence[UserResponse], only: uuid.UUID | None
+) -> dict[str, asked_questions.AskedQuestion]:
+    """The questions that are answered, those of `only` this run."""
+    asked = await in_thread(asked_questions.questions_of, session.id, {answer.step_id for answer in answers})
+    return {key: question for key, question in asked.items() if only in (None, question.run_id)}
 
 
 def _once_each(answers: Sequence[UserResponse]) -> list[UserResponse]:

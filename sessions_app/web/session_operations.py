@@ -10,7 +10,7 @@ from myagent.protocol.direct_events import StateExportedMetadata
 from myagent.protocol.error_codes import ErrorCode
 from myagent.protocol.fork_events import UserFeedback, UserFork
 from myagent.protocol.message_events import UserMessage
-from sessions_app.queries import REPLAY_PAGE
+from sessions_app.delivery.log_pages import PAGE_EVENTS
 from sessions_app.web import event_views, run_views, session_views
 from sessions_app.web.api_operation import (
     NOT_FOUND,
@@ -124,7 +124,7 @@ SESSION_OPERATIONS = (
             OperationParameter(
                 name="limit",
                 text="how many; not for what is live",
-                schema={"type": "integer", "minimum": 1, "maximum": REPLAY_PAGE},
+                schema={"type": "integer", "minimum": 1, "maximum": PAGE_EVENTS},
             ),
             OperationParameter(
                 name="Last-Event-ID",

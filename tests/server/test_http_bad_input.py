@@ -74,6 +74,7 @@ REQUESTS = [
     ("GET", "sessions?families=perhaps", None, "bad_field"),
     ("GET", "sessions?before=nonsense", None, "bad_field"),
     ("GET", f"sessions?query={'x' * 1_001}", None, "bad_field"),
+    ("GET", "sessions?" + "a&" * 1_001, None, "bad_field"),
     ("GET", "sessions/nonsense", None, "session_not_found"),
     ("GET", "sessions/%00", None, "session_not_found"),
     ("GET", "sessions/%FF%FE", None, "session_not_found"),

@@ -9,6 +9,7 @@ from contextlib import suppress
 import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitResult
 
 from tests.support.agent_server import AgentServer
 from tests.support.backstage import Backstage, tokens_of
@@ -18,6 +19,7 @@ from tests.support.mcp_client import (
     LEGACY,
     MODERN,
     STATEFUL,
+    YES,
     answering,
     called,
     facts_of,
@@ -217,6 +219,29 @@ async def test_connections_are_counted_and_have_a_limit(server, token, model):
         for one in held:
             one.gate.open()
         assert sorted(text_of(result) for result in await asyncio.gather(*calls)) == ["one", "two"]
+
+
+@STATEFUL
+async def test_a_connection_counts_while_its_client_is_asked(server, token, tmp_path):
+    shown, decided = asyncio.Queue(), asyncio.Event()
+
+    async def thinking(context, params):
+        shown.put_nowait(params)
+        await decided.wait()
+        return ElicitResult(**YES)
+
+    async with mcp_client(server, token, LEGACY, elicitation_callback=thinking) as client:
+        asked = [{"message": f'call:write {{"path": "{tmp_path / name}", "text": "x"}}'} for name in ("one", "two")]
+        calls = [asyncio.create_task(client.call_tool("ask_recovering", each)) for each in asked]
+        for _ in calls:
+            await asyncio.wait_for(shown.get(), WAIT_SECONDS)
+        with pytest.raises(MCPError) as refused:
+            await client.call_tool("ask_recovering", {"message": "z"})
+        assert refused.value.error.data["code"] == "busy"
+        decided.set()
+        assert [text_of(await call) for call in calls] == ["Result: wrote x"] * 2, "who answers is never turned away"
+        async with HttpDoor(server) as door:
+            assert 'myagent_connections{door="mcp"} 0.0' in (await door.client.get("/metrics")).text
 
 
 async def test_a_token_that_is_revoked_meanwhile(server, model):

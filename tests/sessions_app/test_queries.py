@@ -7,6 +7,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from sessions_app import queries
+from sessions_app.delivery import log_pages
+from sessions_app.delivery.log_pages import events_after
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CloseSession
 from sessions_app.models import Run
@@ -31,10 +33,29 @@ def test_the_facts_of_a_session(session, ann):
 def test_a_log_is_read_page_by_page(session):
     ref = e.running(session)
     e.commit_one(e.deltas(ref, *(e.partial(ref, "x", index) for index in range(5))))
-    assert [seq for seq, _frame in queries.events_after(session, 0, limit=3)] == [1, 2, 3]
-    assert [seq for seq, _frame in queries.events_after(session, 3)] == [4, 5, 6, 7]
-    assert queries.events_after(session, 7) == []
-    assert queries.events_after(uuid.uuid4(), 0) == []
+    assert numbers(events_after(session, 0, limit=3)) == ([1, 2, 3], False)
+    assert numbers(events_after(session, 3)) == ([4, 5, 6, 7], True)
+    assert numbers(events_after(session, 3, limit=4)) == ([4, 5, 6, 7], True)
+    assert events_after(session, 7) == events_after(uuid.uuid4(), 0) == ([], True)
+
+
+def numbers(page):
+    return [seq for seq, _frame in page.events], page.is_last
+
+
+def test_a_page_has_so_many_bytes_or_one_event(session, monkeypatch):
+    monkeypatch.setattr(log_pages, "PAGE_BYTES", 3_000)
+    monkeypatch.setattr(log_pages, "LONG_BYTES", 1_000)
+    ref = e.running(session)
+    texts = ["short", "x" * 1_200, "short", "y" * 5_000, "z" * 5_000, "short"]
+    e.commit_one(e.deltas(ref, *(e.partial(ref, text, index) for index, text in enumerate(texts))))
+    pages, after, is_last = [], 2, False
+    while not is_last:
+        events, is_last = events_after(session, after)
+        pages.append([seq for seq, _frame in events])
+        assert all(texts[seq - 3] in frame for seq, frame in events)
+        after = events[-1][0]
+    assert pages == [[3, 4, 5], [6], [7], [8]]
 
 
 def test_the_ends_of_many_logs(session, monkeypatch):

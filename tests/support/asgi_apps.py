@@ -256,6 +256,14 @@ async def pour(scope, receive, send):
     report("poured", sent=sent)
 
 
+async def lump(scope, receive, send):
+    """Answers as much at once."""
+    await receive()
+    await respond(send, more_body=True)
+    await send({"type": "http.response.body", "body": bytes(POURED_BYTES)})
+    report("poured", sent=POURED_BYTES)
+
+
 async def stop_from_thread(scope, receive, send):
     threading.Thread(target=server.stop).start()
     await respond(send)
@@ -298,6 +306,7 @@ PAGES = {
     "/nothing": leave_early,
     "/stop": stop_from_thread,
     "/pour": pour,
+    "/lump": lump,
     "/held": held,
     "/connections": connections,
 }

@@ -48,7 +48,7 @@ class Outlet:
             if event["type"] in _WITH_IDS:
                 event = {**event, **self._ids}
             elif event["type"] == "MESSAGES_SNAPSHOT":
-                transcript = known or (await _read(self._session_id))[0]
+                transcript = known or (await _read(self._session_id, run_id=self.run.run_id))[0]
                 told = transcript.around(self.run.run_id, event["messages"])
                 ids = {message["id"] for message in told}
                 event = {**event, "messages": [*told, *(one for one in self.pending if one["id"] not in ids)]}
@@ -64,9 +64,11 @@ def _beside(frame: dict[str, Any]) -> list[Event]:
     return [{"type": "CUSTOM", "name": f"myagent.{kind}", "value": {"text": frame["content"], **about}}]
 
 
-async def _read(session_id: uuid.UUID, call: Call | None = None) -> tuple[ThreadMessages, int]:
+async def _read(
+    session_id: uuid.UUID, call: Call | None = None, run_id: str | None = None
+) -> tuple[ThreadMessages, int]:
     """The conversation, and the `seq` up to which it goes."""
-    transcript, last_seq = ThreadMessages(), 0
+    transcript, last_seq = ThreadMessages(run_id), 0
     async for seq, frame in each_frame(session_id, call):
         last_seq = seq
         transcript.take(frame)
@@ -86,7 +88,7 @@ async def join(
 
     204 where nothing was ever asked.
     """
-    transcript, last_seq = await _read(facts.id, call)
+    transcript, last_seq = await _read(facts.id, call, run_id)
     if last_seq == 0:
         raise not_found()  # deleted meanwhile
     run = transcript.current if run_id is None else transcript.runs.get(run_id)

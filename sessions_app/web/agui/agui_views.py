@@ -10,14 +10,16 @@ from agents.web.api_errors import json_answer, no_content
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.text import clean
-from sessions_app.services import messages, named_sessions
+from sessions_app.services import named_sessions
 from sessions_app.services.caller import UsableSession, usable_agent
+from sessions_app.services.opened_sessions import post_in
 from sessions_app.web.agui.agui_messages import user_message
 from sessions_app.web.agui.agui_stream import Outlet, error, follow, join
 from sessions_app.web.agui.capabilities import capabilities_of
 from sessions_app.web.agui.run_input import MAX_ID, RunInput, StopInput, message_of, response_of
 from sessions_app.web.agui.run_telling import RunTelling
 from sessions_app.web.api_call import Call
+from sessions_app.web.live_log import check_room
 from sessions_app.web.run_stream import answer_questions, has_to_answer_first, stopped
 
 INTERRUPT_PENDING = "interrupt_pending"
@@ -51,14 +53,16 @@ async def _joined(call: Call, agent: str) -> HttpResponse:
 async def run_agent(call: Call, agent: str) -> HttpResponse:
     """Say something or answer questions, and follow the run."""
     asked = await call.read_as(RunInput)
+    check_room(call)
     if asked.resume:
         return await _resume(call, agent, asked)
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, "")
-    facts = (await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)).facts
+    opened = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.thread_id)
+    facts = opened.facts
     if await has_to_answer_first(facts.id, event.message_id):
         return error(_unanswered(), INTERRUPT_PENDING)
-    posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)
+    posted = await post_in(call.engine, call.caller, opened, event)
     outlet_of = partial(Outlet, facts.id, asked.thread_id, asked.run_id)
     if not (posted.duplicate or posted.steers):
         return await follow(call, facts, outlet_of(RunTelling(str(posted.run_id))))

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from sessions_app.web.agui.run_telling import RunTelling
-
-Message = dict[str, Any]
-
-MAX_SNAPSHOT_BYTES = 8 * 2**20
-"""Clients take 10 MiB in one event. What is older than the newest runs of this size is left out."""
+from sessions_app.web.newest_runs import Message, NewestRuns, newest
 
 
 class ThreadMessages:
-    """The messages of a thread: its runs, in the order in which they were asked for."""
+    """The messages of a thread: its runs, in the order in which they were asked for. Of a long one the newest, and
+    that of this id.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, run_id: str | None = None) -> None:
         self.runs: dict[str, RunTelling] = {}
+        self._newest = NewestRuns(run_id)
 
     def take(self, frame: dict[str, Any]) -> None:
         """The next event of the log."""
         run_id = frame["metadata"].get("run_id")
-        if run_id is not None:
-            self.runs.setdefault(run_id, RunTelling(run_id)).take(frame)
+        if run_id is None or self._newest.has_forgotten(run_id):
+            return
+        self.runs.setdefault(run_id, RunTelling(run_id)).take(frame)
+        for old in self._newest.take(run_id, frame):
+            del self.runs[old]
 
     @property
     def current(self) -> RunTelling | None:
@@ -37,11 +37,4 @@ class ThreadMessages:
         said = [messages if key == run_id else run.messages for key, run in self.runs.items()]
         if run_id not in self.runs:
             said.append(messages)
-        kept: list[list[Message]] = []
-        room = MAX_SNAPSHOT_BYTES
-        for part in reversed(said):
-            room -= len(orjson.dumps(part))
-            if room < 0 and part is not messages:
-                break
-            kept.append(part)
-        return [message for part in reversed(kept) for message in part]
+        return newest(said, always=messages)

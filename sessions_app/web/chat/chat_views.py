@@ -14,29 +14,32 @@ from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.http_answers import ChatAnswer
 from sessions_app import queries
-from sessions_app.services import messages, named_sessions
+from sessions_app.services import named_sessions
 from sessions_app.services.caller import UsableSession, usable_agent
+from sessions_app.services.opened_sessions import post_in
 from sessions_app.upkeep.gauges import CHAT
 from sessions_app.web.api_call import Call
 from sessions_app.web.chat.chat_input import ChatInput, message_of, responses_of
 from sessions_app.web.chat.run_chunks import Chunk, RunChunks
 from sessions_app.web.chat.ui_messages import UiMessages
-from sessions_app.web.live_log import stream
+from sessions_app.web.live_log import check_room, stream
 from sessions_app.web.run_stream import RunStream, answer_questions, each_frame, has_to_answer_first, stopped
 
 
 async def say_in_chat(call: Call, agent: str) -> HttpResponse:
     """Say something, or answer questions."""
     asked = await call.read_as(ChatInput)
+    check_room(call)
     loaded = usable_agent(call.caller, agent)
     event = message_of(asked, when_busy="queue" if "queue" in loaded.agent.modes_when_busy else None)
     if event is None:
         return await _answered(call, await named_sessions.session_of_thread(call.caller, agent, asked.id), asked)
-    facts = (await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)).facts
+    opened = await named_sessions.open_thread(call.engine, call.caller, loaded, asked.id)
+    facts = opened.facts
     if await has_to_answer_first(facts.id, event.message_id):
         words = _("The agent waits for an answer to its question. Answer it before you go on.")
         raise ProtocolError(ErrorCode.SESSION_BUSY, words)
-    posted = await messages.post_message(call.engine, call.caller, UsableSession(facts.id, facts.agent), event)
+    posted = await post_in(call.engine, call.caller, opened, event)
     if posted.duplicate or posted.steers:
         return await _replayed(call, facts, posted.run_id)
     return await _stream(call, facts, facts.last_seq, RunChunks(str(posted.run_id)))

@@ -5,30 +5,44 @@ from __future__ import annotations
 from typing import Any
 
 from sessions_app.web.chat.run_chunks import RunChunks
+from sessions_app.web.newest_runs import Message, NewestRuns, newest
 
-Message = dict[str, Any]
 Part = dict[str, Any]
 
 
 class UiMessages:
-    """The messages of a session, in the order in which they were said."""
+    """The messages of a session, in the order in which they were said; of a long one the newest."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self._said: list[tuple[str, Message]] = []
+        """Each message with its run."""
         self._runs: dict[str, tuple[RunChunks, _Assistant]] = {}
+        self._newest = NewestRuns()
+
+    @property
+    def messages(self) -> list[Message]:
+        """Those that there are so far."""
+        said = [[message] for _run_id, message in self._said]
+        return newest(said, always=said[-1] if said else None)
 
     def take(self, frame: dict[str, Any]) -> None:
         """The next event of the log."""
         run_id = frame["metadata"].get("run_id")
-        if run_id is None:
+        if run_id is None or self._newest.has_forgotten(run_id):
             return
+        self._tell(run_id, frame)
+        if forgotten := self._newest.take(run_id, frame):
+            self._said = [one for one in self._said if one[0] not in forgotten]
+            self._runs = {key: run for key, run in self._runs.items() if key not in forgotten}
+
+    def _tell(self, run_id: str, frame: dict[str, Any]) -> None:
         if frame["event"] == "user.message":
             parts = _parts(frame["content"])
-            self.messages.append({"id": frame["metadata"]["message_id"], "role": "user", "parts": parts})
+            self._said.append((run_id, {"id": frame["metadata"]["message_id"], "role": "user", "parts": parts}))
             return
         if run_id not in self._runs:
             self._runs[run_id] = RunChunks(run_id), _Assistant(run_id)
-            self.messages.append(self._runs[run_id][1].message)
+            self._said.append((run_id, self._runs[run_id][1].message))
         run, assistant = self._runs[run_id]
         for chunk in run.take(frame):
             assistant.take(chunk)

@@ -25,7 +25,7 @@ from myagent.protocol.codec import parse_body
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app.engine import Engine
 from sessions_app.services.heavy_work import beside_the_loop, is_light
-from sessions_app.web.api_call import Call
+from sessions_app.web.api_call import Body, Call
 from sessions_app.web.live_log import check_room
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ async def mcp(request: HttpRequest) -> HttpResponse:
     """Decide who asks, as everywhere; the SDK answers. To leave cancels nothing."""
     call = await _admitted(request)
     if request.method == "POST":
-        check_room(call)
-        await _check_json(call)
+        message = await _message_of(call)
+        if message.get("method") == "tools/call":  # the answers to which go on; others are not to wait for these
+            check_room(call)
     server = await _server_of(call.engine)
     hand_over(request, _SdkExchange(server, call))
     answer = for_one_caller(HttpResponse())
@@ -98,19 +99,16 @@ async def _admitted(request: HttpRequest) -> Call:
         raise
 
 
-async def _check_json(call: Call) -> None:
-    """Raise `ProtocolError` for what is no JSON object: batches are of no version that counts."""
+async def _message_of(call: Call) -> Body:
+    """The message. Raises `ProtocolError` for what is no JSON object: batches are of no version that counts."""
     if not call.body:
         words = _("The body is not JSON: %(error)s.") % {"error": _("it is empty")}
         raise ProtocolError(ErrorCode.BAD_JSON, words)
 
-    def read() -> object:
+    def read() -> Body:
         return parse_body(call.body)
 
-    if is_light(call.body.decode("latin-1")):
-        read()
-    else:
-        await beside_the_loop(read)
+    return read() if is_light(call.body.decode("latin-1")) else await beside_the_loop(read)
 
 
 # --- the SDK, loaded when it is first needed ---

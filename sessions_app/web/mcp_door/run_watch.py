@@ -18,6 +18,7 @@ from sessions_app.services.refusals import not_found, try_again
 from sessions_app.upkeep.gauges import MCP
 from sessions_app.web import live_log
 from sessions_app.web.api_call import Call
+from sessions_app.web.event_stream import EventStream
 from sessions_app.web.mcp_door.agent_calls import AskedRun, facts_of
 from sessions_app.web.mcp_door.asking_client import AskingClient, NobodyAsked
 from sessions_app.web.mcp_door.elicitation import answer_of, form, words_of
@@ -45,30 +46,37 @@ class RunWatch:
         """Take the events of the run until there is something to return. Raises `ProtocolError`."""
         self._result.last_seq = max(self._result.last_seq, self._run.after)
         while True:
-            began = time.monotonic()
-            is_late = not await self._followed()
-            self._seconds -= time.monotonic() - began
-            if is_late or self._client.elicits != "asked" or not self._result.questions:
-                return
+            facts = await facts_of(self._client.call, self._run)
+            stream = RunStream(MCP, self._result, b"", encoded=self._tell, beside=lambda frame: [])
+            following = await live_log.follow(self._client.call, facts, self._result.last_seq, stream)
             try:
-                for step_id, frame in list(self._result.questions.items()):
-                    await self._ask(step_id, frame)
-            except NobodyAsked:
-                return
+                if not await self._goes_on(following):
+                    return
+            finally:
+                following.close()  # until then it counts as a connection, also while a person thinks
 
-    async def _followed(self) -> bool:
+    async def _goes_on(self, following: EventStream) -> bool:
+        """Follow, and ask what is asked; whether more is to come of the run by that."""
+        began = time.monotonic()
+        is_late = not await self._followed(following)
+        self._seconds -= time.monotonic() - began
+        if is_late or self._client.elicits != "asked" or not self._result.questions:
+            return False
+        try:
+            for step_id, frame in list(self._result.questions.items()):
+                await self._ask(step_id, frame)
+        except NobodyAsked:
+            return False
+        return True
+
+    async def _followed(self, following: EventStream) -> bool:
         """Follow until the run ends or asks; False where it has not within the time."""
-        call, result = self._client.call, self._result
-        facts = await facts_of(call, self._run)
-        stream = RunStream(MCP, result, b"", encoded=self._tell, beside=lambda frame: [])
-        following = await live_log.follow(call, facts, result.last_seq, stream)
+        result = self._result
         try:
             async with asyncio.timeout(max(self._seconds, 0)):
                 is_whole = await following.run(live_log.nowhere)
         except TimeoutError:
             return False
-        finally:
-            following.close()
         if not is_whole:
             raise try_again(is_certain=False)
         if not (result.is_over or result.questions):

@@ -18,10 +18,11 @@ from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.message_events import UserMessage
 from sessions_app import queries
 from sessions_app.journal.entries.messages import Posted
-from sessions_app.services import messages, named_sessions, sessions
-from sessions_app.services.caller import UsableSession, facts_if_usable, usable_agent, usable_session
+from sessions_app.services import named_sessions
+from sessions_app.services.caller import usable_agent, usable_session
 from sessions_app.services.message_files import with_files
 from sessions_app.services.named_sessions import Beginning, Opened
+from sessions_app.services.opened_sessions import post_in
 from sessions_app.services.refusals import blank_message
 from sessions_app.web.api_call import Call
 from sessions_app.web.openai_door.asked_message import AskedMessage
@@ -128,26 +129,13 @@ async def say(
         words = _("The agent waits for an answer to its question. Answer it before you go on.")
         raise ProtocolError(ErrorCode.SESSION_BUSY, words)
     opened = await target.opened(call, asked)
-    session = UsableSession(opened.facts.id, opened.facts.agent)
-    try:
-        return opened.facts, await messages.post_message(call.engine, call.caller, session, event)
-    except ProtocolError as error:
-        if opened.is_new and not error.data.get("maybe_stored"):
-            await _delete_unused(call, opened.facts)
-        raise
+    return opened.facts, await post_in(call.engine, call.caller, opened, event)
 
 
 def _asked_when_busy(asked: AskedMessage) -> dict[str, str]:
     """Each request is to have an answer of its own, and so a run of its own, where its agent lets messages queue."""
     agent = get_registry().available(asked.model)
     return {"when_busy": "queue"} if agent is not None and "queue" in agent.agent.modes_when_busy else {}
-
-
-async def _delete_unused(call: Call, made: queries.SessionFacts) -> None:
-    """What is refused leaves nothing; what another request has said in there meanwhile stays."""
-    facts = await facts_if_usable(call.caller, made.id)
-    if facts is not None and facts.last_seq == made.last_seq:
-        await sessions.delete_session(call.engine, UsableSession(facts.id, facts.agent))
 
 
 async def storable(message: Message, agent: LoadedAgent) -> Message:

@@ -318,6 +318,23 @@ async def test_a_long_answer_waits_for_its_reader_and_whoever_reads_nothing_is_c
     assert (await served.reported("poured"))["sent"] < POURED_BYTES / 4
 
 
+async def test_an_answer_that_is_given_as_a_whole_waits_no_longer_for_its_reader(serve):
+    served = await serve(stall_seconds=0.5)
+    assert len(await served.get("/lump")) > POURED_BYTES
+    reader, writer = await asyncio.open_connection(served.host, served.port, limit=1024)
+    served.writers.append(writer)
+    writer.transport.pause_reading()
+    writer.write(b"GET /lump HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for _ in range(2):
+        await served.reported("poured")
+    writer.transport.resume_reading()
+    got = 0
+    with contextlib.suppress(ConnectionResetError):
+        while (piece := await reader.read(65_536)) and got < POURED_BYTES:
+            got += len(piece)
+    assert got < POURED_BYTES / 4
+
+
 async def test_pongs_do_not_pile_up_for_a_client_that_only_pings(serve):
     served = await serve()
     _, writer, _ = await served.open("/listen-while-flooding", limit=1024)

@@ -1,10 +1,15 @@
 """A request has to be complete in time, however it trickles in."""
 
+from functools import partial
+from unittest.mock import Mock
+
 import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.http import Request
 
+from agents.hosting import http_channel
+from agents.hosting.http import AgentRequest
 from agents.hosting.http_channel import LEAST_BYTES, MOST_PERIODS, REQUEST_SECONDS, AgentHTTPChannel
 
 
@@ -58,9 +63,10 @@ def test_bytes_now_and_then_do_not_prolong_a_request(connection, data):
     assert connection.transport.disconnecting and b" 408 " in connection.transport.value()
 
 
-def upload(connection, size):
+def upload(connection, size, headers=b""):
     """Begin a request with a body of so many bytes."""
-    connection.channel.dataReceived(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size)
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: %d\r\n\r\n"
+    connection.channel.dataReceived(head % (headers, size))
 
 
 def send(connection, pieces, size):
@@ -122,3 +128,51 @@ def test_an_answer_may_take_longer(connection, monkeypatch):
     assert b"HTTP/1.1 200" in connection.transport.value()
     connection.clock.advance(REQUEST_SECONDS + 1)
     assert connection.transport.disconnecting
+
+
+class SlowLine:
+    """A transport of whose waiting bytes the client takes some now and then."""
+
+    def __init__(self, waiting):
+        self.dataBuffer, self.offset, self._tempDataLen = b"", 0, waiting
+
+
+async def test_a_client_has_stalled_when_it_reads_nothing_not_when_it_reads_slowly(monkeypatch):
+    channel = AgentHTTPChannel()
+    channel.transport = line = SlowLine(waiting=5_000)
+    channel._taken.close()
+    looks = []
+
+    def taken_in_between(transport):
+        looks.append(transport._tempDataLen)
+        transport._tempDataLen = max(transport._tempDataLen - 500, 2_000)
+        return looks[-1]
+
+    monkeypatch.setattr(http_channel, "buffered_by_twisted", taken_in_between)
+    assert await channel.taken(0.001) is False
+    assert line._tempDataLen == 2_000 and len(looks) > 5
+    channel._taken.open()
+    assert await channel.taken(0.001) is True
+
+
+class Kept(AgentRequest):
+    """A request of which only the body counts."""
+
+    bodies = []
+
+    def process(self):
+        self.bodies.append(self.content.read())
+        self.finish()
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("application/json", 101), ("text/plain", 101), ("Multipart/Form-Data; boundary=x", 5_000)]
+)
+def test_of_a_body_without_files_no_more_is_kept_than_shows_that_it_is_too_large(connection, monkeypatch, kind, kept):
+    monkeypatch.setattr(Kept, "bodies", [])
+    connection.channel.factory.server = Mock()
+    connection.channel.requestFactory = partial(Kept, parsePOSTFormSubmission=False)
+    connection.channel.max_text_bytes = 100
+    upload(connection, 5_000, f"Content-Type: {kind}\r\n".encode())
+    assert send(connection, 5, 1_000) == 5
+    assert list(map(len, Kept.bodies)) == [kept]

@@ -15,6 +15,7 @@ from agents.database import threads as database
 from myagent.protocol.direct_events import SystemNotice
 from myagent.protocol.error_codes import ProtocolError
 from sessions_app import queries
+from sessions_app.delivery import log_pages
 from sessions_app.delivery.hub import Hub
 from sessions_app.delivery.pump import Pump
 from sessions_app.journal.log import Growth, Logged
@@ -42,8 +43,9 @@ class Log:
             growth.events.append(Logged(seq, frame, origin))
         return growth
 
-    def events_after(self, session, seq, limit=queries.REPLAY_PAGE):
-        return [row for row in self.frames.get(session, []) if row[0] > seq][:limit]
+    def events_after(self, session, seq, limit=log_pages.PAGE_EVENTS):
+        behind = [row for row in self.frames.get(session, []) if row[0] > seq]
+        return log_pages.Page(behind[:limit], len(behind) <= limit)
 
     def end_of_log(self, session):
         if session not in self.frames:
@@ -86,7 +88,7 @@ def log(monkeypatch):
 
     monkeypatch.setattr(database, "in_thread", in_thread)
     monkeypatch.setattr(database, "FIRST_BACK_OFF_SECONDS", 0)
-    monkeypatch.setattr(queries, "events_after", log.events_after)
+    monkeypatch.setattr(log_pages, "events_after", log.events_after)
     monkeypatch.setattr(queries, "end_of_log", log.end_of_log)
     return log
 
@@ -188,11 +190,11 @@ async def test_news_from_elsewhere_are_read_once(log):
 
 async def test_a_log_of_many_pages_is_read_to_its_end(log):
     async with pumping() as (hub, client, pump):
-        log.add(queries.REPLAY_PAGE * 2 + 1)
+        log.add(log_pages.PAGE_EVENTS * 2 + 1)
         follow(pump)
-        hub.grown_elsewhere({SESSION: queries.REPLAY_PAGE * 2 + 1})
+        hub.grown_elsewhere({SESSION: log_pages.PAGE_EVENTS * 2 + 1})
         await settle(pump, client)
-    assert client.seqs() == list(range(1, queries.REPLAY_PAGE * 2 + 2))
+    assert client.seqs() == list(range(1, log_pages.PAGE_EVENTS * 2 + 2))
 
 
 async def test_a_client_does_not_get_back_what_it_said_itself(log):
@@ -350,8 +352,8 @@ async def test_a_database_that_is_away_is_waited_for(log, monkeypatch):
 
         return query
 
-    for name in answers:
-        monkeypatch.setattr(queries, name, breaking(name))
+    monkeypatch.setattr(log_pages, "events_after", breaking("events_after"))
+    monkeypatch.setattr(queries, "end_of_log", breaking("end_of_log"))
     log.add(3)
     async with pumping() as (_hub, client, pump):
         pump.attach(SESSION)

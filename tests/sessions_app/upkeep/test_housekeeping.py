@@ -20,6 +20,7 @@ from agents.conf import Config
 from agents.database.threads import in_thread
 from myagent.i18n import use_language
 from sessions_app import queries
+from sessions_app.delivery.log_pages import events_after
 from sessions_app.files import file_store
 from sessions_app.files.file_kinds import FileKind
 from sessions_app.journal import commit as journal
@@ -212,7 +213,7 @@ def test_the_log_goes_on_after_compaction(session):
     compact()
     assert history(session) == said
     assert queries.end_of_log(session)[0] == last_seq
-    assert [seq for seq, _frame in queries.events_after(session, 2)] == [last_seq]
+    assert [seq for seq, _frame in events_after(session, 2).events] == [last_seq]
     committed = journal.commit([message(session, "again")])
     assert (committed.growths[0].prev_seq, committed.growths[0].events[0].seq) == (last_seq, last_seq + 1)
 

@@ -25,7 +25,7 @@ from sessions_app.web.api_call import Body, Call
 from sessions_app.web.openai_door.asked_message import bad_field, optional
 from sessions_app.web.openai_door.asked_session import DOOR, request_name, storable
 from sessions_app.web.openai_door.door_view import asked_by, door_view
-from sessions_app.web.openai_door.responses.conversation_items import DEFAULT, MOST, items_of, page_of
+from sessions_app.web.openai_door.responses.conversation_items import DEFAULT, MOST, page_of
 from sessions_app.web.openai_door.responses.input_items import read_history
 from sessions_app.web.openai_door.responses.response_stream import listed
 
@@ -90,10 +90,8 @@ async def conversation_items(request: HttpRequest, name: str) -> HttpResponse:
         words = _("A conversation grows by what is said in it: POST /v1/responses with conversation.")
         raise ProtocolError(ErrorCode.NOT_SUPPORTED, words)
     query = request.GET
-    is_rising = query.get("order") == "asc"
-    page, has_more = page_of(
-        await items_of(call, facts), after=query.get("after", ""), limit=_limit(query), is_rising=is_rising
-    )
+    after, is_rising = query.get("after", ""), query.get("order") == "asc"
+    page, has_more = await page_of(call, facts, after=after, limit=_limit(query), is_rising=is_rising)
     return listed(page, has_more=has_more)
 
 

@@ -7,7 +7,8 @@ from copy import deepcopy
 import pytest
 
 from sessions_app.web.agui.run_telling import RunTelling, started
-from sessions_app.web.agui.thread_messages import MAX_SNAPSHOT_BYTES, ThreadMessages
+from sessions_app.web.agui.thread_messages import ThreadMessages
+from sessions_app.web.newest_runs import MAX_SNAPSHOT_BYTES
 from tests.support.agui_reducer import Reducer
 from tests.support.run_logs import LOGS, RUN, final, said
 
