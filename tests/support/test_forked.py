@@ -183,12 +183,22 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
+from django.core.checks import run_checks
 from django.db import connection
+from django.urls import get_resolver
 django.setup()
+
+def show(patterns):
+    for pattern in patterns:
+        print(pattern)
+        show(getattr(pattern, "url_patterns", []))
+
 for app in apps.get_app_configs():
     print(app, app.verbose_name, type(app))
 for model in apps.get_models():
     print(model, model._meta.verbose_name, model in admin.site._registry, model._meta.app_config)
+show(get_resolver().url_patterns)
+print(run_checks())
 print(connection.vendor, connection.settings_dict["NAME"], settings.MYAGENT, settings.LANGUAGE_CODE)
 """
 
@@ -200,7 +210,9 @@ def test_django_is_set_up_as_in_a_process_of_its_own(folder, monkeypatch, langua
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "myagent_site.settings")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     command = script(folder, DJANGO)
-    assert outcome(forked.Popen, command) == outcome(subprocess.Popen, command)
+    code, said, errors = outcome(subprocess.Popen, command)
+    assert (code, errors) == (0, "")
+    assert outcome(forked.Popen, command) == (0, said, "")
 
 
 @pytest.mark.parametrize(

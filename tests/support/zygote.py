@@ -85,10 +85,11 @@ OURS = (
     "agents.supervisor.supervisor",
     "agents.tool_runner.tool_runner",
     "agents.web.middleware",
-    "myagent_site.urls",
     "sessions_app.admin",
     "sessions_app.engine",
     "sessions_app.routing",
+    "sessions_app.web.api_urls",
+    "sessions_app.web.openai_door.openai_urls",
 )
 """What the server loads sooner or later and needs no Twisted reactor; and so what they import."""
 DJANGO = ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")
