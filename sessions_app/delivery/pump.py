@@ -237,19 +237,18 @@ class Pump:
         attachment = self._attached.get(item.session_id)
         if attachment is None or (cursor := attachment.start_replay(item.after)) is None:
             return
-        began = time.monotonic()
-        replayed = await self._catch_up(item.session_id, attachment, cursor)
-        measures.REPLAY_DURATION.observe(time.monotonic() - began)
+        began, replayed = time.monotonic(), 0
         try:
-            last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
+            while True:
+                replayed += await self._catch_up(item.session_id, attachment, cursor)
+                last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
+                if run_status != "idle" or last_seq <= cursor.last_seq:
+                    break  # whoever is told that no run goes on has been sent how the last one ended
         except queries.SessionGone:
             return  # deleted meanwhile; the client is notified of that
-        metadata = NoticeMetadata(
-            action="replay",
-            replayed=replayed,
-            last_seq=max(last_seq, cursor.last_seq),
-            run_status=run_status,
-        )
+        measures.REPLAY_DURATION.observe(time.monotonic() - began)
+        end = max(last_seq, cursor.last_seq)
+        metadata = NoticeMetadata(action="replay", replayed=replayed, last_seq=end, run_status=run_status)
         if last_seq > cursor.last_seq:
             attachment.miss()
         notice = SystemNotice(content=_("Everything was sent again."), metadata=metadata)

@@ -41,17 +41,18 @@ def _cursor(call: Call) -> Body:
 
 async def _page(call: Call, facts: queries.SessionFacts, after: int) -> HttpResponse:
     limit = _limit(call)
-    page = await in_thread(events_after, facts.id, after, limit)
     try:
+        # Before the events: whoever reads that no run goes on has read how the last one ended.
         last_seq, run_status = await in_thread(queries.end_of_log, facts.id)
     except queries.SessionGone:
         raise not_found() from None
+    page = await in_thread(events_after, facts.id, after, limit)
     frames = [frame for _seq, frame in page.events]
     if may_read_details(call.caller.grant, call.engine.config):
         frames = [await with_details(frame) for frame in frames]
     end: Body = {
         "next": None if page.is_last else page.events[-1][0],
-        "last_seq": last_seq,
+        "last_seq": max(last_seq, page.events[-1][0] if page.events else 0),
         "run_status": run_status,
     }
     # The frames are JSON already.

@@ -258,6 +258,25 @@ async def test_replay_sends_all_after_the_cursor_then_a_notice_then_what_is_new(
     }  # fmt: skip
 
 
+async def test_whoever_is_told_that_no_run_goes_on_has_been_sent_its_end(log, monkeypatch):
+    ends = iter([2, 1])  # so many events come between the events that were read and the end that is asked for
+
+    def end_of_log(session):
+        log.add(next(ends, 0))
+        return Log.end_of_log(log, session)
+
+    monkeypatch.setattr(queries, "end_of_log", end_of_log)
+    async with pumping() as (_hub, client, pump):
+        log.add(3)
+        pump.attach(SESSION)
+        pump.replay(SESSION, "agent", 0, None)
+        await settle(pump, client)
+    assert client.seqs() == [1, 2, 3, 4, 5, 6]
+    (notice,) = client.notices
+    assert client.frames[-1] == notice
+    assert (notice["metadata"]["replayed"], notice["metadata"]["last_seq"]) == (6, 6)
+
+
 async def test_events_during_a_replay_come_once(log):
     async with pumping() as (hub, client, pump):
         client.reading.clear()
