@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
+from django.test import override_settings
 from django.utils.translation import deactivate
 from hypothesis import HealthCheck, settings
 
@@ -105,6 +106,13 @@ def django_db_modify_db_settings(
     if not is_postgres(DATABASE):
         database = django_settings.DATABASES["default"]
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """A hash takes a quarter of a second by intention; what it costs is seen in servers, which have it."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,14 +13,9 @@ from agents.models import AccessToken, Invitation
 from tests.agents.web.test_login import LOGIN, PASSWORD, Browser, audit, words
 from tests.support.entries import database
 
-pytestmark = database
+pytestmark = [*database, pytest.mark.usefixtures("in_english")]
 ACCOUNT, CHANGE, EVERYWHERE = reverse("account"), reverse("password"), reverse("logout_everywhere")
 NEW = "another-password-8"
-
-
-@pytest.fixture(autouse=True)
-def setup(in_english, settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

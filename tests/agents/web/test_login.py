@@ -26,12 +26,8 @@ from tests.support.entries import database, threads
 ENGLISH = {"accept-language": "en"}
 LOGIN, LINK = reverse("login"), reverse("invitation")
 PASSWORD = "a-good-password-9"
+pytestmark = pytest.mark.usefixtures("in_english")
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
-
-
-@pytest.fixture(autouse=True)
-def setup(in_english, settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # what hashes cost is seen elsewhere
 
 
 @pytest.fixture
