@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path, reverse_lazy
+from django.urls import include, path, re_path, reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from agents.web import metrics_page, views
+from agents.web import api_admission, metrics_page, views
+from sessions_app.web.mcp_door import mcp_views
+from sessions_app.web.openai_door import openai_urls
 
 admin.site.site_title = "MyAgent"
 admin.site.site_header = "MyAgent"
@@ -27,4 +29,8 @@ urlpatterns = [
     path("", include("sessions_app.web.mcp_door.mcp_views")),
     path("", include("agents.web.login_urls")),
     path("admin/", admin.site.urls),
+    # What is none of their addresses, as one with two slashes or without the last one: their clients read no page.
+    re_path("^(?:/*)api(?:/|$)", api_admission.unknown_path),
+    re_path("^(?:/*)v1(?:/|$)", openai_urls.unknown_path),
+    re_path("^(?:/*)mcp(?:/|$)", mcp_views.unknown_path),
 ]

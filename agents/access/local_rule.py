@@ -60,7 +60,7 @@ def _objection(handshake: Handshake, config: Config, holder: Holder) -> str | No
     if holder is Holder.UNKNOWN and (config.allowed_hosts or config.public_url):
         return "the server has a name, and this system does not tell whose program a client is, so it may be a proxy"
     if holder in (Holder.ANOTHER, Holder.NOBODY):
-        return "the client's program belongs to another user of this machine, as a proxy's does"
+        return "the client's program has left already or belongs to another user of this machine, as a proxy's does"
     return None
 
 

@@ -97,7 +97,7 @@ def _unreadable(error: SuspiciousOperation) -> ProtocolError:
 
 
 @api_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-async def unknown_path(request: HttpRequest, rest: str = "") -> HttpResponse:
+async def unknown_path(request: HttpRequest) -> HttpResponse:
     """The view for what begins like an address of the API and is none."""
     raise no_such_path()
 

@@ -1,4 +1,4 @@
-"""What takes long for a single request, such as parsing megabytes: done beside the loop, one thing at a time."""
+"""What takes long for a single request, such as reading or writing megabytes: beside the loop, one thing at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+import orjson
 
 from myagent.protocol.client_fields import ClientEvent
 from myagent.protocol.codec import parse_frame
@@ -33,6 +35,35 @@ async def parsed(frame: str | bytes) -> ClientEvent:
 def is_light(text: str) -> bool:
     """Whether it takes no time to parse this."""
     return len(text) <= LIGHT_CHARACTERS and may_hold(text) <= LIGHT_VALUES
+
+
+async def loaded(frame: str) -> dict[str, Any]:
+    """What a stored frame says, parsed."""
+    work = partial(orjson.loads, frame)
+    found: dict[str, Any] = work() if len(frame) <= LIGHT_CHARACTERS else await beside_the_loop(work)
+    return found
+
+
+async def written(value: Any) -> bytes:
+    """The value as JSON."""
+    return await beside_the_loop(orjson.dumps, value) if is_heavy(value) else orjson.dumps(value)
+
+
+def is_heavy(value: Any) -> bool:
+    """Whether it takes time to write this: found out at once, by no more of it than a light one has."""
+    characters, values, rest = 0, 0, [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, str):
+            characters += len(one)
+        elif isinstance(one, dict):
+            rest += one.values()
+        elif isinstance(one, list | tuple):
+            rest += one
+        values += 1
+        if characters > LIGHT_CHARACTERS or values + len(rest) > LIGHT_VALUES:
+            return True
+    return False
 
 
 async def beside_the_loop(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from django.urls import path
-
-from agents.web.api_admission import unknown_path
 from agents.web.contract import asyncapi_document
 from sessions_app.web.api_operations import both_ways, routes
 from sessions_app.web.openapi import openapi
@@ -13,6 +10,4 @@ urlpatterns = [
     *both_ways("openapi.json", openapi),
     *both_ways("asyncapi.json", asyncapi_document),
     *routes(),
-    path("", unknown_path),
-    path("<path:rest>", unknown_path),
 ]

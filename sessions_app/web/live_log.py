@@ -5,7 +5,7 @@ as a whole. Closing it cancels nothing.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from django.http import HttpResponse
@@ -61,7 +61,11 @@ async def stream(call: Call, facts: queries.SessionFacts, after: int, form: Stre
 
 
 async def tell_whole(
-    call: Call, facts: queries.SessionFacts, after: int, form: StreamForm, told: Callable[[bool], HttpResponse]
+    call: Call,
+    facts: queries.SessionFacts,
+    after: int,
+    form: StreamForm,
+    told: Callable[[bool], Awaitable[HttpResponse]],
 ) -> HttpResponse:
     """The headers of an answer that is `told` when the form has seen its last event, or (False) when it never will."""
     check_room(call)
@@ -85,7 +89,9 @@ async def follow(call: Call, facts: queries.SessionFacts, after: int, form: Stre
 
 
 class _Whole(LateAnswer):
-    def __init__(self, following: EventStream, told: Callable[[bool], HttpResponse], language: str | None) -> None:
+    def __init__(
+        self, following: EventStream, told: Callable[[bool], Awaitable[HttpResponse]], language: str | None
+    ) -> None:
         self._following = following
         self._told = told
         self._language = language
@@ -93,7 +99,7 @@ class _Whole(LateAnswer):
     async def made(self) -> HttpResponse:
         is_whole = await self._following.run(nowhere)
         with speaking(self._language):
-            return self._told(is_whole)
+            return await self._told(is_whole)
 
     def close(self) -> None:
         self._following.close()

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-import orjson
 from django.http import HttpResponse
 
 from agents.database.threads import in_thread, in_thread_patiently
@@ -21,6 +20,7 @@ from sessions_app.delivery import log_pages
 from sessions_app.delivery.error_details import may_read_details, with_details
 from sessions_app.services import runs
 from sessions_app.services.caller import UsableSession
+from sessions_app.services.heavy_work import beside_the_loop, is_heavy, loaded
 from sessions_app.web.api_call import Call
 from sessions_app.web.event_stream import StreamForm
 from sessions_app.web.live_log import EVENT_STREAM
@@ -81,7 +81,7 @@ class RunStream(StreamForm):
         self._is_over = False
 
     async def written(self, frame: str) -> bytes:
-        events = self._events_of(orjson.loads(frame))
+        events = self._events_of(await loaded(frame))
         self._is_over = self._is_over or self._run.is_over
         return await self._encoded(events)
 
@@ -120,9 +120,14 @@ async def each_frame(
     while True:
         page = await in_thread_patiently(log_pages.events_after, session_id, after)
         for after, frame in page.events:
-            yield after, orjson.loads(await with_details(frame) if tells_details else frame)
+            yield after, await loaded(await with_details(frame) if tells_details else frame)
         if page.is_last:
             return
+
+
+async def whole_json(body: dict[str, Any]) -> HttpResponse:
+    """An answer that may be long."""
+    return await beside_the_loop(json_answer, body) if is_heavy(body) else json_answer(body)
 
 
 def ended(data: bytes) -> HttpResponse:

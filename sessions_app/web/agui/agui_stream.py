@@ -16,6 +16,7 @@ from agents.database.threads import in_thread
 from agents.web.api_errors import no_content
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from sessions_app import queries
+from sessions_app.services.heavy_work import written
 from sessions_app.services.refusals import not_found
 from sessions_app.upkeep.gauges import AGUI
 from sessions_app.web.agui.run_telling import Event, RunTelling, started
@@ -52,7 +53,7 @@ class Outlet:
                 told = transcript.around(self.run.run_id, event["messages"])
                 ids = {message["id"] for message in told}
                 event = {**event, "messages": [*told, *(one for one in self.pending if one["id"] not in ids)]}
-            lines.append(b"data: " + orjson.dumps(event) + b"\n\n")
+            lines.append(b"data: " + await written(event) + b"\n\n")
         return b"".join(lines)
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-import orjson
 from django.http import HttpResponse
 
 from agents.database.threads import in_thread
-from agents.web.api_errors import json_answer, no_content
+from agents.web.api_errors import no_content
 from myagent.i18n import gettext as _
 from myagent.protocol.error_codes import ErrorCode, ProtocolError
 from myagent.protocol.http_answers import ChatAnswer
 from sessions_app import queries
 from sessions_app.services import named_sessions
 from sessions_app.services.caller import UsableSession, usable_agent
+from sessions_app.services.heavy_work import written
 from sessions_app.services.opened_sessions import post_in
 from sessions_app.upkeep.gauges import CHAT
 from sessions_app.web.api_call import Call
@@ -23,7 +23,14 @@ from sessions_app.web.chat.chat_input import ChatInput, message_of, responses_of
 from sessions_app.web.chat.run_chunks import Chunk, RunChunks
 from sessions_app.web.chat.ui_messages import UiMessages
 from sessions_app.web.live_log import check_room, stream
-from sessions_app.web.run_stream import RunStream, answer_questions, each_frame, has_to_answer_first, stopped
+from sessions_app.web.run_stream import (
+    RunStream,
+    answer_questions,
+    each_frame,
+    has_to_answer_first,
+    stopped,
+    whole_json,
+)
 
 
 async def say_in_chat(call: Call, agent: str) -> HttpResponse:
@@ -77,7 +84,7 @@ async def show_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
     told = UiMessages()
     async for _seq, frame in each_frame(facts.id, call):
         told.take(frame)
-    return json_answer(ChatAnswer(id=chat_id, session_id=str(facts.id), messages=told.messages).model_dump())
+    return await whole_json(ChatAnswer(id=chat_id, session_id=str(facts.id), messages=told.messages).model_dump())
 
 
 async def stop_chat(call: Call, agent: str, chat_id: str) -> HttpResponse:
@@ -94,7 +101,7 @@ async def _replayed(call: Call, facts: queries.SessionFacts, run_id: uuid.UUID) 
 async def _stream(call: Call, facts: queries.SessionFacts, after: int, run: RunChunks) -> HttpResponse:
     start: Chunk = run.begun()
     start["messageMetadata"]["session_id"] = str(facts.id)
-    beginning = _lines([start])
+    beginning = await _encoded([start])
     form = RunStream(CHAT, run, beginning, encoded=_encoded, beside=_beside)
     answer = await stream(call, facts, after, form)
     answer.headers["x-vercel-ai-ui-message-stream"] = "v1"
@@ -102,11 +109,7 @@ async def _stream(call: Call, facts: queries.SessionFacts, after: int, run: RunC
 
 
 async def _encoded(chunks: list[Chunk]) -> bytes:
-    return _lines(chunks)
-
-
-def _lines(chunks: list[Chunk]) -> bytes:
-    return b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks)
+    return b"".join([b"data: " + await written(chunk) + b"\n\n" for chunk in chunks])
 
 
 def _beside(frame: dict[str, Any]) -> list[Chunk]:

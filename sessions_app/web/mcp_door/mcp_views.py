@@ -71,6 +71,13 @@ async def mcp(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+@api_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", refusal_answer=refusal_answer, page_headers=PAGE_HEADERS)
+async def unknown_path(request: HttpRequest) -> HttpResponse:
+    """The view for what begins like the address of MCP and is none."""
+    words = _("There is nothing at this address. What there is: /mcp/")
+    raise ApiRefused(HTTPStatus.NOT_FOUND, "not_found", words)
+
+
 class _SdkExchange:
     """One HTTP request, answered by the SDK."""
 

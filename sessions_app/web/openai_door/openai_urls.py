@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
 
 from agents.web.api_errors import ApiRefused
 from myagent.i18n import gettext as _
@@ -18,7 +17,7 @@ from sessions_app.web.openai_door.responses import response_views as responses
 
 
 @door_view("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-async def unknown_path(request: HttpRequest, rest: str = "") -> HttpResponse:
+async def unknown_path(request: HttpRequest) -> HttpResponse:
     """The view for what of OpenAI's API there is not."""
     words = _(
         "There is nothing at this address. What there is: /v1/models, /v1/chat/completions, /v1/responses and "
@@ -38,6 +37,4 @@ urlpatterns = [
     *both_ways("conversations", conversations.create_conversation),
     *both_ways("conversations/<str:name>", conversations.one_conversation),
     *both_ways("conversations/<str:name>/items", conversations.conversation_items),
-    path("", unknown_path),
-    path("<path:rest>", unknown_path),
 ]

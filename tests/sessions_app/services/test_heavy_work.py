@@ -63,3 +63,34 @@ async def test_small_ones_of_many_values_count_as_large(monkeypatch):
     monkeypatch.setattr(heavy_work, "parse_frame", lambda frame: threading.current_thread().name)
     assert (await parsed('{"x": [' + "0," * 2_000 + "0]}")).startswith("myagent-heavy")
     assert await parsed('{"x": [0]}') == threading.main_thread().name
+
+
+LIGHT = [{"text": "x" * 60_000}, [1] * 900, {"a": [{"b": ["c"] * 100}] * 5}, None, "x"]
+LARGE = [{"text": "x" * 70_000}, [1] * 1_100, {"a": [{"b": ["c"] * 300}] * 5}, ["x" * 1_000] * 70, "x" * 70_000]
+
+
+def where(monkeypatch):
+    """Have what parses and writes JSON say in which thread it does so."""
+    for name in ("loads", "dumps"):
+        monkeypatch.setattr(heavy_work.orjson, name, lambda _value: threading.current_thread().name)
+
+
+@pytest.mark.parametrize("value", LIGHT, ids=range(len(LIGHT)))
+async def test_what_is_light_is_written_at_once(monkeypatch, value):
+    assert not heavy_work.is_heavy(value)
+    where(monkeypatch)
+    assert await heavy_work.written(value) == threading.main_thread().name
+
+
+@pytest.mark.parametrize("value", LARGE, ids=range(len(LARGE)))
+async def test_what_is_large_is_written_beside_the_loop(monkeypatch, value):
+    assert heavy_work.is_heavy(value)
+    where(monkeypatch)
+    assert (await heavy_work.written(value)).startswith("myagent-heavy")
+
+
+async def test_a_stored_frame_is_parsed_where_its_length_says(monkeypatch):
+    assert await heavy_work.loaded('{"x": 1}') == {"x": 1}
+    where(monkeypatch)
+    assert await heavy_work.loaded("{}") == threading.main_thread().name
+    assert (await heavy_work.loaded('"' + "x" * 70_000 + '"')).startswith("myagent-heavy")

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sessions_app.services.heavy_work import loaded
 from sessions_app.upkeep.gauges import OPENAI
 from sessions_app.web.event_stream import StreamForm
 from sessions_app.web.openai_door.completions.run_text import RunEnding, RunText
@@ -76,7 +77,7 @@ class WholeCompletion(StreamForm):
     async def written(self, frame: str) -> bytes:
         """Nothing; the frame is taken."""
         if self.text.concerns(frame):
-            self.text.take(orjson.loads(frame))
+            self.text.take(await loaded(frame))
         return b""
 
     def is_last(self, frame: str) -> bool:
@@ -102,7 +103,7 @@ class CompletionChunks(StreamForm):
         """The chunks that a frame is told by."""
         if not self.text.concerns(frame):
             return b""
-        deltas = self.text.take(orjson.loads(frame))
+        deltas = self.text.take(await loaded(frame))
         chunks = b"".join(map(self.completion.chunk, deltas))
         ending = self.text.ending
         return chunks if ending is None else chunks + self._end(ending)

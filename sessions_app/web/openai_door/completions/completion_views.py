@@ -6,7 +6,7 @@ import time
 
 from django.http import HttpRequest, HttpResponse
 
-from agents.web.api_errors import ApiRefused, json_answer
+from agents.web.api_errors import ApiRefused
 from sessions_app import queries
 from sessions_app.services.refusals import try_again
 from sessions_app.web import live_log
@@ -17,6 +17,7 @@ from sessions_app.web.openai_door.completions.completion_request import Completi
 from sessions_app.web.openai_door.completions.run_text import RunText
 from sessions_app.web.openai_door.door_view import asked_by, door_view
 from sessions_app.web.openai_door.error_answers import failure_answer, refusal_answer
+from sessions_app.web.run_stream import whole_json
 
 
 @door_view("POST")
@@ -44,12 +45,12 @@ async def _answer(
         chunks = CompletionChunks(text=text, completion=completion, include_usage=asked.include_usage)
         return await live_log.stream(call, facts, after, chunks)
 
-    def told(is_whole: bool) -> HttpResponse:
+    async def told(is_whole: bool) -> HttpResponse:
         ending = text.ending
         if not is_whole or ending is None:
             return refusal_answer(ApiRefused.of(try_again(is_certain=False)), None)
         if ending.kind == "error":
             return failure_answer(ending.content, ending.code, ending.facts)
-        return json_answer(completion.whole(text, ending))
+        return await whole_json(completion.whole(text, ending))
 
     return await live_log.tell_whole(call, facts, after, WholeCompletion(text=text), told)

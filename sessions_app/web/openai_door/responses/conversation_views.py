@@ -92,7 +92,7 @@ async def conversation_items(request: HttpRequest, name: str) -> HttpResponse:
     query = request.GET
     after, is_rising = query.get("after", ""), query.get("order") == "asc"
     page, has_more = await page_of(call, facts, after=after, limit=_limit(query), is_rising=is_rising)
-    return listed(page, has_more=has_more)
+    return await listed(page, has_more=has_more)
 
 
 def _limit(query: Any) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
 from django.http import HttpResponse
 
-from agents.web.api_errors import ApiRefused, json_answer
+from agents.web.api_errors import ApiRefused
 from myagent.protocol.error_codes import ErrorCode
 from sessions_app import queries
+from sessions_app.services.heavy_work import written
 from sessions_app.services.refusals import try_again
 from sessions_app.upkeep.gauges import OPENAI
 from sessions_app.web import live_log
@@ -19,11 +19,11 @@ from sessions_app.web.openai_door.error_answers import refusal_answer
 from sessions_app.web.openai_door.responses.response_ids import ResponseId
 from sessions_app.web.openai_door.responses.response_log import before_first, begun
 from sessions_app.web.openai_door.responses.run_response import Event, Frame, RunResponse
-from sessions_app.web.run_stream import RunStream
+from sessions_app.web.run_stream import RunStream, whole_json
 
 
 async def _as_events(events: Iterable[Event]) -> bytes:
-    return b"".join(b"event: %s\ndata: %s\n\n" % (event["type"].encode(), orjson.dumps(event)) for event in events)
+    return b"".join([b"event: %s\ndata: %s\n\n" % (event["type"].encode(), await written(event)) for event in events])
 
 
 async def _as_nothing(events: Iterable[Event]) -> bytes:
@@ -51,10 +51,10 @@ async def whole(call: Call, facts: queries.SessionFacts, response_id: ResponseId
     response = await begun(facts, response_id)
     form = RunStream(OPENAI, response, b"", encoded=_as_nothing, beside=_beside(response))
 
-    def told(is_whole: bool) -> HttpResponse:
+    async def told(is_whole: bool) -> HttpResponse:
         if not is_whole:
             return refusal_answer(ApiRefused.of(try_again(is_certain=False)), None)
-        return json_answer(response.told())
+        return await whole_json(response.told())
 
     after = await before_first(facts, response_id.run_id)
     return named(await live_log.tell_whole(call, facts, after, form, told), response_id, facts)
@@ -67,7 +67,7 @@ def named(answer: HttpResponse, response_id: ResponseId, facts: queries.SessionF
     return answer
 
 
-def listed(items: list[dict[str, Any]], *, has_more: bool = False) -> HttpResponse:
+async def listed(items: list[dict[str, Any]], *, has_more: bool = False) -> HttpResponse:
     """A list of items."""
     ends = {"first_id": items[0]["id"] if items else None, "last_id": items[-1]["id"] if items else None}
-    return json_answer({"object": "list", "data": items, **ends, "has_more": has_more})
+    return await whole_json({"object": "list", "data": items, **ends, "has_more": has_more})

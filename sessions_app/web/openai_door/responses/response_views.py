@@ -7,7 +7,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from agents.web.api_errors import json_answer
 from myagent.i18n import gettext as _
 from myagent.protocol.client_events import UserResponse
 from myagent.protocol.client_fields import MAX_SEQ
@@ -28,7 +27,7 @@ from sessions_app.web.openai_door.responses.response_ids import EVENTS_OF_ONE, R
 from sessions_app.web.openai_door.responses.response_log import answered_by, newest_of, read_response, session_of
 from sessions_app.web.openai_door.responses.response_request import ResponseRequest
 from sessions_app.web.openai_door.responses.response_stream import listed, named, stream, whole
-from sessions_app.web.run_stream import answer_questions
+from sessions_app.web.run_stream import answer_questions, whole_json
 
 FLAGS = {"true": True, "false": False}
 
@@ -72,7 +71,7 @@ def _response_of(call: Call, approval: Approval, session_id: str) -> UserRespons
 
 async def _shown(call: Call, facts: queries.SessionFacts, response_id: ResponseId) -> HttpResponse:
     response = await read_response(call, facts, response_id)
-    return named(json_answer(response.told()), response_id, facts)
+    return named(await whole_json(response.told()), response_id, facts)
 
 
 @door_view("GET", "HEAD", "DELETE")
@@ -121,4 +120,4 @@ async def input_items(request: HttpRequest, name: str) -> HttpResponse:
     response_id = ResponseId.parse(clean(name))
     response = await read_response(call, await session_of(call, response_id), response_id)
     found: list[dict[str, Any]] = response.input
-    return listed(found if request.GET.get("order") == "asc" else found[::-1])
+    return await listed(found if request.GET.get("order") == "asc" else found[::-1])
