@@ -40,7 +40,9 @@ class AgentRequest(WebRequest):
         """So much of the body counts: of one without files as much as shows that it is too large, if it is."""
         kind = self.requestHeaders.getRawHeaders(b"content-type", [b""])[0]
         limit: int = self.channel.max_body_bytes
-        return limit if kind.lower().startswith(b"multipart/form-data") else min(limit, self.channel.max_text_bytes + 1)
+        text: int | None = self.channel.max_text_bytes
+        has_files = kind.lower().startswith(b"multipart/form-data")
+        return limit if has_files or text is None else min(limit, text + 1)
 
     def process(self) -> object:
         """Hand the complete request to the application, or its connection to the WebSocket protocol."""
@@ -127,7 +129,9 @@ class AgentHTTPFactory(HTTPFactory):
         """A channel whose requests are `AgentRequest`."""
         channel = super().buildProtocol(addr)
         channel.max_body_bytes = max(MAX_BODY_BYTES, self.server.limits.max_file_bytes + _FORM_BYTES)
-        channel.max_text_bytes = max(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0, self.server.limits.max_frame_bytes)
+        text = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if text is not None:  # without a limit nobody would refuse what was cut off
+            channel.max_text_bytes = max(text, self.server.limits.max_frame_bytes)
         # Twisted would read the forms itself, which nobody asks it for: whole in memory, and on the event loop.
         channel.requestFactory = partial(AgentRequest, parsePOSTFormSubmission=False)
         return channel

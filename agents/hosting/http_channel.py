@@ -38,7 +38,7 @@ class AgentHTTPChannel(HTTPChannel):
 
     transport: Any
     max_body_bytes = MAX_BODY_BYTES
-    max_text_bytes = MAX_BODY_BYTES
+    max_text_bytes: int | None = None
     """Of a body that has no files; of a longer one the rest is dropped, and whoever reads it refuses it."""
     _is_refused = False
     _is_receiving = False

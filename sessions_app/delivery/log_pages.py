@@ -63,5 +63,8 @@ def _read_by_size(session_id: uuid.UUID, seq: int, most: int) -> Iterator[_Row]:
         if frame is not None:
             yield number, frame
             continue
-        # What was deleted in between is not there.
-        yield from Event.objects.filter(session_id=session_id, seq=number).values_list("seq", "frame")
+        long = Event.objects.filter(session_id=session_id, seq=number).values_list("frame", flat=True).first()
+        if long is None:  # deleted in between, perhaps with others: what is there now is read anew
+            yield from _read_by_size(session_id, number, most)
+            return
+        yield number, long

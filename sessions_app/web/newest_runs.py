@@ -25,6 +25,7 @@ class NewestRuns:
     def __init__(self, wanted: str | None = None) -> None:
         self._wanted = wanted
         self._bytes: dict[str, int] = {}
+        self._all_bytes = 0
         self._over: set[str] = set()
         self._forgotten: set[str] = set()
 
@@ -36,20 +37,21 @@ class NewestRuns:
         """The next event of a run; returns the runs to be forgotten."""
         about = frame["metadata"]
         told = [frame["content"], *(about.get(key) for key in ("args", "images", "output"))]
-        self._bytes[run_id] = self._bytes.get(run_id, 0) + len(orjson.dumps(told))
+        size = len(orjson.dumps(told))
+        self._bytes[run_id] = self._bytes.get(run_id, 0) + size
+        self._all_bytes += size
         if frame["event"] not in TERMINAL_EVENTS:
             return []
         self._over.add(run_id)
-        return self._forget()
+        return self._forget() if self._all_bytes > _READ_BYTES else []
 
     def _forget(self) -> list[str]:
-        spare = sum(self._bytes.values()) - _READ_BYTES
         found: list[str] = []
         for run_id, size in list(self._bytes.items())[:-1]:
-            if spare <= 0:
+            if self._all_bytes <= _READ_BYTES:
                 break
             if run_id in self._over and run_id != self._wanted:
-                spare -= size
+                self._all_bytes -= size
                 found.append(run_id)
                 del self._bytes[run_id]
         self._forgotten.update(found)
@@ -58,11 +60,11 @@ class NewestRuns:
 
 def newest(exchanges: Sequence[list[Message]], always: list[Message] | None = None) -> list[Message]:
     """The messages of the newest exchanges that fit, and those of `always` in any case."""
+    room = MAX_SNAPSHOT_BYTES - (len(orjson.dumps(always)) if always is not None else 0)
     kept: list[list[Message]] = []
-    room = MAX_SNAPSHOT_BYTES
     for messages in reversed(exchanges):
-        room -= len(orjson.dumps(messages))
-        if room < 0 and messages is not always:
-            break
-        kept.append(messages)
+        if messages is not always and room >= 0:
+            room -= len(orjson.dumps(messages))
+        if messages is always or room >= 0:
+            kept.append(messages)
     return [message for messages in reversed(kept) for message in messages]

@@ -11,7 +11,7 @@ from sessions_app.delivery import log_pages
 from sessions_app.delivery.log_pages import events_after
 from sessions_app.journal.entries.ownership import Lease
 from sessions_app.journal.entries.sessions import AnswerConfirmation, CloseSession
-from sessions_app.models import Run
+from sessions_app.models import Event, Run
 from tests.support import entries as e
 
 pytestmark = e.database
@@ -56,6 +56,19 @@ def test_a_page_has_so_many_bytes_or_one_event(session, monkeypatch):
         assert all(texts[seq - 3] in frame for seq, frame in events)
         after = events[-1][0]
     assert pages == [[3, 4, 5], [6], [7], [8]]
+
+
+def test_what_is_deleted_while_a_page_is_read_hides_nothing_behind_it(session, monkeypatch):
+    if connection.vendor == "sqlite":  # whose older releases lack what PostgreSQL has
+        connection.connection.create_function("OCTET_LENGTH", 1, lambda text: len(text.encode()))
+    monkeypatch.setattr(log_pages, "LONG_BYTES", 1_000)
+    ref = e.running(session)
+    texts = ["short", "x" * 1_200, "y" * 1_200, "z" * 1_200, "short"]
+    e.commit_one(e.deltas(ref, *(e.partial(ref, text, index) for index, text in enumerate(texts))))
+    reading = log_pages._read_by_size(session, 2, 3)
+    assert next(reading)[0] == 3
+    Event.objects.filter(session_id=session, seq__in=(4, 5)).delete()
+    assert [seq for seq, _frame in reading] == [6, 7]
 
 
 def test_the_ends_of_many_logs(session, monkeypatch):

@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.web.http import Request
 
 from agents.hosting import http_channel
-from agents.hosting.http import AgentRequest
+from agents.hosting.http import AgentHTTPFactory, AgentRequest
 from agents.hosting.http_channel import LEAST_BYTES, MOST_PERIODS, REQUEST_SECONDS, AgentHTTPChannel
 
 
@@ -176,3 +176,10 @@ def test_of_a_body_without_files_no_more_is_kept_than_shows_that_it_is_too_large
     upload(connection, 5_000, f"Content-Type: {kind}\r\n".encode())
     assert send(connection, 5, 1_000) == 5
     assert list(map(len, Kept.bodies)) == [kept]
+
+
+@pytest.mark.parametrize(("setting", "kept"), [(2_000, 2_000), (10, 1_000), (None, None)])
+def test_what_nobody_would_refuse_is_kept_whole(settings, setting, kept):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = setting
+    server = Mock(limits=Mock(max_file_bytes=1, max_frame_bytes=1_000))
+    assert AgentHTTPFactory(server).buildProtocol(None).max_text_bytes == kept

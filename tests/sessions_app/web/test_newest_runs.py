@@ -42,6 +42,16 @@ def test_a_thread_holds_its_newest_runs_and_those_that_are_wanted_or_going_on():
     assert begins(one["content"] for one in thread.around("run-19", thread.runs["run-19"].messages)) == ["19", "19"]
 
 
+def test_the_run_that_is_joined_is_shown_whatever_came_behind_it():
+    thread = ThreadMessages("run-1")
+    for frame in log(20):
+        thread.take(frame)
+    shown = thread.around("run-1", thread.runs["run-1"].messages)
+    assert begins(one["content"] for one in shown) == ["1", "1"]
+    little = [{"content": "1 little"}]
+    assert begins(one["content"] for one in thread.around("run-1", little)) == ["1", "19", "19"]
+
+
 def test_a_chat_shows_its_newest_messages_and_the_last_one_whatever_it_takes():
     chat = UiMessages()
     for frame in log(20):
