@@ -239,7 +239,7 @@ class Pump:
             return
         began, replayed = time.monotonic(), 0
         try:
-            for _ in range(9):  # enough for every run that ends, and an end to a log that lacks its last events
+            for _again in range(9):  # enough for every run that ends, and an end to a log that lacks its last events
                 replayed += await self._catch_up(item.session_id, attachment, cursor)
                 last_seq, run_status = await in_thread_patiently(queries.end_of_log, item.session_id)
                 if run_status != "idle" or last_seq <= cursor.last_seq:
